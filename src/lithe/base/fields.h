@@ -1,0 +1,36 @@
+// One visitor per configuration struct. A struct lists its fields once, in `visit(FieldVisitor&)`; default, help, parsing,
+// printing, saving and comparison are visitors over that list.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace lithe {
+
+enum class Amount { none, count, seconds, bytes };
+
+// What a field is for, and what it may hold. Bounds are inclusive.
+struct FieldInfo {
+    std::string name;
+    std::string help;
+    Amount unit = Amount::none;
+    double minimum = -1e300;
+    double maximum = 1e300;
+    std::vector<std::string> choices;  // for text: the allowed values; empty = any
+};
+
+class FieldVisitor {
+public:
+    virtual ~FieldVisitor() = default;
+    virtual void field(const FieldInfo& info, bool& value) = 0;
+    virtual void field(const FieldInfo& info, int64_t& value) = 0;
+    virtual void field(const FieldInfo& info, double& value) = 0;
+    virtual void field(const FieldInfo& info, std::string& value) = 0;
+    virtual void field(const FieldInfo& info, std::vector<std::string>& value) = 0;
+    // A nested struct: `inside` visits its fields.
+    virtual void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) = 0;
+};
+
+} // namespace lithe

@@ -1,0 +1,216 @@
+#include "lithe/base/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+
+void fail_errno(const std::string& what, const std::string& path) {
+    int reason = errno;
+    ErrorParts parts{.code = ExitCode::failed, .what = what, .where = path, .got = std::strerror(reason)};
+    if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) {
+        parts.code = ExitCode::resources;
+        parts.hint = "free some space there, or choose another place";
+    } else if (reason == ENOENT || reason == EISDIR || reason == ENOTDIR) {
+        parts.code = ExitCode::bad_file;
+    } else if (reason == ENOMEM) {
+        parts.code = ExitCode::resources;
+    }
+    fail(parts);
+}
+
+std::string read_file(const std::string& path, uint64_t limit) {
+    int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) fail_errno("cannot open file", path);
+    std::string content;
+    char buffer[1 << 16];
+    for (;;) {
+        ssize_t count = read(descriptor, buffer, sizeof buffer);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) {
+            close(descriptor);
+            fail_errno("cannot read file", path);
+        }
+        if (count == 0) break;
+        content.append(buffer, size_t(count));
+        if (content.size() > limit) {
+            close(descriptor);
+            fail_file("file is too large to be read whole (limit " + format_bytes(double(limit)) + ")", path);
+        }
+    }
+    close(descriptor);
+    return content;
+}
+
+FileWriter::FileWriter(const std::string& path, bool append) : path_(path) {
+    descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0644);
+    if (descriptor_ < 0) fail_errno("cannot create file", path);
+    hash_state_ = XXH3_createState();
+    XXH3_64bits_reset(static_cast<XXH3_state_t*>(hash_state_));
+}
+
+FileWriter::~FileWriter() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    XXH3_freeState(static_cast<XXH3_state_t*>(hash_state_));
+}
+
+void FileWriter::write(const void* data, size_t size) {
+    auto* bytes = static_cast<const char*>(data);
+    XXH3_64bits_update(static_cast<XXH3_state_t*>(hash_state_), data, size);
+    size_ += size;
+    while (size > 0) {
+        ssize_t count = ::write(descriptor_, bytes, size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail_errno("cannot write file", path_);
+        bytes += count;
+        size -= size_t(count);
+    }
+}
+
+void FileWriter::flush_to_disk() {
+    if (fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_errno("cannot flush file", path_);
+}
+
+void FileWriter::close() {
+    flush_to_disk();
+    int descriptor = descriptor_;
+    descriptor_ = -1;
+    if (::close(descriptor) != 0) fail_errno("cannot close file", path_);
+}
+
+uint64_t FileWriter::hash() const {
+    return XXH3_64bits_digest(static_cast<const XXH3_state_t*>(hash_state_));
+}
+
+void sync_folder(const std::string& path) {
+    int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) fail_errno("cannot open folder", path);
+    int result = fsync(descriptor);
+    int reason = errno;
+    close(descriptor);
+    errno = reason;
+    if (result != 0 && reason != EINVAL && reason != EROFS) fail_errno("cannot flush folder", path);
+}
+
+void replace_file(const std::string& path, std::string_view content) {
+    std::string temporary = path + ".tmp-" + std::to_string(getpid());
+    try {
+        FileWriter writer(temporary);
+        writer.write(content);
+        writer.close();
+    } catch (...) {
+        unlink(temporary.c_str());
+        throw;
+    }
+    if (rename(temporary.c_str(), path.c_str()) != 0) {
+        int reason = errno;
+        unlink(temporary.c_str());
+        errno = reason;
+        fail_errno("cannot replace file", path);
+    }
+    fs::path folder = fs::path(path).parent_path();
+    sync_folder(folder.empty() ? "." : folder.string());
+}
+
+void make_folders(const std::string& path) {
+    std::error_code error;
+    fs::create_directories(path, error);
+    if (error) {
+        errno = error.value();
+        fail_errno("cannot create folder", path);
+    }
+}
+
+uint64_t hash_bytes(std::string_view bytes) {
+    return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+uint64_t hash_file(const std::string& path) {
+    MappedFile file(path);
+    return XXH3_64bits(file.bytes().data(), file.bytes().size());
+}
+
+MappedFile::MappedFile(const std::string& path) : path_(path) {
+    int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) fail_errno("cannot open file", path);
+    struct stat status {};
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(descriptor);
+        fail_file("not a regular file", path);
+    }
+    size_ = size_t(status.st_size);
+    if (size_ > 0) {
+        void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+        if (address == MAP_FAILED) {
+            close(descriptor);
+            fail_errno("cannot map file", path);
+        }
+        data_ = static_cast<const std::byte*>(address);
+    }
+    close(descriptor);
+}
+
+MappedFile::~MappedFile() {
+    if (data_) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+FileLock::FileLock(const std::string& path, const std::string& owner_hint) {
+    descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail_errno("cannot create lock file", path);
+    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+        close(descriptor_);
+        descriptor_ = -1;
+        fail({.code = ExitCode::failed, .what = "another process uses it", .where = path, .hint = owner_hint});
+    }
+}
+
+FileLock::~FileLock() {
+    if (descriptor_ >= 0) close(descriptor_);  // also releases the lock
+}
+
+uint64_t free_bytes(const std::string& folder) {
+    struct statvfs status {};
+    if (statvfs(folder.c_str(), &status) != 0) fail_errno("cannot ask for free space", folder);
+    return uint64_t(status.f_bavail) * status.f_frsize;
+}
+
+uint64_t available_memory() {
+    uint64_t available = UINT64_MAX;
+    std::ifstream info("/proc/meminfo");
+    for (std::string key; info >> key;) {
+        uint64_t kib = 0;
+        info >> kib;
+        if (key == "MemAvailable:") available = kib * 1024;
+        info.ignore(100, '\n');
+    }
+    uint64_t limit = 0, used = 0;
+    if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit && std::ifstream("/sys/fs/cgroup/memory.current") >> used)
+        available = std::min(available, limit > used ? limit - used : 0);
+    struct rlimit space {};
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) available = std::min<uint64_t>(available, space.rlim_cur);
+    return available;
+}
+
+uint64_t peak_memory() {
+    struct rusage usage {};
+    getrusage(RUSAGE_SELF, &usage);
+    return uint64_t(usage.ru_maxrss) * 1024;
+}
+
+} // namespace lithe

@@ -1,0 +1,80 @@
+// Files: whole-file reads with limits, durable writes, atomic replacement, memory mapping, locks. Every failure is an Error
+// that names the path and the system's reason; ENOSPC and EDQUOT have exit code `resources`, a missing or unreadable
+// input `bad_file`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lithe {
+
+// Throws an Error for the current errno.
+[[noreturn]] void fail_errno(const std::string& what, const std::string& path);
+
+std::string read_file(const std::string& path, uint64_t limit = uint64_t(1) << 32);
+
+// Writes to a new file; close() is fsync + close and throws; the destructor only closes.
+class FileWriter {
+public:
+    explicit FileWriter(const std::string& path, bool append = false);
+    ~FileWriter();
+    FileWriter(const FileWriter&) = delete;
+    FileWriter& operator=(const FileWriter&) = delete;
+    void write(const void* data, size_t size);
+    void write(std::string_view text) { write(text.data(), text.size()); }
+    void close();
+    void flush_to_disk();
+    uint64_t hash() const;  // XXH3-64 of what was written
+    uint64_t size() const { return size_; }
+
+private:
+    int descriptor_ = -1;
+    std::string path_;
+    uint64_t size_ = 0;
+    void* hash_state_ = nullptr;
+};
+
+// Temporary file beside the target, fsync, rename, fsync of the folder: the target is either old or new, never half.
+void replace_file(const std::string& path, std::string_view content);
+void sync_folder(const std::string& path);
+void make_folders(const std::string& path);
+uint64_t hash_file(const std::string& path);
+uint64_t hash_bytes(std::string_view bytes);  // XXH3-64
+
+// A read-only memory map of a whole file. An empty file maps to an empty span.
+class MappedFile {
+public:
+    explicit MappedFile(const std::string& path);
+    ~MappedFile();
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+    std::span<const std::byte> bytes() const { return {data_, size_}; }
+    const std::string& path() const { return path_; }
+
+private:
+    const std::byte* data_ = nullptr;
+    size_t size_ = 0;
+    std::string path_;
+};
+
+// Holds an exclusive lock (flock) on a file for as long as it lives. Throws when another process holds it.
+class FileLock {
+public:
+    FileLock(const std::string& path, const std::string& owner_hint);
+    ~FileLock();
+    FileLock(const FileLock&) = delete;
+    FileLock& operator=(const FileLock&) = delete;
+
+private:
+    int descriptor_ = -1;
+};
+
+uint64_t free_bytes(const std::string& folder);
+uint64_t available_memory();  // bytes: the smaller of MemAvailable and what the cgroup leaves
+uint64_t peak_memory();       // bytes: this process's maximum resident set
+
+} // namespace lithe

@@ -1,0 +1,103 @@
+#include "lithe/base/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <mutex>
+
+namespace lithe {
+namespace {
+
+struct Loggers {
+    LogLevel level = LogLevel::normal;
+    std::shared_ptr<spdlog::logger> file;
+    std::shared_ptr<spdlog::logger> screen;
+    std::mutex mutex;
+    bool progress_shown = false;
+
+    Loggers() {
+        screen = std::make_shared<spdlog::logger>("screen", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        screen->set_pattern("%v");
+        screen->set_error_handler([](const std::string&) {});
+    }
+};
+
+Loggers& loggers() {
+    static Loggers instance;
+    return instance;
+}
+
+void end_progress(Loggers& all) {
+    if (all.progress_shown) std::fputs("\r\033[K", stderr);
+    all.progress_shown = false;
+}
+
+void write(spdlog::level::level_enum level, std::string_view prefix, std::string_view text, bool on_screen) {
+    Loggers& all = loggers();
+    std::lock_guard lock(all.mutex);
+    std::string line = std::string(prefix) + std::string(text);
+    if (on_screen) {
+        end_progress(all);
+        all.screen->log(level, line);
+        all.screen->flush();
+    }
+    if (all.file) {
+        all.file->log(level, line);
+        all.file->flush();
+    }
+}
+
+} // namespace
+
+void set_log_level(LogLevel level) {
+    loggers().level = level;
+}
+
+void set_log_file(const std::string& path) {
+    Loggers& all = loggers();
+    std::lock_guard lock(all.mutex);
+    all.file.reset();
+    if (path.empty()) return;
+    try {
+        auto file = std::make_shared<spdlog::logger>("file", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+        file->set_pattern("%Y-%m-%dT%H:%M:%S%z %v");
+        file->set_error_handler([](const std::string&) {});  // a full disk must not stop a run
+        all.file = file;
+    } catch (const spdlog::spdlog_ex& error) {
+        std::fprintf(stderr, "warning: no log file: %s\n", error.what());
+    }
+}
+
+void log_info(std::string_view text) {
+    write(spdlog::level::info, "", text, loggers().level != LogLevel::quiet);
+}
+
+void log_verbose(std::string_view text) {
+    write(spdlog::level::info, "", text, loggers().level == LogLevel::verbose);
+}
+
+void log_warning(std::string_view text) {
+    write(spdlog::level::warn, "warning: ", text, true);
+}
+
+void log_progress(std::string_view text) {
+    Loggers& all = loggers();
+    if (all.level == LogLevel::quiet || !stderr_is_terminal()) return;
+    std::lock_guard lock(all.mutex);
+    end_progress(all);
+    if (text.empty()) return;
+    std::fprintf(stderr, "\r%.*s\033[K", int(text.size()), text.data());
+    std::fflush(stderr);
+    all.progress_shown = true;
+}
+
+bool stderr_is_terminal() {
+    return isatty(STDERR_FILENO);
+}
+
+} // namespace lithe

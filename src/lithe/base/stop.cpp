@@ -1,0 +1,59 @@
+#include "lithe/base/stop.h"
+
+#include <csignal>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace lithe {
+namespace {
+
+std::atomic<int> interrupts{0};
+std::atomic<bool> stop_flag{false};
+std::atomic<bool> save_flag{false};
+
+extern "C" void on_signal(int signal) {
+    if (signal == SIGUSR1) {
+        save_flag = true;
+        return;
+    }
+    if (signal == SIGINT && ++interrupts >= 2) _exit(130);
+    stop_flag = true;
+}
+
+} // namespace
+
+void install_signal_handlers() {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
+    // A reader that went away or a file-size limit shows as an error of write(), not as a killed process.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
+}
+
+bool stop_requested() {
+    return stop_flag.load(std::memory_order_relaxed);
+}
+
+bool take_save_request() {
+    return save_flag.exchange(false);
+}
+
+void request_stop() {
+    stop_flag = true;
+}
+
+void request_save() {
+    save_flag = true;
+}
+
+void clear_requests() {
+    stop_flag = false;
+    save_flag = false;
+    interrupts = 0;
+}
+
+} // namespace lithe

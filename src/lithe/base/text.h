@@ -1,0 +1,31 @@
+// Small text helpers: nearest name for "did you mean", numbers with units, JSON-safe printing of bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lithe {
+
+// The candidate with the smallest edit distance, if it is near enough to be a typing slip.
+std::optional<std::string> nearest(std::string_view name, const std::vector<std::string>& candidates);
+// ", did you mean 'x'?" or nothing.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
+
+// "50M" -> 50000000; suffixes k M G (powers of 1000). nullopt when it is not a whole non-negative amount.
+std::optional<int64_t> parse_count(std::string_view text);
+// "90s" "10m" "1.5h" "2d" or plain seconds -> seconds.
+std::optional<double> parse_seconds(std::string_view text);
+
+std::string format_count(double value);         // 1234567 -> "1.23M"
+std::string format_seconds(double seconds);     // 3725 -> "1h02m"
+std::string format_bytes(double bytes);         // 1536 -> "1.5 KiB"
+std::string format_number(double value);        // shortest text that reads back as the same double
+std::string printable(std::string_view bytes);  // valid UTF-8 stays; anything else becomes U+FFFD
+bool is_valid_utf8(std::string_view bytes);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string to_hex(uint64_t value);             // 16 digits
+
+} // namespace lithe

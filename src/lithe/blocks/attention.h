@@ -1,0 +1,40 @@
+// Multi-head self-attention with memory (Vaswani et al. 2017, section 3.2; memory as in Transformer-XL, Dai et al. 2019,
+// section 3.2, without its relative positions): causal or bidirectional, absolute positions are added at the embedding.
+//
+//   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h  W_o^T
+#pragma once
+
+#include "lithe/blocks/attention_memory.h"
+#include "lithe/blocks/options.h"
+
+namespace lithe {
+
+struct AttentionValues {
+    int64_t heads = 1;
+    bool bias = false;
+    double attention_dropout = 0;
+    static AttentionValues defaults(const ModelConfig& model);
+    void visit(FieldVisitor& v);
+    void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
+};
+
+class AttentionBlock : public Block {
+public:
+    AttentionBlock(const AttentionValues& values, const BlockSite& site);
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    double flops_per_token(const CostShape& shape) const override;
+    double flops_without_input_gradient(const CostShape& shape) const override;
+    double activation_numbers_per_token(const CostShape& shape) const override;
+
+private:
+    struct Projection {
+        Parameter weight, bias;
+        Tensor operator()(const Tensor& x) const;
+    };
+    Projection add(const BlockSite& site, const std::string& name) const;
+    AttentionValues values_;
+    int64_t width_;
+    Projection q_, k_, v_, out_;
+};
+
+} // namespace lithe

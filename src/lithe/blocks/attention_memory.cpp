@@ -1,0 +1,91 @@
+#include "lithe/blocks/attention_memory.h"
+
+#include <cmath>
+
+#include "lithe/kernels/sru/sru.h"
+#include "lithe/ops/dropout.h"
+
+namespace lithe {
+namespace {
+
+// Marks the row's keys from the flags of this segment; runs on the host, T x B bytes.
+void read_flags(const Tensor& flags_TB, int64_t memory, Tensor& hidden_BS, Tensor& first_BT, Tensor& next_hidden_BS) {
+    Tensor flags = flags_TB.cpu().contiguous();
+    const int64_t steps = flags.size(0), batch = flags.size(1), keys = memory + steps;
+    const uint8_t* flag = flags.data_ptr<uint8_t>();
+    uint8_t* hidden = hidden_BS.data_ptr<uint8_t>();
+    uint8_t* next = next_hidden_BS.data_ptr<uint8_t>();
+    int32_t* first = first_BT.data_ptr<int32_t>();
+    for (int64_t b = 0; b < batch; ++b) {
+        int32_t start = 0;
+        for (int64_t t = 0; t < steps; ++t) {
+            uint8_t bits = flag[t * batch + b];
+            if (bits & kernels::kSruReset) start = int32_t(memory + t);
+            if (bits & kernels::kSruPad) hidden[b * keys + memory + t] = 1;
+            first[b * steps + t] = start;
+        }
+        for (int64_t j = 0; j < keys; ++j) next[b * keys + j] = j < start ? 1 : hidden[b * keys + j];
+    }
+}
+
+Tensor split_heads(const Tensor& x_BSP, int64_t heads) {
+    if (heads == 1) return x_BSP.contiguous();
+    const int64_t batch = x_BSP.size(0), steps = x_BSP.size(1), size = x_BSP.size(2) / heads;
+    return x_BSP.reshape({batch, steps, heads, size}).transpose(1, 2).reshape({batch * heads, steps, size});
+}
+
+} // namespace
+
+MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int64_t batch, const Context& context) {
+    MaskAndHidden result;
+    result.mask.causal = context.causal;
+    result.mask.window = context.causal ? context.window : -1;
+    Tensor old = before.get("hidden");
+    if (!context.flags_TB.defined() && !old.defined()) return result;
+    auto bytes = at::TensorOptions(at::kByte);
+    at::Device device = old.defined() ? old.device() : context.flags_TB.device();
+    Tensor hidden = at::zeros({batch, memory + steps}, bytes);
+    if (old.defined()) hidden.narrow(1, 0, memory).copy_(old);
+    Tensor next = hidden.clone();
+    if (context.flags_TB.defined()) {
+        Tensor first = at::zeros({batch, steps}, at::TensorOptions(at::kInt));
+        read_flags(context.flags_TB, memory, hidden, first, next);
+        result.mask.first_BT = first.to(device);
+    }
+    result.mask.hidden_BS = hidden.to(device);
+    result.hidden_BS = next.to(device);
+    return result;
+}
+
+Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count) {
+    const int64_t fresh = now.size(axis);
+    if (!old.defined() || fresh >= count) return fresh > count ? now.narrow(axis, fresh - count, count) : now;
+    const int64_t from_old = std::min(count - fresh, old.size(axis));
+    return at::cat({old.narrow(axis, old.size(axis) - from_old, from_old), now}, axis);
+}
+
+void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context, State& after) {
+    if (context.memory == 0 || !context.causal) return;
+    after.put("memory", keep_last(before.get("memory"), x_TBD.detach(), 0, context.memory), 1, 0);
+    if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
+}
+
+void remember_projections(const AttentionKeys& keys, const MaskAndHidden& mask, const Context& context, State& after) {
+    if (context.memory == 0 || !context.causal) return;
+    after.put("keys", keep_last({}, keys.k_BSP.detach(), 1, context.memory), 0, 1);
+    after.put("values", keep_last({}, keys.v_BSP.detach(), 1, context.memory), 0, 1);
+    if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
+}
+
+Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads, double dropout, const Context& context) {
+    const int64_t batch = q_BTP.size(0), steps = q_BTP.size(1), width = q_BTP.size(2);
+    Tensor q = split_heads(q_BTP, heads), k = split_heads(keys.k_BSP, heads), v = split_heads(keys.v_BSP, heads);
+    Tensor scores = at::bmm(q, k.transpose(1, 2));
+    Tensor p = ops::masked_softmax_(scores, mask, heads, 1 / std::sqrt(double(width) / double(heads)));
+    if (context.training) p = ops::dropout(p, dropout, context.site("attention"));
+    Tensor mixed = at::bmm(p, v);
+    if (heads == 1) return mixed;
+    return mixed.view({batch, heads, steps, width / heads}).transpose(1, 2).reshape({batch, steps, width});
+}
+
+} // namespace lithe

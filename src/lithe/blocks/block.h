@@ -1,0 +1,111 @@
+// A block kind implements a branch: (x_TBD, state, context) -> {delta_TBD, state, aux}. One shared shell (model/unit.h) adds
+// norm, dropout and residual, so that whatever needs the bare branch has it. Kinds with a skip of their own (SRU, SRU++, LSTM)
+// declare own_residual: their "delta" is the output itself.
+//
+// How a stack is run (layer dropping, checkpointing …) wraps units from outside; kinds know nothing of it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lithe/base/fields.h"
+#include "lithe/base/rng.h"
+#include "lithe/blocks/state.h"
+#include "lithe/nn/parameters.h"
+#include "lithe/spec/config.h"
+
+namespace lithe {
+
+// What is true of every time step of a call, and what a block may need to know about its place.
+struct Context {
+    bool training = false;
+    bool causal = true;             // false: every position sees all of its segment
+    int64_t memory = 0;             // earlier positions that attention keeps for the next segment
+    int64_t window = -1;            // per-query rule: position p sees [p - window, p]; -1: the paper's per-segment rule
+    bool keep_projections = false;  // inference: keep keys and values instead of inputs, nothing is projected twice
+    Tensor flags_TB;                // uint8: kernels::kSruPad, kSruReset (a document begins here); undefined: none
+    Tensor position_B;              // int64 position of the first step per row; undefined: 0
+    uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
+    int occurrence = 0;             // which block of how many this is; set by the shell
+    int occurrences = 1;
+
+    // Key of one dropout place inside a block.
+    uint64_t site(std::string_view name) const { return combine_key(combine_key(dropout_key, uint64_t(occurrence)), name); }
+    bool last_occurrence() const { return occurrence + 1 == occurrences; }
+};
+
+// Losses to add and numbers to log that come out of blocks. Recomputation must not add them twice.
+struct Aux {
+    std::vector<std::pair<std::string, Tensor>> losses;   // scalars
+    std::vector<std::pair<std::string, Tensor>> metrics;  // scalars
+    void append(Aux other);
+};
+
+struct BranchOutput {
+    Tensor delta_TBD;
+    State state;
+    Aux aux;
+};
+
+// What the cost formulas depend on: tokens per segment and memory.
+struct CostShape {
+    int64_t length = 256;
+    int64_t memory = 0;
+    bool causal = true;
+    double keys() const { return causal ? double(memory) + (double(length) + 1) / 2 : double(length); }  // seen per query, on average
+};
+
+class Block {
+public:
+    virtual ~Block() = default;
+    virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
+    // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
+    virtual double flops_per_token(const CostShape& shape) const = 0;
+    // Of these, what is spent on memory positions whose input takes no gradient (the backward pass costs less there).
+    virtual double flops_without_input_gradient(const CostShape&) const { return 0; }
+    // Bytes per token of activations that the backward pass keeps, for the memory estimate.
+    virtual double activation_numbers_per_token(const CostShape& shape) const = 0;
+};
+
+// Options of a kind. Defaults are taken from [model]; `[blocks.x]` overrides.
+class BlockOptions {
+public:
+    virtual ~BlockOptions() = default;
+    virtual void visit(FieldVisitor& v) = 0;
+    // Options that contradict each other or the model's width.
+    virtual void check(const ModelConfig&, const std::string& /*where*/, Problems&) const {}
+};
+
+struct BlockTraits {
+    bool causal = true;         // can run so that it never looks ahead
+    bool bidirectional = false; // can run over the whole segment
+    bool streams = true;        // a segment split in two, with the state carried, equals the whole
+    bool position_wise = false; // no position sees another
+    bool own_residual = false;
+};
+
+// Where a block is made.
+struct BlockSite {
+    ParameterStore& store;
+    std::string name;  // prefix of its parameters
+    const ModelConfig& model;
+};
+
+struct BlockKind {
+    const char* name;
+    char letter;  // 0: none
+    BlockTraits traits;
+    const char* description;
+    std::unique_ptr<BlockOptions> (*make_options)(const ModelConfig& model);
+    std::unique_ptr<Block> (*make)(const BlockOptions& options, const BlockSite& site);
+};
+
+// The table of all kinds.
+std::span<const BlockKind> block_kinds();
+// By name or letter; null when there is none.
+const BlockKind* find_block_kind(std::string_view name);
+
+} // namespace lithe

@@ -1,0 +1,31 @@
+// Position-wise feed-forward block (Vaswani et al. 2017, section 3.3): delta = g(x W1^T + b1) W2^T + b2.
+#pragma once
+
+#include "lithe/blocks/options.h"
+
+namespace lithe {
+
+struct FeedForwardValues {
+    int64_t inner = 0;
+    std::string activation = "gelu";
+    bool bias = true;
+    double dropout = 0;
+    static FeedForwardValues defaults(const ModelConfig& model);
+    void visit(FieldVisitor& v);
+    void check(const ModelConfig&, const std::string&, Problems&) const {}
+};
+
+class FeedForwardBlock : public Block {
+public:
+    FeedForwardBlock(const FeedForwardValues& values, const BlockSite& site);
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    double flops_per_token(const CostShape& shape) const override;
+    double activation_numbers_per_token(const CostShape& shape) const override;
+
+private:
+    FeedForwardValues values_;
+    int64_t width_;
+    Parameter w1_, b1_, w2_, b2_;
+};
+
+} // namespace lithe

@@ -1,0 +1,45 @@
+#include "lithe/blocks/lstm.h"
+
+#include <cmath>
+
+namespace lithe {
+
+void LstmValues::visit(FieldVisitor& v) {
+    v.field({.name = "forget_bias", .help = "initial bias of the forget gate", .minimum = -20, .maximum = 20}, forget_bias);
+}
+
+LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(site.model.width) {
+    const int64_t d = width_;
+    const Init init = Init::uniform(1 / std::sqrt(double(d)));
+    w_input_ = site.store.add({site.name + ".w_input", {4 * d, d}, Role::matrix, init});
+    w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init});
+    std::vector<double> start(size_t(4 * d), 0.0);  // gates: input, forget, cell, output
+    for (int64_t i = d; i < 2 * d; ++i) start[size_t(i)] = values.forget_bias;
+    b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::vector, Init::rows(start)});
+    b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::vector, Init::constant(0)});
+}
+
+BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+    ops::check(!context.flags_TB.defined(), "lstm", "padding and document resets are not supported by LibTorch's LSTM");
+    const auto type = x_TBD.scalar_type();
+    Tensor h = state.get("h"), c = state.get("c");
+    if (!h.defined()) h = c = at::zeros({1, x_TBD.size(1), width_}, x_TBD.options());
+    else h = h.to(type), c = c.to(type);
+    auto [output, h_last, c_last] = at::lstm(x_TBD, {h, c}, {w_input_.tensor(), w_state_.tensor(), b_input_.tensor().to(type), b_state_.tensor().to(type)},
+                                             true, 1, 0.0, at::GradMode::is_enabled(), false, false);
+    BranchOutput out;
+    out.delta_TBD = output;
+    out.state.put("h", h_last.to(ops::compute_type(type)), 1);
+    out.state.put("c", c_last.to(ops::compute_type(type)), 1);
+    return out;
+}
+
+double LstmBlock::flops_per_token(const CostShape&) const {
+    return 16 * double(width_) * double(width_);
+}
+
+double LstmBlock::activation_numbers_per_token(const CostShape&) const {
+    return 8 * double(width_);
+}
+
+} // namespace lithe

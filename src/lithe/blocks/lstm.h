@@ -1,0 +1,28 @@
+// LSTM (Hochreiter, Schmidhuber 1997) by LibTorch's own operator: a baseline. The output replaces the input.
+#pragma once
+
+#include "lithe/blocks/options.h"
+
+namespace lithe {
+
+struct LstmValues {
+    double forget_bias = 1;
+    static LstmValues defaults(const ModelConfig&) { return {}; }
+    void visit(FieldVisitor& v);
+    void check(const ModelConfig&, const std::string&, Problems&) const {}
+};
+
+class LstmBlock : public Block {
+public:
+    LstmBlock(const LstmValues& values, const BlockSite& site);
+    // Padding and document resets are refused: the operator has no masks.
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    double flops_per_token(const CostShape& shape) const override;
+    double activation_numbers_per_token(const CostShape& shape) const override;
+
+private:
+    int64_t width_;
+    Parameter w_input_, w_state_, b_input_, b_state_;
+};
+
+} // namespace lithe

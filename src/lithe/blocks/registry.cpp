@@ -1,0 +1,58 @@
+#include "lithe/blocks/attention.h"
+#include "lithe/blocks/feed_forward.h"
+#include "lithe/blocks/lstm.h"
+#include "lithe/blocks/sru.h"
+#include "lithe/blocks/srupp.h"
+
+namespace lithe {
+namespace {
+
+struct NoValues {
+    static NoValues defaults(const ModelConfig&) { return {}; }
+    void visit(FieldVisitor&) {}
+    void check(const ModelConfig&, const std::string&, Problems&) const {}
+};
+
+class IdentityBlock : public Block {
+public:
+    IdentityBlock(const NoValues&, const BlockSite&) {}
+    BranchOutput branch(const Tensor& x_TBD, const State&, const Context&) const override { return {x_TBD, {}, {}}; }
+    double flops_per_token(const CostShape&) const override { return 0; }
+    double activation_numbers_per_token(const CostShape&) const override { return 0; }
+};
+
+template <class B, class Values> std::unique_ptr<Block> make(const BlockOptions& options, const BlockSite& site) {
+    return std::make_unique<B>(values_of<Values>(options), site);
+}
+
+template <class B, class Values> BlockKind kind(const char* name, char letter, BlockTraits traits, const char* description) {
+    return {name, letter, traits, description, make_options<Values>, make<B, Values>};
+}
+
+} // namespace
+
+std::span<const BlockKind> block_kinds() {
+    static const BlockKind table[] = {
+        kind<SruppBlock, SruppValues>("srupp", 'u', {.own_residual = true}, "SRU++: recurrence whose input passes through attention"),
+        kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.own_residual = true}, "SRU++ without attention: projected linear, norm, recurrence"),
+        kind<SruBlock, SruValues>("sru", 0, {.bidirectional = true, .own_residual = true}, "SRU: simple recurrent unit, also bidirectional"),
+        kind<FeedForwardBlock, FeedForwardValues>("feed_forward", 'f', {.bidirectional = true, .position_wise = true}, "position-wise feed-forward"),
+        kind<AttentionBlock, AttentionValues>("attention", 's', {.bidirectional = true}, "multi-head self-attention with memory"),
+        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM (LibTorch's), a baseline"),
+        kind<IdentityBlock, NoValues>("identity", '-', {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
+    };
+    return table;
+}
+
+const BlockKind* find_block_kind(std::string_view name) {
+    for (const BlockKind& kind : block_kinds())
+        if (name == kind.name || (name.size() == 1 && name[0] == kind.letter)) return &kind;
+    return nullptr;
+}
+
+void Aux::append(Aux other) {
+    for (auto& loss : other.losses) losses.push_back(std::move(loss));
+    for (auto& metric : other.metrics) metrics.push_back(std::move(metric));
+}
+
+} // namespace lithe

@@ -1,0 +1,60 @@
+#include "lithe/blocks/sru.h"
+
+namespace lithe {
+
+SruValues SruValues::defaults(const ModelConfig& model) {
+    SruValues values;
+    values.dropout = model.dropout;
+    values.bidirectional = model.direction == "bidirectional";
+    return values;
+}
+
+void SruValues::visit(FieldVisitor& v) {
+    v.field({.name = "projection", .help = "factor the product through this size; 0 = no", .minimum = 0, .maximum = 1 << 20}, projection);
+    v.field({.name = "layer_norm", .help = "before: of the product's input; after: of the recurrence's output", .choices = {"none", "before", "after"}}, layer_norm);
+    v.field({.name = "skip", .help = "input: 3 planes; projected: a fourth; none", .choices = {"input", "projected", "none"}}, skip);
+    v.field({.name = "activation", .help = "of the state in the output", .choices = {"identity", "tanh"}}, activation);
+    v.field({.name = "highway_bias", .help = "initial bias of the reset gate", .minimum = -20, .maximum = 20}, highway_bias);
+    v.field({.name = "rescale", .help = "multiply the skip input by sqrt(1 + 2 exp(highway_bias)); 3 planes only"}, rescale);
+    v.field({.name = "bidirectional", .help = "half of the width runs backwards in time"}, bidirectional);
+    v.field({.name = "dropout", .help = "of the reset gate, shared over time; the last block drops nothing", .minimum = 0, .maximum = 0.99}, dropout);
+}
+
+void SruValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
+    if (bidirectional && model.width % 2) problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
+    if (bidirectional && model.direction == "causal") problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
+}
+
+SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+    const int64_t d = width_, planes = values.skip == "projected" ? 4 : 3;
+    const int64_t in = values.projection > 0 ? values.projection : d;
+    if (values.projection > 0) w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
+    w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d)});
+    if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d);
+    cell_ = SruCell(site.store, site.name,
+                    {.width = d, .directions = values.bidirectional ? 2 : 1, .planes = int(planes), .skip = values.skip != "none",
+                     .tanh = values.activation == "tanh", .highway_bias = values.highway_bias, .rescale = values.rescale && planes == 3, .dropout = values.dropout});
+}
+
+BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+    BranchOutput out;
+    Tensor in = values_.layer_norm == "before" ? norm_(x_TBD) : x_TBD;
+    if (w_projection_) in = at::linear(in, w_projection_.tensor());
+    State carried = state;
+    if (values_.bidirectional) carried = State();  // the backward direction has not seen the next segment
+    Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, context, out.state);
+    if (values_.bidirectional) out.state = State();
+    out.delta_TBD = values_.layer_norm == "after" ? norm_(h) : h;
+    return out;
+}
+
+double SruBlock::flops_per_token(const CostShape&) const {
+    const double d = double(width_), planes = values_.skip == "projected" ? 4 : 3, p = double(values_.projection);
+    return p > 0 ? 2 * p * (d + planes * d) : 2 * planes * d * d;
+}
+
+double SruBlock::activation_numbers_per_token(const CostShape&) const {
+    return double(width_) * 8 + double(values_.projection);
+}
+
+} // namespace lithe

@@ -1,0 +1,41 @@
+// SRU layer (Lei et al. 2018; sru 3.0.0-dev, SRUCell): U = X W^T, or X W1^T W2^T with a projection, then the recurrence with a
+// highway skip. Options as in the reference: layer norm before the product or after the recurrence, highway bias, rescale,
+// a skip by the input (3 planes), by a projection of its own (4 planes) or none, one or two directions.
+#pragma once
+
+#include "lithe/blocks/options.h"
+#include "lithe/blocks/sru_cell.h"
+#include "lithe/nn/norm.h"
+
+namespace lithe {
+
+struct SruValues {
+    int64_t projection = 0;
+    std::string layer_norm = "none";
+    std::string skip = "input";
+    std::string activation = "identity";
+    double highway_bias = 0;
+    bool rescale = false;
+    bool bidirectional = false;
+    double dropout = 0;
+    static SruValues defaults(const ModelConfig& model);
+    void visit(FieldVisitor& v);
+    void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
+};
+
+class SruBlock : public Block {
+public:
+    SruBlock(const SruValues& values, const BlockSite& site);
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    double flops_per_token(const CostShape& shape) const override;
+    double activation_numbers_per_token(const CostShape& shape) const override;
+
+private:
+    SruValues values_;
+    int64_t width_;
+    Parameter w_, w_projection_;
+    LayerNorm norm_;
+    SruCell cell_;
+};
+
+} // namespace lithe

@@ -1,0 +1,35 @@
+#include "lithe/blocks/sru_cell.h"
+
+#include <cmath>
+
+#include "lithe/ops/dropout.h"
+#include "lithe/ops/sru.h"
+
+namespace lithe {
+
+SruCell::SruCell(ParameterStore& store, const std::string& name, const SruCellOptions& options) : options_(options) {
+    alpha_ = options.rescale ? std::sqrt(1 + 2 * std::exp(options.highway_bias)) : 1.0;
+    v_ = store.add({name + ".weight_c", {2, options.width}, Role::vector, Init::uniform(1.0)});
+    bias_ = store.add({name + ".bias", {2, options.width}, Role::vector, Init::rows({0.0, options.highway_bias})});
+}
+
+Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, const Context& context, State& after) const {
+    ops::SruInput in;
+    in.u = u;
+    if (options_.planes == 3 && options_.skip) in.x_TBD = x_TBD;
+    in.v_2D = v_.tensor();
+    in.bias_2D = bias_.tensor();
+    in.c0_BD = before.get("c");
+    in.flags_TB = context.flags_TB;
+    in.directions = options_.directions;
+    in.planes = options_.planes;
+    in.tanh = options_.tanh;
+    in.alpha = alpha_;
+    if (context.training && options_.dropout > 0 && !context.last_occurrence())
+        in.mask_BD = ops::dropout_mask({x_TBD.size(1), options_.width}, options_.dropout, context.site("sru"), in.v_2D.options().requires_grad(false));
+    ops::SruOutput out = ops::sru(in);
+    after.put("c", out.c_BD, 0);
+    return out.h_TBD;
+}
+
+} // namespace lithe

@@ -1,0 +1,157 @@
+#include "lithe/blocks/srupp.h"
+
+#include <cmath>
+
+#include "lithe/ops/dropout.h"
+
+namespace lithe {
+namespace {
+
+FieldInfo projection_field() {
+    return {.name = "projection", .help = "inner size d'; default width / 4", .minimum = 1, .maximum = 1 << 20};
+}
+
+FieldInfo highway_field() {
+    return {.name = "highway_bias", .help = "initial bias of the reset gate; below 0 lets the input through", .minimum = -20, .maximum = 20};
+}
+
+FieldInfo rescale_field() {
+    return {.name = "rescale", .help = "multiply the skip input by sqrt(1 + 2 exp(highway_bias))"};
+}
+
+FieldInfo dropout_field() {
+    return {.name = "dropout", .help = "before the expansion, and of the reset gate shared over time", .minimum = 0, .maximum = 0.99};
+}
+
+int64_t default_projection(const ModelConfig& model) {
+    return std::max<int64_t>(1, model.width / 4);
+}
+
+} // namespace
+
+SruppValues SruppValues::defaults(const ModelConfig& model) {
+    SruppValues values;
+    values.projection = default_projection(model);
+    values.heads = model.heads;
+    values.dropout = model.dropout;
+    values.attention_dropout = model.attention_dropout;
+    return values;
+}
+
+void SruppValues::visit(FieldVisitor& v) {
+    v.field(projection_field(), projection);
+    v.field({.name = "heads", .help = "attention heads", .minimum = 1, .maximum = 4096}, heads);
+    v.field(highway_field(), highway_bias);
+    v.field(rescale_field(), rescale);
+    v.field(dropout_field(), dropout);
+    v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99}, attention_dropout);
+}
+
+void SruppValues::check(const ModelConfig&, const std::string& where, Problems& problems) const {
+    if (projection % heads) problems.add(where + ": projection " + std::to_string(projection) + " is no multiple of heads " + std::to_string(heads));
+}
+
+SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+    const int64_t d = width_, p = values.projection;
+    ParameterStore& store = site.store;
+    w1_ = store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
+    w2_ = store.add({site.name + ".w2", {2 * p, p}, Role::matrix, Init::xavier(p, 2 * p)});
+    scale_ = store.add({site.name + ".scale", {}, Role::scalar, Init::constant(0)});
+    norm_ = LayerNorm(store, site.name + ".norm", p);
+    w3_ = store.add({site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+    cell_ = SruCell(store, site.name, {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
+}
+
+// Keys and values of memory and segment. z_BTP: the projected segment.
+AttentionKeys SruppBlock::project(const Tensor& z_BTP, const State& state, const Context& context) const {
+    const Tensor w_k = w2_.tensor().narrow(0, 0, values_.projection), w_v = w2_.tensor().narrow(0, values_.projection, values_.projection);
+    AttentionKeys keys;
+    Tensor z_BSP = z_BTP;
+    if (!context.keep_projections) {
+        Tensor memory = state.get("memory");
+        if (memory.defined() && memory.size(0) > 0) {
+            keys.memory = memory.size(0);
+            z_BSP = at::cat({at::linear(memory, w1_.tensor()).transpose(0, 1), z_BTP}, 1);
+        }
+        keys.k_BSP = at::linear(z_BSP, w_k);
+        keys.v_BSP = at::linear(z_BSP, w_v);
+        return keys;
+    }
+    keys.k_BSP = at::linear(z_BTP, w_k);
+    keys.v_BSP = at::linear(z_BTP, w_v);
+    if (Tensor old = state.get("keys"); old.defined()) {
+        keys.memory = old.size(1);
+        keys.k_BSP = at::cat({old, keys.k_BSP}, 1);
+        keys.v_BSP = at::cat({state.get("values"), keys.v_BSP}, 1);
+    }
+    return keys;
+}
+
+BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+    BranchOutput out;
+    Tensor z_BTP = at::linear(x_TBD, w1_.tensor()).transpose(0, 1).contiguous();
+    AttentionKeys keys = project(z_BTP, state, context);
+    MaskAndHidden mask = make_mask(state, keys.memory, x_TBD.size(0), x_TBD.size(1), context);
+    Tensor mixed_BTP = attend(z_BTP, keys, mask.mask, values_.heads, values_.attention_dropout, context);
+    Tensor y_TBP = norm_(at::addcmul(z_BTP, mixed_BTP, scale_.tensor().to(mixed_BTP.scalar_type()))).transpose(0, 1).contiguous();
+    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
+    if (context.keep_projections) remember_projections(keys, mask, context, out.state);
+    else remember_inputs(state, x_TBD, mask, context, out.state);
+    return out;
+}
+
+double SruppBlock::flops_per_token(const CostShape& shape) const {
+    const double d = double(width_), p = double(values_.projection);
+    const double again = double(shape.memory) / double(shape.length);  // memory positions projected anew per token
+    return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + again * (2 * d * p + 4 * p * p);
+}
+
+double SruppBlock::flops_without_input_gradient(const CostShape& shape) const {
+    return double(shape.memory) / double(shape.length) * 2 * double(width_) * double(values_.projection);
+}
+
+double SruppBlock::activation_numbers_per_token(const CostShape& shape) const {
+    const double d = double(width_), p = double(values_.projection), span = 1 + double(shape.memory) / double(shape.length);
+    return 6 * d + p * (6 + 4 * span) + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+}
+
+ProjectedSruValues ProjectedSruValues::defaults(const ModelConfig& model) {
+    ProjectedSruValues values;
+    values.projection = default_projection(model);
+    values.dropout = model.dropout;
+    return values;
+}
+
+void ProjectedSruValues::visit(FieldVisitor& v) {
+    v.field(projection_field(), projection);
+    v.field(highway_field(), highway_bias);
+    v.field(rescale_field(), rescale);
+    v.field(dropout_field(), dropout);
+}
+
+ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+    const int64_t d = width_, p = values.projection;
+    w1_ = site.store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
+    norm_ = LayerNorm(site.store, site.name + ".norm", p);
+    w2_ = site.store.add({site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+    cell_ = SruCell(site.store, site.name, {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
+}
+
+BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+    BranchOutput out;
+    Tensor y_TBP = norm_(at::linear(x_TBD, w1_.tensor()));
+    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, state, context, out.state);
+    return out;
+}
+
+double ProjectedSruBlock::flops_per_token(const CostShape&) const {
+    return 8 * double(width_) * double(values_.projection);
+}
+
+double ProjectedSruBlock::activation_numbers_per_token(const CostShape&) const {
+    return 6 * double(width_) + 3 * double(values_.projection);
+}
+
+} // namespace lithe

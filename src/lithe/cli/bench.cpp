@@ -1,0 +1,60 @@
+#include "lithe/cli/bench.h"
+
+#include <iostream>
+
+#include "lithe/base/text.h"
+
+namespace lithe {
+
+using Json = nlohmann::ordered_json;
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values.empty() ? 0 : values[values.size() / 2];
+}
+
+int finish_bench(const Json& machine, const Json& results, const CommandContext& context) {
+    if (context.json) {
+        print_json("bench", {{"machine", machine}, {"results", results}});
+        return 0;
+    }
+    std::cout << "machine: " << machine.dump() << "\n";
+    for (const auto& row : results) {
+        std::cout << row["name"].get<std::string>();
+        for (const auto& [key, value] : row.items()) {
+            if (key == "name") continue;
+            std::cout << "  " << key << " ";
+            if (value.is_number_float()) {
+                char text[32];
+                std::snprintf(text, sizeof text, "%.4g", value.get<double>());
+                std::cout << text;
+            } else {
+                std::cout << (value.is_string() ? value.get<std::string>() : value.dump());
+            }
+        }
+        std::cout << "\n";
+    }
+    std::cout << std::flush;
+    return 0;
+}
+
+CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<BenchFlags>();
+    app.require_subcommand(1);
+    CLI::App* kernels = app.add_subcommand("kernels", "each kernel as a share of an in-place stream's bandwidth; gated by parity with its reference");
+    CLI::App* train = app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
+    CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
+    for (CLI::App* sub : {kernels, train, generate}) {
+        sub->add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
+        sub->add_option("--only", flags->only, "only rows whose name contains this");
+        sub->add_option("--repeats", flags->repeats, "timed repetitions; the median counts")->capture_default_str()->check(CLI::Range(1, 10000));
+    }
+    train->add_option("--precision", flags->precision, "fp32, bf16 or both")->capture_default_str()->check(CLI::IsMember({"fp32", "bf16", "both"}));
+    generate->add_option("--precision", flags->precision, "fp32, bf16 or both")->capture_default_str()->check(CLI::IsMember({"fp32", "bf16", "both"}));
+    return [=, &context] {
+        if (kernels->parsed()) return bench_kernels(*flags, context);
+        return train->parsed() ? bench_train(*flags, context) : bench_generate(*flags, context);
+    };
+}
+
+} // namespace lithe

@@ -1,0 +1,31 @@
+// `lithe bench`: three commands, one way to print.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lithe/cli/command.h"
+
+namespace lithe {
+
+struct BenchFlags {
+    int64_t threads = 0;
+    int repeats = 7;
+    std::string only, precision = "both";
+};
+
+int bench_kernels(const BenchFlags& flags, const CommandContext& context);
+int bench_train(const BenchFlags& flags, const CommandContext& context);
+int bench_generate(const BenchFlags& flags, const CommandContext& context);
+
+double median(std::vector<double> values);
+int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results, const CommandContext& context);
+
+// Measured here and now: matrix products per precision (GF/s) and an in-place stream (GB/s).
+struct Ceiling {
+    double fp32_gflops = 0, bf16_gflops = 0, stream_gb_per_s = 0;
+};
+Ceiling measure_ceiling(bool products);
+nlohmann::ordered_json machine_json(int64_t threads, const Ceiling& ceiling);
+
+} // namespace lithe

@@ -1,0 +1,151 @@
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/log.h"
+#include "lithe/base/timer.h"
+#include "lithe/cli/bench.h"
+#include "lithe/kernels/isa.h"
+#include "lithe/model/cost.h"
+#include "lithe/model/generate.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/trainer.h"
+
+namespace lithe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Row {
+    const char* name;
+    const char* config;
+};
+
+// Shapes that others measure too; bytes, no dropout, AdamW with clipping.
+const Row kRows[] = {
+    {"srupp-small", R"([model]
+width = 512
+layout = "ux6"
+memory = 256
+[train]
+batch = 16
+length = 256)"},
+    {"srupp-42m", R"([model]
+width = 1920
+layout = "ux10"
+memory = 256
+[train]
+batch = 4
+length = 256)"},
+    {"sru", R"([model]
+width = 512
+layout = "<sru>x6"
+[blocks.sru]
+layer_norm = "before"
+highway_bias = -2.0
+[train]
+batch = 16
+length = 256)"},
+    {"gpt-small", R"([model]
+width = 256
+heads = 4
+layout = "(sf)x4"
+positions = "learned"
+final_norm = true
+tie_embeddings = true
+embedding_init = "normal"
+[blocks.f]
+bias = false
+[train]
+batch = 16
+length = 256)"},
+    {"lstm", R"([model]
+width = 512
+layout = "llx1"
+[train]
+batch = 16
+length = 256)"},
+};
+
+// Text-like ids: skewed, so that caches behave as in training.
+Tensor random_ids(int64_t length, int64_t batch, uint64_t key) {
+    Tensor ids = at::empty({length, batch}, at::kLong);
+    for (int64_t i = 0; i < ids.numel(); ++i) ids.data_ptr<int64_t>()[i] = int64_t(256 * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
+    return ids;
+}
+
+Json time_training(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
+    Config config = parse_config(row.config, row.name);
+    LanguageModel model(config, 256);
+    const bool bf16 = precision == "bf16";
+    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    Optimizer optimizer(config.optimizer, model.parameters());
+    TrainStep step(model, optimizer, 1);
+    ModelCost cost = count_cost(model, {.length = config.train.length, .memory = config.model.memory});
+    std::vector<double> seconds;
+    for (int i = 0; i < flags.repeats + 3; ++i) {
+        Tensor ids = random_ids(config.train.length, config.train.batch, uint64_t(i)), targets = random_ids(config.train.length, config.train.batch, uint64_t(i) + 100);
+        Timer timer;
+        step.micro_batch(ids, targets, 0, uint64_t(i));
+        optimizer.step(1e-3, optimizer.gradient_norm());
+        if (i >= 3) seconds.push_back(timer.seconds());
+    }
+    const double tokens = double(config.train.batch * config.train.length), time = median(seconds);
+    const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
+    return {{"name", row.name}, {"precision", precision}, {"parameters", cost.parameters}, {"milliseconds", 1e3 * time}, {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())}, {"tokens_per_second", tokens / time},
+            {"gflops", gflops}, {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)}, {"peak_rss_bytes", peak_memory()}};
+}
+
+Json time_generation(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
+    constexpr int64_t kTokens = 200;
+    Config config = parse_config(row.config, row.name);
+    LanguageModel model(config, 256);
+    model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    std::vector<int64_t> prompt(size_t(config.train.length), 32);
+    if (model.max_positions() > 0) prompt.resize(32);
+    std::vector<double> seconds;
+    SamplingOptions options{.tokens = kTokens, .segment = config.train.length};
+    for (int i = 0; i < std::min(flags.repeats, 3) + 1; ++i) {
+        Timer timer;
+        double first = 0;
+        generate(model, prompt, options, [&](int64_t) {
+            if (first == 0) first = timer.seconds();
+            return true;
+        });
+        if (i > 0) seconds.push_back((timer.seconds() - first) / double(kTokens - 1));
+    }
+    const double bytes = double(model.parameters().count_without_embeddings()) * (precision == "bf16" ? 2 : 4), time = median(seconds);
+    return {{"name", row.name}, {"precision", precision}, {"tokens_per_second", 1 / time}, {"gb_per_s", bytes / time / 1e9}, {"of_ceiling", bytes / time / 1e9 / ceiling.stream_gb_per_s}};
+}
+
+template <class F> int run_rows(const BenchFlags& flags, const CommandContext& context, bool products, const F& time) {
+    TrainConfig train;
+    train.threads = flags.threads;
+    Machine machine = set_up_machine(train);
+    Ceiling ceiling = measure_ceiling(products);
+    Json results = Json::array();
+    for (const Row& row : kRows) {
+        if (std::string(row.name).find(flags.only) == std::string::npos) continue;
+        for (const char* precision : {"bf16", "fp32"}) {
+            if (flags.precision != "both" && flags.precision != precision) continue;
+            if (precision == std::string("bf16") && !kernels::has_bf16_products()) {
+                log_info(std::string(row.name) + ": no bf16 products on this machine, row left out");
+                continue;
+            }
+            results.push_back(time(row, precision, flags, ceiling));
+            log_info(results.back().dump());
+        }
+    }
+    if (results.empty()) fail_usage("no benchmark row matches '" + flags.only + "'", "--only");
+    return finish_bench(machine_json(machine.threads, ceiling), results, context);
+}
+
+} // namespace
+
+int bench_train(const BenchFlags& flags, const CommandContext& context) {
+    return run_rows(flags, context, true, time_training);
+}
+
+int bench_generate(const BenchFlags& flags, const CommandContext& context) {
+    return run_rows(flags, context, false, time_generation);
+}
+
+} // namespace lithe

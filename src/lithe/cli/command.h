@@ -1,0 +1,40 @@
+// The command line: one file per command, one table. A command adds its flags to a CLI11 sub-command and returns what to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace lithe {
+
+// What every command gets.
+struct CommandContext {
+    bool json = false;               // print one JSON object as the last line of stdout
+    std::vector<std::string> argv;   // for records
+};
+
+using CommandAction = std::function<int()>;
+
+struct Command {
+    const char* name;
+    const char* description;
+    // Adds flags; the returned action runs after parsing. `context` outlives the action.
+    CommandAction (*set_up)(CLI::App& app, const CommandContext& context);
+};
+
+CommandAction set_up_train(CLI::App& app, const CommandContext& context);
+CommandAction set_up_eval(CLI::App& app, const CommandContext& context);
+CommandAction set_up_generate(CLI::App& app, const CommandContext& context);
+CommandAction set_up_info(CLI::App& app, const CommandContext& context);
+CommandAction set_up_data(CLI::App& app, const CommandContext& context);
+CommandAction set_up_bench(CLI::App& app, const CommandContext& context);
+
+// Prints `json` with its schema as one line on stdout.
+void print_json(const std::string& command, nlohmann::ordered_json json);
+
+// The whole program; main() and the tests call it. Returns the exit code and never throws.
+int run_program(const std::vector<std::string>& arguments);
+
+} // namespace lithe

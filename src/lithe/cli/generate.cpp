@@ -1,0 +1,72 @@
+#include "lithe/model/generate.h"
+
+#include <iostream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/stop.h"
+#include "lithe/base/text.h"
+#include "lithe/base/timer.h"
+#include "lithe/cli/command.h"
+#include "lithe/model/checkpoint.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+namespace {
+
+struct Flags {
+    std::string model, prompt = "\n", prompt_file, precision;
+    SamplingOptions sampling;
+    bool no_stream = false, no_cache = false;
+    int64_t threads = 0;
+};
+
+int run(Flags flags, const CommandContext& context) {
+    LoadedModel loaded = load_model(flags.model);
+    if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
+    loaded.config.train.threads = flags.threads;
+    Machine machine = set_up_machine(loaded.config.train);
+    if (!flags.prompt_file.empty()) flags.prompt = read_file(flags.prompt_file, 64 << 20);
+    std::vector<int64_t> prompt = loaded.tokenizer.encode(flags.prompt);
+    loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
+    load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
+    flags.sampling.cache = !flags.no_cache;
+    flags.sampling.segment = loaded.config.train.length;
+    const bool stream = !flags.no_stream && !context.json;
+    if (stream) std::cout << flags.prompt << std::flush;
+    Timer timer;
+    auto tokens = generate(*loaded.model, prompt, flags.sampling, [&](int64_t token) {
+        if (stream) std::cout << loaded.tokenizer.byte_of(token) << std::flush;
+        return bool(std::cout);  // a reader that went away ends it
+    });
+    const double seconds = timer.seconds();
+    const std::string text = loaded.tokenizer.decode(tokens);
+    if (stream) std::cout << std::endl;
+    else if (!context.json) std::cout << flags.prompt << text << std::endl;
+    if (context.json)
+        print_json("generate", {{"model", loaded.folder}, {"prompt", printable(flags.prompt)}, {"text", printable(text)}, {"tokens", tokens.size()}, {"seed", flags.sampling.seed},
+                                {"seconds", seconds}, {"tokens_per_second", double(tokens.size()) / seconds}});
+    return stop_requested() ? int(ExitCode::stopped) : 0;
+}
+
+} // namespace
+
+CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<Flags>();
+    app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
+    auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue; default a line break");
+    app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
+    app.add_option("--tokens", flags->sampling.tokens, "tokens to make")->capture_default_str()->check(CLI::Range(int64_t(0), int64_t(1) << 40));
+    app.add_option("--temperature", flags->sampling.temperature, "0: always the likeliest token")->capture_default_str()->check(CLI::Range(0.0, 100.0));
+    app.add_option("--top-k", flags->sampling.top_k, "only the k likeliest; 0: all")->capture_default_str()->check(CLI::Range(0, 1 << 24));
+    app.add_option("--top-p", flags->sampling.top_p, "only the likeliest that together reach p")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+    app.add_option("--seed", flags->sampling.seed, "the same seed makes the same text")->capture_default_str();
+    app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")->capture_default_str()->check(CLI::Range(0, 1 << 24));
+    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")->check(CLI::IsMember({"fp32", "bf16"}));
+    app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
+    app.add_flag("--stream,!--no-stream", [flags](int64_t count) { flags->no_stream = count < 0; }, "print tokens as they come (default)");
+    app.add_flag("--no-cache", flags->no_cache, "project the memory again for every token (slow; the same text)");
+    return [flags, &context] { return run(*flags, context); };
+}
+
+} // namespace lithe

@@ -1,0 +1,117 @@
+#include <filesystem>
+#include <iostream>
+
+#include <torch/version.h>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/text.h"
+#include "lithe/base/version.h"
+#include "lithe/cli/command.h"
+#include "lithe/data/corpus.h"
+#include "lithe/kernels/catalog.h"
+#include "lithe/kernels/isa.h"
+#include "lithe/model/checkpoint.h"
+#include "lithe/model/cost.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+namespace {
+
+struct Flags {
+    std::string subject;
+    std::vector<std::string> sets;
+};
+
+using Json = nlohmann::ordered_json;
+
+int machine_info(const CommandContext& context) {
+    TrainConfig train;
+    Machine machine = set_up_machine(train);
+    Json kernels = Json::array();
+    for (const auto& row : kernels::catalog()) {
+        Json implementations = Json::array();
+        for (const auto& each : kernels::implementations(ops::cuda_status().available ? "" : ops::cuda_status().reason)) implementations.push_back({{"name", each.name}, {"used", each.used}, {"reason", each.reason}});
+        kernels.push_back({{"name", row.name}, {"formula", row.formula}, {"implementations", implementations}});
+    }
+    Json blocks = Json::array();
+    for (const BlockKind& kind : block_kinds()) blocks.push_back({{"name", kind.name}, {"letter", kind.letter ? std::string(1, kind.letter) : ""}, {"description", kind.description}});
+    Json json = {{"version", kVersion}, {"revision", kRevision}, {"libtorch", TORCH_VERSION}, {"cpu", machine.cpu}, {"threads", machine.threads}, {"device", train.device}, {"precision", machine.precision},
+                 {"fp32_products", machine.products}, {"memory_bytes", available_memory()}, {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason}, {"kernels", kernels}, {"blocks", blocks}};
+    if (context.json) {
+        print_json("info", json);
+        return 0;
+    }
+    std::cout << "lithe " << kVersion << " (" << kRevision << "), LibTorch " << TORCH_VERSION << "\ncpu       " << machine.cpu << ", " << machine.threads << " threads\nmemory    " << format_bytes(double(available_memory()))
+              << " available\ncuda      " << json["cuda"].get<std::string>() << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";
+    for (const auto& row : kernels) {
+        std::cout << "  " << row["name"].get<std::string>() << "\n";
+        for (const auto& each : row["implementations"])
+            std::cout << "    " << (each["used"].get<bool>() ? "* " : "  ") << each["name"].get<std::string>() << "  " << each["reason"].get<std::string>() << "\n";
+    }
+    std::cout << "\nblocks\n";
+    for (const BlockKind& kind : block_kinds()) {
+        std::cout << "  " << (kind.letter ? std::string(1, kind.letter) : " ") << "  <" << kind.name << ">  " << kind.description << "\n";
+        auto options = kind.make_options(ModelConfig());
+        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
+    }
+    std::cout << std::flush;
+    return 0;
+}
+
+bool is_config(const std::string& subject) {
+    return subject.size() > 5 && subject.substr(subject.size() - 5) == ".toml" && !std::filesystem::is_directory(subject);
+}
+
+int model_info(const Flags& flags, const CommandContext& context) {
+    Config config;
+    std::unique_ptr<LanguageModel> model;
+    if (is_config(flags.subject)) {
+        config = load_config(flags.subject, flags.sets);
+        Problems problems;
+        check_model(config, problems);
+        problems.throw_if_any(flags.subject);
+        int64_t vocabulary = config.model.vocabulary_size;
+        if (vocabulary == 0 && config.data.vocabulary == "all") vocabulary = 256;
+        if (vocabulary == 0) vocabulary = Corpus::open(config.data).tokenizer().vocabulary_size();
+        model = std::make_unique<LanguageModel>(config, vocabulary);
+    } else {
+        if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");
+        LoadedModel loaded = load_model(flags.subject);
+        config = loaded.config;
+        model = std::move(loaded.model);
+    }
+    if (config.train.precision == "auto") config.train.precision = kernels::has_bf16_products() ? "bf16" : "fp32";
+    ModelCost cost = count_cost(*model, {.length = config.train.length, .memory = config.model.memory});
+    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == "bf16" ? 2 : 4);
+    Json layers = Json::array();
+    for (const LayerCost& layer : cost.layers) layers.push_back({{"block", layer.label}, {"kind", layer.kind}, {"parameters", layer.parameters}, {"flops_per_token", layer.flops_per_token}});
+    Json json = {{"parameters", cost.parameters}, {"parameters_without_embeddings", cost.parameters_without_embeddings}, {"flops_per_token", cost.flops_per_token}, {"training_flops_per_token", cost.training_flops_per_token},
+                 {"layout", to_string(parse_layout(config.model.layout))}, {"vocabulary_size", model->vocabulary_size()}, {"layers", layers},
+                 {"memory_bytes", {{"weights", memory.weights}, {"optimizer", memory.optimizer}, {"activations", memory.activations}, {"state", memory.state}, {"total", memory.total()}}}};
+    if (context.json) {
+        print_json("info", json);
+        return 0;
+    }
+    std::printf("%s\n", flags.subject.c_str());
+    std::printf("parameters        %lld (%lld without embeddings)\n", static_cast<long long>(cost.parameters), static_cast<long long>(cost.parameters_without_embeddings));
+    std::printf("FLOPs per token   %s forward, %s training\n", format_count(cost.flops_per_token).c_str(), format_count(cost.training_flops_per_token).c_str());
+    std::printf("memory, training  about %s (batch %lld x %lld tokens)\n", format_bytes(memory.total()).c_str(), static_cast<long long>(config.train.batch), static_cast<long long>(config.train.length));
+    std::printf("layer  block  kind            parameters   FLOPs per token\n");
+    for (size_t i = 0; i < cost.layers.size(); ++i)
+        std::printf("%5zu  %-5s  %-14s %11lld   %15s\n", i + 1, cost.layers[i].label.c_str(), cost.layers[i].kind.c_str(), static_cast<long long>(cost.layers[i].parameters), format_count(cost.layers[i].flops_per_token).c_str());
+    std::fflush(stdout);
+    return 0;
+}
+
+} // namespace
+
+CommandAction set_up_info(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<Flags>();
+    app.add_option("subject", flags->subject, "a run, a model file or a configuration (.toml); none: this machine, kernels and blocks");
+    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")->allow_extra_args(false);
+    return [flags, &context] { return flags->subject.empty() ? machine_info(context) : model_info(*flags, context); };
+}
+
+} // namespace lithe

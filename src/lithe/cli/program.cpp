@@ -1,0 +1,114 @@
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
+#include "lithe/base/stop.h"
+#include "lithe/base/text.h"
+#include "lithe/base/version.h"
+#include "lithe/cli/command.h"
+#include "lithe/ops/torch.h"
+
+namespace lithe {
+namespace {
+
+const Command kCommands[] = {
+    {"train", "train a model from a configuration file", set_up_train},
+    {"eval", "bits per byte, loss and perplexity of a trained model, with the protocol stated", set_up_eval},
+    {"generate", "continue a prompt", set_up_generate},
+    {"info", "parameters, FLOPs and memory of a run or configuration; without argument: this machine", set_up_info},
+    {"data", "prepare, inspect and verify corpora", set_up_data},
+    {"bench", "speed as a share of this machine's measured ceiling", set_up_bench},
+};
+
+int tell(ExitCode code, const std::string& message) {
+    log_progress("");
+    std::cout.flush();
+    std::fprintf(stderr, "error: %s\n", message.c_str());
+    return int(code);
+}
+
+// Only the first line of LibTorch's errors is for people.
+int tell_torch(const c10::Error& error) {
+    std::string text = error.what_without_backtrace();
+    text = text.substr(0, text.find('\n'));
+    bool memory = text.find("alloc") != std::string::npos || text.find("out of memory") != std::string::npos;
+    if (memory) return tell(ExitCode::resources, "out of memory: " + text + "\nhint: lower train.batch, train.length or model.memory");
+    return tell(ExitCode::failed, text);
+}
+
+int parse_error(const CLI::App& app, const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+        app.exit(error);  // --help, --version
+        return 0;
+    }
+    std::string hint = "lithe --help";
+    for (const CLI::App* sub : app.get_subcommands()) hint = "lithe " + sub->get_name() + " --help";
+    std::string message = error.what();
+    if (app.get_subcommands().empty() && message.find("required") == std::string::npos) {
+        std::vector<std::string> names;
+        for (const Command& command : kCommands) names.push_back(command.name);
+        if (size_t colon = message.rfind(' '); colon != std::string::npos) message += did_you_mean(message.substr(colon + 1), names);
+    }
+    return tell(ExitCode::usage, message + "\nhint: " + hint);
+}
+
+int run_checked(const std::vector<std::string>& arguments) {
+    CLI::App app{"Lithe trains, evaluates and samples language models on a small compute budget.", "lithe"};
+    CommandContext context;
+    context.argv = arguments;
+    bool quiet = false, verbose = false;
+    app.set_version_flag("--version", std::string("lithe ") + kVersion + " (" + kRevision + ")");
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_flag("--json", context.json, "print one JSON object as the last line of stdout");
+    app.add_flag("-q,--quiet", quiet, "say nothing but warnings and errors");
+    app.add_flag("-v,--verbose", verbose, "say more");
+    app.footer("Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 bad data or model file, 4 out of memory or disk,\n"
+               "5 diverged, 75 stopped by a signal and resumable, 130 interrupted twice.");
+    std::vector<std::pair<CLI::App*, CommandAction>> actions;
+    for (const Command& command : kCommands) {
+        CLI::App* sub = app.add_subcommand(command.name, command.description);
+        actions.emplace_back(sub, command.set_up(*sub, context));
+    }
+    try {
+        std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+        if (!reversed.empty()) reversed.pop_back();  // the program's name
+        app.parse(reversed);
+    } catch (const CLI::ParseError& error) {
+        return parse_error(app, error);
+    }
+    set_log_level(quiet ? LogLevel::quiet : verbose ? LogLevel::verbose : LogLevel::normal);
+    for (auto& [sub, action] : actions)
+        if (sub->parsed()) return action();
+    return int(ExitCode::usage);
+}
+
+} // namespace
+
+void print_json(const std::string& command, nlohmann::ordered_json json) {
+    nlohmann::ordered_json object = {{"schema", "lithe." + command + "/1"}};
+    object.update(json);
+    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+}
+
+int run_program(const std::vector<std::string>& arguments) {
+    try {
+        ops::initialize();
+        install_signal_handlers();
+        int code = run_checked(arguments);
+        std::cout.flush();
+        return code;
+    } catch (const Error& error) {
+        return tell(error.code(), error.what());
+    } catch (const c10::Error& error) {
+        return tell_torch(error);
+    } catch (const std::bad_alloc&) {
+        return tell(ExitCode::resources, "out of memory\nhint: lower train.batch, train.length or model.memory");
+    } catch (const std::exception& error) {
+        return tell(ExitCode::failed, error.what());
+    }
+}
+
+} // namespace lithe

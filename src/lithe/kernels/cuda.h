@@ -1,0 +1,43 @@
+// The CUDA versions of the kernels: a table of functions in liblithe_cuda.so, which is loaded at run time where a driver is.
+// Pointers are device pointers; `stream` is a cudaStream_t. Every function returns a cudaError_t (0 = success).
+#pragma once
+
+#include "lithe/kernels/cross_entropy/cross_entropy.h"
+#include "lithe/kernels/dropout/dropout.h"
+#include "lithe/kernels/optimizer/optimizer.h"
+#include "lithe/kernels/softmax/softmax.h"
+#include "lithe/kernels/sru/sru.h"
+
+namespace lithe::kernels {
+
+template <class S> struct CudaFunctions {
+    int (*sru_forward)(const SruForward<S>&, void* stream);
+    int (*sru_backward)(const SruBackward<S>&, void* stream);
+    int (*softmax_forward)(const SoftmaxForward<S>&, void* stream);
+    int (*softmax_backward)(const SoftmaxBackward<S>&, void* stream);
+    int (*dropout)(const DropoutArgs<S>&, void* stream);
+    int (*cross_entropy_forward)(const CrossEntropyArgs<S>&, void* stream);
+    int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
+};
+
+struct CudaTable {
+    int version;  // kCudaTableVersion of the build
+    CudaFunctions<float> f32;
+    CudaFunctions<bfloat16> bf16;
+    CudaFunctions<double> f64;
+    int (*optimizer_update)(const UpdateArgs<float>&, void* stream);
+    const char* (*error_text)(int);
+
+    template <class S> const CudaFunctions<S>& of() const;
+};
+template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { return f32; }
+template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
+template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
+
+constexpr int kCudaTableVersion = 1;
+
+// Null until load_cuda() has succeeded; `reason` says why.
+const CudaTable* cuda_table();
+bool load_cuda(const char* library, const char** reason);
+
+} // namespace lithe::kernels

@@ -1,0 +1,48 @@
+// Buffers and comparison for the catalog's parity checks.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "lithe/kernels/catalog.h"
+#include "lithe/kernels/types.h"
+
+namespace lithe::kernels {
+
+// A buffer that starts one element off alignment, filled with a wave or poisoned with NaN.
+template <class T> class TestBuffer {
+public:
+    explicit TestBuffer(int64_t count) : values_(static_cast<size_t>(count) + 1) {
+        for (T& value : values_) from_compute(std::numeric_limits<Compute<T>>::quiet_NaN(), value);
+    }
+    TestBuffer(int64_t count, double a, double b, double scale) : TestBuffer(count) {
+        for (int64_t i = 0; i < count; ++i) from_compute(Compute<T>(scale * std::sin(a * double(i) + b)), data()[i]);
+    }
+    T* data() { return values_.data() + 1; }
+    int64_t size() const { return int64_t(values_.size()) - 1; }
+    double at(int64_t i) const { return double(to_compute(values_[size_t(i) + 1])); }
+
+private:
+    std::vector<T> values_;
+};
+
+template <class S> double storage_tolerance() {
+    if constexpr (sizeof(S) == 8) return 1e-9;
+    else if constexpr (sizeof(S) == 4) return 1e-5;
+    else return 1e-2;
+}
+template <class S> const char* storage_name() {
+    return sizeof(S) == 8 ? "fp64" : sizeof(S) == 4 ? "fp32" : "bf16";
+}
+
+// Errors are relative to 1 + |expected| ; sums over many elements pass a wider `slack`.
+template <class T> void compare(ParityResult& result, const TestBuffer<T>& got, const TestBuffer<T>& expected, double tolerance, const std::string& what, double slack = 1) {
+    for (int64_t i = 0; i < got.size(); ++i) {
+        double error = std::abs(got.at(i) - expected.at(i)) / (1 + std::abs(expected.at(i)));
+        if (!(error == error)) error = 1e30;  // NaN: never written, or wrong
+        result.add(error, tolerance * slack, what + " element " + std::to_string(i));
+    }
+}
+
+} // namespace lithe::kernels

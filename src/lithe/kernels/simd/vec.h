@@ -1,0 +1,118 @@
+// Vectors of LITHE_LANES floats (or doubles) on the compiler's vector extension, so that one source serves every instruction
+// set. Included only by *_cpu.cpp files, which are compiled once per instruction set with LITHE_ISA naming a namespace of its
+// own; nothing here has external linkage, so that the linker cannot mix the copies.
+#pragma once
+
+#include <cstdint>
+
+#include "lithe/kernels/types.h"
+
+#ifndef LITHE_ISA
+#error "compile with -DLITHE_ISA=portable, avx2 or avx512, and -DLITHE_LANES"
+#endif
+
+namespace lithe::kernels::LITHE_ISA {
+namespace {
+
+constexpr int kLanes = LITHE_LANES;
+
+using VecF = float __attribute__((vector_size(4 * LITHE_LANES)));
+using VecI = int32_t __attribute__((vector_size(4 * LITHE_LANES)));
+using VecU = uint32_t __attribute__((vector_size(4 * LITHE_LANES)));
+using VecH = uint16_t __attribute__((vector_size(2 * LITHE_LANES)));
+using VecD = double __attribute__((vector_size(8 * LITHE_LANES)));
+
+template <class C> struct VecOf;
+template <> struct VecOf<float> { using type = VecF; };
+template <> struct VecOf<double> { using type = VecD; };
+template <class C> using Vec = typename VecOf<C>::type;
+
+inline VecF load(const float* p) {
+    VecF v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+inline VecD load(const double* p) {
+    VecD v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+inline VecF load(const bfloat16* p) {
+    VecH h;
+    __builtin_memcpy(&h, p, sizeof h);
+    return (VecF)(__builtin_convertvector(h, VecU) << 16);
+}
+inline void store(float* p, VecF v) { __builtin_memcpy(p, &v, sizeof v); }
+inline void store(double* p, VecD v) { __builtin_memcpy(p, &v, sizeof v); }
+inline void store(bfloat16* p, VecF v) {
+    VecU bits = (VecU)v;
+    VecU rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    VecI nan = v != v;
+    rounded = nan ? ((bits >> 16) | 0x40u) : rounded;
+    VecH h = __builtin_convertvector(rounded, VecH);
+    __builtin_memcpy(p, &h, sizeof h);
+}
+
+// Loads or stores the first `count` lanes; the others are 0.
+template <class S> inline Vec<Compute<S>> load_part(const S* p, int64_t count) {
+    S buffer[kLanes] = {};
+    for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
+    return load(buffer);
+}
+template <class S> inline void store_part(S* p, Vec<Compute<S>> v, int64_t count) {
+    S buffer[kLanes];
+    store(buffer, v);
+    for (int64_t i = 0; i < count; ++i) p[i] = buffer[i];
+}
+
+template <class C> inline Vec<C> broadcast(C value) { return value - Vec<C>{}; }
+
+// exp by 2^n · e^r with |r| <= ln2/2 and e^r by its Taylor series to degree 7 (relative error below 1e-7).
+inline VecF exp(VecF x) {
+    x = x < -87.0f ? broadcast(-87.0f) : x;
+    x = x > 88.0f ? broadcast(88.0f) : x;
+    VecF shifted = x * 1.44269504088896341f + 12582912.0f;  // round to nearest in the low bits
+    VecF n = shifted - 12582912.0f;
+    VecF r = x - n * 0.693145751953125f;
+    r = r - n * 1.42860682030941723e-6f;
+    VecF p = r * 1.98412698e-4f + 1.38888889e-3f;
+    p = p * r + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    VecI power = ((VecI)shifted - 0x4B400000 + 127) << 23;
+    return p * (VecF)power;
+}
+inline VecD exp(VecD x) {
+    VecD result{};
+    for (int i = 0; i < kLanes; ++i) result[i] = __builtin_exp(x[i]);
+    return result;
+}
+template <class V> inline V sigmoid(V x) { return 1 / (1 + exp(-x)); }
+
+template <class V> inline auto sum(V v) {
+    auto total = v[0];
+    for (int i = 1; i < kLanes; ++i) total += v[i];
+    return total;
+}
+template <class V> inline V max(V a, V b) { return a > b ? a : b; }
+template <class V> inline auto highest(V v) {
+    auto best = v[0];
+    for (int i = 1; i < kLanes; ++i) best = v[i] > best ? v[i] : best;
+    return best;
+}
+inline VecF square_root(VecF v) {
+    VecF r;
+    for (int i = 0; i < kLanes; ++i) r[i] = __builtin_sqrtf(v[i]);
+    return r;
+}
+inline VecD square_root(VecD v) {
+    VecD r;
+    for (int i = 0; i < kLanes; ++i) r[i] = __builtin_sqrt(v[i]);
+    return r;
+}
+
+} // namespace
+} // namespace lithe::kernels::LITHE_ISA

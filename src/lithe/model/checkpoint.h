@@ -1,0 +1,61 @@
+// A checkpoint folder: model.safetensors, optimizer.safetensors, state.json, config.json, tokenizer.json, manifest.json.
+// It is written to a temporary folder beside its place (files, fsync, manifest with sizes and hashes, fsync, folder fsync) and
+// renamed; the folder's presence under its name means that it is complete. Reading checks the manifest first.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lithe/data/tokenizer.h"
+#include "lithe/model/language_model.h"
+
+namespace lithe {
+
+struct NamedTensor {
+    std::string name;
+    Tensor tensor;
+};
+
+struct CheckpointContent {
+    std::vector<NamedTensor> model;      // masters, by parameter name
+    std::vector<NamedTensor> optimizer;  // moments and carried state; empty for a model only
+    std::string state_json, config_json, tokenizer_json;
+};
+
+// Throws with exit code `resources` when the disk is full; nothing half-written is left under `folder`.
+void write_checkpoint(const std::string& folder, const CheckpointContent& content);
+// Throws a bad_file error that names the first file that does not fit the manifest.
+void verify_checkpoint(const std::string& folder);
+
+std::vector<NamedTensor> read_tensors(const std::string& path);
+// Copies tensors into the store's masters; every parameter must be there with its shape, and nothing else.
+void load_parameters(ParameterStore& store, const std::string& path);
+std::vector<NamedTensor> named_masters(const ParameterStore& store);
+
+// RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its config.json.
+// Returns the checkpoint folder, or the folder of the file.
+struct ModelFiles {
+    std::string weights, config, tokenizer;
+    std::string folder;
+};
+ModelFiles find_model(const std::string& selector);
+
+// Checkpoints of a run, newest first.
+struct CheckpointPlace {
+    int64_t step = 0;
+    std::string folder;
+};
+std::vector<CheckpointPlace> list_checkpoints(const std::string& run);
+std::string checkpoint_name(int64_t step);
+
+struct LoadedModel {
+    Config config;
+    Tokenizer tokenizer;
+    std::unique_ptr<LanguageModel> model;
+    std::string folder;
+};
+// Loads for inference; `precision` "" takes the run's. Resolves device and threads through `config.train`.
+LoadedModel load_model(const std::string& selector);
+
+} // namespace lithe

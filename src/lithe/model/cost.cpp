@@ -1,0 +1,46 @@
+#include "lithe/model/cost.h"
+
+namespace lithe {
+
+ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
+    ModelCost cost;
+    cost.parameters = model.parameters().count();
+    cost.parameters_without_embeddings = model.parameters().count_without_embeddings();
+    double saved = 0;
+    int made = 0;
+    for (const AppliedBlock& applied : model.stack().blocks) {
+        LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(shape)};
+        saved += applied.parts->block->flops_without_input_gradient(shape);
+        if (!applied.shared) {
+            std::string prefix = "body." + std::to_string(made++) + ".";
+            for (size_t i = 0; i < model.parameters().size(); ++i)
+                if (model.parameters().spec(i).name.rfind(prefix, 0) == 0) layer.parameters += model.parameters().spec(i).count();
+        }
+        cost.flops_per_token += layer.flops_per_token;
+        cost.layers.push_back(layer);
+    }
+    cost.flops_per_token += 2 * double(model.config().width) * double(model.vocabulary_size());
+    cost.training_flops_per_token = 3 * cost.flops_per_token - saved;
+    return cost;
+}
+
+MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
+    MemoryEstimate estimate;
+    const auto parameters = double(model.parameters().count());
+    const auto tokens = double(config.train.batch) * double(config.train.length);
+    const CostShape shape{.length = config.train.length, .memory = config.model.memory};
+    estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0));
+    estimate.optimizer = parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) + working_bytes);  // flat gradient, moments, gradients of one pass
+    double numbers = 2 * double(model.config().width);
+    for (const AppliedBlock& applied : model.stack().blocks) {
+        numbers += applied.parts->block->activation_numbers_per_token(shape);
+        if (!applied.parts->kind->traits.position_wise)
+            estimate.state += double(config.train.batch) * double(model.config().width) * (4 + double(config.model.memory) * working_bytes);
+    }
+    numbers += 2 * double(model.vocabulary_size());
+    estimate.activations = tokens * numbers * working_bytes * 1.3;  // measured: docs/performance.md
+    estimate.base = 350.0 * 1024 * 1024;                            // LibTorch itself
+    return estimate;
+}
+
+} // namespace lithe

@@ -1,0 +1,29 @@
+// What a model costs: parameters, floating-point operations, memory. Counted from the layout, before anything is allocated.
+#pragma once
+
+#include "lithe/model/language_model.h"
+
+namespace lithe {
+
+struct LayerCost {
+    std::string label, kind;
+    int64_t parameters = 0;  // 0 for a repeated application of shared weights
+    double flops_per_token = 0;
+};
+
+struct ModelCost {
+    int64_t parameters = 0, parameters_without_embeddings = 0;
+    double flops_per_token = 0;           // forward; a multiply-add is 2; embedding look-ups and element-wise work not counted
+    double training_flops_per_token = 0;  // forward + backward, without gradients of memory inputs
+    std::vector<LayerCost> layers;
+};
+ModelCost count_cost(const LanguageModel& model, const CostShape& shape);
+
+struct MemoryEstimate {
+    double weights = 0, optimizer = 0, activations = 0, state = 0, base = 0;  // bytes
+    double total() const { return weights + optimizer + activations + state + base; }
+};
+// For training as configured; `working_bytes` is 2 for bf16.
+MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes);
+
+} // namespace lithe

@@ -1,0 +1,61 @@
+// A language model: embedding, stack, head. Input ids [T][B], logits [T][B][V].
+#pragma once
+
+#include "lithe/model/stack.h"
+
+namespace lithe {
+
+class LanguageModel {
+public:
+    // Records the parameters; nothing is allocated before materialize(). Throws one usage error with all problems.
+    LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap = {});
+    LanguageModel(const LanguageModel&) = delete;  // handles point into the store
+    LanguageModel& operator=(const LanguageModel&) = delete;
+
+    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed);
+
+    struct Output {
+        Tensor logits_TBV;
+        State state;
+        Aux aux;
+    };
+    Output forward(const Tensor& ids_TB, const State& state, const Context& context) const;
+
+    // Summed negative log-likelihood in nats over all targets, as a fp32 scalar, and what forward() returns.
+    struct Loss {
+        Tensor sum;
+        State state;
+        Aux aux;
+    };
+    Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Context& context) const;
+
+    // A context as the configuration says: direction and memory. Callers set the rest.
+    Context context(bool training) const;
+
+    ParameterStore& parameters() { return store_; }
+    const ParameterStore& parameters() const { return store_; }
+    int64_t vocabulary_size() const { return vocabulary_size_; }
+    const ModelConfig& config() const { return config_; }
+    const Stack& stack() const { return stack_; }
+    // Number of absolute positions; 0: unlimited.
+    int64_t max_positions() const { return config_.positions == "none" ? 0 : max_positions_; }
+    at::Device device() const { return device_; }
+
+private:
+    Tensor embed(const Tensor& ids_TB, const Context& context) const;
+    Tensor positions(const Tensor& ids_TB, const Context& context) const;
+    Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;
+
+    ModelConfig config_;
+    int64_t vocabulary_size_, max_positions_;
+    ParameterStore store_;
+    Parameter embedding_, positions_, head_, head_bias_;
+    LayerNorm final_norm_;
+    Stack stack_;
+    at::Device device_ = at::kCPU;
+};
+
+// Checks a configuration's model part as the constructor does, collecting problems.
+void check_model(const Config& config, Problems& problems);
+
+} // namespace lithe

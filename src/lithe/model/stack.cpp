@@ -1,0 +1,129 @@
+#include "lithe/model/stack.h"
+
+#include <set>
+
+#include "lithe/base/text.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace {
+
+std::vector<std::string> known_names(const std::map<std::string, BlockDefinition>& definitions) {
+    std::vector<std::string> names;
+    for (const BlockKind& kind : block_kinds()) {
+        names.push_back(kind.name);
+        if (kind.letter) names.push_back(std::string(1, kind.letter));
+    }
+    for (const auto& [name, definition] : definitions) names.push_back(name);
+    return names;
+}
+
+class Builder {
+public:
+    Builder(const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model, ParameterStore& store, std::string name, const GroupWrapper& wrap)
+        : blocks_(blocks), model_(model), store_(store), name_(std::move(name)), wrap_(wrap) {}
+
+    Stack build(const LayoutNode& layout) {
+        Stack stack;
+        stack.root = sequence(layout, nullptr);
+        for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
+        stack.blocks = std::move(applied_);
+        return stack;
+    }
+
+private:
+    // Weights of a shared group by lexical occurrence; null outside shared groups.
+    using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
+
+    std::unique_ptr<Unit> sequence(const LayoutNode& node, Shared* shared) {
+        std::vector<std::unique_ptr<Unit>> units;
+        for (const LayoutNode& child : node.children)
+            for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
+        return std::make_unique<Sequence>(std::move(units));
+    }
+
+    std::unique_ptr<Unit> unit(const LayoutNode& node, Shared* shared) {
+        switch (node.type) {
+        case LayoutNode::Type::block: return shell(node, shared);
+        case LayoutNode::Type::slot:
+            fail_usage("layout, column " + std::to_string(node.column) + ": '?' is a searched place; write the block that should stand there", "model.layout");
+        default: {
+            auto group = sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
+            return wrap_ ? wrap_(std::move(group)) : std::move(group);
+        }
+        }
+    }
+
+    std::unique_ptr<Unit> shell(const LayoutNode& node, Shared* shared) {
+        std::shared_ptr<const Shell::Parts> parts = shared && shared->count(&node) ? shared->at(&node) : nullptr;
+        bool again = parts != nullptr;
+        if (!parts) parts = make_parts(node);
+        if (shared) (*shared)[&node] = parts;
+        applied_.push_back({node.name, parts, again});
+        auto result = std::make_unique<Shell>(parts, int(shells_.size()));
+        shells_.push_back(result.get());
+        return result;
+    }
+
+    std::shared_ptr<const Shell::Parts> make_parts(const LayoutNode& node) {
+        const ResolvedBlock& block = blocks_.at(node.name);
+        std::string name = name_ + "." + std::to_string(made_++) + "." + block.kind->name;
+        auto parts = std::make_shared<Shell::Parts>();
+        parts->kind = block.kind;
+        parts->label = node.name;
+        parts->dropout = model_.dropout;
+        if (!block.kind->traits.own_residual && model_.norm != "none") {
+            parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width);
+            parts->post = model_.norm == "post";
+        }
+        parts->block = block.kind->make(*block.options, {store_, name, model_});
+        return parts;
+    }
+
+    const std::map<std::string, ResolvedBlock>& blocks_;
+    const ModelConfig& model_;
+    ParameterStore& store_;
+    std::string name_;
+    const GroupWrapper& wrap_;
+    Shared shared_;
+    std::vector<Shell*> shells_;
+    std::vector<AppliedBlock> applied_;
+    int made_ = 0;
+};
+
+} // namespace
+
+std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
+                                                    const std::map<std::string, BlockDefinition>& definitions, Problems& problems) {
+    std::map<std::string, ResolvedBlock> resolved;
+    for (const auto& [name, column] : block_names(layout)) {
+        auto definition = definitions.find(name);
+        std::string kind_name = definition != definitions.end() && !definition->second.kind.empty() ? definition->second.kind : name;
+        const BlockKind* kind = find_block_kind(kind_name);
+        if (!kind) {
+            if (kind_name == name)
+                problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" + did_you_mean(name, known_names(definitions)), "model.layout",
+                             "lithe info lists all kinds; [blocks." + name + "] defines one");
+            else problems.add("blocks." + name + ".kind: unknown kind '" + printable(kind_name) + "'" + did_you_mean(kind_name, known_names({})), "blocks." + name);
+            continue;
+        }
+        auto options = kind->make_options(model);
+        if (definition != definitions.end()) read_options(definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks." + name, problems);
+        options->check(model, "blocks." + name, problems);
+        if (model.direction == "bidirectional" && !kind->traits.bidirectional)
+            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name + ") only runs forward in time, and model.direction is \"bidirectional\"", "model.layout");
+        resolved[name] = {kind, std::move(options)};
+    }
+    std::set<std::string> used;
+    for (const auto& [name, column] : block_names(layout)) used.insert(name);
+    for (const auto& [name, definition] : definitions)
+        if (!used.count(name)) problems.add("[blocks." + printable(name) + "] is not used by the layout", "blocks");
+    return resolved;
+}
+
+Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model,
+                  ParameterStore& store, const std::string& name, const GroupWrapper& wrap) {
+    return Builder(blocks, model, store, name, wrap).build(layout);
+}
+
+} // namespace lithe

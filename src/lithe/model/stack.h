@@ -1,0 +1,42 @@
+// From a layout to a stack of units.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "lithe/model/unit.h"
+#include "lithe/spec/config.h"
+#include "lithe/spec/layout.h"
+
+namespace lithe {
+
+// What a name in a layout means: a kind with its options.
+struct ResolvedBlock {
+    const BlockKind* kind = nullptr;
+    std::shared_ptr<const BlockOptions> options;
+};
+
+// Every name of the layout; unknown names, unknown options and contradictions become problems with the column.
+std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
+                                                    const std::map<std::string, BlockDefinition>& definitions, Problems& problems);
+
+// One block application, in order, for `info`.
+struct AppliedBlock {
+    std::string label;
+    std::shared_ptr<const Shell::Parts> parts;
+    bool shared = false;  // an application of weights that stand earlier in the list
+};
+
+struct Stack {
+    std::unique_ptr<Unit> root;
+    std::vector<AppliedBlock> blocks;
+};
+
+// `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
+using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
+
+// Parameters are added to `store` under `name`. Throws a usage error for searched places.
+Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model,
+                  ParameterStore& store, const std::string& name, const GroupWrapper& wrap = {});
+
+} // namespace lithe

@@ -1,0 +1,126 @@
+#include "lithe/nn/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "lithe/base/rng.h"
+
+namespace lithe {
+namespace {
+
+constexpr int64_t kAlignment = 32;  // numbers: parameters start at cache lines, also in bf16
+
+template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
+    const Init& init = spec.init;
+    const int64_t count = spec.count();
+    const int64_t row = spec.shape.empty() ? 1 : count / std::max<int64_t>(1, spec.shape[0]);
+    for (int64_t i = 0; i < count; ++i) {
+        double value = init.value;
+        if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
+        if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
+        if (init.kind == Init::Kind::normal) {  // Box-Muller
+            double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
+            value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
+        }
+        data[i] = T(value);
+    }
+}
+
+} // namespace
+
+const char* role_name(Role role) {
+    switch (role) {
+    case Role::matrix: return "matrix";
+    case Role::embedding: return "embedding";
+    case Role::vector: return "vector";
+    default: return "scalar";
+    }
+}
+
+Init Init::xavier(int64_t fan_in, int64_t fan_out, double scale) {
+    return uniform(scale * std::sqrt(6.0 / double(fan_in + fan_out)));
+}
+
+int64_t ParameterSpec::count() const {
+    int64_t count = 1;
+    for (int64_t size : shape) count *= size;
+    return count;
+}
+
+const Tensor& Parameter::tensor() const {
+    return store_->working(index_);
+}
+
+Parameter ParameterStore::add(ParameterSpec spec) {
+    for (const ParameterSpec& other : specs_)
+        if (other.name == spec.name) fail({.what = "two parameters are called '" + spec.name + "'"});
+    if (materialized()) fail({.what = "parameter '" + spec.name + "' is added after the store was materialized"});
+    offsets_.push_back(flat_size_);
+    flat_size_ += (spec.count() + kAlignment - 1) / kAlignment * kAlignment;
+    specs_.push_back(std::move(spec));
+    return Parameter(this, specs_.size() - 1);
+}
+
+bool ParameterStore::has_copy(size_t index) const {
+    return working_flat_.defined() && (specs_[index].role == Role::matrix || specs_[index].role == Role::embedding);
+}
+
+void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed) {
+    master_flat_ = at::zeros({flat_size_}, at::TensorOptions(master));
+    for (size_t i = 0; i < specs_.size(); ++i) {
+        uint64_t key = combine_key(combine_key(seed, "init"), specs_[i].name);
+        if (master == at::kDouble) fill(master_flat_.data_ptr<double>() + offsets_[i], specs_[i], key);
+        else fill(master_flat_.data_ptr<float>() + offsets_[i], specs_[i], key);
+    }
+    master_flat_ = master_flat_.to(device);
+    if (working != master) working_flat_ = master_flat_.to(working);
+    master_.clear();
+    working_.clear();
+    for (size_t i = 0; i < specs_.size(); ++i) {
+        master_.push_back(master_view(master_flat_, i));
+        Tensor leaf = has_copy(i) ? master_view(working_flat_, i) : master_view(master_flat_, i);
+        working_.push_back(leaf.detach().set_requires_grad(true));
+    }
+}
+
+Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
+    return flat.narrow(0, offsets_[index], specs_[index].count()).view(specs_[index].shape);
+}
+
+Tensor ParameterStore::gradient(size_t index) const {
+    return master_view(gradient_flat_, index);
+}
+
+void ParameterStore::collect_gradients(bool first) {
+    at::NoGradGuard no_grad;
+    if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
+    for (size_t i = 0; i < specs_.size(); ++i) {
+        Tensor& from = working_[i].mutable_grad();
+        Tensor to = gradient(i);
+        if (from.defined() && first) to.copy_(from);
+        else if (from.defined()) to.add_(from);
+        else if (first) to.zero_();
+        from.reset();
+    }
+}
+
+void ParameterStore::refresh_working() {
+    at::NoGradGuard no_grad;
+    if (working_flat_.defined()) working_flat_.copy_(master_flat_);
+}
+
+int64_t ParameterStore::count() const {
+    int64_t total = 0;
+    for (const ParameterSpec& spec : specs_) total += spec.count();
+    return total;
+}
+
+int64_t ParameterStore::count_without_embeddings() const {
+    int64_t total = 0;
+    for (const ParameterSpec& spec : specs_)
+        if (spec.role != Role::embedding) total += spec.count();
+    return total;
+}
+
+} // namespace lithe

@@ -1,0 +1,93 @@
+// All parameters of a model live in one store: name, role, fp32 master, working copy, gradient. Blocks hold handles.
+//
+// Masters and gradients are views into one flat buffer each, so that the optimizer, clipping and checkpoints are single passes.
+// With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and vectors and scalars are used
+// as they are; the optimizer writes the copies in its own pass.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lithe/ops/torch.h"
+
+namespace lithe {
+
+enum class Role { matrix, embedding, vector, scalar };
+const char* role_name(Role role);
+
+// How a parameter starts. Values are drawn by counter from (seed, name), so that they depend on nothing else.
+struct Init {
+    enum class Kind { constant, uniform, normal, rows };
+    Kind kind = Kind::constant;
+    double value = 0;               // constant: the value; uniform: +-value; normal: standard deviation
+    std::vector<double> row_values; // rows: value of each first-axis row
+    static Init constant(double value) { return {Kind::constant, value, {}}; }
+    static Init uniform(double bound) { return {Kind::uniform, bound, {}}; }
+    static Init normal(double deviation) { return {Kind::normal, deviation, {}}; }
+    static Init rows(std::vector<double> values) { return {Kind::rows, 0, std::move(values)}; }
+    static Init xavier(int64_t fan_in, int64_t fan_out, double scale = 1);  // uniform, Glorot & Bengio 2010
+};
+
+struct ParameterSpec {
+    std::string name;
+    std::vector<int64_t> shape;
+    Role role = Role::matrix;
+    Init init;
+    int64_t count() const;
+};
+
+class ParameterStore;
+
+// A handle; cheap to copy. The store must outlive it.
+class Parameter {
+public:
+    Parameter() = default;
+    Parameter(const ParameterStore* store, size_t index) : store_(store), index_(index) {}
+    const Tensor& tensor() const;  // what forward passes use: the working copy, a leaf that takes gradients
+    size_t index() const { return index_; }
+    explicit operator bool() const { return store_ != nullptr; }
+
+private:
+    const ParameterStore* store_ = nullptr;
+    size_t index_ = 0;
+};
+
+class ParameterStore {
+public:
+    // Before materialize(). Throws when the name is taken.
+    Parameter add(ParameterSpec spec);
+
+    // Allocates and initialises. `master` is fp32 (fp64 in tests); `working` is `master` or bf16.
+    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed);
+    bool materialized() const { return master_flat_.defined(); }
+
+    size_t size() const { return specs_.size(); }
+    const ParameterSpec& spec(size_t index) const { return specs_[index]; }
+    const Tensor& working(size_t index) const { return working_[index]; }
+    const Tensor& master(size_t index) const { return master_[index]; }
+    Tensor gradient(size_t index) const;          // view of the flat gradient
+    Tensor master_view(const Tensor& flat, size_t index) const;  // the parameter's part of a buffer laid out like the master
+    int64_t offset(size_t index) const { return offsets_[index]; }
+    const Tensor& master_flat() const { return master_flat_; }
+    const Tensor& gradient_flat() const { return gradient_flat_; }
+    const Tensor& working_flat() const { return working_flat_; }  // undefined without bf16 copies
+    bool has_copy(size_t index) const;
+
+    // Moves the gradients of the last backward pass into the flat buffer: overwriting it when `first`, else adding.
+    void collect_gradients(bool first);
+    // After masters were changed from outside: writes the working copies anew.
+    void refresh_working();
+
+    int64_t count() const;                     // of numbers in all parameters
+    int64_t count_without_embeddings() const;
+
+private:
+    std::vector<ParameterSpec> specs_;
+    std::vector<int64_t> offsets_;
+    std::vector<Tensor> master_, working_;
+    Tensor master_flat_, gradient_flat_, working_flat_;
+    int64_t flat_size_ = 0;
+};
+
+} // namespace lithe

@@ -1,0 +1,77 @@
+#include "lithe/ops/torch.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "lithe/base/parallel.h"
+#include "lithe/kernels/cuda.h"
+
+namespace lithe::ops {
+namespace {
+
+void torch_parallel(int64_t count, int64_t grain, RangeFunction body) {
+    at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) { body(begin, end); });
+}
+
+std::string folder_of(const void* symbol) {
+    Dl_info info{};
+    if (!dladdr(symbol, &info) || !info.dli_fname) return ".";
+    return std::filesystem::path(info.dli_fname).parent_path().string();
+}
+
+// Any look at the device before libtorch_cuda.so is loaded freezes LibTorch's stub without CUDA for the process.
+CudaStatus load_gpu() {
+    if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL)) return {false, "no NVIDIA driver (libcuda.so.1)"};
+    std::string torch = folder_of(reinterpret_cast<const void*>(&at::globalContext)) + "/libtorch_cuda.so";
+    if (!dlopen(torch.c_str(), RTLD_NOW | RTLD_GLOBAL)) return {false, std::string(dlerror()) + "; fetch the CUDA libraries with: ./dev setup --cuda"};
+    if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) return {false, "the driver shows no device"};
+    std::string own = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/liblithe_cuda.so";
+    const char* reason = nullptr;
+    if (!kernels::load_cuda(own.c_str(), &reason)) return {false, std::string("liblithe_cuda.so: ") + reason};
+    return {true, ""};
+}
+
+CudaStatus status_;
+
+} // namespace
+
+void initialize() {
+    static bool done = false;
+    if (done) return;
+    done = true;
+    status_ = load_gpu();
+    set_parallel_backend(torch_parallel);
+}
+
+const CudaStatus& cuda_status() {
+    return status_;
+}
+
+void check(bool condition, const char* op, const std::string& what) {
+    if (!condition) fail({.what = std::string(op) + ": " + what});
+}
+
+std::string shape_of(const Tensor& tensor) {
+    if (!tensor.defined()) return "nothing";
+    std::ostringstream out;
+    out << tensor.sizes();
+    return out.str();
+}
+
+void* stream_of(const Tensor& tensor, const char* op) {
+    check(kernels::cuda_table() != nullptr, op, "this machine's CUDA kernels are not loaded: " + status_.reason);
+    c10::impl::VirtualGuardImpl guard(at::kCUDA);
+    return guard.getStream(tensor.device()).native_handle();
+}
+
+void check_cuda(int status, const char* op) {
+    check(status == 0, op, std::string("CUDA error: ") + (kernels::cuda_table() ? kernels::cuda_table()->error_text(status) : "?"));
+}
+
+} // namespace lithe::ops

@@ -1,0 +1,141 @@
+// What a run is: one typed struct per section of a configuration file. Defaults stand here; help, bounds and units stand in
+// the `visit` functions (config.cpp), and every use of a configuration is a visitor over them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lithe/base/fields.h"
+
+namespace lithe {
+
+// One value of a `[blocks.x]` table, kept as text in TOML's syntax until the block's kind gives it a type.
+struct RawValue {
+    std::string key;
+    std::string text;
+    std::string origin;  // "file.toml line 7" or "--set"
+};
+
+// `[blocks.x]`: the letter or name x means `kind` with these options.
+struct BlockDefinition {
+    std::string kind;  // empty: x itself is a kind
+    std::vector<RawValue> options;
+};
+
+struct StackConfig {
+    std::string layout = "ux6";
+};
+
+struct ModelConfig {
+    int64_t width = 512;
+    std::string layout = "u x6";
+    int64_t vocabulary_size = 0;     // 0: the tokenizer's
+    double dropout = 0.0;
+    double attention_dropout = 0.0;
+    int64_t memory = 0;
+    int64_t heads = 1;
+    std::string norm = "pre";
+    bool final_norm = false;
+    bool tie_embeddings = false;
+    std::string positions = "none";
+    int64_t max_positions = 0;
+    std::string embedding_init = "uniform";
+    std::string direction = "causal";
+    void visit(FieldVisitor& v);
+};
+
+struct DataConfig {
+    std::string path;
+    std::string train, valid, test;  // separate files, instead of `path`
+    std::string split = "90/5/5";
+    std::string vocabulary = "all";
+    std::vector<std::string> include, exclude;
+    void visit(FieldVisitor& v);
+};
+
+struct OptimizerConfig {
+    std::string name = "adamw";
+    double learning_rate = 1e-3;
+    double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;
+    double momentum = 0.9;
+    double weight_decay = 0.1;
+    std::string decay = "matrices";
+    std::string radam_fallback = "sgd";
+    double clip_norm = 1.0;
+    void visit(FieldVisitor& v);
+};
+
+struct ScheduleConfig {
+    std::string name = "cosine";
+    std::string axis = "auto";
+    double warmup = 0.02;
+    double final_ratio = 0.0;
+    void visit(FieldVisitor& v);
+};
+
+struct TrainConfig {
+    int64_t batch = 16;
+    int64_t length = 256;
+    int64_t accumulation = 1;
+    int64_t max_steps = 0;
+    int64_t max_tokens = 0;
+    double max_seconds = 0;
+    int64_t seed = 1;
+    std::string precision = "auto";
+    std::string device = "auto";
+    int64_t threads = 0;
+    std::string non_finite = "abort";
+    int64_t non_finite_limit = 10;
+    int64_t log_every = 20;
+    int64_t patience = 0;
+    void visit(FieldVisitor& v);
+};
+
+struct EvaluationConfig {
+    int64_t every = 0;          // steps
+    double every_seconds = 0;
+    int64_t tokens = 500000;    // of the valid split, 0 = all
+    int64_t batch = 0;          // 0: the training batch
+    int64_t length = 0;         // 0: the training length
+    int64_t memory = -1;        // -1: the model's
+    int64_t lead = 1024;        // unscored tokens before each stream
+    std::string mask = "causal";
+    void visit(FieldVisitor& v);
+};
+
+struct CheckpointConfig {
+    int64_t every = 0;
+    double every_seconds = 600;
+    int64_t keep = 2;
+    void visit(FieldVisitor& v);
+};
+
+struct SampleConfig {
+    int64_t every = 0;
+    std::string prompt = "The ";
+    int64_t tokens = 200;
+    double temperature = 0.8;
+    void visit(FieldVisitor& v);
+};
+
+struct Config {
+    ModelConfig model;
+    std::map<std::string, StackConfig> stacks;        // [model.encoder], [model.decoder]
+    std::map<std::string, BlockDefinition> blocks;
+    DataConfig data;
+    OptimizerConfig optimizer;
+    ScheduleConfig schedule;
+    TrainConfig train;
+    EvaluationConfig evaluation;
+    CheckpointConfig checkpoint;
+    SampleConfig sample;
+
+    // path "optimizer.learning_rate" -> where its value comes from; absent = default
+    std::map<std::string, std::string> origins;
+
+    void visit(FieldVisitor& v);  // all sections but stacks and blocks
+};
+
+} // namespace lithe

@@ -1,0 +1,26 @@
+// What the run runs on: `auto` choices resolved once, and what is told about them.
+#pragma once
+
+#include <string>
+
+#include "lithe/ops/torch.h"
+#include "lithe/spec/config.h"
+
+namespace lithe {
+
+struct Machine {
+    std::string cpu;
+    int threads = 1;
+    at::Device device = at::kCPU;
+    at::ScalarType working = at::kFloat;
+    std::string precision;  // "fp32" or "bf16"
+    std::string products;   // how fp32 products are computed, in words
+};
+
+// Resolves device, precision and threads of the configuration in place, sets the thread count and chooses the fp32 product
+// path. Throws when what is asked for is not there.
+Machine set_up_machine(TrainConfig& train);
+
+int usable_cores();
+
+} // namespace lithe

@@ -1,0 +1,121 @@
+#include "lithe/train/run_folder.h"
+
+#include <filesystem>
+#include <sstream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+
+RunFolder::RunFolder(const std::string& path) : path_(path) {
+    while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+    make_folders(path_ + "/checkpoints");
+    lock_ = std::make_unique<FileLock>(file(".lock"), "two trainers cannot share a run folder; choose another with --run, or wait");
+}
+
+bool RunFolder::has_run() const {
+    return fs::exists(file("run.json")) || !list_checkpoints(path_).empty();
+}
+
+void RunFolder::clean() {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(file("checkpoints"), error)) {
+        std::string name = entry.path().filename().string();
+        if (name.rfind(".old-step-", 0) == 0) {  // a kill between two renames: the older one is still the only one
+            std::string target = file("checkpoints/") + name.substr(5, name.rfind('-') - 5);
+            if (!fs::exists(target)) fs::rename(entry.path(), target, error);
+        }
+        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0) fs::remove_all(entry.path(), error);
+    }
+    for (const auto& entry : fs::directory_iterator(path_, error))
+        if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
+}
+
+std::optional<CheckpointPlace> RunFolder::newest_valid() const {
+    for (const CheckpointPlace& place : list_checkpoints(path_)) {
+        try {
+            verify_checkpoint(place.folder);
+            return place;
+        } catch (const Error& error) {
+            log_warning("checkpoint of step " + std::to_string(place.step) + " is skipped: " + error.what());
+        }
+    }
+    return std::nullopt;
+}
+
+void RunFolder::cut_back(int64_t step) {
+    for (const char* name : {"metrics", "samples"}) {
+        const std::string path = file(std::string(name) + ".jsonl");
+        if (!fs::exists(path)) continue;
+        std::istringstream lines(read_file(path));
+        std::string kept, superseded;
+        for (std::string line; std::getline(lines, line);) {
+            auto json = nlohmann::json::parse(line, nullptr, false);
+            bool whole = !json.is_discarded() && json.is_object() && json.contains("step") && json["step"].is_number_integer();
+            if (whole && json["step"].get<int64_t>() <= step) kept += line + "\n";
+            else if (!line.empty()) superseded += line + "\n";
+        }
+        if (superseded.empty()) continue;
+        FileWriter aside(file(std::string(name) + ".superseded.jsonl"), true);
+        aside.write(superseded);
+        aside.close();
+        replace_file(path, kept);
+    }
+}
+
+void RunFolder::append(const char* name, const nlohmann::ordered_json& line) {
+    try {
+        FileWriter writer(file(name), true);
+        writer.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    } catch (const Error& error) {
+        if (!told_full_) log_warning(std::string(error.what()) + " (training goes on; lines of metrics are lost)");
+        told_full_ = true;
+    }
+}
+
+void RunFolder::metrics(const nlohmann::ordered_json& line) {
+    append("metrics.jsonl", line);
+}
+
+void RunFolder::sample(const nlohmann::ordered_json& line) {
+    append("samples.jsonl", line);
+}
+
+EventWriter& RunFolder::events() {
+    if (!events_) events_ = std::make_unique<EventWriter>(path_);
+    return *events_;
+}
+
+void RunFolder::record_start(nlohmann::ordered_json start) {
+    nlohmann::ordered_json record = {{"schema", "lithe.run/1"}, {"starts", nlohmann::ordered_json::array()}};
+    if (fs::exists(file("run.json"))) {
+        auto old = nlohmann::ordered_json::parse(read_file(file("run.json"), 64 << 20), nullptr, false);
+        if (!old.is_discarded() && old.is_object() && old.contains("starts") && old["starts"].is_array()) record["starts"] = old["starts"];
+    }
+    record["starts"].push_back(std::move(start));
+    replace_file(file("run.json"), record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void RunFolder::save(int64_t step, const CheckpointContent& content, bool best, int64_t keep) {
+    const std::string name = checkpoint_name(step);
+    write_checkpoint(file("checkpoints/") + name, content);
+    if (best) replace_file(file("best"), name + "\n");
+    replace_file(file("latest"), name + "\n");
+    remove_old(keep);
+}
+
+void RunFolder::remove_old(int64_t keep) {
+    std::string best;
+    if (fs::exists(file("best"))) best = read_file(file("best"), 4096);
+    auto all = list_checkpoints(path_);
+    for (size_t i = size_t(keep); i < all.size(); ++i) {
+        if (best.rfind(checkpoint_name(all[i].step), 0) == 0) continue;
+        std::error_code error;
+        fs::remove_all(all[i].folder, error);
+    }
+}
+
+} // namespace lithe

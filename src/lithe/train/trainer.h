@@ -1,0 +1,96 @@
+// Trains a language model on continuous streams: truncated backpropagation with carried state, evaluation, checkpoints, exact
+// resume, budgets, signals. The loop is a sequence of steps; between steps everything is in TrainerState, and a checkpoint
+// holds all of it.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "lithe/data/batcher.h"
+#include "lithe/train/evaluate.h"
+#include "lithe/train/machine.h"
+#include "lithe/train/optimizer.h"
+#include "lithe/train/run_folder.h"
+
+namespace lithe {
+
+struct TrainerState {
+    int64_t step = 0;                 // updates done
+    int64_t tokens = 0;
+    double train_seconds = 0;         // without evaluation, sampling and saving
+    StreamPosition data;
+    int64_t evaluated_step = -1;      // the step whose evaluation is done
+    double evaluated_seconds = 0;     // training time at the last evaluation
+    int64_t evaluations = 0, without_best = 0;
+    double best_bits = 1e300;
+    int64_t best_step = -1;
+    int64_t skipped_in_row = 0, skipped = 0;  // updates left out for a loss that is not finite
+    bool stopped_early = false;
+};
+nlohmann::ordered_json to_json(const TrainerState& state);
+TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source);
+
+enum class ResumeMode { automatic, never, required };
+
+struct TrainOptions {
+    std::string run;
+    ResumeMode resume = ResumeMode::automatic;
+    std::string resume_from;  // a checkpoint folder; empty: the newest of the run
+    bool dry_run = false;
+    std::vector<std::string> argv;
+};
+
+struct TrainResult {
+    std::string run, stopped_by;  // "steps", "tokens", "time", "early_stop", "signal", "dry_run"
+    TrainerState state;
+    std::optional<EvaluationResult> valid;
+    double tokens_per_second = 0, training_flops_per_token = 0, gflops = 0;
+};
+
+class Trainer {
+public:
+    // Checks everything that can be checked before the first step: configuration, data, memory, disk, the run folder.
+    Trainer(Config config, TrainOptions options);
+    ~Trainer();
+    TrainResult run();
+
+private:
+    struct Parts;
+    void resume(const CheckpointPlace& place);
+    void start_fresh();
+    bool train_step();
+    bool evaluate_now();
+    void write_sample();
+    bool save(bool best);
+    bool evaluation_due() const;
+    bool save_due() const;
+    std::string budget_reached() const;
+    double rate_position(double& total, double& unit) const;
+    void record(double loss, double norm, double rate, double seconds);
+    void show_progress(double loss, double rate);
+    double record_progress(double seconds);
+    nlohmann::ordered_json start_record() const;
+
+    Config config_;
+    TrainOptions options_;
+    TrainerState state_;
+    std::unique_ptr<Parts> parts_;
+};
+
+// Speed of the training step alone on given ids, for `bench train`: forward, backward, clip, update with carried state.
+class TrainStep {
+public:
+    TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation) : model_(model), optimizer_(optimizer), accumulation_(accumulation) {}
+    // One micro-batch; `index` of `accumulation`. Returns the mean loss in nats.
+    double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key);
+    State& carried() { return carried_; }
+
+private:
+    LanguageModel& model_;
+    Optimizer& optimizer_;
+    int64_t accumulation_;
+    State carried_;
+};
+
+} // namespace lithe
