@@ -15,4 +15,9 @@ target_compile_options(libtorch INTERFACE
   "SHELL:-idirafter ${LITHE_TORCH_ROOT}/include" "SHELL:-idirafter ${LITHE_TORCH_ROOT}/include/torch/csrc/api/include"
   -Wno-unused-parameter -Wno-deprecated-declarations)
 target_link_options(libtorch INTERFACE -Wl,--no-as-needed -Wl,-rpath,${LITHE_TORCH_ROOT}/lib)
-target_link_libraries(libtorch INTERFACE ${LITHE_TORCH_ROOT}/lib/libtorch_cpu.so ${LITHE_TORCH_ROOT}/lib/libc10.so)
+# LibTorch's own OpenMP runtime where it ships one: two runtimes in a process would be two thread pools
+file(GLOB LITHE_GOMP ${LITHE_TORCH_ROOT}/lib/libgomp*.so.1)
+if(NOT LITHE_GOMP)
+  set(LITHE_GOMP gomp)
+endif()
+target_link_libraries(libtorch INTERFACE ${LITHE_TORCH_ROOT}/lib/libtorch_cpu.so ${LITHE_TORCH_ROOT}/lib/libc10.so ${LITHE_GOMP})

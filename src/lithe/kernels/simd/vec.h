@@ -47,8 +47,7 @@ inline void store(double* p, VecD v) { __builtin_memcpy(p, &v, sizeof v); }
 inline void store(bfloat16* p, VecF v) {
     VecU bits = (VecU)v;
     VecU rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-    VecI nan = v != v;
-    rounded = nan ? ((bits >> 16) | 0x40u) : rounded;
+    rounded = v != v ? ((bits >> 16) | 0x40u) : rounded;
     VecH h = __builtin_convertvector(rounded, VecH);
     __builtin_memcpy(p, &h, sizeof h);
 }

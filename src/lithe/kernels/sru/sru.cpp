@@ -20,10 +20,10 @@ template <class S> void backward_block(const SruBackward<S>& args, const SruBloc
 template <class F> void for_each_block(const SruShape& shape, const F& work) {
     int64_t per_direction = (shape.width + kSruBlock - 1) / kSruBlock;
     int64_t per_row = per_direction * shape.directions;
-    parallel_for(shape.batch * per_row, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(sru_row_blocks(shape.batch) * per_row, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-            int64_t block = i % per_row % per_direction * kSruBlock;
-            work(SruBlock{i / per_row, i % per_row / per_direction, block, std::min(kSruBlock, shape.width - block)});
+            int64_t row = i / per_row * kSruRows, column = i % per_row % per_direction * kSruBlock;
+            work(SruBlock{row, std::min(kSruRows, shape.batch - row), i % per_row / per_direction, column, std::min(kSruBlock, shape.width - column)});
         }
     });
 }
@@ -41,8 +41,8 @@ template <class S> void sru_backward(const SruBackward<S>& args) {
     for (int64_t part = 0; part < 4; ++part) {
         Compute<S>* out = (part < 2 ? args.dv : args.dbias) + part % 2 * columns;
         std::fill(out, out + columns, Compute<S>(0));
-        for (int64_t b = 0; b < shape.batch; ++b) {
-            const Compute<S>* row = args.partial + (b * 4 + part) * columns;
+        for (int64_t block = 0; block < sru_row_blocks(shape.batch); ++block) {
+            const Compute<S>* row = args.partial + (block * 4 + part) * columns;
             for (int64_t i = 0; i < columns; ++i) out[i] += row[i];
         }
     }

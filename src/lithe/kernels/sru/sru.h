@@ -50,10 +50,16 @@ template <class S> struct SruBackward {
     S* du = nullptr;
     S* dx = nullptr;                        // null when x is null
     Compute<S>* dc0 = nullptr;
-    Compute<S>* partial = nullptr;          // workspace [B][4][D]
+    Compute<S>* partial = nullptr;          // workspace [sru_row_blocks(B)][4][D]
     Compute<S>* dv = nullptr;               // [2][D]
     Compute<S>* dbias = nullptr;            // [2][D]
 };
+
+// Batch rows that one task of the CPU kernel takes; fixed, so that sums do not depend on the number of threads.
+constexpr int64_t kSruRows = 4;
+constexpr int64_t sru_row_blocks(int64_t batch) {
+    return (batch + kSruRows - 1) / kSruRows;
+}
 
 // The formula, plainly. Instantiated for float, bfloat16, double.
 template <class S> void sru_forward_ref(const SruForward<S>& args);
