@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -45,13 +46,18 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error) {
     }
     std::string hint = "lithe --help";
     for (const CLI::App* sub : app.get_subcommands()) hint = "lithe " + sub->get_name() + " --help";
-    std::string message = error.what();
-    if (app.get_subcommands().empty() && message.find("required") == std::string::npos) {
-        std::vector<std::string> names;
-        for (const Command& command : kCommands) names.push_back(command.name);
-        if (size_t colon = message.rfind(' '); colon != std::string::npos) message += did_you_mean(message.substr(colon + 1), names);
+    return tell(ExitCode::usage, std::string(error.what()) + "\nhint: " + hint);
+}
+
+void check_command(const std::vector<std::string>& arguments) {
+    std::vector<std::string> names;
+    for (const Command& command : kCommands) names.push_back(command.name);
+    for (size_t i = 1; i < arguments.size(); ++i) {
+        if (arguments[i].rfind("-", 0) == 0) continue;
+        if (std::find(names.begin(), names.end(), arguments[i]) == names.end())
+            fail_usage("unknown command '" + printable(arguments[i]) + "'" + did_you_mean(arguments[i], names), "", "lithe --help");
+        return;
     }
-    return tell(ExitCode::usage, message + "\nhint: " + hint);
 }
 
 int run_checked(const std::vector<std::string>& arguments) {
@@ -72,6 +78,7 @@ int run_checked(const std::vector<std::string>& arguments) {
         CLI::App* sub = app.add_subcommand(command.name, command.description);
         actions.emplace_back(sub, command.set_up(*sub, context));
     }
+    check_command(arguments);
     try {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         if (!reversed.empty()) reversed.pop_back();  // the program's name

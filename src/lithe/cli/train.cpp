@@ -33,7 +33,7 @@ TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
     if (flags.resume == "never") options.resume = ResumeMode::never;
-    else if (flags.resume == "required" ) options.resume = ResumeMode::required;
+    else if (flags.resume == "required") options.resume = ResumeMode::required;
     else if (flags.resume != "auto") options.resume = ResumeMode::required, options.resume_from = flags.resume;
     return options;
 }
@@ -76,7 +76,6 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     flags->resume = "auto";
     auto* resume = app.add_option("--resume", flags->resume, "auto: go on if the folder holds a run (default); never: refuse then; a path: from that checkpoint; without value: there must be one");
     resume->expected(0, 1)->default_str("auto");
-    resume->each([flags](const std::string& value) { flags->resume = value.empty() ? "required" : value; });
     app.add_option("--set", flags->sets, "override a setting: --set optimizer.learning_rate=3e-3 (repeatable)")->allow_extra_args(false);
     app.add_option("--max-steps", flags->max_steps, "stop after this many updates, as 20k");
     app.add_option("--max-tokens", flags->max_tokens, "stop after this many tokens, as 50M");
@@ -86,7 +85,10 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     std::string settings = "Settings (file sections, or --set section.key=value):\n";
     for (const FieldDoc& field : list_config_fields()) settings += "  " + field.path + " = " + field.default_value + "\n      " + field.help + " (" + field.type + ")\n";
     app.footer(settings);
-    return [flags, &context] { return run(*flags, context); };
+    return [flags, resume, &context] {
+        if (resume->count() > 0 && flags->resume.empty()) flags->resume = "required";
+        return run(*flags, context);
+    };
 }
 
 } // namespace lithe

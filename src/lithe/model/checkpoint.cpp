@@ -218,7 +218,7 @@ ModelFiles find_model(const std::string& selector) {
             if (!fs::exists(needed)) fail_file("the model file needs its config.json and tokenizer.json beside it; missing: " + needed, path);
         return files;
     }
-    std::string folder = fs::exists(path + "/model.safetensors") ? path : checkpoint_of_run(path, which);
+    std::string folder = fs::exists(path + "/manifest.json") || fs::exists(path + "/model.safetensors") ? path : checkpoint_of_run(path, which);
     verify_checkpoint(folder);
     return {folder + "/model.safetensors", folder + "/config.json", folder + "/tokenizer.json", folder};
 }

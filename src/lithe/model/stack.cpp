@@ -1,7 +1,5 @@
 #include "lithe/model/stack.h"
 
-#include <set>
-
 #include "lithe/base/text.h"
 #include "lithe/spec/config_io.h"
 
@@ -96,28 +94,28 @@ private:
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions, Problems& problems) {
     std::map<std::string, ResolvedBlock> resolved;
-    for (const auto& [name, column] : block_names(layout)) {
+    auto resolve = [&](const std::string& name, int column) -> const BlockKind* {  // column 0: a definition that the layout does not use
         auto definition = definitions.find(name);
         std::string kind_name = definition != definitions.end() && !definition->second.kind.empty() ? definition->second.kind : name;
         const BlockKind* kind = find_block_kind(kind_name);
-        if (!kind) {
-            if (kind_name == name)
-                problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" + did_you_mean(name, known_names(definitions)), "model.layout",
-                             "lithe info lists all kinds; [blocks." + name + "] defines one");
-            else problems.add("blocks." + name + ".kind: unknown kind '" + printable(kind_name) + "'" + did_you_mean(kind_name, known_names({})), "blocks." + name);
-            continue;
-        }
+        if (!kind && kind_name == name && column > 0)
+            problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" + did_you_mean(name, known_names(definitions)), "model.layout",
+                         "lithe info lists all kinds; [blocks." + name + "] defines one");
+        else if (!kind) problems.add("blocks." + printable(name) + ".kind: unknown kind '" + printable(kind_name) + "'" + did_you_mean(kind_name, known_names({})), "blocks." + printable(name));
+        if (!kind) return nullptr;
         auto options = kind->make_options(model);
         if (definition != definitions.end()) read_options(definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks." + name, problems);
-        options->check(model, "blocks." + name, problems);
-        if (model.direction == "bidirectional" && !kind->traits.bidirectional)
-            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name + ") only runs forward in time, and model.direction is \"bidirectional\"", "model.layout");
+        if (column > 0) options->check(model, "blocks." + name, problems);
         resolved[name] = {kind, std::move(options)};
+        return kind;
+    };
+    for (const auto& [name, column] : block_names(layout)) {
+        const BlockKind* kind = resolve(name, column);
+        if (kind && model.direction == "bidirectional" && !kind->traits.bidirectional)
+            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name + ") only runs forward in time, and model.direction is \"bidirectional\"", "model.layout");
     }
-    std::set<std::string> used;
-    for (const auto& [name, column] : block_names(layout)) used.insert(name);
     for (const auto& [name, definition] : definitions)
-        if (!used.count(name)) problems.add("[blocks." + printable(name) + "] is not used by the layout", "blocks");
+        if (!resolved.count(name)) resolve(name, 0);
     return resolved;
 }
 

@@ -62,6 +62,7 @@ struct SruNode : torch::autograd::Node {
 };
 
 void check_shapes(const SruInput& in) {
+    for_storage(in.u.scalar_type(), "sru", [](auto*) {});
     check(in.u.dim() == 3 && in.v_2D.dim() == 2 && in.v_2D.size(0) == 2, "sru", "expected u [T][B][planes D] and v [2][D], got " + shape_of(in.u) + " and " + shape_of(in.v_2D));
     const int64_t steps = in.u.size(0), batch = in.u.size(1), columns = in.v_2D.size(1);
     check(in.planes == 3 || in.planes == 4, "sru", "planes is 3 or 4");

@@ -1,0 +1,70 @@
+#include "lithe/base/file.h"
+#include "lithe/base/parallel.h"
+#include "lithe/base/rng.h"
+#include "lithe/base/text.h"
+#include "support/errors.h"
+#include "support/files.h"
+
+namespace lithe {
+namespace {
+
+TEST(Text, Amounts) {
+    EXPECT_EQ(parse_count("50M"), 50'000'000);
+    EXPECT_EQ(parse_count("1.5k"), 1500);
+    EXPECT_EQ(parse_count("7"), 7);
+    for (const char* bad : {"", "M", "-1", "1.5", "1e300", "nan", "5 M", "0x10"}) EXPECT_FALSE(parse_count(bad)) << bad;
+    EXPECT_EQ(parse_seconds("90s"), 90);
+    EXPECT_EQ(parse_seconds("1.5h"), 5400);
+    EXPECT_EQ(parse_seconds("2d"), 172800);
+    for (const char* bad : {"", "m", "-1m", "1y"}) EXPECT_FALSE(parse_seconds(bad)) << bad;
+}
+
+TEST(Text, Nearest) {
+    EXPECT_EQ(nearest("widht", {"width", "heads"}), "width");
+    EXPECT_FALSE(nearest("zzzz", {"width", "heads"}));
+}
+
+TEST(Text, Utf8) {
+    EXPECT_TRUE(is_valid_utf8("gr\xc3\xbc\xc3\x9f"));
+    for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80"}) EXPECT_FALSE(is_valid_utf8(bad));
+    EXPECT_EQ(printable("a\xff"), "a\xEF\xBF\xBD");
+}
+
+TEST(Error, SaysWhatWhereExpectedGotAndHint) {
+    Error error({.code = ExitCode::usage, .what = "width is odd", .where = "model.width", .expected = "an even number", .got = "3", .hint = "take 4"});
+    EXPECT_STREQ(error.what(), "width is odd [model.width]: expected an even number, got 3\nhint: take 4");
+}
+
+TEST(File, ReplaceIsWholeAndLockIsExclusive) {
+    testing::TemporaryFolder folder;
+    replace_file(folder.file("a"), "one");
+    replace_file(folder.file("a"), "two");
+    EXPECT_EQ(read_file(folder.file("a")), "two");
+    EXPECT_ERROR(read_file(folder.file("a"), 2), ExitCode::bad_file, "too large");
+    EXPECT_ERROR(replace_file(folder.file("no/a"), "x"), ExitCode::bad_file, "cannot create file");
+    FileLock lock(folder.file("lock"), "wait");
+    EXPECT_ERROR(FileLock(folder.file("lock"), "wait"), ExitCode::failed, "another process uses it");
+}
+
+TEST(File, FullDiskIsExitCode4) {
+    FileWriter writer("/dev/full");
+    EXPECT_ERROR(writer.write("x"), ExitCode::resources, "No space left");
+}
+
+TEST(Random, StreamsAreReproducibleAndUniform) {
+    EXPECT_EQ(random_bits(1, 2), random_bits(1, 2));
+    EXPECT_NE(random_bits(1, 2), random_bits(2, 1));
+    double sum = 0;
+    for (uint64_t i = 0; i < 100'000; ++i) sum += random_unit(7, i);
+    EXPECT_NEAR(sum / 1e5, 0.5, 0.005);
+    EXPECT_NE(combine_key(1, "a"), combine_key(1, "b"));
+}
+
+TEST(Parallel, SerialBackendCoversTheRange) {
+    int64_t total = 0;
+    parallel_for(10, 3, [&](int64_t begin, int64_t end) { total += end - begin; });
+    EXPECT_EQ(total, 10);
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,243 @@
+// What every block kind promises, run over the whole table by the kind's traits. A new kind gets these for nothing.
+#include <gtest/gtest.h>
+#include <set>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "lithe/kernels/sru/sru.h"
+#include "lithe/model/stack.h"
+#include "support/block_maker.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+using testing::expect_close;
+using testing::MadeBlock;
+using testing::wave;
+
+constexpr int64_t T = 12, B = 3, D = 8;
+
+ModelConfig model_of(const BlockKind&) {
+    ModelConfig model;
+    model.width = D;
+    model.heads = 2;
+    model.memory = 2 * T;
+    return model;
+}
+
+class Contract : public ::testing::TestWithParam<int> {
+protected:
+    const BlockKind& kind() const { return block_kinds()[size_t(GetParam())]; }
+    std::unique_ptr<MadeBlock> make(at::ScalarType type = at::kDouble, std::vector<RawValue> values = {}) const {
+        auto made = std::make_unique<MadeBlock>(kind(), model_of(kind()), values, type);
+        at::NoGradGuard guard;
+        for (size_t i = 0; i < made->store.size(); ++i)
+            if (made->store.spec(i).role == Role::scalar) made->store.working(i).fill_(0.7);  // wake what starts silent
+        return made;
+    }
+    static Context context() {
+        Context c;
+        c.memory = 2 * T;
+        return c;
+    }
+    static Tensor input(at::ScalarType type = at::kDouble) { return wave({T, B, D}, 0.53, 0.7, 1.3, type); }
+    bool masks() const { return std::string(kind().name) != "lstm"; }  // LibTorch's LSTM has none
+};
+
+TEST_P(Contract, KeepsShapeAndIsDeterministic) {
+    auto made = make();
+    Tensor x = input();
+    auto a = made->block->branch(x, {}, context()), b = made->block->branch(x, {}, context());
+    EXPECT_EQ(a.delta_TBD.sizes(), x.sizes());
+    EXPECT_TRUE(at::equal(a.delta_TBD, b.delta_TBD));
+    EXPECT_TRUE(at::isfinite(a.delta_TBD).all().item<bool>());
+}
+
+TEST_P(Contract, NeverLooksAhead) {
+    if (!kind().traits.causal) GTEST_SKIP();
+    auto made = make();
+    Tensor x = input(), changed = x.clone();
+    changed.narrow(0, T / 2, T - T / 2).add_(1.7);
+    auto a = made->block->branch(x, {}, context()).delta_TBD, b = made->block->branch(changed, {}, context()).delta_TBD;
+    EXPECT_TRUE(at::equal(a.narrow(0, 0, T / 2), b.narrow(0, 0, T / 2)));
+    if (std::string(kind().name) != "identity") { EXPECT_FALSE(at::equal(a, b)); }
+}
+
+TEST_P(Contract, RowsDoNotMeet) {
+    auto made = make();
+    Tensor x = input(), changed = x.clone();
+    changed.select(1, 1).mul_(-2);
+    auto a = made->block->branch(x, {}, context()).delta_TBD, b = made->block->branch(changed, {}, context()).delta_TBD;
+    expect_close(a.select(1, 0), b.select(1, 0), 1e-12, "row 0");
+    expect_close(a.select(1, 2), b.select(1, 2), 1e-12, "row 2");
+}
+
+TEST_P(Contract, PositionWiseMeansPositionWise) {
+    auto made = make();
+    Tensor x = input(), order = at::arange(T - 1, -1, -1, at::kLong);
+    auto forward = made->block->branch(x, {}, context()).delta_TBD, backward = made->block->branch(x.index_select(0, order), {}, context()).delta_TBD.index_select(0, order);
+    EXPECT_EQ(at::allclose(forward, backward, 1e-10, 1e-10), kind().traits.position_wise);
+}
+
+// A segment split in two, and token by token, with the state carried, equals the whole; with kept projections too.
+TEST_P(Contract, StreamsEqualTheWhole) {
+    if (!kind().traits.streams) GTEST_SKIP();
+    for (bool keep : {false, true})
+        for (int64_t window : {int64_t(-1), int64_t(5)})
+            for (int64_t piece : {T / 2, int64_t(5), int64_t(1)}) {
+                auto made = make();
+                Context c = context();
+                c.keep_projections = keep;
+                c.window = window;
+                if (window >= 0) c.memory = window;
+                Tensor x = input(), whole = made->block->branch(x, {}, c).delta_TBD;
+                State state;
+                std::vector<Tensor> pieces;
+                for (int64_t at = 0; at < T; at += piece) {
+                    auto out = made->block->branch(x.narrow(0, at, std::min(piece, T - at)), state, c);
+                    pieces.push_back(out.delta_TBD);
+                    state = std::move(out.state);
+                }
+                expect_close(at::cat(pieces), whole, 1e-10, "pieces of " + std::to_string(piece) + (keep ? ", kept projections" : "") + ", window " + std::to_string(window));
+            }
+}
+
+TEST_P(Contract, StateRowsCanBeSelectedScatteredAndSaved) {
+    auto made = make();
+    Tensor x = input();
+    State state = made->block->branch(x, {}, context()).state;
+    Tensor rows = at::tensor({2, 0}, at::kLong);
+    auto all = made->block->branch(x, state, context()).delta_TBD.index_select(1, rows);
+    auto some = made->block->branch(x.index_select(1, rows), state.select_rows(rows), context()).delta_TBD;
+    expect_close(some, all, 1e-12, "selected rows");
+    State back = state;
+    back.scatter_rows(rows, state.select_rows(rows));
+    auto again = made->block->branch(x, unflatten(flatten(back)), context()).delta_TBD;
+    expect_close(again, made->block->branch(x, state, context()).delta_TBD, 0, "scattered back and saved");
+    EXPECT_EQ(state.bytes() > 0, !kind().traits.position_wise);
+}
+
+// Gradients of input, initial state and every parameter against central differences in float64.
+TEST_P(Contract, GradientsMatchFiniteDifferences) {
+    auto made = make();
+    const Tensor weight = wave({T, B, D}, 0.3, 0.4, 1.0);
+    Tensor x = input().set_requires_grad(true);
+    State state = made->block->branch(input().mul(0.5), {}, context()).state.detach();
+    std::vector<Tensor> leaves = {x};
+    for (auto& each : state.tensors)
+        if (each.value.is_floating_point()) leaves.push_back(each.value.set_requires_grad(true));
+    for (size_t i = 0; i < made->store.size(); ++i) leaves.push_back(made->store.working(i));
+    auto loss = [&] { return (made->block->branch(x, state, context()).delta_TBD * weight).sum(); };
+    torch::autograd::backward({loss()}, {});
+    for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+        Tensor values = leaves[leaf].detach().flatten();
+        Tensor gradient = leaves[leaf].grad().defined() ? leaves[leaf].grad().contiguous().flatten() : at::zeros_like(values);
+        const int64_t count = values.numel(), stride = std::max<int64_t>(1, count / 7);
+        for (int64_t i = leaf % 3; i < count; i += stride) {
+            at::NoGradGuard guard;
+            const double h = 2e-6, kept = values[i].item<double>();
+            auto at_value = [&](double value) {
+                values[i] = value;
+                return loss().item<double>();
+            };
+            double slope = (at_value(kept + h) - at_value(kept - h)) / (2 * h);
+            values[i] = kept;
+            EXPECT_NEAR(gradient[i].item<double>(), slope, 1e-6 * (1 + std::abs(slope))) << "leaf " << leaf << " element " << i;
+        }
+    }
+}
+
+TEST_P(Contract, PaddingIsHarmlessAndInvisible) {
+    if (!masks()) GTEST_SKIP() << "refuses padding by name";
+    auto made = make();
+    Context c = context();
+    c.flags_TB = at::zeros({T, B}, at::kByte);
+    c.flags_TB.narrow(0, T - 3, 3).select(1, 0).fill_(int64_t(kernels::kSruPad));  // row 0 ends early
+    c.flags_TB.select(1, 2).fill_(int64_t(kernels::kSruPad));                      // row 2 is all padding
+    Tensor x = input(), other = x.clone();
+    other.narrow(0, T - 3, 3).select(1, 0).fill_(100);
+    auto a = made->block->branch(x, {}, c), b = made->block->branch(other, {}, c);
+    EXPECT_TRUE(at::isfinite(a.delta_TBD).all().item<bool>());
+    expect_close(a.delta_TBD.narrow(0, 0, T - 3), b.delta_TBD.narrow(0, 0, T - 3), 1e-12, "what stands in the padding changes nothing");
+    Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
+    expect_close(made->block->branch(next, a.state, context()).delta_TBD.select(1, 0), made->block->branch(next, b.state, context()).delta_TBD.select(1, 0), 1e-12, "nor in the next segment");
+    Tensor short_row = made->block->branch(x.narrow(0, 0, T - 3).narrow(1, 0, 1), {}, context()).delta_TBD;
+    expect_close(a.delta_TBD.narrow(0, 0, T - 3).narrow(1, 0, 1), short_row, 1e-12, "the row as if it were shorter");
+}
+
+TEST_P(Contract, DocumentResetStartsAnew) {
+    if (!masks()) GTEST_SKIP() << "refuses resets by name";
+    auto made = make();
+    Context c = context();
+    c.flags_TB = at::zeros({T, B}, at::kByte);
+    c.flags_TB.select(0, 5).fill_(int64_t(kernels::kSruReset));
+    Tensor x = input();
+    State earlier = made->block->branch(input().mul(2), {}, context()).state;
+    auto out = made->block->branch(x, earlier, c);
+    auto fresh = made->block->branch(x.narrow(0, 5, T - 5), {}, context());
+    expect_close(out.delta_TBD.narrow(0, 5, T - 5), fresh.delta_TBD, 1e-12, "after the reset");
+    Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
+    expect_close(made->block->branch(next, out.state, context()).delta_TBD, made->block->branch(next, fresh.state, context()).delta_TBD, 1e-12, "and in the next segment");
+}
+
+TEST_P(Contract, LowerPrecisionsStayClose) {
+    auto reference = make();
+    Tensor expected = reference->block->branch(input(), {}, context()).delta_TBD;
+    const double scale = 1 + expected.abs().max().item<double>();
+    auto fp32 = make(at::kFloat);
+    expect_close(fp32->block->branch(input(at::kFloat), {}, context()).delta_TBD, expected, 1e-5 * scale, "fp32");
+    auto bf16 = make(at::kBFloat16);
+    auto out = bf16->block->branch(input(at::kBFloat16), {}, context());
+    EXPECT_EQ(out.delta_TBD.scalar_type(), at::kBFloat16);
+    expect_close(out.delta_TBD, expected, 0.06 * scale, "bf16");
+    if (const Tensor* c = out.state.find("c")) { EXPECT_EQ(c->scalar_type(), at::kFloat) << "state is fp32 whatever the storage"; }
+}
+
+TEST_P(Contract, DropoutFollowsItsKeyOnly) {
+    std::vector<RawValue> values;
+    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { kind().make_options(model_of(kind()))->visit(v); }))
+        if (field.path.find("dropout") != std::string::npos) values.push_back({field.path, "0.4", "test"});
+    if (values.empty()) GTEST_SKIP();
+    auto made = make(at::kDouble, values);
+    Context c = context();
+    c.training = true;
+    c.dropout_key = 5;
+    c.occurrences = 2;
+    Tensor x = input(), a = made->block->branch(x, {}, c).delta_TBD;
+    EXPECT_TRUE(at::equal(a, made->block->branch(x, {}, c).delta_TBD));
+    c.dropout_key = 6;
+    EXPECT_FALSE(at::equal(a, made->block->branch(x, {}, c).delta_TBD));
+    c.training = false;
+    Tensor calm = made->block->branch(x, {}, c).delta_TBD;
+    EXPECT_FALSE(at::equal(a, calm));
+    c.dropout_key = 7;
+    EXPECT_TRUE(at::equal(calm, made->block->branch(x, {}, c).delta_TBD)) << "no dropout outside training";
+}
+
+TEST_P(Contract, BidirectionalSeesBothSides) {
+    if (!kind().traits.bidirectional || kind().traits.position_wise) GTEST_SKIP();
+    ModelConfig model = model_of(kind());
+    model.direction = "bidirectional";
+    MadeBlock made(kind(), model);
+    Context c = context();
+    c.causal = false;
+    Tensor x = input(), changed = x.clone();
+    changed.select(0, T - 1).add_(1.0);
+    auto a = made.block->branch(x, {}, c), b = made.block->branch(changed, {}, c);
+    EXPECT_FALSE(at::equal(a.delta_TBD.select(0, 0), b.delta_TBD.select(0, 0)));
+    EXPECT_TRUE(a.state.empty()) << "there is no next segment";
+}
+
+INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())), [](const auto& info) { return std::string(block_kinds()[size_t(info.param)].name); });
+
+TEST(Registry, NamesAndLettersAreUnique) {
+    std::set<std::string> names;
+    for (const BlockKind& kind : block_kinds()) {
+        EXPECT_TRUE(names.insert(kind.name).second);
+        if (kind.letter) { EXPECT_TRUE(names.insert(std::string(1, kind.letter)).second); }
+        EXPECT_EQ(find_block_kind(kind.name), &kind);
+    }
+}
+
+} // namespace
+} // namespace lithe

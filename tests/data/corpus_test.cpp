@@ -1,0 +1,129 @@
+#include "lithe/data/corpus.h"
+
+#include <cstdlib>
+
+#include "lithe/data/batcher.h"
+#include "support/errors.h"
+#include "support/files.h"
+
+namespace lithe {
+namespace {
+
+DataConfig at_path(const std::string& path) {
+    DataConfig config;
+    config.path = path;
+    return config;
+}
+
+TEST(Corpus, PlainFileIsSplitByBytes) {
+    testing::TemporaryFolder folder;
+    std::string text = testing::sample_text(1000);
+    Corpus corpus = Corpus::open(at_path(folder.write("a.txt", text)));
+    EXPECT_EQ(corpus.split("train").size(), 900u);
+    EXPECT_EQ(corpus.split("valid").size(), 50u);
+    EXPECT_EQ(corpus.split("test").size(), 50u);
+    std::vector<int64_t> ids(50);
+    corpus.split("valid").read(0, 50, ids.data());
+    EXPECT_EQ(corpus.tokenizer().decode(ids), text.substr(900, 50));
+    EXPECT_EQ(corpus.tokenizer().vocabulary_size(), 256);
+    EXPECT_ERROR(corpus.split("dev"), ExitCode::usage, "no split 'dev', it has: train, valid, test");
+}
+
+TEST(Corpus, UsedVocabularyNumbersBytesInOrder) {
+    testing::TemporaryFolder folder;
+    DataConfig config = at_path(folder.write("a.txt", "cabbac" + std::string(100, 'b')));
+    config.vocabulary = "used";
+    Corpus corpus = Corpus::open(config);
+    EXPECT_EQ(corpus.tokenizer().vocabulary_size(), 3);
+    EXPECT_EQ(corpus.tokenizer().encode("abc"), (std::vector<int64_t>{0, 1, 2}));
+    EXPECT_ERROR(corpus.tokenizer().encode("abz"), ExitCode::usage, "byte 122 at offset 2");
+    Tokenizer again = Tokenizer::from_json(corpus.tokenizer().to_json(), "t");
+    EXPECT_EQ(again.hash(), corpus.tokenizer().hash());
+    EXPECT_NE(again.hash(), Tokenizer().hash());
+}
+
+TEST(Corpus, FolderGoesThroughTheCacheAndSplitsByFile) {
+    testing::TemporaryFolder folder, cache;
+    setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+    for (int i = 0; i < 40; ++i) {
+        char name[40];
+        std::snprintf(name, sizeof name, "d%d/f%02d.txt", i / 20, i);
+        folder.write(name, "file " + std::to_string(100 + i) + "\n");
+    }
+    folder.write("d0/skip.bin", "no");
+    DataConfig config = at_path(folder.path());
+    config.split = "files";
+    config.include = {"*.txt"};
+    Corpus corpus = Corpus::open(config);
+    std::vector<int64_t> ids(corpus.split("valid").size());
+    corpus.split("valid").read(0, ids.size(), ids.data());
+    EXPECT_EQ(corpus.tokenizer().decode(ids), "file 109\nfile 129\n");
+    EXPECT_EQ(corpus.split("train").size(), 36u * 9);
+    Corpus again = Corpus::open(config);
+    EXPECT_EQ(again.fingerprint(), corpus.fingerprint());
+    unsetenv("XDG_CACHE_HOME");
+}
+
+TEST(Corpus, TokenFileEqualsItsText) {
+    testing::TemporaryFolder folder;
+    std::string path = folder.write("a.txt", testing::sample_text(5000));
+    prepare_tokens(at_path(path), folder.file("a.tokens"), false);
+    Corpus plain = Corpus::open(at_path(path)), tokens = Corpus::open(at_path(folder.file("a.tokens")));
+    EXPECT_EQ(plain.fingerprint(), tokens.fingerprint());
+}
+
+TEST(Corpus, SeparateFiles) {
+    testing::TemporaryFolder folder;
+    DataConfig config;
+    config.train = folder.write("t.txt", "aaaaaaaaaa");
+    config.valid = folder.write("v.txt", "bbbb");
+    Corpus corpus = Corpus::open(config);
+    EXPECT_EQ(corpus.split("train").size(), 10u);
+    EXPECT_EQ(corpus.split("valid").size(), 4u);
+    EXPECT_FALSE(corpus.has("test"));
+}
+
+TEST(Corpus, RefusesWhatIsNotThere) {
+    testing::TemporaryFolder folder;
+    EXPECT_ERROR(Corpus::open(at_path("/no/such/file")), ExitCode::bad_file, "cannot find the data");
+    EXPECT_ERROR(Corpus::open(at_path("")), ExitCode::usage, "no data is named");
+    EXPECT_ERROR(Corpus::open(at_path(folder.write("empty", ""))), ExitCode::bad_file, "the file is empty");
+    EXPECT_ERROR(Corpus::open(at_path(folder.path() + "/empty")).split("train"), ExitCode::bad_file, "empty");
+    DataConfig config = at_path(folder.write("a", "some text that is long enough"));
+    config.split = "90/x";
+    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "expected three shares");
+    std::filesystem::create_directory(folder.file("none"));
+    EXPECT_ERROR(Corpus::open(at_path(folder.file("none"))), ExitCode::bad_file, "no files that match");
+}
+
+TEST(StreamBatcher, PiecesAreContiguousAndEpochsStartAnew) {
+    testing::TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += char(i);
+    DataConfig config;
+    config.train = folder.write("a", text);
+    Corpus corpus = Corpus::open(config);
+    StreamBatcher batcher(corpus.split("train"), 2, 8);  // two pieces of 100
+    std::vector<int64_t> in(16), out(16);
+    EXPECT_TRUE(batcher.next(in.data(), out.data()));
+    EXPECT_EQ(in[0], 0);
+    EXPECT_EQ(in[1], 100);
+    EXPECT_EQ(in[2], 1);
+    EXPECT_EQ(out[0], 1);
+    EXPECT_EQ(out[15], 108);
+    EXPECT_FALSE(batcher.next(in.data(), out.data()));
+    EXPECT_EQ(in[0], 8);
+    StreamPosition middle = batcher.position();
+    for (int i = 2; i < 12; ++i) EXPECT_FALSE(batcher.next(in.data(), out.data()));
+    EXPECT_TRUE(batcher.next(in.data(), out.data()));  // 12 segments of 8 fit into 99
+    EXPECT_EQ(in[0], 0);
+    EXPECT_EQ(batcher.position().epoch, 1u);
+    batcher.seek(middle);
+    batcher.next(in.data(), out.data());
+    EXPECT_EQ(in[0], 16);
+    EXPECT_ERROR(StreamBatcher(corpus.split("train"), 100, 8), ExitCode::usage, "too short");
+    EXPECT_ERROR(batcher.seek({0, 3}), ExitCode::bad_file, "does not fit");
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,130 @@
+// RAdam's updates and the recipe's learning rates equal A5 of the recurrence sheet; AdamW and Adam equal hand-made numbers.
+#include "lithe/train/optimizer.h"
+
+#include "lithe/train/schedule.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+struct Scalar {
+    ParameterStore store;
+    std::unique_ptr<Optimizer> optimizer;
+    explicit Scalar(const OptimizerConfig& config, std::vector<double> start = {1.0}) {
+        store.add({"p", {int64_t(start.size())}, Role::vector, Init::constant(0)});
+        store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
+        store.master(0).copy_(at::tensor(start, at::kDouble));
+        optimizer = std::make_unique<Optimizer>(config, store);
+    }
+    double step(std::vector<double> gradient, double rate) {
+        store.working(0).mutable_grad() = at::tensor(gradient, at::kDouble);
+        store.collect_gradients(true);
+        optimizer->step(rate, optimizer->gradient_norm());
+        return store.master(0)[0].item<double>();
+    }
+};
+
+OptimizerConfig radam() {
+    OptimizerConfig config;
+    config.name = "radam";
+    config.beta1 = 0.9, config.beta2 = 0.999, config.weight_decay = 0.1, config.clip_norm = 0, config.decay = "all";
+    return config;
+}
+
+TEST(GoldenRadam, SgdFallback) {
+    Scalar p(radam());
+    const double expected[] = {0.993596977, 0.992234300, 0.994662286, 0.997993984, 0.999573192, 0.998572797, 0.997505951, 0.996452487};
+    for (int t = 1; t <= 8; ++t) EXPECT_NEAR(p.step({std::cos(t)}, 0.01), expected[t - 1], 6e-10) << t;
+}
+
+TEST(GoldenRadam, NoFallback) {
+    OptimizerConfig config = radam();
+    config.radam_fallback = "none";
+    Scalar p(config);
+    const double expected[] = {1, 1, 1, 1, 1, 0.998999179, 0.997931906, 0.996878016};
+    for (int t = 1; t <= 8; ++t) EXPECT_NEAR(p.step({std::cos(t)}, 0.01), expected[t - 1], 6e-10) << t;
+}
+
+TEST(GoldenRadam, StepSizeAtTheSwitch) {
+    EXPECT_FALSE(Optimizer::rule_of(radam(), 5, 1.0).rule.adaptive);
+    auto rule = Optimizer::rule_of(radam(), 6, 1.0).rule;
+    EXPECT_TRUE(rule.adaptive);
+    EXPECT_NEAR(rule.step, 0.004263, 5e-7);
+}
+
+TEST(GoldenAdamw, FirstStep) {
+    OptimizerConfig config;
+    config.beta2 = 0.999, config.weight_decay = 0.01, config.clip_norm = 0, config.decay = "all";
+    Scalar p(config, {3, 4});
+    p.step({0.5, -2}, 0.1);
+    testing::expect_values(p.store.master(0), {2.8970, 4.0960}, 1e-6, "w");
+}
+
+TEST(GoldenAdam, L2DecayIsInTheGradient) {
+    OptimizerConfig config;
+    config.name = "adam", config.beta2 = 0.999, config.weight_decay = 0.5, config.clip_norm = 0, config.decay = "all";
+    Scalar p(config, {2});
+    p.step({-1}, 0.1);  // gradient -1 + 0.5 * 2 = 0
+    EXPECT_EQ(p.store.master(0)[0].item<double>(), 2);
+}
+
+TEST(GoldenSgd, MomentumAndClipping) {
+    OptimizerConfig config;
+    config.name = "sgd", config.momentum = 0.5, config.weight_decay = 0, config.clip_norm = 1;
+    Scalar p(config, {0, 0});
+    p.step({3, 4}, 1.0);
+    testing::expect_values(p.store.master(0), {-0.6, -0.8}, 1e-12, "clipped to norm 1");
+    p.step({0.3, 0.4}, 1.0);
+    testing::expect_values(p.store.master(0), {-1.2, -1.6}, 1e-12, "momentum 0.5");
+}
+
+TEST(Decay, OnlyMatricesByDefault) {
+    for (const char* decay : {"matrices", "all"}) {
+        ParameterStore store;
+        store.add({"m", {2, 2}, Role::matrix, Init::constant(1)});
+        store.add({"v", {2}, Role::vector, Init::constant(1)});
+        store.materialize(at::kFloat, at::kFloat, at::kCPU, 1);
+        OptimizerConfig config;
+        config.weight_decay = 0.5, config.decay = decay;
+        Optimizer optimizer(config, store);
+        store.collect_gradients(true);
+        optimizer.step(0.1, 0);
+        EXPECT_NEAR(store.master(0)[0][0].item<float>(), 0.95, 1e-6);
+        EXPECT_NEAR(store.master(1)[0].item<float>(), decay == std::string("all") ? 0.95 : 1.0, 1e-6);
+    }
+}
+
+ScheduleConfig recipe(double warmup) {
+    ScheduleConfig config;
+    config.name = "recipe", config.warmup = warmup;
+    return config;
+}
+
+TEST(GoldenSchedule, Enwik8Base) {
+    struct Point {
+        double n, rate;
+    };
+    for (const Point& p : {Point{0, 1.875e-8}, {8000, 1.5001875e-4}, {15999, 3e-4}, {16000, 2.99999852e-4}, {50000, 2.89724068e-4}, {200000, 1.50593664e-4}, {300000, 4.41078630e-5}})
+        EXPECT_NEAR(learning_rate(recipe(16000), 3e-4, {p.n, 400000, 1}), p.rate, 6e-9 * p.rate + 5e-13) << p.n;
+    for (const Point& p : {Point{50000, 2.40484942e-4}, {200000, 1.25e-4}, {300000, 3.66116524e-5}})
+        EXPECT_NEAR(learning_rate(recipe(0), 2.5e-4, {p.n, 400000, 1}), p.rate, 5e-13) << p.n;
+}
+
+TEST(Schedule, Shapes) {
+    ScheduleConfig config;
+    config.warmup = 100;
+    config.name = "cosine", config.final_ratio = 0.1;
+    EXPECT_NEAR(learning_rate(config, 1e-3, {0, 1000, 1}), 1e-5, 1e-12);
+    EXPECT_NEAR(learning_rate(config, 1e-3, {99, 1000, 1}), 1e-3, 1e-12);
+    EXPECT_NEAR(learning_rate(config, 1e-3, {550, 1000, 1}), 5.5e-4, 1e-12);
+    EXPECT_NEAR(learning_rate(config, 1e-3, {1000, 1000, 1}), 1e-4, 1e-12);
+    config.name = "linear", config.final_ratio = 0;
+    EXPECT_NEAR(learning_rate(config, 1, {550, 1000, 1}), 0.5, 1e-12);
+    config.name = "inverse_sqrt";
+    EXPECT_NEAR(learning_rate(config, 1, {400, 0, 1}), 0.5, 1e-12);
+    config.name = "constant", config.warmup = 0;
+    EXPECT_EQ(learning_rate(config, 1, {5, 0, 1}), 1);
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,55 @@
+// Every kernel of the catalog, on every instruction set of this machine, at every awkward size.
+#include <gtest/gtest.h>
+
+#include "lithe/kernels/catalog.h"
+#include "lithe/kernels/dropout/dropout.h"
+#include "lithe/kernels/isa.h"
+#include "lithe/kernels/parity.h"
+#include "support/errors.h"
+
+namespace lithe::kernels {
+namespace {
+
+class Parity : public ::testing::TestWithParam<int> {
+    void TearDown() override { force_isa(available_isas().back()); }
+};
+
+TEST_P(Parity, EqualsTheReference) {
+    const KernelRow& row = catalog()[size_t(GetParam())];
+    for (Isa isa : available_isas()) {
+        force_isa(isa);
+        for (int64_t size : awkward_sizes()) {
+            ParityResult result = row.parity(size);
+            EXPECT_LE(result.worst, 1) << row.name << " on " << isa_name(isa) << " at size " << size << ": " << result.where;
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())), [](const auto& info) { return std::string(catalog()[size_t(info.param)].name); });
+
+TEST(Dropout, KeepsTheExpectedShareAndTheMean) {
+    const int64_t count = 200'000;
+    TestBuffer<float> x(count, 0, M_PI / 2, 1.0), y(count);
+    dropout<float>({x.data(), y.data(), count, 0.3, 99});
+    double zeros = 0, sum = 0;
+    for (int64_t i = 0; i < count; ++i) zeros += y.at(i) == 0, sum += y.at(i);
+    EXPECT_NEAR(zeros / double(count), 0.3, 0.005);
+    EXPECT_NEAR(sum / double(count), 1.0, 0.01);
+}
+
+TEST(Bfloat16, RoundsToNearestEven) {
+    auto bits = [](float value) {
+        bfloat16 out;
+        from_compute(value, out);
+        return out.bits;
+    };
+    EXPECT_EQ(bits(1.0f), 0x3f80);
+    EXPECT_EQ(bits(1.00390625f), 0x3f80);            // a tie goes to even
+    EXPECT_EQ(bits(1.01171875f), 0x3f82);            // a tie goes to even, upwards
+    EXPECT_EQ(bits(1.0040f), 0x3f81);
+    EXPECT_EQ(bits(INFINITY), 0x7f80);
+    EXPECT_TRUE(std::isnan(to_compute(bfloat16{bits(NAN)})));
+}
+
+} // namespace
+} // namespace lithe::kernels

@@ -1,0 +1,234 @@
+#include "lithe/model/language_model.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include "lithe/model/checkpoint.h"
+#include "lithe/model/cost.h"
+#include "lithe/model/generate.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/evaluate.h"
+#include "support/errors.h"
+#include "support/files.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+using testing::expect_close;
+
+std::unique_ptr<LanguageModel> make(const std::string& text, int64_t vocabulary = 32, at::ScalarType type = at::kDouble) {
+    auto model = std::make_unique<LanguageModel>(parse_config(text, "test"), vocabulary);
+    model->materialize(type, type, at::kCPU, 5);
+    at::NoGradGuard guard;
+    for (size_t i = 0; i < model->parameters().size(); ++i)
+        if (model->parameters().spec(i).role == Role::scalar) model->parameters().working(i).fill_(0.5);
+    return model;
+}
+
+Tensor ids(int64_t steps, int64_t batch, int64_t vocabulary = 32) {
+    return (at::arange(steps * batch, at::kLong) * 7919 % vocabulary).view({steps, batch});
+}
+
+const char* const kModels[] = {
+    "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 8\n[train]\nlength = 8",
+    "[model]\nwidth = 16\nlayout = \"(rru)(sf)\"\nheads = 2\nmemory = 8\nfinal_norm = true\n[train]\nlength = 8",
+    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\ntie_embeddings = true\n[train]\nlength = 32",
+    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"sinusoidal\"\nnorm = \"post\"\n[train]\nlength = 32",
+    "[model]\nwidth = 16\nlayout = \"<sru>l\"\n[train]\nlength = 8",
+};
+
+TEST(LanguageModel, LossIsTheCrossEntropyOfTheLogits) {
+    for (const char* text : kModels) {
+        auto model = make(text);
+        Context context = model->context(false);
+        Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);
+        Tensor logits = model->forward(in, {}, context).logits_TBV;
+        double expected = at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum).item<double>();
+        EXPECT_NEAR(model->loss(in, targets, {}, context).sum.item<double>(), expected, 1e-9) << text;
+    }
+}
+
+TEST(LanguageModel, GradientsOfTheLossMatchAutograd) {
+    auto model = make(kModels[1]);
+    Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);
+    torch::autograd::backward({model->loss(in, targets, {}, model->context(true)).sum}, {});
+    std::vector<Tensor> fused;
+    for (size_t i = 0; i < model->parameters().size(); ++i) {
+        fused.push_back(model->parameters().working(i).grad().clone());
+        model->parameters().working(i).mutable_grad().reset();
+    }
+    Tensor logits = model->forward(in, {}, model->context(true)).logits_TBV;
+    torch::autograd::backward({at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum)}, {});
+    for (size_t i = 0; i < fused.size(); ++i) expect_close(fused[i], model->parameters().working(i).grad(), 1e-10, model->parameters().spec(i).name);
+}
+
+TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
+    for (const char* text : kModels) {
+        auto model = make(text);
+        std::vector<int64_t> prompt = {1, 2, 3, 4, 5};
+        for (bool cache : {true, false}) {
+            SamplingOptions options{.tokens = 12, .temperature = 0, .cache = cache, .memory = 64, .segment = 3};
+            std::vector<int64_t> made = generate(*model, prompt, options, [](int64_t) { return true; });
+            std::vector<int64_t> seen = prompt;
+            for (int64_t token : made) {
+                Context context = model->context(false);
+                Tensor logits = model->forward(at::tensor(seen, at::kLong).view({-1, 1}), {}, context).logits_TBV;
+                EXPECT_EQ(token, logits.select(0, logits.size(0) - 1).argmax().item<int64_t>()) << text << " after " << seen.size() << (cache ? " cached" : "");
+                seen.push_back(token);
+            }
+        }
+    }
+}
+
+TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
+    auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
+    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->context(false)), ExitCode::usage, "beyond the model's 10 absolute positions");
+    EXPECT_EQ(generate(*model, {1, 2, 3}, {.tokens = 40}, [](int64_t) { return true; }).size(), 40u);
+    EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
+}
+
+TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {
+    Tensor logits = at::tensor({1.0f, 3.0f, 2.0f, -1.0f});
+    EXPECT_EQ(sample_token(logits, {.temperature = 0}, 0), 1);
+    for (uint64_t i = 0; i < 50; ++i) {
+        EXPECT_EQ(sample_token(logits, {.top_k = 1}, i), 1);
+        EXPECT_EQ(sample_token(logits, {.top_p = 0.5}, i), 1);
+        EXPECT_NE(sample_token(logits, {.top_k = 3}, i), 3);
+        EXPECT_EQ(sample_token(logits, {.seed = 4}, i), sample_token(logits, {.seed = 4}, i));
+    }
+    double ones = 0;
+    for (uint64_t i = 0; i < 4000; ++i) ones += sample_token(logits, {}, i) == 1;
+    EXPECT_NEAR(ones / 4000, std::exp(3) / (std::exp(1) + std::exp(3) + std::exp(2) + std::exp(-1)), 0.03);
+    EXPECT_ERROR(sample_token(at::full({3}, NAN, at::kFloat), {}, 0), ExitCode::diverged, "not finite");
+}
+
+// The published totals of SRU++ (recurrence sheet, section 2.5), from the shipped configurations.
+TEST(Cost, PublishedParameterCounts) {
+    struct Row {
+        const char* name;
+        int64_t parameters;
+    };
+    for (const Row& row : {Row{"small", 42345815}, {"base", 107566295}, {"base-every5", 98129103}, {"large", 190607575}, {"ratio8", 194993815}}) {
+        Config config = load_config(std::string(LITHE_SOURCE_FOLDER "/configs/enwik8-srupp-") + row.name + ".toml");
+        LanguageModel model(config, config.model.vocabulary_size);
+        EXPECT_EQ(count_cost(model, {.length = 512, .memory = 512}).parameters, row.parameters) << row.name;
+    }
+}
+
+TEST(Cost, LayersAddUp) {
+    auto model = make(kModels[1]);
+    ModelCost cost = count_cost(*model, {.length = 8, .memory = 8});
+    int64_t parameters = 0;
+    double flops = 2 * 16 * 32;
+    for (const LayerCost& layer : cost.layers) parameters += layer.parameters, flops += layer.flops_per_token;
+    EXPECT_EQ(parameters + 2 * 16 * 32 + 32 + 2 * 16, cost.parameters);  // embedding, head, bias, final norm
+    EXPECT_DOUBLE_EQ(flops, cost.flops_per_token);
+    EXPECT_GT(cost.training_flops_per_token, 2.5 * flops);
+}
+
+TEST(Parameters, Bf16CopiesFollowTheMasters) {
+    Config config = parse_config(kModels[0], "test");
+    LanguageModel model(config, 32);
+    model.materialize(at::kFloat, at::kBFloat16, at::kCPU, 1);
+    for (size_t i = 0; i < model.parameters().size(); ++i) {
+        bool matrix = model.parameters().spec(i).role == Role::matrix || model.parameters().spec(i).role == Role::embedding;
+        EXPECT_EQ(model.parameters().working(i).scalar_type(), matrix ? at::kBFloat16 : at::kFloat);
+        expect_close(model.parameters().working(i), model.parameters().master(i).to(model.parameters().working(i).scalar_type()), 0, model.parameters().spec(i).name);
+    }
+}
+
+TEST(Checkpoint, SavesAndLoadsTheSameModel) {
+    testing::TemporaryFolder folder;
+    Config config = parse_config(kModels[0], "test");
+    config.model.vocabulary_size = 256;
+    LanguageModel model(config, 256);
+    model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
+    CheckpointContent content{named_masters(model.parameters()), {}, "", to_json(config), Tokenizer().to_json()};
+    const std::string place = folder.file("run/checkpoints/step-000000003");
+    write_checkpoint(place, content);
+    write_checkpoint(place, content);  // again, over itself
+    verify_checkpoint(place);
+    for (const std::string& selector : {place, folder.file("run"), folder.file("run@latest"), folder.file("run@step:3"), place + "/model.safetensors"}) {
+        LoadedModel loaded = load_model(selector);
+        loaded.model->materialize(at::kFloat, at::kFloat, at::kCPU, 0);
+        load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
+        expect_close(loaded.model->parameters().master_flat(), model.parameters().master_flat(), 0, selector);
+    }
+    EXPECT_ERROR(load_model(folder.file("run@step:4")), ExitCode::bad_file, "it has: 3");
+    EXPECT_ERROR(load_model(folder.file("run@best")), ExitCode::bad_file, "no best checkpoint");
+    EXPECT_ERROR(load_model(folder.file("run@first")), ExitCode::usage, "unknown checkpoint '@first'");
+    EXPECT_ERROR(load_model(folder.file("nothing")), ExitCode::bad_file, "no such run");
+    EXPECT_ERROR(load_model(folder.write("model.pt", "x")), ExitCode::bad_file, "can execute code");
+}
+
+TEST(Checkpoint, EveryDamageIsNamed) {
+    testing::TemporaryFolder folder;
+    Config config = parse_config(kModels[0], "test");
+    LanguageModel model(config, 256);
+    model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
+    const std::string place = folder.file("run/checkpoints/step-000000001");
+    CheckpointContent content{named_masters(model.parameters()), {}, "", to_json(config), Tokenizer().to_json()};
+    for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "manifest.json"}) {
+        write_checkpoint(place, content);
+        std::string bytes = testing::read_all(place + "/" + name);
+        bytes[bytes.size() / 2] = char(bytes[bytes.size() / 2] ^ 1);
+        std::ofstream(place + "/" + name) << bytes;
+        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name == std::string("manifest.json") ? "manifest" : "checksum");
+        write_checkpoint(place, content);
+        std::filesystem::resize_file(place + "/" + name, bytes.size() / 2);
+        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name == std::string("manifest.json") ? "manifest" : "size does not fit");
+        std::filesystem::remove(place + "/" + name);
+        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name);
+    }
+}
+
+TEST(Checkpoint, WeightsOfAnotherModelAreRefused) {
+    testing::TemporaryFolder folder;
+    Config config = parse_config(kModels[0], "test");
+    LanguageModel small(config, 256), other(parse_config(kModels[1], "test"), 256);
+    small.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
+    other.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
+    write_checkpoint(folder.file("c/step-000000001"), {named_masters(small.parameters()), {}, "", to_json(config), Tokenizer().to_json()});
+    EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")), ExitCode::bad_file, "the weights do not fit the configuration");
+}
+
+class Numbers : public TokenView {
+public:
+    explicit Numbers(uint64_t size) : size_(size) {}
+    uint64_t size() const override { return size_; }
+    uint64_t bytes() const override { return size_; }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        for (uint64_t i = 0; i < count; ++i) out[i] = int64_t((begin + i) * (begin + i) % 31);
+    }
+
+private:
+    uint64_t size_;
+};
+
+// Every token but the first is scored once, whatever the batch; with lead and memory covering all, one stream is exact.
+TEST(Evaluate, ScoresEveryTokenOnce) {
+    auto model = make(kModels[0], 32, at::kFloat);
+    Numbers text(1000);
+    for (auto [batch, lead] : {std::pair<int64_t, int64_t>{1, 0}, {4, 50}, {7, 33}, {16, 1024}}) {
+        auto result = evaluate(*model, text, {.batch = batch, .length = 8, .memory = 8, .lead = lead});
+        ASSERT_TRUE(result);
+        EXPECT_EQ(result->tokens, 999u) << batch;
+        EXPECT_EQ(result->bytes, 999u);
+        EXPECT_NEAR(result->bits_per_byte, result->loss / std::log(2), 1e-9);
+    }
+}
+
+TEST(Evaluate, CarriedStateEqualsOneLongSegment) {
+    auto model = make(kModels[0], 32, at::kDouble);
+    Numbers text(65);
+    double pieces = evaluate(*model, text, {.batch = 1, .length = 8, .memory = 64, .lead = 0})->loss;
+    double whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
+    EXPECT_NEAR(pieces, whole, 1e-10);
+    double windowed = evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .same_length = true})->loss;
+    double windowed_whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .same_length = true})->loss;
+    EXPECT_NEAR(windowed, windowed_whole, 1e-10) << "the per-query window does not depend on the segments";
+    EXPECT_NE(windowed, whole);
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,84 @@
+#include <torch/csrc/autograd/autograd.h>
+
+#include "lithe/ops/cross_entropy.h"
+#include "lithe/ops/dropout.h"
+#include "lithe/ops/softmax.h"
+#include "lithe/ops/sru.h"
+#include "support/errors.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+using testing::expect_close;
+using testing::wave;
+
+TEST(Softmax, EqualsAtenWithAMask) {
+    const int64_t steps = 5, keys = 9;
+    for (int64_t window : {int64_t(-1), int64_t(3)}) {
+        Tensor scores = wave({4, steps, keys}, 0.3, 0.2, 2.0).set_requires_grad(true);
+        Tensor weight = wave({4, steps, keys}, 0.9, 0.1, 1.0);
+        Tensor p = ops::masked_softmax_(scores * 1.0, {.window = window}, 2, 0.5);
+        torch::autograd::backward({(p * weight).sum()}, {});
+        Tensor got = scores.grad().clone();
+        scores.mutable_grad().reset();
+        Tensor position = at::arange(steps).unsqueeze(1) + (keys - steps), key = at::arange(keys).unsqueeze(0);
+        Tensor visible = key.le(position);
+        if (window >= 0) visible = visible.logical_and(key.ge(position - window));
+        Tensor expected = at::softmax((scores * 0.5).masked_fill(visible.logical_not(), -INFINITY), -1);
+        torch::autograd::backward({(expected * weight).sum()}, {});
+        expect_close(p, expected, 1e-12, "p");
+        expect_close(got, scores.grad(), 1e-12, "dscores");
+    }
+}
+
+TEST(Softmax, NothingVisibleIsZeroNotNan) {
+    Tensor hidden = at::ones({1, 4}, at::kByte);
+    Tensor p = ops::masked_softmax_(wave({1, 4, 4}, 0.3, 0.2, 2.0), {.hidden_BS = hidden}, 1, 1.0);
+    EXPECT_EQ(p.abs().max().item<double>(), 0);
+}
+
+TEST(CrossEntropy, ChecksItsTargets) {
+    Tensor logits = wave({3, 5}, 0.3, 0.1, 1.0), bias = at::zeros({5}, at::kDouble);
+    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, 5, 1}, at::kLong)), ExitCode::failed, "target 5 is outside the vocabulary of 5");
+    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, -2, 1}, at::kLong)), ExitCode::failed, "target -2");
+    EXPECT_EQ(ops::cross_entropy(logits, bias, at::tensor({-1, -1, -1}, at::kLong)).sum().item<double>(), 0);
+}
+
+TEST(Dropout, BackwardDrawsTheSameMask) {
+    Tensor x = at::ones({50, 7}, at::kDouble).set_requires_grad(true);
+    Tensor y = ops::dropout(x, 0.4, 77);
+    torch::autograd::backward({y.sum()}, {});
+    EXPECT_TRUE(at::equal(y.detach(), x.grad()));
+    EXPECT_TRUE(ops::dropout(x, 0, 77).is_same(x));
+}
+
+TEST(Sru, ChecksShapesAndTypes) {
+    ops::SruInput in;
+    in.u = wave({3, 2, 12}, 0.3, 0.1, 1.0);
+    in.v_2D = wave({2, 4}, 0.3, 0.1, 1.0);
+    in.bias_2D = wave({2, 4}, 0.3, 0.1, 1.0);
+    EXPECT_NO_THROW(ops::sru(in));
+    auto broken = [&](auto change, const char* words) {
+        ops::SruInput bad = in;
+        change(bad);
+        EXPECT_ERROR(ops::sru(bad), ExitCode::failed, words);
+    };
+    broken([](auto& i) { i.planes = 4; }, "does not hold 4 planes");
+    broken([](auto& i) { i.c0_BD = at::zeros({2, 5}, at::kDouble); }, "is not [B][D]");
+    broken([](auto& i) { i.c0_BD = at::zeros({2, 4}, at::kFloat); }, "must be fp32 (fp64");
+    broken([](auto& i) { i.x_TBD = at::zeros({3, 2, 5}, at::kDouble); }, "skip input");
+    broken([](auto& i) { i.u = i.u.to(at::kHalf); }, "expected fp32, bf16 or fp64");
+    broken([](auto& i) { i.flags_TB = at::zeros({2, 2}, at::kByte); }, "flags");
+}
+
+TEST(Sru, EmptySegmentKeepsTheState) {
+    ops::SruInput in;
+    in.u = at::zeros({0, 2, 12}, at::kDouble);
+    in.v_2D = in.bias_2D = wave({2, 4}, 0.3, 0.1, 1.0);
+    in.c0_BD = wave({2, 4}, 0.7, 0.1, 1.0);
+    EXPECT_TRUE(at::equal(ops::sru(in).c_BD, in.c0_BD));
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,72 @@
+#include "lithe/spec/config_io.h"
+
+#include <filesystem>
+
+#include "support/errors.h"
+#include "support/files.h"
+
+namespace lithe {
+namespace {
+
+TEST(Config, FileAndFlagsOverrideDefaults) {
+    Config config = parse_config("[model]\nwidth = 64\n[train]\nmax_tokens = \"50M\"\nmax_seconds = \"10m\"\n", "test.toml", {"optimizer.learning_rate=3e-3", "data.path=a b.txt", "model.width=128"});
+    EXPECT_EQ(config.model.width, 128);
+    EXPECT_EQ(config.train.max_tokens, 50'000'000);
+    EXPECT_EQ(config.train.max_seconds, 600);
+    EXPECT_EQ(config.optimizer.learning_rate, 3e-3);
+    EXPECT_EQ(config.data.path, "a b.txt");
+    EXPECT_EQ(config.origins.at("model.width"), "--set");
+    EXPECT_EQ(config.origins.at("train.max_tokens"), "test.toml line 4");
+    EXPECT_EQ(config.origins.count("train.batch"), 0u);
+}
+
+TEST(Config, PrintedConfigurationReadsBackTheSame) {
+    Config config = parse_config("[model]\nlayout = \"(wf)x2\"\n[blocks.w]\nkind = \"attention\"\nheads = 4\n[data]\npath = \"x\\\"y\"\ninclude = [\"*.txt\", \"a\"]\n", "t", {"schedule.warmup=0.1"});
+    EXPECT_TRUE(differences(config, parse_config(to_toml(config), "again")).empty());
+    EXPECT_TRUE(differences(config, config_from_json(to_json(config), "json")).empty());
+    Config other = config;
+    other.train.batch = 7;
+    EXPECT_EQ(differences(config, other), std::vector<std::string>{"train.batch: 16 became 7"});
+}
+
+TEST(Config, TellsEveryProblemInOneGo) {
+    try {
+        parse_config("[model]\nwidht = 64\nwidth = \"wide\"\ndropout = 2.0\nnorm = \"prae\"\nlayout = \"u(\"\n[trian]\nbatch = 1\n", "bad.toml", {"train.batch=-3"});
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ExitCode::usage);
+        for (const char* words : {"unknown key model.widht, did you mean 'width'? [bad.toml line 2]", "model.width: expected a whole number, got text", "model.dropout: expected 0 to 0.99, got 2", "expected one of pre, post, none, got \"prae\", did you mean 'pre'?",
+                                  "unknown key trian, did you mean 'train'?", "train.batch: expected 1 to 1048576, got -3 [--set]", "layout, column 2: '(' is never closed", "7 problems"})
+            EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << words << "\nnot in: " << error.what();
+    }
+}
+
+TEST(Config, RefusesDamagedInput) {
+    EXPECT_ERROR(parse_config("[model\nwidth", "t", {}), ExitCode::usage, "not valid TOML");
+    EXPECT_ERROR(parse_config("\xff\xfe", "t", {}), ExitCode::usage, "not valid UTF-8");
+    EXPECT_ERROR(parse_config("", "t", {"novalue"}), ExitCode::usage, "expected key=value");
+    EXPECT_ERROR(parse_config("", "t", {"train.batch.x=1"}), ExitCode::usage, "train.batch");
+    EXPECT_ERROR(parse_config("blocks = 3", "t", {}), ExitCode::usage, "expected tables");
+    EXPECT_ERROR(parse_config("[data]\npath='a'\ntrain='b'", "t", {}), ExitCode::usage, "exclude each other");
+    EXPECT_ERROR(load_config("/nonexistent.toml"), ExitCode::usage, "cannot read the configuration");
+    EXPECT_ERROR(config_from_json("[1]", "config.json"), ExitCode::bad_file, "not a JSON object");
+}
+
+TEST(Config, ShippedConfigurationsParse) {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/configs")) {
+        if (entry.path().extension() != ".toml") continue;
+        EXPECT_NO_THROW(load_config(entry.path().string())) << entry.path();
+        ++count;
+    }
+    EXPECT_GE(count, 6);
+}
+
+TEST(Config, FieldsAreDocumented) {
+    auto fields = list_config_fields();
+    EXPECT_GT(fields.size(), 50u);
+    for (const FieldDoc& field : fields) EXPECT_FALSE(field.help.empty()) << field.path;
+}
+
+} // namespace
+} // namespace lithe

@@ -1,0 +1,35 @@
+// Makes one block of a kind with its parameters, for golden and contract tests.
+#pragma once
+
+#include "lithe/blocks/block.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe::testing {
+
+struct MadeBlock {
+    ModelConfig model;
+    ParameterStore store;
+    std::unique_ptr<BlockOptions> options;
+    std::unique_ptr<Block> block;
+
+    MadeBlock(const BlockKind& kind, ModelConfig config, const std::vector<RawValue>& values = {}, at::ScalarType type = at::kDouble, uint64_t seed = 1) : model(std::move(config)) {
+        options = kind.make_options(model);
+        Problems problems;
+        read_options(values, [&](FieldVisitor& v) { options->visit(v); }, kind.name, problems);
+        options->check(model, kind.name, problems);
+        problems.throw_if_any(kind.name);
+        block = kind.make(*options, BlockSite{store, "b", model});
+        store.materialize(type == at::kBFloat16 ? at::kFloat : type, type, at::kCPU, seed);
+    }
+    Tensor parameter(const std::string& name) const {
+        for (size_t i = 0; i < store.size(); ++i)
+            if (store.spec(i).name == "b." + name) return store.working(i);
+        throw std::runtime_error("no parameter " + name);
+    }
+    void set(const std::string& name, const Tensor& value) {
+        at::NoGradGuard guard;
+        parameter(name).copy_(value.view(parameter(name).sizes()));
+    }
+};
+
+} // namespace lithe::testing
