@@ -26,7 +26,9 @@ pid_t start(std::vector<std::string> arguments, const std::string& log) {
     if (child != 0) return child;
     clear_requests();
     if (!freopen(log.c_str(), "a", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
-    _exit(run_program(arguments));
+    int code = run_program(arguments);
+    fflush(nullptr);
+    _exit(code);
 }
 
 int finish(pid_t child) {
@@ -151,7 +153,7 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
         EXPECT_EQ(finish(child), 75) << set << read_all(log);
         EXPECT_FALSE(list_checkpoints(path).empty());
     }
-    pid_t child = start({"train", config, "--run", folder.file("twice"), "--max-steps", "1000000", "--set", "train.batch=200", "--set", "train.length=90", "--set", "train.accumulation=500", "-q"}, log);
+    pid_t child = start({"train", config, "--run", folder.file("twice"), "--max-steps", "1000000", "--set", "train.batch=100", "--set", "train.length=90", "--set", "train.accumulation=500", "-q"}, log);
     sleep_ms(900);
     kill(child, SIGINT);
     sleep_ms(20);
@@ -187,15 +189,15 @@ TEST(Disk, FullDiskLosesNothing) {
     std::string config = tiny_config(folder), disk = folder.file("disk"), keep = folder.file("keep");
     std::filesystem::create_directories(disk);
     std::filesystem::create_directories(keep);
-    std::string program = std::string(LITHE_PROGRAM) + " train " + config + " -q --set train.precision=fp32 --set checkpoint.every=5 --set checkpoint.keep=2 --run ";
-    std::string script = "mount -t tmpfs -o size=2m tmpfs " + disk + " && " + program + disk + "/run --max-steps 20 2>" + keep + "/first; echo first $? >>" + keep + "/codes; dd if=/dev/zero of=" + disk + "/filler bs=1k count=100000 2>/dev/null; " +
+    std::string program = std::string(LITHE_PROGRAM) + " train " + config + " -q --set train.precision=fp32 --set checkpoint.every=5 --set checkpoint.keep=2 --run ";  // stdout is not looked at
+    std::string script = "mount -t tmpfs -o size=2m tmpfs " + disk + " && " + program + disk + "/run --max-steps 20 >/dev/null 2>" + keep + "/first; echo first $? >>" + keep + "/codes; dd if=/dev/zero of=" + disk + "/filler bs=1k count=100000 2>/dev/null; truncate -s -40k " + disk + "/filler; " +
                          program + disk + "/run --max-steps 40 2>" + keep + "/full; echo full $? >>" + keep + "/codes; cat " + disk + "/run/latest >>" + keep + "/codes; rm " + disk + "/filler; " + program + disk + "/run --max-steps 40 2>" + keep + "/again; echo again $? >>" + keep +
                          "/codes; cp -r " + disk + "/run " + keep + "/run";
     ASSERT_EQ(std::system(("unshare -rm sh -c '" + script + "'").c_str()), 0);
     std::string codes = read_all(keep + "/codes");
     EXPECT_EQ(codes, "first 0\nfull 4\nstep-000000020\nagain 0\n") << read_all(keep + "/first") << read_all(keep + "/full") << read_all(keep + "/again");
     EXPECT_NE(read_all(keep + "/full").find("earlier ones are kept and training goes on"), std::string::npos) << read_all(keep + "/full");
-    ASSERT_EQ(std::system((program + folder.file("whole") + " --max-steps 40").c_str()), 0);
+    for (const char* steps : {"20", "40"}) ASSERT_EQ(std::system((program + folder.file("whole") + " --max-steps " + steps + " >/dev/null").c_str()), 0);
     EXPECT_TRUE(essence(keep + "/run") == essence(folder.file("whole")));
 }
 

@@ -75,7 +75,7 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     app.add_option("--run", flags->run, "run folder; default runs/<name of the configuration>");
     flags->resume = "auto";
     auto* resume = app.add_option("--resume", flags->resume, "auto: go on if the folder holds a run (default); never: refuse then; a path: from that checkpoint; without value: there must be one");
-    resume->expected(0, 1)->default_str("auto");
+    resume->expected(0, 1);
     app.add_option("--set", flags->sets, "override a setting: --set optimizer.learning_rate=3e-3 (repeatable)")->allow_extra_args(false);
     app.add_option("--max-steps", flags->max_steps, "stop after this many updates, as 20k");
     app.add_option("--max-tokens", flags->max_tokens, "stop after this many tokens, as 50M");
@@ -86,7 +86,7 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     for (const FieldDoc& field : list_config_fields()) settings += "  " + field.path + " = " + field.default_value + "\n      " + field.help + " (" + field.type + ")\n";
     app.footer(settings);
     return [flags, resume, &context] {
-        if (resume->count() > 0 && flags->resume.empty()) flags->resume = "required";
+        if (resume->count() > 0 && (resume->results().empty() || resume->results()[0].empty() || resume->results()[0] == "true")) flags->resume = "required";
         return run(*flags, context);
     };
 }

@@ -28,7 +28,7 @@ void RunFolder::clean() {
             std::string target = file("checkpoints/") + name.substr(5, name.rfind('-') - 5);
             if (!fs::exists(target)) fs::rename(entry.path(), target, error);
         }
-        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0) fs::remove_all(entry.path(), error);
+        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0 || name.rfind(".del-", 0) == 0) fs::remove_all(entry.path(), error);
     }
     for (const auto& entry : fs::directory_iterator(path_, error))
         if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
@@ -113,8 +113,11 @@ void RunFolder::remove_old(int64_t keep) {
     auto all = list_checkpoints(path_);
     for (size_t i = size_t(keep); i < all.size(); ++i) {
         if (best.rfind(checkpoint_name(all[i].step), 0) == 0) continue;
+        // renamed first: a kill in the middle must not leave half a checkpoint under its name
         std::error_code error;
-        fs::remove_all(all[i].folder, error);
+        const std::string doomed = file("checkpoints/.del-") + checkpoint_name(all[i].step);
+        fs::rename(all[i].folder, doomed, error);
+        fs::remove_all(doomed, error);
     }
 }
 
