@@ -228,7 +228,7 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     EXPECT_TRUE(a.state.empty()) << "there is no next segment";
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())), [](const auto& info) { return std::string(block_kinds()[size_t(info.param)].name); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())), [](const auto& which) { return std::string(block_kinds()[size_t(which.param)].name); });
 
 TEST(Registry, NamesAndLettersAreUnique) {
     std::set<std::string> names;

@@ -43,7 +43,8 @@ struct SruNode : torch::autograd::Node {
         Tensor du = at::empty_like(in.u), dx = in.x_TBD.defined() ? at::empty_like(in.x_TBD) : Tensor();
         Tensor dv = at::empty_like(in.v_2D), dbias = at::empty_like(in.bias_2D);
         Tensor dc0 = at::empty({in.u.size(1), in.v_2D.size(1)}, in.v_2D.options());
-        Tensor partial = at::empty({kernels::sru_row_blocks(in.u.size(1)), 4, in.v_2D.size(1)}, in.v_2D.options());
+        const int64_t parts = in.u.is_cuda() ? in.u.size(1) : kernels::sru_row_blocks(in.u.size(1));
+        Tensor partial = at::empty({parts, 4, in.v_2D.size(1)}, in.v_2D.options());
         for_storage(in.u.scalar_type(), "sru", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
             using C = kernels::Compute<S>;

@@ -11,6 +11,19 @@ inline uint64_t mix(uint64_t z) {  // base/rng.h's mix64, here without its exter
     return z ^ (z >> 31);
 }
 
+// Whole vectors of at most kChunk elements; returns how many were done.
+template <class S> inline int64_t whole_vectors(const S* in, S* out, int64_t count, const uint16_t* bits, uint32_t threshold, float scale) {
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+        VecH drawn;
+        __builtin_memcpy(&drawn, bits + i, sizeof drawn);
+        VecF kept = load(in + i) * scale;
+        store(out + i, __builtin_convertvector(drawn, VecU) < threshold ? VecF{} : kept);
+    }
+    return i;
+}
+inline int64_t whole_vectors(const double*, double*, int64_t, const uint16_t*, uint32_t, double) { return 0; }
+
 } // namespace
 
 template <class S> void dropout_range(const DropoutArgs<S>& a, int64_t begin, int64_t end, uint32_t threshold, Compute<S> scale) {
@@ -21,7 +34,7 @@ template <class S> void dropout_range(const DropoutArgs<S>& a, int64_t begin, in
         for (int64_t w = 0; w < kChunk / 4; ++w) words[w] = mix(mix(uint64_t(at / 4 + w) + 0x9E3779B97F4A7C15ull) ^ a.key);
         __builtin_memcpy(bits, words, sizeof bits);
         int64_t count = end - at < kChunk ? end - at : kChunk;
-        for (int64_t i = 0; i < count; ++i) {
+        for (int64_t i = whole_vectors(a.in + at, a.out + at, count, bits, threshold, scale); i < count; ++i) {
             Compute<S> kept = bits[i] < threshold ? Compute<S>(0) : to_compute(a.in[at + i]) * scale;
             from_compute(kept, a.out[at + i]);
         }

@@ -50,7 +50,7 @@ template <class S> struct SruBackward {
     S* du = nullptr;
     S* dx = nullptr;                        // null when x is null
     Compute<S>* dc0 = nullptr;
-    Compute<S>* partial = nullptr;          // workspace [sru_row_blocks(B)][4][D]
+    Compute<S>* partial = nullptr;          // workspace [sru_row_blocks(B)][4][D]; CUDA: [B][4][D]
     Compute<S>* dv = nullptr;               // [2][D]
     Compute<S>* dbias = nullptr;            // [2][D]
 };

@@ -1,0 +1,58 @@
+// One block per row of logits.
+#include "lithe/kernels/cross_entropy/cross_entropy.h"
+#include "lithe/kernels/cuda_types.h"
+
+namespace lithe::kernels::cuda {
+namespace {
+
+template <class S> __device__ Compute<S> logit(const CrossEntropyArgs<S>& a, int64_t n, int64_t v) {
+    return get(a.logits[n * a.vocabulary + v]) + (a.bias ? a.bias[v] : Compute<S>(0));
+}
+
+template <class S> __global__ void forward_kernel(CrossEntropyArgs<S> a) {
+    using C = Compute<S>;
+    for (int64_t n = blockIdx.x; n < a.rows; n += gridDim.x) {
+        C high = C(-3e38), total = 0;
+        for (int64_t v = threadIdx.x; v < a.vocabulary; v += blockDim.x) high = max(high, logit(a, n, v));
+        high = block_max(high);
+        for (int64_t v = threadIdx.x; v < a.vocabulary; v += blockDim.x) total += exponential(logit(a, n, v) - high);
+        total = block_sum(total);
+        if (threadIdx.x == 0) {
+            a.lse[n] = high + log(total);
+            a.loss[n] = a.targets[n] < 0 ? C(0) : a.lse[n] - logit(a, n, a.targets[n]);
+        }
+    }
+}
+
+template <class S> __global__ void backward_kernel(CrossEntropyArgs<S> a) {
+    using C = Compute<S>;
+    for (int64_t n = blockIdx.x; n < a.rows; n += gridDim.x) {
+        const int64_t target = a.targets[n];
+        const C weight = target < 0 ? C(0) : a.weight[n], lse = a.lse[n];
+        for (int64_t v = threadIdx.x; v < a.vocabulary; v += blockDim.x)
+            put(a.logits[n * a.vocabulary + v], weight * (exponential(logit(a, n, v) - lse) - (v == target ? C(1) : C(0))));
+    }
+}
+
+} // namespace
+
+template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>& args, void* stream) {
+    if (args.rows == 0 || args.vocabulary == 0) return 0;
+    forward_kernel<S><<<blocks_for(args.rows, 1), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
+    return int(cudaGetLastError());
+}
+
+template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>& args, void* stream) {
+    if (args.rows == 0 || args.vocabulary == 0) return 0;
+    backward_kernel<S><<<blocks_for(args.rows, 1), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
+    return int(cudaGetLastError());
+}
+
+#define LITHE_INSTANTIATE(S)                                                    \
+    template int cross_entropy_forward<S>(const CrossEntropyArgs<S>&, void*);   \
+    template int cross_entropy_backward<S>(const CrossEntropyArgs<S>&, void*);
+LITHE_INSTANTIATE(float)
+LITHE_INSTANTIATE(bfloat16)
+LITHE_INSTANTIATE(double)
+
+} // namespace lithe::kernels::cuda

@@ -1,0 +1,33 @@
+// The table that the program finds in liblithe_cuda.so.
+#include "lithe/kernels/cuda.h"
+#include "lithe/kernels/cuda_types.h"
+
+namespace lithe::kernels::cuda {
+
+template <class S> int sru_forward(const SruForward<S>&, void*);
+template <class S> int sru_backward(const SruBackward<S>&, void*);
+template <class S> int softmax_forward(const SoftmaxForward<S>&, void*);
+template <class S> int softmax_backward(const SoftmaxBackward<S>&, void*);
+template <class S> int dropout(const DropoutArgs<S>&, void*);
+template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>&, void*);
+template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*);
+int optimizer_update(const UpdateArgs<float>&, void*);
+
+namespace {
+
+template <class S> CudaFunctions<S> functions() {
+    return {sru_forward<S>, sru_backward<S>, softmax_forward<S>, softmax_backward<S>, dropout<S>, cross_entropy_forward<S>, cross_entropy_backward<S>};
+}
+
+const char* error_text(int status) {
+    return cudaGetErrorString(cudaError_t(status));
+}
+
+} // namespace
+} // namespace lithe::kernels::cuda
+
+extern "C" const lithe::kernels::CudaTable* lithe_cuda_table() {
+    using namespace lithe::kernels;
+    static const CudaTable table{kCudaTableVersion, cuda::functions<float>(), cuda::functions<bfloat16>(), cuda::functions<double>(), cuda::optimizer_update, cuda::error_text};
+    return &table;
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Fails when a folder of src/lithe includes one that does not stand to its left (ARCHITECTURE.md), or when torch leaks."""
+import pathlib
+import re
+import sys
+
+# folder: the folders that it may include, itself aside
+LAYERS = {
+    "base": "",
+    "spec": "base",
+    "formats": "base spec",
+    "kernels": "base",
+    "data": "base spec formats",
+    "report": "base spec formats",
+    "ops": "base kernels",
+    "nn": "base kernels ops",
+    "blocks": "base spec kernels ops nn",
+    "model": "base spec formats data kernels ops nn blocks",
+    "train": "base spec formats data kernels ops nn blocks model report",
+    "cli": "base spec formats data kernels ops nn blocks model train report",
+}
+TORCH_FREE = {"base", "spec", "formats", "kernels", "data", "report"}
+
+root = pathlib.Path(__file__).resolve().parent.parent / "src" / "lithe"
+problems = []
+for path in sorted(root.rglob("*")):
+    if path.suffix not in {".h", ".cpp", ".cu"}:
+        continue
+    folder = path.relative_to(root).parts[0]
+    if folder not in LAYERS:
+        problems.append(f"{path.relative_to(root)}: folder '{folder}' is not in the list of layers")
+        continue
+    allowed = set(LAYERS[folder].split()) | {folder}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
+        if not found:
+            continue
+        include = found.group(1)
+        where = f"src/lithe/{path.relative_to(root)}:{number}"
+        if include.startswith("lithe/") and include.split("/")[1] not in allowed:
+            problems.append(f"{where}: {folder}/ may not include {include}")
+        if folder in TORCH_FREE and re.match(r"(ATen|torch|c10)/", include):
+            problems.append(f"{where}: {folder}/ is torch-free")
+print("\n".join(problems) if problems else "layers: ok")
+sys.exit(bool(problems))
