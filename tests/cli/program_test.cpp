@@ -89,6 +89,24 @@ TEST_F(Trained, GenerateIsReproducibleWithAndWithoutCache) {
     EXPECT_FAILS(run({"generate", path(), "--top-p", "2"}), 2, "--top-p");
 }
 
+TEST_F(Trained, AModelFileMayHaveAnyName) {
+    auto place = std::filesystem::path(path()) / "checkpoints" / "step-000000030", copy = std::filesystem::path(folder_->file("copy"));
+    std::filesystem::create_directories(copy);
+    std::filesystem::copy(place / "model.safetensors", copy / "mine.safetensors");
+    for (const char* name : {"config.json", "tokenizer.json"}) std::filesystem::copy(place / name, copy / name);
+    EXPECT_EQ(run({"eval", (copy / "mine.safetensors").string(), "--json"}).json()["bits_per_byte"], run({"eval", place.string(), "--json"}).json()["bits_per_byte"]);
+    std::string bytes = testing::read_all((copy / "mine.safetensors").string());
+    std::ofstream(copy / "mine.safetensors") << bytes.substr(0, bytes.size() - 100);
+    EXPECT_FAILS(run({"eval", (copy / "mine.safetensors").string()}), 3, "not a valid safetensors file");
+}
+
+TEST_F(Trained, FinishedRunIsToldAndEvaluated) {
+    auto again = run({"train", config_, "--run", path(), "--max-steps", "30", "--set", "evaluation.every=10", "--set", "sample.every=1", "--json"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    EXPECT_NE(again.err.find("reached its budget already"), std::string::npos);
+    EXPECT_EQ(again.json()["valid"]["bits_per_byte"], first_->json()["valid"]["bits_per_byte"]);
+}
+
 TEST_F(Trained, InfoCountsTheRun) {
     auto json = run({"info", path(), "--json"}).json();
     EXPECT_EQ(json["layers"].size(), 3u);
@@ -97,10 +115,12 @@ TEST_F(Trained, InfoCountsTheRun) {
 }
 
 TEST_F(Trained, ResumeGoesOnAndRefusesOtherSettings) {
+    auto starts = [&] { return nlohmann::json::parse(testing::read_all(path() + "/run.json"))["starts"].size(); };
+    const size_t before = starts();
     auto more = run({"train", config_, "--run", path(), "--max-steps", "35", "--json"});
     EXPECT_EQ(more.code, 0) << more.err;
     EXPECT_EQ(more.json()["steps"], 35);
-    EXPECT_EQ(nlohmann::json::parse(testing::read_all(path() + "/run.json"))["starts"].size(), 2u);
+    EXPECT_EQ(starts(), before + 1);
     EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--set", "model.width=32"}), 2, "model.width: 16 became 32");
     EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--resume=never"}), 2, "holds a run already");
     EXPECT_FAILS(run({"train", config_, "--run", folder_->file("fresh"), "--max-steps", "4", "--resume"}), 3, "no checkpoint to resume from");

@@ -97,7 +97,7 @@ TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     EXPECT_TRUE(essence(folder.file("whole")) == essence(folder.file("broken"))) << which.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings, ExactResume, ::testing::Range(0, int(std::size(kExact))), [](const auto& info) { return std::string(kExact[info.param].name); });
+INSTANTIATE_TEST_SUITE_P(Settings, ExactResume, ::testing::Range(0, int(std::size(kExact))), [](const auto& which) { return std::string(kExact[which.param].name); });
 
 // kill -9 at 200 random moments; after each the run resumes, never from before the last completed save.
 TEST(Kill9, TwoHundredTimesLosesNothing) {

@@ -21,9 +21,9 @@
 namespace lithe {
 namespace fs = std::filesystem;
 
-void fail_errno(const std::string& what, const std::string& path) {
+void fail_errno(const std::string& what, const std::string& path, ExitCode otherwise) {
     int reason = errno;
-    ErrorParts parts{.code = ExitCode::failed, .what = what, .where = path, .got = std::strerror(reason)};
+    ErrorParts parts{.code = otherwise, .what = what, .where = path, .got = std::strerror(reason)};
     if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) {
         parts.code = ExitCode::resources;
         parts.hint = "free some space there, or choose another place";
@@ -37,7 +37,7 @@ void fail_errno(const std::string& what, const std::string& path) {
 
 std::string read_file(const std::string& path, uint64_t limit) {
     int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail_errno("cannot open file", path);
+    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
     std::string content;
     char buffer[1 << 16];
     for (;;) {
@@ -45,7 +45,7 @@ std::string read_file(const std::string& path, uint64_t limit) {
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) {
             close(descriptor);
-            fail_errno("cannot read file", path);
+            fail_errno("cannot read file", path, ExitCode::bad_file);
         }
         if (count == 0) break;
         content.append(buffer, size_t(count));
@@ -148,7 +148,7 @@ uint64_t hash_file(const std::string& path) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
     int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail_errno("cannot open file", path);
+    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
     struct stat status {};
     if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
         close(descriptor);

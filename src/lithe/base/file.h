@@ -10,10 +10,12 @@
 #include <string>
 #include <string_view>
 
+#include "lithe/base/error.h"
+
 namespace lithe {
 
-// Throws an Error for the current errno.
-[[noreturn]] void fail_errno(const std::string& what, const std::string& path);
+// Throws an Error for the current errno; `otherwise` is the exit code of what is neither a full disk nor a missing file.
+[[noreturn]] void fail_errno(const std::string& what, const std::string& path, ExitCode otherwise = ExitCode::failed);
 
 std::string read_file(const std::string& path, uint64_t limit = uint64_t(1) << 32);
 

@@ -49,7 +49,7 @@ int run(const Flags& flags, const CommandContext& context) {
         fail({.code = ExitCode::bad_file, .what = "the data's tokenizer is not the model's", .where = loaded.config.data.path, .expected = "hash " + loaded.tokenizer.hash() + " (" + std::to_string(loaded.tokenizer.vocabulary_size()) + " ids)",
               .got = "hash " + corpus.tokenizer().hash() + " (" + std::to_string(corpus.tokenizer().vocabulary_size()) + " ids)", .hint = "prepare the data with the model's tokenizer"});
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
-    load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
+    load_parameters(loaded.model->parameters(), loaded.weights);
 
     EvaluationProtocol protocol = protocol_of(loaded.config);
     protocol.split = split == "all" ? "train" : split;

@@ -29,7 +29,7 @@ int run(Flags flags, const CommandContext& context) {
     if (!flags.prompt_file.empty()) flags.prompt = read_file(flags.prompt_file, 64 << 20);
     std::vector<int64_t> prompt = loaded.tokenizer.encode(flags.prompt);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
-    load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
+    load_parameters(loaded.model->parameters(), loaded.weights);
     flags.sampling.cache = !flags.no_cache;
     flags.sampling.segment = loaded.config.train.length;
     const bool stream = !flags.no_stream && !context.json;

@@ -88,7 +88,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers) layers.push_back({{"block", layer.label}, {"kind", layer.kind}, {"parameters", layer.parameters}, {"flops_per_token", layer.flops_per_token}});
     Json json = {{"parameters", cost.parameters}, {"parameters_without_embeddings", cost.parameters_without_embeddings}, {"flops_per_token", cost.flops_per_token}, {"training_flops_per_token", cost.training_flops_per_token},
-                 {"layout", to_string(parse_layout(config.model.layout))}, {"vocabulary_size", model->vocabulary_size()}, {"layers", layers},
+                 {"layout", to_string(decoder_layout(config))}, {"vocabulary_size", model->vocabulary_size()}, {"layers", layers},
                  {"memory_bytes", {{"weights", memory.weights}, {"optimizer", memory.optimizer}, {"activations", memory.activations}, {"state", memory.state}, {"total", memory.total()}}}};
     if (context.json) {
         print_json("info", json);

@@ -330,7 +330,7 @@ Corpus Corpus::open(const DataConfig& config) {
 }
 
 bool Corpus::has(const std::string& name) const {
-    return std::any_of(splits_.begin(), splits_.end(), [&](const CorpusSplit& split) { return split.name == name && split.tokens->size() > 0; });
+    return std::any_of(splits_.begin(), splits_.end(), [&](const CorpusSplit& split) { return split.name == name && split.tokens->size() > 1; });
 }
 
 const TokenView& Corpus::split(const std::string& name) const {

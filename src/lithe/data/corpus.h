@@ -34,7 +34,7 @@ public:
     const Tokenizer& tokenizer() const { return tokenizer_; }
     // Throws when the corpus has no such split or it is empty.
     const TokenView& split(const std::string& name) const;
-    bool has(const std::string& name) const;
+    bool has(const std::string& name) const;  // with at least 2 tokens
     const std::vector<CorpusSplit>& splits() const { return splits_; }
     // Identifies content cheaply: hash of paths, sizes and a sample of the bytes. Travels with checkpoints.
     const std::string& fingerprint() const { return fingerprint_; }

@@ -44,7 +44,7 @@ ByteSource::ByteSource(const std::string& path) : impl_(std::make_unique<Impl>()
     impl_->path = path;
     if (!is_compressed(path)) {
         impl_->plain = std::fopen(path.c_str(), "rbe");
-        if (!impl_->plain) fail_errno("cannot open file", path);
+        if (!impl_->plain) fail_errno("cannot open file", path, ExitCode::bad_file);
         return;
     }
     impl_->packed = archive_read_new();
@@ -62,7 +62,7 @@ uint64_t ByteSource::read(char* buffer, uint64_t size) {
     uint64_t count = 0;
     if (impl_->plain) {
         count = std::fread(buffer, 1, size, impl_->plain);
-        if (count == 0 && std::ferror(impl_->plain)) fail_errno("cannot read file", impl_->path);
+        if (count == 0 && std::ferror(impl_->plain)) fail_errno("cannot read file", impl_->path, ExitCode::bad_file);
     } else {
         la_ssize_t result = archive_read_data(impl_->packed, buffer, size);
         if (result < 0) impl_->damaged();

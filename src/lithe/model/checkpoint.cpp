@@ -227,6 +227,7 @@ LoadedModel load_model(const std::string& selector) {
     ModelFiles files = find_model(selector);
     LoadedModel loaded;
     loaded.folder = files.folder;
+    loaded.weights = files.weights;
     loaded.config = config_from_json(read_file(files.config, 1 << 20), files.config);
     loaded.tokenizer = Tokenizer::from_json(read_file(files.tokenizer, 64 << 20), files.tokenizer);
     const int64_t stated = loaded.config.model.vocabulary_size;

@@ -52,10 +52,11 @@ std::string checkpoint_name(int64_t step);
 struct LoadedModel {
     Config config;
     Tokenizer tokenizer;
-    std::unique_ptr<LanguageModel> model;
+    std::unique_ptr<LanguageModel> model;  // not materialized
+    std::string weights;                   // path of the safetensors file
     std::string folder;
 };
-// Loads for inference; `precision` "" takes the run's. Resolves device and threads through `config.train`.
+// Checks the files and builds the model; the caller materializes it and calls load_parameters with `weights`.
 LoadedModel load_model(const std::string& selector);
 
 } // namespace lithe

@@ -7,15 +7,10 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     cost.parameters = model.parameters().count();
     cost.parameters_without_embeddings = model.parameters().count_without_embeddings();
     double saved = 0;
-    int made = 0;
     for (const AppliedBlock& applied : model.stack().blocks) {
         LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(shape)};
         saved += applied.parts->block->flops_without_input_gradient(shape);
-        if (!applied.shared) {
-            std::string prefix = "body." + std::to_string(made++) + ".";
-            for (size_t i = 0; i < model.parameters().size(); ++i)
-                if (model.parameters().spec(i).name.rfind(prefix, 0) == 0) layer.parameters += model.parameters().spec(i).count();
-        }
+        for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i) layer.parameters += model.parameters().spec(i).count();
         cost.flops_per_token += layer.flops_per_token;
         cost.layers.push_back(layer);
     }

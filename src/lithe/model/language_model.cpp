@@ -9,20 +9,20 @@
 namespace lithe {
 namespace {
 
-LayoutNode body_layout(const Config& config) {
-    auto decoder = config.stacks.find("decoder");
-    return parse_layout(decoder != config.stacks.end() ? decoder->second.layout : config.model.layout);
-}
-
 Init embedding_init(const ModelConfig& model) {
     return model.embedding_init == "normal" ? Init::normal(0.02) : Init::uniform(std::sqrt(3.0 / double(model.width)));
 }
 
 } // namespace
 
+LayoutNode decoder_layout(const Config& config) {
+    auto decoder = config.stacks.find("decoder");
+    return parse_layout(decoder != config.stacks.end() ? decoder->second.layout : config.model.layout);
+}
+
 void check_model(const Config& config, Problems& problems) {
     if (config.stacks.count("encoder")) problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
-    LayoutNode layout = body_layout(config);
+    LayoutNode layout = decoder_layout(config);
     resolve_blocks(layout, config.model, config.blocks, problems);
     if (has_slots(layout)) problems.add("the layout has searched places ('?'): write the blocks that should stand there", "model.layout");
     if (config.model.direction == "bidirectional") problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal", "model.direction");
@@ -38,7 +38,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     const int64_t d = config_.width;
     embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
     if (config_.positions == "learned") positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
-    LayoutNode layout = body_layout(config);
+    LayoutNode layout = decoder_layout(config);
     stack_ = build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
     if (!config_.tie_embeddings) head_ = store_.add({"head", {vocabulary_size, d}, Role::matrix, embedding_init(config_)});

@@ -55,6 +55,9 @@ private:
     at::Device device_ = at::kCPU;
 };
 
+// The layout of the decoder: [model.decoder]'s, or [model]'s own.
+LayoutNode decoder_layout(const Config& config);
+
 // Checks a configuration's model part as the constructor does, collecting problems.
 void check_model(const Config& config, Problems& problems);
 

@@ -70,11 +70,13 @@ private:
         parts->kind = block.kind;
         parts->label = node.name;
         parts->dropout = model_.dropout;
+        parts->first_parameter = store_.size();
         if (!block.kind->traits.own_residual && model_.norm != "none") {
             parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width);
             parts->post = model_.norm == "post";
         }
         parts->block = block.kind->make(*block.options, {store_, name, model_});
+        parts->end_parameter = store_.size();
         return parts;
     }
 

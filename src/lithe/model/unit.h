@@ -37,6 +37,7 @@ public:
         LayerNorm norm;     // empty: none
         bool post = false;
         double dropout = 0;
+        size_t first_parameter = 0, end_parameter = 0;  // in the store
     };
     Shell(std::shared_ptr<const Parts> parts, int occurrence) : parts_(std::move(parts)), occurrence_(occurrence) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;

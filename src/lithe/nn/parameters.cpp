@@ -53,8 +53,7 @@ const Tensor& Parameter::tensor() const {
 }
 
 Parameter ParameterStore::add(ParameterSpec spec) {
-    for (const ParameterSpec& other : specs_)
-        if (other.name == spec.name) fail({.what = "two parameters are called '" + spec.name + "'"});
+    if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
     if (materialized()) fail({.what = "parameter '" + spec.name + "' is added after the store was materialized"});
     offsets_.push_back(flat_size_);
     flat_size_ += (spec.count() + kAlignment - 1) / kAlignment * kAlignment;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,7 @@ public:
 
 private:
     std::vector<ParameterSpec> specs_;
+    std::set<std::string> names_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
     Tensor master_flat_, gradient_flat_, working_flat_;

@@ -135,7 +135,7 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
     p.batcher = std::make_unique<StreamBatcher>(p.corpus.split("train"), config_.train.batch, config_.train.length);
-    if (p.corpus.has("valid") || config_.data.path.size()) p.corpus.split("valid");
+    if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, {.length = config_.train.length, .memory = config_.model.memory});
 
     MemoryEstimate estimate = estimate_memory(*p.model, config_, p.machine.working == at::kBFloat16 ? 2 : 4);
@@ -145,7 +145,7 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
         fail({.code = ExitCode::resources, .what = "the run does not fit into memory: it needs " + needs, .where = "train", .expected = "at most " + format_bytes(available), .got = format_bytes(estimate.total()),
               .hint = "lower train.batch (and raise train.accumulation), train.length, model.memory or model.width"});
     if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available) log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
-    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " + format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " + to_string(parse_layout(config_.model.layout)));
+    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " + format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " + to_string(decoder_layout(config_)));
     log_info("data       " + format_bytes(double(p.corpus.split("train").bytes())) + " to train on, vocabulary " + std::to_string(vocabulary));
     log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " + p.machine.device.str() + ", " + p.machine.precision + ", kernels " + kernels::isa_name(kernels::selected_isa()));
     log_info("memory     " + needs);
@@ -187,7 +187,6 @@ Json Trainer::start_record() const {
     struct utsname host {};
     uname(&host);
     const Parts& p = *parts_;
-    Json settings = Json::parse(to_json(config_));
     return {{"time", now_text()}, {"from_step", state_.step}, {"lithe", std::string(kVersion) + " " + kRevision}, {"libtorch", TORCH_VERSION},
             {"host", host.nodename}, {"system", std::string(host.sysname) + " " + host.release}, {"cpu", p.machine.cpu}, {"isa", kernels::isa_name(kernels::selected_isa())},
             {"device", p.machine.device.str()}, {"threads", p.machine.threads}, {"precision", p.machine.precision}, {"fp32_products", p.machine.products}, {"seed", config_.train.seed},
@@ -476,6 +475,10 @@ TrainResult Trainer::run() {
         train_step();
     }
     log_progress("");
+    if (p.session_tokens == 0 && result.stopped_by != "signal") {
+        log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
+        if (p.corpus.has("valid")) p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
+    }
     if (p.saved_step != state_.step && !save(false))
         fail({.code = ExitCode::resources, .what = "the last checkpoint could not be written", .where = p.folder->path(), .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
     result.state = state_;
