@@ -57,7 +57,8 @@ TEST(Corpus, FolderGoesThroughTheCacheAndSplitsByFile) {
     Corpus corpus = Corpus::open(config);
     std::vector<int64_t> ids(corpus.split("valid").size());
     corpus.split("valid").read(0, ids.size(), ids.data());
-    EXPECT_EQ(corpus.tokenizer().decode(ids), "file 109\nfile 129\n");
+    std::string text = corpus.tokenizer().decode(ids);
+    EXPECT_TRUE(text == "file 109\nfile 129\n" || text == "file 129\nfile 109\n") << text;
     EXPECT_EQ(corpus.split("train").size(), 36u * 9);
     Corpus again = Corpus::open(config);
     EXPECT_EQ(again.fingerprint(), corpus.fingerprint());

@@ -66,7 +66,8 @@ private:
 
 struct Input {
     std::string path;
-    int split = -1;  // -1: by bytes
+    int split = -1;      // -1: by bytes
+    uint64_t order = 0;  // inside its split
 };
 
 uint64_t size_of(const std::string& path) {
@@ -102,12 +103,15 @@ std::vector<Input> list_inputs(const DataConfig& config) {
     if (!fs::is_directory(config.path)) return {{config.path, -1}};
     auto files = list_files(config.path, config.include, config.exclude);
     if (files.empty()) fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
-    // by file: of each 20 files in order, number 10 goes to valid and number 20 to test
-    for (size_t i = 0; i < files.size(); ++i) {
-        int split = config.split != "files" ? -1 : i % 20 == 9 ? 1 : i % 20 == 19 ? 2 : 0;
-        inputs.push_back({files[i], split});
+    if (config.split != "files") {
+        for (const std::string& file : files) inputs.push_back({file});
+        return inputs;
     }
-    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return a.split < b.split; });
+    // by file: of each 20 files in the order of their paths, number 10 goes to valid and number 20 to test; inside a split they
+    // stand in the order of a hash of their paths, so that any stretch of it is a fair sample of the folder
+    for (size_t i = 0; i < files.size(); ++i)
+        inputs.push_back({files[i], i % 20 == 9 ? 1 : i % 20 == 19 ? 2 : 0, hash_bytes(fs::path(files[i]).lexically_relative(config.path).string())});
+    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return std::tie(a.split, a.order) < std::tie(b.split, b.order); });
     return inputs;
 }
 
@@ -154,7 +158,7 @@ std::string cache_folder() {
 }
 
 std::string identity(const DataConfig& config, const std::vector<Input>& inputs) {
-    std::string text = config.split + "|" + config.vocabulary + "|v1";
+    std::string text = config.split + "|" + config.vocabulary + "|v2";
     for (const Input& input : inputs) {
         struct stat status {};
         if (stat(input.path.c_str(), &status) != 0) fail_errno("cannot find data", input.path);
