@@ -29,6 +29,14 @@ TEST(Config, PrintedConfigurationReadsBackTheSame) {
     EXPECT_EQ(differences(config, other), std::vector<std::string>{"train.batch: 16 became 7"});
 }
 
+// Found by fuzzing: the library's printer breaks values of more than 120 characters over lines.
+TEST(Config, LongAndOddTextSurvivesPrinting) {
+    Config config = parse_config("[blocks.u]\nnote = [\"" + std::string(200, 'y') + "\", 1.5, {a = true}]\n" + std::string(150, 'k') + " = 1979-05-27\n", "t", {"data.path=" + std::string(300, 'x'), "sample.prompt=\"tab\\t quote\\\" \\u0001\""});
+    EXPECT_EQ(config.sample.prompt, "tab\t quote\" \x01");
+    EXPECT_TRUE(differences(config, parse_config(to_toml(config), "again")).empty());
+    EXPECT_TRUE(differences(config, config_from_json(to_json(parse_config("", "t", {"data.path=" + std::string(300, 'x')})), "json")).size() > 0);
+}
+
 TEST(Config, TellsEveryProblemInOneGo) {
     try {
         parse_config("[model]\nwidht = 64\nwidth = \"wide\"\ndropout = 2.0\nnorm = \"prae\"\nlayout = \"u(\"\n[trian]\nbatch = 1\n", "bad.toml", {"train.batch=-3"});

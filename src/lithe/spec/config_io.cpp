@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -16,26 +17,39 @@ namespace {
 
 constexpr uint64_t kMaxFile = 1 << 20;
 
-std::string node_text(const toml::node& node) {
-    std::ostringstream out;
-    node.visit([&](const auto& value) {
-        if constexpr (toml::is_table<decltype(value)> || toml::is_array<decltype(value)>)
-            out << toml::toml_formatter{value, toml::toml_formatter::default_flags};
-        else
-            out << toml::toml_formatter{toml::array{value}};
-    });
-    std::string text = out.str();
-    if (!node.is_table() && !node.is_array()) {  // "[ value ]" -> "value"
-        size_t first = text.find('[') + 1, last = text.rfind(']');
-        while (first < last && text[first] == ' ') ++first;
-        while (last > first && text[last - 1] == ' ') --last;
-        text = text.substr(first, last - first);
+// A TOML basic string on one line. (The library's own printer breaks long values over lines.)
+std::string toml_text(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') out += '\\', out += c;
+        else if (byte < 0x20 || byte == 0x7F) {
+            char escape[8];
+            std::snprintf(escape, sizeof escape, "\\u%04X", unsigned(byte));
+            out += escape;
+        } else out += c;
     }
-    return text;
+    return out + "\"";
 }
 
-std::string toml_text(const std::string& text) {
-    return node_text(toml::value<std::string>(text));
+// Any value as TOML on one line.
+std::string node_text(const toml::node& node) {
+    if (const auto* list = node.as_array()) {
+        std::vector<std::string> parts;
+        for (const toml::node& each : *list) parts.push_back(node_text(each));
+        return "[" + join(parts, ", ") + "]";
+    }
+    if (const auto* table = node.as_table()) {
+        std::vector<std::string> parts;
+        for (const auto& [key, value] : *table) parts.push_back(toml_text(key.str()) + " = " + node_text(value));
+        return "{" + join(parts, ", ") + "}";
+    }
+    if (auto text = node.value_exact<std::string>()) return toml_text(*text);
+    std::ostringstream out;
+    node.visit([&](const auto& value) {
+        if constexpr (!toml::is_table<decltype(value)> && !toml::is_array<decltype(value)>) out << value;
+    });
+    return out.str();
 }
 
 const char* type_name(const toml::node& node) {
