@@ -31,13 +31,13 @@ install_packages() {
   [ -z "${missing// /}" ] && return
   if [ "$(id -u)" != 0 ]; then
     sudo=sudo
-    if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
+    if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
       say "missing packages; as root: apt-get install -y $missing"; exit 1
     fi
   fi
   say "installing $missing"
   $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >.deps/apt.log 2>&1 ||
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >.deps/apt.log 2>&1 ||
     { tail -20 .deps/apt.log >&2; say "apt-get failed; the whole log is .deps/apt.log"; exit 1; }
 }
 
