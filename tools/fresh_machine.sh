@@ -11,14 +11,13 @@ root=${1:-$(mktemp -d)/bare}
 shift || true
 [ $# -gt 0 ] || set -- ./dev test
 
-mirror=$(sed -nE 's/^(deb|URIs:) +(\[[^]]*\] +)?([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+mirror=$(sed -nE 's/^(deb|URIs:) +(\[[^]]*\] +)?([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 || true)
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "${mirror:-http://deb.debian.org/debian}"
 
 # what this machine needs to reach its mirrors, the other must know too
-mkdir -p "$root/etc/ssl/certs" "$root/usr/local/share/ca-certificates"
-cp -rL /etc/ssl/certs/. "$root/etc/ssl/certs/"
-cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-cp -rL /etc/apt/. "$root/etc/apt/" 2>/dev/null || true
+cp -L --remove-destination /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+cp -L --remove-destination /etc/resolv.conf /etc/hosts "$root/etc/"
+cp -rL /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 for folder in proc dev; do mountpoint -q "$root/$folder" || mount --rbind "/$folder" "$root/$folder"; done
 trap 'umount -lR "$root/proc" "$root/dev" 2>/dev/null || true' EXIT
 
