@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ cmake ninja-build ccache mold git ca-certificates python3 python3-pip unzip
+packages=(g++ cmake ninja-build pkg-config ccache mold git ca-certificates python3 python3-pip unzip
           libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libzstd-dev
           libarchive-dev libgtest-dev librapidcheck-dev libbenchmark-dev libgoogle-perftools-dev)
 
