@@ -161,6 +161,22 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
     EXPECT_EQ(finish(child), 130) << "interrupted twice";
 }
 
+// A stop in the middle of the last evaluation: the resumed run evaluates, and its checkpoint says so.
+TEST(Resume, AnEvaluationMadeUpForIsKept) {
+    TemporaryFolder folder;
+    std::string config = tiny_config(folder), log = folder.file("log"), path = folder.file("run");
+    std::vector<std::string> arguments = {"train", config, "--run", path, "--max-steps", "20", "-q"};
+    ASSERT_EQ(run(arguments, log), 0) << read_all(log);
+    const std::string place = list_checkpoints(path)[0].folder;
+    auto state = nlohmann::ordered_json::parse(read_all(place + "/state.json"));
+    state["evaluated_step"] = -1, state["evaluations"] = 0, state["best_bits"] = 0.5;  // so that it is not the best again
+    write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"), state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
+    ASSERT_EQ(run(arguments, log), 0) << read_all(log);
+    auto after = nlohmann::json::parse(read_all(list_checkpoints(path)[0].folder + "/state.json"));
+    EXPECT_EQ(after["evaluated_step"], 20);
+    EXPECT_EQ(after["evaluations"], 1);
+}
+
 TEST(Lock, TwoTrainersCannotShareARun) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder), log = folder.file("log"), second = folder.file("second");

@@ -51,6 +51,7 @@ struct Trainer::Parts {
     Timer since_save, since_start;
     Tensor ids, targets;
     int64_t saved_step = -1;
+    bool changed = true;  // state that no checkpoint holds yet
     bool save_failed = false;
     std::vector<double> recorded_progress;  // training seconds before each step, from an earlier start of this run
     std::optional<EvaluationResult> valid;
@@ -238,6 +239,7 @@ void Trainer::resume(const CheckpointPlace& place) {
     p.batcher->seek(state_.data);
     p.folder->cut_back(state_.step);
     p.saved_step = state_.step;
+    p.changed = false;
     if (fs::exists(p.folder->file("progress.f64"))) {
         std::string bytes = read_file(p.folder->file("progress.f64"));
         p.recorded_progress.resize(bytes.size() / 8);
@@ -308,6 +310,7 @@ bool Trainer::train_step() {
     }
     const int64_t tokens = config_.train.batch * config_.train.length * config_.train.accumulation;
     ++state_.step;
+    p.changed = true;
     state_.tokens += tokens;
     state_.data = p.batcher->position();
     const double seconds = timer.seconds();
@@ -367,6 +370,7 @@ bool Trainer::evaluate_now() {
     auto result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
     if (!result) return false;
     p.valid = result;
+    p.changed = true;
     state_.evaluated_step = state_.step;
     state_.evaluated_seconds = state_.train_seconds;
     ++state_.evaluations;
@@ -406,7 +410,7 @@ void Trainer::write_sample() {
 
 bool Trainer::save_due() const {
     const CheckpointConfig& c = config_.checkpoint;
-    if (parts_->saved_step == state_.step) return false;
+    if (!parts_->changed) return false;
     if (c.every > 0 && state_.step % c.every == 0) return true;
     return c.every_seconds > 0 && parts_->since_save.seconds() >= c.every_seconds;
 }
@@ -432,6 +436,7 @@ bool Trainer::save(bool best) {
         p.folder->save(state_.step, content, best, config_.checkpoint.keep);
         if (p.save_failed) log_info("saved      the checkpoint of step " + std::to_string(state_.step) + "; there is space again");
         p.saved_step = state_.step;
+        p.changed = false;
         p.save_failed = false;
         p.since_save.restart();
         log_verbose("saved      step " + std::to_string(state_.step));
@@ -479,7 +484,7 @@ TrainResult Trainer::run() {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
         if (p.corpus.has("valid")) p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
     }
-    if (p.saved_step != state_.step && !save(false))
+    if (p.changed && !save(false))
         fail({.code = ExitCode::resources, .what = "the last checkpoint could not be written", .where = p.folder->path(), .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
     result.state = state_;
     result.valid = p.valid;
