@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
-# Layers, sizes, formatting, shell and Python syntax.
+# Layers, sizes, shell and Python syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/check_layers.py
 tools/check_sizes.py
 for script in dev tools/*.sh .ci/run; do bash -n "$script"; done
 python3 -m py_compile tools/*.py
-if command -v clang-format >/dev/null; then
-  git ls-files 'src/**.h' 'src/**.cpp' 'tests/**.h' 'tests/**.cpp' | xargs clang-format --dry-run -Werror && echo "format: ok"
-fi

@@ -33,8 +33,8 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
             estimate.state += double(config.train.batch) * double(model.config().width) * (4 + double(config.model.memory) * working_bytes);
     }
     numbers += 2 * double(model.vocabulary_size());
-    estimate.activations = tokens * numbers * working_bytes * 1.3;  // measured: docs/performance.md
-    estimate.base = 350.0 * 1024 * 1024;                            // LibTorch itself
+    estimate.activations = tokens * numbers * working_bytes;
+    estimate.base = 220.0 * 1024 * 1024;  // LibTorch itself
     return estimate;
 }
 
