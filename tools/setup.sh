@@ -5,10 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build pkg-config ccache mold git ca-certificates python3 python3-pip unzip
-          libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libzstd-dev
-          libarchive-dev libgtest-dev librapidcheck-dev libbenchmark-dev libgoogle-perftools-dev)
+          libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev
+          libarchive-dev libgtest-dev libgoogle-perftools-dev)
 
-# name, version, sha256, tags of the platform
+# name, version, sha256
 torch=(torch 2.11.0 0f68f4ac6d95d12e896c3b7a912b5871619542ec54d3649cf48cc1edd4dd2756)
 runtime=(nvidia-cuda-runtime 13.0.96 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548)
 cupti=(nvidia-cuda-cupti 13.0.85 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8)
