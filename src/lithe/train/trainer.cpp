@@ -482,7 +482,7 @@ TrainResult Trainer::run() {
     log_progress("");
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
-        if (p.corpus.has("valid")) p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
+        if (!p.valid && p.corpus.has("valid")) p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
     }
     if (p.changed && !save(false))
         fail({.code = ExitCode::resources, .what = "the last checkpoint could not be written", .where = p.folder->path(), .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
