@@ -76,7 +76,7 @@ TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder), log = folder.file("log");
     auto arguments = [&](const std::string& run) {
-        std::vector<std::string> list = {"train", config, "--run", run, "--max-steps", "400", "-q"};
+        std::vector<std::string> list = {"train", config, "--run", run, "--max-steps", "900", "-q"};
         for (const std::string& set : which.sets) list.push_back("--set"), list.push_back(set);
         return list;
     };
