@@ -14,6 +14,8 @@ add_library(libtorch INTERFACE)
 target_compile_options(libtorch INTERFACE
   "SHELL:-idirafter ${LITHE_TORCH_ROOT}/include" "SHELL:-idirafter ${LITHE_TORCH_ROOT}/include/torch/csrc/api/include"
   -Wno-unused-parameter -Wno-deprecated-declarations)
+# LibTorch is built with NDEBUG, and some of its classes (at::RecordFunction) have more members without it
+target_compile_definitions(libtorch INTERFACE NDEBUG)
 target_link_options(libtorch INTERFACE -Wl,--no-as-needed -Wl,-rpath,${LITHE_TORCH_ROOT}/lib)
 # LibTorch's own OpenMP runtime where it ships one: two runtimes in a process would be two thread pools
 file(GLOB LITHE_GOMP ${LITHE_TORCH_ROOT}/lib/libgomp*.so.1)

@@ -26,12 +26,18 @@ TEST(Text, Nearest) {
 
 TEST(Text, Utf8) {
     EXPECT_TRUE(is_valid_utf8("gr\xc3\xbc\xc3\x9f"));
-    for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80"}) EXPECT_FALSE(is_valid_utf8(bad));
+    for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80"})
+        EXPECT_FALSE(is_valid_utf8(bad));
     EXPECT_EQ(printable("a\xff"), "a\xEF\xBF\xBD");
 }
 
 TEST(Error, SaysWhatWhereExpectedGotAndHint) {
-    Error error({.code = ExitCode::usage, .what = "width is odd", .where = "model.width", .expected = "an even number", .got = "3", .hint = "take 4"});
+    Error error({.code = ExitCode::usage,
+                 .what = "width is odd",
+                 .where = "model.width",
+                 .expected = "an even number",
+                 .got = "3",
+                 .hint = "take 4"});
     EXPECT_STREQ(error.what(), "width is odd [model.width]: expected an even number, got 3\nhint: take 4");
 }
 
@@ -66,5 +72,5 @@ TEST(Parallel, SerialBackendCoversTheRange) {
     EXPECT_EQ(total, 10);
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -8,20 +8,23 @@ using testing::run;
 using testing::TemporaryFolder;
 using testing::tiny_config;
 
-#define EXPECT_FAILS(result, exit_code, words)                                     \
-    {                                                                              \
-        auto r = result;                                                           \
-        EXPECT_EQ(r.code, exit_code) << r.err;                                     \
-        EXPECT_NE(r.err.find(words), std::string::npos) << "stderr was: " << r.err; \
-        EXPECT_EQ(r.err.rfind("error: ", 0) != std::string::npos || r.err.find("\nerror: ") != std::string::npos, true) << r.err; \
+#define EXPECT_FAILS(result, exit_code, words)                                                                    \
+    {                                                                                                             \
+        auto r = result;                                                                                          \
+        EXPECT_EQ(r.code, exit_code) << r.err;                                                                    \
+        EXPECT_NE(r.err.find(words), std::string::npos) << "stderr was: " << r.err;                               \
+        EXPECT_EQ(r.err.rfind("error: ", 0) != std::string::npos || r.err.find("\nerror: ") != std::string::npos, \
+                  true)                                                                                           \
+            << r.err;                                                                                             \
     }
 
 class Trained : public ::testing::Test {
-protected:
+ protected:
     static void SetUpTestSuite() {
         folder_ = new TemporaryFolder;
         config_ = tiny_config(*folder_);
-        first_ = new testing::ProgramResult(run({"train", config_, "--run", folder_->file("run"), "--max-steps", "30", "--set", "evaluation.every=10", "--set", "sample.every=1", "--json"}));
+        first_ = new testing::ProgramResult(run({"train", config_, "--run", folder_->file("run"), "--max-steps", "30",
+                                                 "--set", "evaluation.every=10", "--set", "sample.every=1", "--json"}));
     }
     static void TearDownTestSuite() {
         delete first_;
@@ -44,15 +47,19 @@ TEST_F(Trained, TrainPrintsItsResult) {
     EXPECT_EQ(json["tokens"], 30 * 4 * 8);
     EXPECT_EQ(json["stopped_by"], "steps");
     for (const char* key : {"run", "seconds", "valid", "best", "perf"}) EXPECT_TRUE(json.contains(key)) << key;
-    for (const char* key : {"tokens_per_second", "flops_per_token", "gflops", "peak_rss_bytes"}) EXPECT_TRUE(json["perf"].contains(key)) << key;
+    for (const char* key : {"tokens_per_second", "flops_per_token", "gflops", "peak_rss_bytes"})
+        EXPECT_TRUE(json["perf"].contains(key)) << key;
     EXPECT_LT(json["valid"]["bits_per_byte"], 5.0);
-    for (const char* name : {"config.toml", "run.json", "metrics.jsonl", "samples.jsonl", "log.txt", "latest", "best", "report.html"}) EXPECT_TRUE(std::filesystem::exists(path() + "/" + name)) << name;
+    for (const char* name :
+         {"config.toml", "run.json", "metrics.jsonl", "samples.jsonl", "log.txt", "latest", "best", "report.html"})
+        EXPECT_TRUE(std::filesystem::exists(path() + "/" + name)) << name;
 }
 
 TEST_F(Trained, MetricsAndSamplesAreComplete) {
     std::istringstream lines(testing::read_all(path() + "/metrics.jsonl"));
     int train = 0, valid = 0;
-    for (std::string line; std::getline(lines, line);) (nlohmann::json::parse(line).contains("valid") ? valid : train)++;
+    for (std::string line; std::getline(lines, line);)
+        (nlohmann::json::parse(line).contains("valid") ? valid : train)++;
     EXPECT_EQ(train, 30);
     EXPECT_EQ(valid, 3);
     std::string samples = testing::read_all(path() + "/samples.jsonl");
@@ -65,14 +72,19 @@ TEST_F(Trained, EvalStatesItsProtocolAndRepeats) {
     EXPECT_EQ(json["tokens"], 999);
     EXPECT_EQ(json["protocol"]["memory"], 8);
     EXPECT_EQ(json["bits_per_byte"], run({"eval", path(), "--json"}).json()["bits_per_byte"]);
-    EXPECT_NEAR(run({"eval", path(), "--json", "--tokens", "300", "--lead", "16"}).json()["bits_per_byte"].get<double>(), first_->json()["valid"]["bits_per_byte"].get<double>(), 1e-6);
+    EXPECT_NEAR(
+        run({"eval", path(), "--json", "--tokens", "300", "--lead", "16"}).json()["bits_per_byte"].get<double>(),
+        first_->json()["valid"]["bits_per_byte"].get<double>(), 1e-6);
     EXPECT_EQ(run({"eval", path(), "--data", folder_->file("text.txt"), "--json"}).json()["tokens"], 19'999);
-    EXPECT_EQ(run({"eval", path() + "@best", "--data", ":test", "--memory", "16", "--mask", "same_length", "--json"}).json()["protocol"]["mask"], "same_length");
+    EXPECT_EQ(run({"eval", path() + "@best", "--data", ":test", "--memory", "16", "--mask", "same_length", "--json"})
+                  .json()["protocol"]["mask"],
+              "same_length");
 }
 
 TEST_F(Trained, GenerateIsReproducibleWithAndWithoutCache) {
     auto text = [&](std::vector<std::string> more) {
-        std::vector<std::string> arguments = {"generate", path(), "--prompt", "the ", "--tokens", "20", "--precision", "fp32"};
+        std::vector<std::string> arguments = {"generate", path(), "--prompt",    "the ",
+                                              "--tokens", "20",   "--precision", "fp32"};
         arguments.insert(arguments.end(), more.begin(), more.end());
         return run(arguments).out;
     };
@@ -90,18 +102,21 @@ TEST_F(Trained, GenerateIsReproducibleWithAndWithoutCache) {
 }
 
 TEST_F(Trained, AModelFileMayHaveAnyName) {
-    auto place = std::filesystem::path(path()) / "checkpoints" / "step-000000030", copy = std::filesystem::path(folder_->file("copy"));
+    auto place = std::filesystem::path(path()) / "checkpoints" / "step-000000030",
+         copy = std::filesystem::path(folder_->file("copy"));
     std::filesystem::create_directories(copy);
     std::filesystem::copy(place / "model.safetensors", copy / "mine.safetensors");
     for (const char* name : {"config.json", "tokenizer.json"}) std::filesystem::copy(place / name, copy / name);
-    EXPECT_EQ(run({"eval", (copy / "mine.safetensors").string(), "--json"}).json()["bits_per_byte"], run({"eval", place.string(), "--json"}).json()["bits_per_byte"]);
+    EXPECT_EQ(run({"eval", (copy / "mine.safetensors").string(), "--json"}).json()["bits_per_byte"],
+              run({"eval", place.string(), "--json"}).json()["bits_per_byte"]);
     std::string bytes = testing::read_all((copy / "mine.safetensors").string());
     std::ofstream(copy / "mine.safetensors") << bytes.substr(0, bytes.size() - 100);
     EXPECT_FAILS(run({"eval", (copy / "mine.safetensors").string()}), 3, "not a valid safetensors file");
 }
 
 TEST_F(Trained, FinishedRunIsToldAndEvaluated) {
-    auto again = run({"train", config_, "--run", path(), "--max-steps", "30", "--set", "evaluation.every=10", "--set", "sample.every=1", "--json"});
+    auto again = run({"train", config_, "--run", path(), "--max-steps", "30", "--set", "evaluation.every=10", "--set",
+                      "sample.every=1", "--json"});
     EXPECT_EQ(again.code, 0) << again.err;
     EXPECT_NE(again.err.find("reached its budget already"), std::string::npos);
     EXPECT_EQ(again.json()["valid"]["bits_per_byte"], first_->json()["valid"]["bits_per_byte"]);
@@ -121,22 +136,27 @@ TEST_F(Trained, ResumeGoesOnAndRefusesOtherSettings) {
     EXPECT_EQ(more.code, 0) << more.err;
     EXPECT_EQ(more.json()["steps"], 35);
     EXPECT_EQ(starts(), before + 1);
-    EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--set", "model.width=32"}), 2, "model.width: 16 became 32");
-    EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--resume=never"}), 2, "holds a run already");
-    EXPECT_FAILS(run({"train", config_, "--run", folder_->file("fresh"), "--max-steps", "4", "--resume"}), 3, "no checkpoint to resume from");
+    EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--set", "model.width=32"}), 2,
+                 "model.width: 16 became 32");
+    EXPECT_FAILS(run({"train", config_, "--run", path(), "--max-steps", "40", "--resume=never"}), 2,
+                 "holds a run already");
+    EXPECT_FAILS(run({"train", config_, "--run", folder_->file("fresh"), "--max-steps", "4", "--resume"}), 3,
+                 "no checkpoint to resume from");
 }
 
 TEST(Program, InfoWithoutArgumentNamesTheKernels) {
     auto json = run({"info", "--json"}).json();
     ASSERT_GE(json["kernels"].size(), 5u);
     int used = 0;
-    for (const auto& each : json["kernels"][0]["implementations"]) used += each["used"].get<bool>() && each["name"] != "cuda";
+    for (const auto& each : json["kernels"][0]["implementations"])
+        used += each["used"].get<bool>() && each["name"] != "cuda";
     EXPECT_EQ(used, 1);
     EXPECT_NE(run({"info"}).out.find("attention"), std::string::npos);
 }
 
 TEST(Program, PublishedCountFromTheCommandLine) {
-    EXPECT_EQ(run({"info", LITHE_SOURCE_FOLDER "/configs/enwik8-srupp-small.toml", "--json"}).json()["parameters"], 42345815);
+    EXPECT_EQ(run({"info", LITHE_SOURCE_FOLDER "/configs/enwik8-srupp-small.toml", "--json"}).json()["parameters"],
+              42345815);
 }
 
 TEST(Program, UsageErrorsAreCode2) {
@@ -150,19 +170,28 @@ TEST(Program, UsageErrorsAreCode2) {
     EXPECT_FAILS(run({"train", folder.write("bad.toml", "[model\n")}), 2, "not valid TOML");
     EXPECT_FAILS(run({"train", config, "--set", "modle.width=3"}), 2, "did you mean 'model'?");
     EXPECT_FAILS(run({"train", config, "--max-steps", "many"}), 2, "train.max_steps");
-    EXPECT_FAILS(run({"train", config, "--set", "schedule.name=cosine", "--run", folder.file("r")}), 2, "needs a budget");
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "model.layout=u?", "--run", folder.file("r")}), 2, "searched places");
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.length=100k", "--run", folder.file("r")}), 2, "too short for this batch");
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "model.vocabulary_size=100", "--run", folder.file("r")}), 2, "does not fit the data's tokenizer");
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.device=cuda", "--run", folder.file("r")}), 2, "train.device");
+    EXPECT_FAILS(run({"train", config, "--set", "schedule.name=cosine", "--run", folder.file("r")}), 2,
+                 "needs a budget");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "model.layout=u?", "--run", folder.file("r")}), 2,
+                 "searched places");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.length=100k", "--run", folder.file("r")}), 2,
+                 "too short for this batch");
+    EXPECT_FAILS(
+        run({"train", config, "--max-steps", "3", "--set", "model.vocabulary_size=100", "--run", folder.file("r")}), 2,
+        "does not fit the data's tokenizer");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.device=cuda", "--run", folder.file("r")}), 2,
+                 "train.device");
     EXPECT_FAILS(run({"bench", "kernels", "--only", "nothing"}), 2, "no kernel matches");
 }
 
 TEST(Program, BadFilesAreCode3) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "data.path=/no/such", "--run", folder.file("r")}), 3, "cannot find the data");
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "data.path=" + folder.write("empty", ""), "--run", folder.file("r")}), 3, "empty");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "data.path=/no/such", "--run", folder.file("r")}),
+                 3, "cannot find the data");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "data.path=" + folder.write("empty", ""), "--run",
+                      folder.file("r")}),
+                 3, "empty");
     EXPECT_FAILS(run({"eval", folder.file("no-run")}), 3, "no such run");
     EXPECT_FAILS(run({"eval", folder.path()}), 3, "no checkpoint");
     EXPECT_FAILS(run({"generate", folder.write("m.safetensors", "xx")}), 3, "config.json");
@@ -173,7 +202,9 @@ TEST(Program, BadFilesAreCode3) {
 TEST(Program, MemoryIsRefusedBeforeTheStart) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
-    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--run", folder.file("r"), "--set", "model.width=65536", "--set", "model.layout=ux64"}), 4, "does not fit into memory");
+    EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--run", folder.file("r"), "--set", "model.width=65536",
+                      "--set", "model.layout=ux64"}),
+                 4, "does not fit into memory");
     EXPECT_FALSE(std::filesystem::exists(folder.file("r")));
 }
 
@@ -189,7 +220,10 @@ TEST(Program, DryRunTrainsNothing) {
 TEST(Program, PreparedDataIsDescribedAndVerified) {
     TemporaryFolder folder;
     folder.write("text.txt", testing::sample_text(50'000));
-    EXPECT_EQ(run({"data", "prepare", folder.file("text.txt"), "--out", folder.file("t.tokens"), "--vocabulary", "used", "--json"}).json()["tokens"], 50'000);
+    EXPECT_EQ(run({"data", "prepare", folder.file("text.txt"), "--out", folder.file("t.tokens"), "--vocabulary", "used",
+                   "--json"})
+                  .json()["tokens"],
+              50'000);
     auto info = run({"data", "info", folder.file("t.tokens"), "--json"}).json();
     EXPECT_EQ(info["splits"][0]["tokens"], 45'000);
     EXPECT_LT(info["vocabulary_size"], 40);
@@ -197,29 +231,43 @@ TEST(Program, PreparedDataIsDescribedAndVerified) {
     // a model over 256 bytes does not read this tokenizer's ids
     std::string config = tiny_config(folder);
     ASSERT_EQ(run({"train", config, "--max-steps", "2", "--run", folder.file("r")}).code, 0);
-    EXPECT_FAILS(run({"eval", folder.file("r"), "--data", folder.file("t.tokens")}), 3, "the data's tokenizer is not the model's");
+    EXPECT_FAILS(run({"eval", folder.file("r"), "--data", folder.file("t.tokens")}), 3,
+                 "the data's tokenizer is not the model's");
 }
 
 TEST(Program, NonFiniteLossStopsWithCode5OrSkips) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
-    std::vector<std::string> diverging = {"train", config, "--max-steps", "60", "--set", "optimizer.learning_rate=1000", "--set", "optimizer.name=sgd", "--set", "optimizer.clip_norm=0", "--set", "train.precision=fp32"};
+    std::vector<std::string> diverging = {"train",       config,
+                                          "--max-steps", "60",
+                                          "--set",       "optimizer.learning_rate=1000",
+                                          "--set",       "optimizer.name=sgd",
+                                          "--set",       "optimizer.clip_norm=0",
+                                          "--set",       "train.precision=fp32"};
     auto with = [&](std::vector<std::string> more) {
         auto all = diverging;
         all.insert(all.end(), more.begin(), more.end());
         return all;
     };
     EXPECT_FAILS(run(with({"--run", folder.file("a")})), 5, "is not finite");
-    EXPECT_FAILS(run(with({"--run", folder.file("b"), "--set", "train.non_finite=skip", "--set", "train.non_finite_limit=3"})), 5, "the update is left out");
+    EXPECT_FAILS(
+        run(with({"--run", folder.file("b"), "--set", "train.non_finite=skip", "--set", "train.non_finite_limit=3"})),
+        5, "the update is left out");
 }
 
 TEST(Program, EveryPrecisionOptimizerAndScheduleTrains) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
     int run_number = 0;
-    for (const char* set : {"optimizer.name=radam", "optimizer.name=adam", "optimizer.name=sgd", "optimizer.decay=all", "schedule.name=linear", "schedule.name=cosine", "schedule.name=inverse_sqrt", "schedule.name=recipe", "schedule.axis=tokens", "train.precision=fp32",
-                            "train.accumulation=3", "model.layout=<sru>lr-", "model.tie_embeddings=true", "data.vocabulary=used", "model.norm=post"}) {
-        std::vector<std::string> arguments = {"train", config, "--run", folder.file("r" + std::to_string(run_number++)), "--max-steps", "12", "--max-tokens", "2k", "--set", set, "--json"};
+    for (const char* set :
+         {"optimizer.name=radam", "optimizer.name=adam", "optimizer.name=sgd", "optimizer.decay=all",
+          "schedule.name=linear", "schedule.name=cosine", "schedule.name=inverse_sqrt", "schedule.name=recipe",
+          "schedule.axis=tokens", "train.precision=fp32", "train.accumulation=3", "model.layout=<sru>lr-",
+          "model.tie_embeddings=true", "data.vocabulary=used", "model.norm=post"}) {
+        std::vector<std::string> arguments = {
+            "train",       config, "--run",        folder.file("r" + std::to_string(run_number++)),
+            "--max-steps", "12",   "--max-tokens", "2k",
+            "--set",       set,    "--json"};
         auto result = run(arguments);
         ASSERT_EQ(result.code, 0) << set << "\n" << result.err;
         EXPECT_LT(result.json()["valid"]["bits_per_byte"], 8.5) << set;
@@ -229,7 +277,9 @@ TEST(Program, EveryPrecisionOptimizerAndScheduleTrains) {
 TEST(Program, EarlyStopEndsTheRun) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
-    auto result = run({"train", config, "--run", folder.file("r"), "--max-steps", "500", "--set", "optimizer.learning_rate=0", "--set", "evaluation.every=2", "--set", "train.patience=2", "--json"});
+    auto result =
+        run({"train", config, "--run", folder.file("r"), "--max-steps", "500", "--set", "optimizer.learning_rate=0",
+             "--set", "evaluation.every=2", "--set", "train.patience=2", "--json"});
     EXPECT_EQ(result.json()["stopped_by"], "early_stop") << result.err;
     EXPECT_LE(result.json()["steps"], 8);
 }
@@ -245,9 +295,10 @@ TEST(Program, ShippedConfigurationsBuildTheirModels) {
 TEST(Program, HelpNamesEverySetting) {
     auto help = run({"train", "--help"});
     EXPECT_EQ(help.code, 0);
-    for (const char* words : {"optimizer.learning_rate", "--max-time", "train.non_finite"}) EXPECT_NE(help.out.find(words), std::string::npos) << words;
+    for (const char* words : {"optimizer.learning_rate", "--max-time", "train.non_finite"})
+        EXPECT_NE(help.out.find(words), std::string::npos) << words;
     EXPECT_EQ(run({"--version"}).code, 0);
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -1,7 +1,7 @@
 // What every block kind promises, run over the whole table by the kind's traits. A new kind gets these for nothing.
 #include <gtest/gtest.h>
-#include <set>
 #include <torch/csrc/autograd/autograd.h>
+#include <set>
 
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/model/stack.h"
@@ -26,7 +26,7 @@ ModelConfig model_of(const BlockKind&) {
 }
 
 class Contract : public ::testing::TestWithParam<int> {
-protected:
+ protected:
     const BlockKind& kind() const { return block_kinds()[size_t(GetParam())]; }
     std::unique_ptr<MadeBlock> make(at::ScalarType type = at::kDouble, std::vector<RawValue> values = {}) const {
         auto made = std::make_unique<MadeBlock>(kind(), model_of(kind()), values, type);
@@ -75,7 +75,8 @@ TEST_P(Contract, RowsDoNotMeet) {
 TEST_P(Contract, PositionWiseMeansPositionWise) {
     auto made = make();
     Tensor x = input(), order = at::arange(T - 1, -1, -1, at::kLong);
-    auto forward = made->block->branch(x, {}, context()).delta_TBD, backward = made->block->branch(x.index_select(0, order), {}, context()).delta_TBD.index_select(0, order);
+    auto forward = made->block->branch(x, {}, context()).delta_TBD,
+         backward = made->block->branch(x.index_select(0, order), {}, context()).delta_TBD.index_select(0, order);
     EXPECT_EQ(at::allclose(forward, backward, 1e-10, 1e-10), kind().traits.position_wise);
 }
 
@@ -98,7 +99,9 @@ TEST_P(Contract, StreamsEqualTheWhole) {
                     pieces.push_back(out.delta_TBD);
                     state = std::move(out.state);
                 }
-                expect_close(at::cat(pieces), whole, 1e-10, "pieces of " + std::to_string(piece) + (keep ? ", kept projections" : "") + ", window " + std::to_string(window));
+                expect_close(at::cat(pieces), whole, 1e-10,
+                             "pieces of " + std::to_string(piece) + (keep ? ", kept projections" : "") + ", window " +
+                                 std::to_string(window));
             }
 }
 
@@ -131,7 +134,8 @@ TEST_P(Contract, GradientsMatchFiniteDifferences) {
     torch::autograd::backward({loss()}, {});
     for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
         Tensor values = leaves[leaf].detach().flatten();
-        Tensor gradient = leaves[leaf].grad().defined() ? leaves[leaf].grad().contiguous().flatten() : at::zeros_like(values);
+        Tensor gradient =
+            leaves[leaf].grad().defined() ? leaves[leaf].grad().contiguous().flatten() : at::zeros_like(values);
         const int64_t count = values.numel(), stride = std::max<int64_t>(1, count / 7);
         for (int64_t i = leaf % 3; i < count; i += stride) {
             at::NoGradGuard guard;
@@ -142,7 +146,8 @@ TEST_P(Contract, GradientsMatchFiniteDifferences) {
             };
             double slope = (at_value(kept + h) - at_value(kept - h)) / (2 * h);
             values[i] = kept;
-            EXPECT_NEAR(gradient[i].item<double>(), slope, 1e-6 * (1 + std::abs(slope))) << "leaf " << leaf << " element " << i;
+            EXPECT_NEAR(gradient[i].item<double>(), slope, 1e-6 * (1 + std::abs(slope)))
+                << "leaf " << leaf << " element " << i;
         }
     }
 }
@@ -158,9 +163,12 @@ TEST_P(Contract, PaddingIsHarmlessAndInvisible) {
     other.narrow(0, T - 3, 3).select(1, 0).fill_(100);
     auto a = made->block->branch(x, {}, c), b = made->block->branch(other, {}, c);
     EXPECT_TRUE(at::isfinite(a.delta_TBD).all().item<bool>());
-    expect_close(a.delta_TBD.narrow(0, 0, T - 3), b.delta_TBD.narrow(0, 0, T - 3), 1e-12, "what stands in the padding changes nothing");
+    expect_close(a.delta_TBD.narrow(0, 0, T - 3), b.delta_TBD.narrow(0, 0, T - 3), 1e-12,
+                 "what stands in the padding changes nothing");
     Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
-    expect_close(made->block->branch(next, a.state, context()).delta_TBD.select(1, 0), made->block->branch(next, b.state, context()).delta_TBD.select(1, 0), 1e-12, "nor in the next segment");
+    expect_close(made->block->branch(next, a.state, context()).delta_TBD.select(1, 0),
+                 made->block->branch(next, b.state, context()).delta_TBD.select(1, 0), 1e-12,
+                 "nor in the next segment");
     Tensor short_row = made->block->branch(x.narrow(0, 0, T - 3).narrow(1, 0, 1), {}, context()).delta_TBD;
     expect_close(a.delta_TBD.narrow(0, 0, T - 3).narrow(1, 0, 1), short_row, 1e-12, "the row as if it were shorter");
 }
@@ -177,7 +185,8 @@ TEST_P(Contract, DocumentResetStartsAnew) {
     auto fresh = made->block->branch(x.narrow(0, 5, T - 5), {}, context());
     expect_close(out.delta_TBD.narrow(0, 5, T - 5), fresh.delta_TBD, 1e-12, "after the reset");
     Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
-    expect_close(made->block->branch(next, out.state, context()).delta_TBD, made->block->branch(next, fresh.state, context()).delta_TBD, 1e-12, "and in the next segment");
+    expect_close(made->block->branch(next, out.state, context()).delta_TBD,
+                 made->block->branch(next, fresh.state, context()).delta_TBD, 1e-12, "and in the next segment");
 }
 
 TEST_P(Contract, LowerPrecisionsStayClose) {
@@ -190,7 +199,9 @@ TEST_P(Contract, LowerPrecisionsStayClose) {
     auto out = bf16->block->branch(input(at::kBFloat16), {}, context());
     EXPECT_EQ(out.delta_TBD.scalar_type(), at::kBFloat16);
     expect_close(out.delta_TBD, expected, 0.06 * scale, "bf16");
-    if (const Tensor* c = out.state.find("c")) { EXPECT_EQ(c->scalar_type(), at::kFloat) << "state is fp32 whatever the storage"; }
+    if (const Tensor* c = out.state.find("c")) {
+        EXPECT_EQ(c->scalar_type(), at::kFloat) << "state is fp32 whatever the storage";
+    }
 }
 
 TEST_P(Contract, DropoutFollowsItsKeyOnly) {
@@ -228,7 +239,8 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     EXPECT_TRUE(a.state.empty()) << "there is no next segment";
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())), [](const auto& which) { return std::string(block_kinds()[size_t(which.param)].name); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())),
+                         [](const auto& which) { return std::string(block_kinds()[size_t(which.param)].name); });
 
 TEST(Registry, NamesAndLettersAreUnique) {
     std::set<std::string> names;
@@ -239,5 +251,5 @@ TEST(Registry, NamesAndLettersAreUnique) {
     }
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

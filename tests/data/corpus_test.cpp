@@ -126,5 +126,5 @@ TEST(StreamBatcher, PiecesAreContiguousAndEpochsStartAnew) {
     EXPECT_ERROR(batcher.seek({0, 3}), ExitCode::bad_file, "does not fit");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -37,16 +37,20 @@ TEST(ByteSource, ReadsEveryKindAndNoticesCuts) {
         const char* name;
         int (*filter)(archive*);
     };
-    for (const Kind& kind : {Kind{"t.gz", archive_write_add_filter_gzip}, {"t.xz", archive_write_add_filter_xz}, {"t.zst", archive_write_add_filter_zstd}, {"t.bz2", archive_write_add_filter_bzip2}}) {
+    for (const Kind& kind : {Kind{"t.gz", archive_write_add_filter_gzip},
+                             {"t.xz", archive_write_add_filter_xz},
+                             {"t.zst", archive_write_add_filter_zstd},
+                             {"t.bz2", archive_write_add_filter_bzip2}}) {
         const std::string path = folder.file(kind.name);
         compress(path, text, kind.filter);
         EXPECT_TRUE(ByteSource::is_compressed(path));
         EXPECT_EQ(read_source(path), text) << kind.name;
         std::string packed = testing::read_all(path);
-        EXPECT_ERROR(read_source(folder.write(std::string("cut-") + kind.name, packed.substr(0, packed.size() / 2))), ExitCode::bad_file, "cannot decompress");
+        EXPECT_ERROR(read_source(folder.write(std::string("cut-") + kind.name, packed.substr(0, packed.size() / 2))),
+                     ExitCode::bad_file, "cannot decompress");
     }
     EXPECT_ERROR(read_source(folder.file("missing")), ExitCode::bad_file, "cannot open file");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

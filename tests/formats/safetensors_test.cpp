@@ -18,10 +18,12 @@ SafetensorsHeader parse(const std::string& bytes) {
 }
 
 std::string reference_file() {  // the hand-made vector of the format sheet: sha256 d7d196f2…
-    std::string header = R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"e":{"dtype":"F32","shape":[0,4],"data_offsets":[16,16]},"s":{"dtype":"F32","shape":[],"data_offsets":[16,20]},"b":{"dtype":"BF16","shape":[3],"data_offsets":[20,26]}})";
+    std::string header =
+        R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"e":{"dtype":"F32","shape":[0,4],"data_offsets":[16,16]},"s":{"dtype":"F32","shape":[],"data_offsets":[16,20]},"b":{"dtype":"BF16","shape":[3],"data_offsets":[20,26]}})";
     header.resize(256, ' ');
     float values[] = {1, 2, 3, 4, 0.5};
-    return with_header(header, std::string(reinterpret_cast<const char*>(values), 20) + std::string("\x80\x3f\x00\x40\xc0\x40", 6));
+    return with_header(
+        header, std::string(reinterpret_cast<const char*>(values), 20) + std::string("\x80\x3f\x00\x40\xc0\x40", 6));
 }
 
 TEST(Safetensors, ReadsTheReferenceVector) {
@@ -42,7 +44,12 @@ TEST(Safetensors, WritesWhatItReads) {
     int64_t i = 42;
     {
         FileWriter writer(folder.file("x.safetensors"));
-        write_safetensors(writer, {{"b", DType::bf16, {2}, b}, {"a", DType::f32, {2, 3}, a}, {"i", DType::i64, {}, &i}, {"none", DType::f32, {0, 3}, nullptr}}, {{"format", "pt"}});
+        write_safetensors(writer,
+                          {{"b", DType::bf16, {2}, b},
+                           {"a", DType::f32, {2, 3}, a},
+                           {"i", DType::i64, {}, &i},
+                           {"none", DType::f32, {0, 3}, nullptr}},
+                          {{"format", "pt"}});
         writer.close();
     }
     SafetensorsFile file(folder.file("x.safetensors"));
@@ -66,11 +73,14 @@ TEST(Safetensors, RefusesDamage) {
         {with_header("[]", ""), "not a JSON object"},
         {with_header("{\"a\"", ""), "not valid JSON"},
         {with_header("{\"\xff\":1}", ""), "not UTF-8"},
-        {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"), "stands twice"},
+        {entry(
+             R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
+         "stands twice"},
         {entry(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})"), "unknown dtype"},
         {entry(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})"), "where its shape needs 8"},
         {entry(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})"), "not a whole number"},
-        {entry(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,4]}})"), "larger than any file"},
+        {entry(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,4]}})"),
+         "larger than any file"},
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8), "a hole or an overlap"},
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 5), "it holds 5"},
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3), "it holds 3"},
@@ -86,5 +96,5 @@ TEST(Safetensors, EveryCutIsNoticed) {
     for (size_t size = 0; size < file.size(); ++size) EXPECT_THROW(parse(file.substr(0, size)), Error) << size;
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

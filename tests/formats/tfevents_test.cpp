@@ -24,10 +24,12 @@ TEST(TfEvents, Crc) {
 }
 
 TEST(TfEvents, BytesEqualTheReference) {
-    EXPECT_EQ(hex(tfrecord(version_event(1700000000))), "1800000000000000a37f4b220900000040fc54d9411a0d627261696e2e4576656e743a32eced8f9d");
+    EXPECT_EQ(hex(tfrecord(version_event(1700000000))),
+              "1800000000000000a37f4b220900000040fc54d9411a0d627261696e2e4576656e743a32eced8f9d");
     EXPECT_EQ(hex(tfrecord(scalar_event(1700000001, 1, "train/loss", 2.5f))),
-              "36000000000000004f578cef0900004040fc54d94110012a290a270a0a747261696e2f6c6f73734a0d0a090a077363616c6172732001420a080112002a0400002040d29e0a62");
+              "36000000000000004f578cef0900004040fc54d94110012a290a270a0a747261696e2f6c6f73734a0d0a090a077363616c617273"
+              "2001420a080112002a0400002040d29e0a62");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -13,7 +13,11 @@ std::string make(const testing::TemporaryFolder& folder, size_t count, int64_t v
     writer.append(tokens.data(), count / 2);
     writer.start_document();
     writer.append(tokens.data() + count / 2, count - count / 2);
-    writer.finish({.vocabulary_size = vocabulary, .tokenizer = "{}", .tokenizer_hash = "h", .splits = {{"train", 0, count / 2, count / 2}, {"valid", count / 2, count, count - count / 2}}, .source = "test"});
+    writer.finish({.vocabulary_size = vocabulary,
+                   .tokenizer = "{}",
+                   .tokenizer_hash = "h",
+                   .splits = {{"train", 0, count / 2, count / 2}, {"valid", count / 2, count, count - count / 2}},
+                   .source = "test"});
     return folder.file("t.tokens");
 }
 
@@ -51,9 +55,7 @@ TEST(TokenFile, EveryFlippedByteIsNoticed) {
             file.verify();
             bool padding = at >= 4096 + 500 && at < 4096 + 504;  // up to the table of checksums
             EXPECT_TRUE(padding) << "byte " << at << " was flipped unnoticed";
-        } catch (const Error& error) {
-            EXPECT_EQ(error.code(), ExitCode::bad_file);
-        }
+        } catch (const Error& error) { EXPECT_EQ(error.code(), ExitCode::bad_file); }
     }
 }
 
@@ -71,5 +73,5 @@ TEST(TokenFile, IdsOutsideTheVocabularyAreAnError) {
     EXPECT_ERROR(file.read(0, 10, ids.data()), ExitCode::bad_file, "outside the vocabulary of 50");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

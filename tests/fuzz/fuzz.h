@@ -10,8 +10,7 @@
 template <class F> int fuzz_one(const F& parse) {
     try {
         parse();
-    } catch (const lithe::Error&) {
-    }
+    } catch (const lithe::Error&) {}
     return 0;
 }
 

@@ -1,4 +1,5 @@
-// RAdam's updates and the recipe's learning rates equal A5 of the recurrence sheet; AdamW and Adam equal hand-made numbers.
+// RAdam's updates and the recipe's learning rates equal A5 of the recurrence sheet; AdamW and Adam equal hand-made
+// numbers.
 #include "lithe/train/optimizer.h"
 
 #include "lithe/train/schedule.h"
@@ -33,7 +34,8 @@ OptimizerConfig radam() {
 
 TEST(GoldenRadam, SgdFallback) {
     Scalar p(radam());
-    const double expected[] = {0.993596977, 0.992234300, 0.994662286, 0.997993984, 0.999573192, 0.998572797, 0.997505951, 0.996452487};
+    const double expected[] = {0.993596977, 0.992234300, 0.994662286, 0.997993984,
+                               0.999573192, 0.998572797, 0.997505951, 0.996452487};
     for (int t = 1; t <= 8; ++t) EXPECT_NEAR(p.step({std::cos(t)}, 0.01), expected[t - 1], 6e-10) << t;
 }
 
@@ -104,7 +106,13 @@ TEST(GoldenSchedule, Enwik8Base) {
     struct Point {
         double n, rate;
     };
-    for (const Point& p : {Point{0, 1.875e-8}, {8000, 1.5001875e-4}, {15999, 3e-4}, {16000, 2.99999852e-4}, {50000, 2.89724068e-4}, {200000, 1.50593664e-4}, {300000, 4.41078630e-5}})
+    for (const Point& p : {Point{0, 1.875e-8},
+                           {8000, 1.5001875e-4},
+                           {15999, 3e-4},
+                           {16000, 2.99999852e-4},
+                           {50000, 2.89724068e-4},
+                           {200000, 1.50593664e-4},
+                           {300000, 4.41078630e-5}})
         EXPECT_NEAR(learning_rate(recipe(16000), 3e-4, {p.n, 400000, 1}), p.rate, 6e-9 * p.rate + 5e-13) << p.n;
     for (const Point& p : {Point{50000, 2.40484942e-4}, {200000, 1.25e-4}, {300000, 3.66116524e-5}})
         EXPECT_NEAR(learning_rate(recipe(0), 2.5e-4, {p.n, 400000, 1}), p.rate, 5e-13) << p.n;
@@ -126,5 +134,5 @@ TEST(Schedule, Shapes) {
     EXPECT_EQ(learning_rate(config, 1, {5, 0, 1}), 1);
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -17,13 +17,9 @@ using testing::wave;
 constexpr int64_t T = 3, M = 2, D = 4;
 
 // W3 of the sheet has interleaved rows (unit, plane); ours are planes.
-Tensor planes_of(const Tensor& w3) {
-    return w3.view({D, 3, D}).transpose(0, 1).reshape({3 * D, D});
-}
+Tensor planes_of(const Tensor& w3) { return w3.view({D, 3, D}).transpose(0, 1).reshape({3 * D, D}); }
 
-Tensor interleaved(const Tensor& w3) {
-    return w3.view({3, D, D}).transpose(0, 1).contiguous();
-}
+Tensor interleaved(const Tensor& w3) { return w3.view({3, D, D}).transpose(0, 1).contiguous(); }
 
 ModelConfig model() {
     ModelConfig config;
@@ -69,7 +65,9 @@ Pass run(MadeBlock& made, bool with_memory, int64_t window) {
 }
 
 std::unique_ptr<MadeBlock> make_srupp(int64_t heads, at::ScalarType type = at::kDouble) {
-    auto made = std::make_unique<MadeBlock>(*find_block_kind("u"), model(), std::vector<RawValue>{{"projection", "4", "test"}, {"heads", std::to_string(heads), "test"}}, type);
+    auto made = std::make_unique<MadeBlock>(
+        *find_block_kind("u"), model(),
+        std::vector<RawValue>{{"projection", "4", "test"}, {"heads", std::to_string(heads), "test"}}, type);
     set_common(*made, "w3");
     made->set("w2", wave({32}, 0.43, 0.9, 0.8));
     made->set("scale", at::full({}, 0.5, at::kDouble));
@@ -80,17 +78,29 @@ void check_gradients(at::ScalarType type, double tolerance) {
     auto made = make_srupp(1, type);
     Pass r = run(*made, true, -1);
     EXPECT_NEAR(r.loss, 4.789667, 4 * tolerance);
-    expect_values(r.out.delta_TBD, {0.430886, 0.822132, 0.843453, 0.517672, 0.298342, -0.171903, -0.570403, -0.761843, -0.825233, -0.551972, -0.224169, 0.112971}, tolerance, "h");
+    expect_values(r.out.delta_TBD,
+                  {0.430886, 0.822132, 0.843453, 0.517672, 0.298342, -0.171903, -0.570403, -0.761843, -0.825233,
+                   -0.551972, -0.224169, 0.112971},
+                  tolerance, "h");
     expect_values(r.out.state.get("c"), {0.772835, -0.320015, 0.483704, -0.306051}, tolerance, "c_last");
     expect_values(made->parameter("scale").grad(), {0.134749}, tolerance, "dscale");
-    expect_values(made->parameter("w1").grad(), {0.166901, 0.162083, 0.113293, 0.034605, -0.048380, -0.020358, 0.013592, 0.044882, -0.109121, -0.056491, 0.011760, 0.077539, -0.031019, -0.014309, 0.006205, 0.025320}, tolerance, "dW1");
+    expect_values(made->parameter("w1").grad(),
+                  {0.166901, 0.162083, 0.113293, 0.034605, -0.048380, -0.020358, 0.013592, 0.044882, -0.109121,
+                   -0.056491, 0.011760, 0.077539, -0.031019, -0.014309, 0.006205, 0.025320},
+                  tolerance, "dW1");
     expect_values(made->parameter("norm.gain").grad(), {-0.124078, -0.524051, 0.240639, 0.946222}, tolerance, "dgain");
     expect_values(made->parameter("norm.bias").grad(), {0.075573, 0.265138, 0.432561, 0.563859}, tolerance, "dbias");
     expect_values(made->parameter("w2").grad()[0], {0.005758, 0.009898, 0.000672, -0.009462}, tolerance, "dW2 row 1");
     expect_values(made->parameter("w2").grad()[4], {0.059080, 0.062101, -0.018740, -0.074274}, tolerance, "dW2 row 5");
-    expect_values(interleaved(made->parameter("w3").grad())[0][0], {-0.337199, -0.672942, 0.467497, 1.013989}, tolerance, "dW3 row 1");
-    expect_values(r.x.grad(), {0.740697, 0.919444, 0.717465, 0.547090, 0.320897, 0.024239, -0.244011, -0.408798, -0.697448, -0.675853, -1.060874, -0.944134}, tolerance, "dx");
-    expect_values(r.memory.grad(), {-0.000868, 0.001719, 0.004142, 0.006171, -0.031848, -0.029816, -0.024942, -0.017690}, tolerance, "dmemory");
+    expect_values(interleaved(made->parameter("w3").grad())[0][0], {-0.337199, -0.672942, 0.467497, 1.013989},
+                  tolerance, "dW3 row 1");
+    expect_values(r.x.grad(),
+                  {0.740697, 0.919444, 0.717465, 0.547090, 0.320897, 0.024239, -0.244011, -0.408798, -0.697448,
+                   -0.675853, -1.060874, -0.944134},
+                  tolerance, "dx");
+    expect_values(r.memory.grad(),
+                  {-0.000868, 0.001719, 0.004142, 0.006171, -0.031848, -0.029816, -0.024942, -0.017690}, tolerance,
+                  "dmemory");
 }
 
 TEST(GoldenSrupp, A6) {
@@ -131,5 +141,5 @@ TEST(GoldenSrupp, InitialisationFollowsTheReference) {
     expect_values(made.parameter("bias").sum(1), {0, -128}, 0, "bias");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

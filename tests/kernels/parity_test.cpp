@@ -20,12 +20,14 @@ TEST_P(Parity, EqualsTheReference) {
         force_isa(isa);
         for (int64_t size : awkward_sizes()) {
             ParityResult result = row.parity(size);
-            EXPECT_LE(result.worst, 1) << row.name << " on " << isa_name(isa) << " at size " << size << ": " << result.where;
+            EXPECT_LE(result.worst, 1) << row.name << " on " << isa_name(isa) << " at size " << size << ": "
+                                       << result.where;
         }
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())), [](const auto& info) { return std::string(catalog()[size_t(info.param)].name); });
+INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())),
+                         [](const auto& info) { return std::string(catalog()[size_t(info.param)].name); });
 
 TEST(Dropout, KeepsTheExpectedShareAndTheMean) {
     const int64_t count = 200'000;
@@ -44,12 +46,12 @@ TEST(Bfloat16, RoundsToNearestEven) {
         return out.bits;
     };
     EXPECT_EQ(bits(1.0f), 0x3f80);
-    EXPECT_EQ(bits(1.00390625f), 0x3f80);            // a tie goes to even
-    EXPECT_EQ(bits(1.01171875f), 0x3f82);            // a tie goes to even, upwards
+    EXPECT_EQ(bits(1.00390625f), 0x3f80);  // a tie goes to even
+    EXPECT_EQ(bits(1.01171875f), 0x3f82);  // a tie goes to even, upwards
     EXPECT_EQ(bits(1.0040f), 0x3f81);
     EXPECT_EQ(bits(INFINITY), 0x7f80);
     EXPECT_TRUE(std::isnan(to_compute(bfloat16{bits(NAN)})));
 }
 
-} // namespace
-} // namespace lithe::kernels
+}  // namespace
+}  // namespace lithe::kernels

@@ -9,9 +9,7 @@
 namespace lithe {
 namespace {
 
-std::string document(const std::string& name) {
-    return testing::read_all(LITHE_SOURCE_FOLDER "/" + name);
-}
+std::string document(const std::string& name) { return testing::read_all(LITHE_SOURCE_FOLDER "/" + name); }
 
 TEST(Docs, BlocksTableEqualsTheRegistry) {
     std::istringstream lines(document("docs/blocks.md"));
@@ -31,7 +29,8 @@ TEST(Docs, BlocksTableEqualsTheRegistry) {
 
 TEST(Docs, KernelsTableEqualsTheCatalog) {
     std::string text = document("docs/kernels.md");
-    for (const auto& row : kernels::catalog()) EXPECT_NE(text.find(std::string("| `") + row.name + "` |"), std::string::npos) << row.name;
+    for (const auto& row : kernels::catalog())
+        EXPECT_NE(text.find(std::string("| `") + row.name + "` |"), std::string::npos) << row.name;
 }
 
 TEST(Docs, ReadmeNamesFilesThatExist) {
@@ -46,5 +45,5 @@ TEST(Docs, ReadmeNamesFilesThatExist) {
     }
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -16,7 +16,8 @@ namespace {
 
 using testing::expect_close;
 
-std::unique_ptr<LanguageModel> make(const std::string& text, int64_t vocabulary = 32, at::ScalarType type = at::kDouble) {
+std::unique_ptr<LanguageModel> make(const std::string& text, int64_t vocabulary = 32,
+                                    at::ScalarType type = at::kDouble) {
     auto model = std::make_unique<LanguageModel>(parse_config(text, "test"), vocabulary);
     model->materialize(type, type, at::kCPU, 5);
     at::NoGradGuard guard;
@@ -32,8 +33,10 @@ Tensor ids(int64_t steps, int64_t batch, int64_t vocabulary = 32) {
 const char* const kModels[] = {
     "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 8\n[train]\nlength = 8",
     "[model]\nwidth = 16\nlayout = \"(rru)(sf)\"\nheads = 2\nmemory = 8\nfinal_norm = true\n[train]\nlength = 8",
-    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\ntie_embeddings = true\n[train]\nlength = 32",
-    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"sinusoidal\"\nnorm = \"post\"\n[train]\nlength = 32",
+    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\ntie_embeddings = "
+    "true\n[train]\nlength = 32",
+    "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"sinusoidal\"\nnorm = \"post\"\n[train]\nlength "
+    "= 32",
     "[model]\nwidth = 16\nlayout = \"<sru>l\"\n[train]\nlength = 8",
 };
 
@@ -43,7 +46,8 @@ TEST(LanguageModel, LossIsTheCrossEntropyOfTheLogits) {
         Context context = model->context(false);
         Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);
         Tensor logits = model->forward(in, {}, context).logits_TBV;
-        double expected = at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum).item<double>();
+        double expected =
+            at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum).item<double>();
         EXPECT_NEAR(model->loss(in, targets, {}, context).sum.item<double>(), expected, 1e-9) << text;
     }
 }
@@ -58,8 +62,10 @@ TEST(LanguageModel, GradientsOfTheLossMatchAutograd) {
         model->parameters().working(i).mutable_grad().reset();
     }
     Tensor logits = model->forward(in, {}, model->context(true)).logits_TBV;
-    torch::autograd::backward({at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum)}, {});
-    for (size_t i = 0; i < fused.size(); ++i) expect_close(fused[i], model->parameters().working(i).grad(), 1e-10, model->parameters().spec(i).name);
+    torch::autograd::backward({at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum)},
+                              {});
+    for (size_t i = 0; i < fused.size(); ++i)
+        expect_close(fused[i], model->parameters().working(i).grad(), 1e-10, model->parameters().spec(i).name);
 }
 
 TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
@@ -73,7 +79,8 @@ TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
             for (int64_t token : made) {
                 Context context = model->context(false);
                 Tensor logits = model->forward(at::tensor(seen, at::kLong).view({-1, 1}), {}, context).logits_TBV;
-                EXPECT_EQ(token, logits.select(0, logits.size(0) - 1).argmax().item<int64_t>()) << text << " after " << seen.size() << (cache ? " cached" : "");
+                EXPECT_EQ(token, logits.select(0, logits.size(0) - 1).argmax().item<int64_t>())
+                    << text << " after " << seen.size() << (cache ? " cached" : "");
                 seen.push_back(token);
             }
         }
@@ -82,7 +89,8 @@ TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
 
 TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
-    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->context(false)), ExitCode::usage, "beyond the model's 10 absolute positions");
+    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->context(false)), ExitCode::usage,
+                 "beyond the model's 10 absolute positions");
     EXPECT_EQ(generate(*model, {1, 2, 3}, {.tokens = 40}, [](int64_t) { return true; }).size(), 40u);
     EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
 }
@@ -108,7 +116,11 @@ TEST(Cost, PublishedParameterCounts) {
         const char* name;
         int64_t parameters;
     };
-    for (const Row& row : {Row{"small", 42345815}, {"base", 107566295}, {"base-every5", 98129103}, {"large", 190607575}, {"ratio8", 194993815}}) {
+    for (const Row& row : {Row{"small", 42345815},
+                           {"base", 107566295},
+                           {"base-every5", 98129103},
+                           {"large", 190607575},
+                           {"ratio8", 194993815}}) {
         Config config = load_config(std::string(LITHE_SOURCE_FOLDER "/configs/enwik8-srupp-") + row.name + ".toml");
         LanguageModel model(config, config.model.vocabulary_size);
         EXPECT_EQ(count_cost(model, {.length = 512, .memory = 512}).parameters, row.parameters) << row.name;
@@ -131,9 +143,12 @@ TEST(Parameters, Bf16CopiesFollowTheMasters) {
     LanguageModel model(config, 32);
     model.materialize(at::kFloat, at::kBFloat16, at::kCPU, 1);
     for (size_t i = 0; i < model.parameters().size(); ++i) {
-        bool matrix = model.parameters().spec(i).role == Role::matrix || model.parameters().spec(i).role == Role::embedding;
+        bool matrix =
+            model.parameters().spec(i).role == Role::matrix || model.parameters().spec(i).role == Role::embedding;
         EXPECT_EQ(model.parameters().working(i).scalar_type(), matrix ? at::kBFloat16 : at::kFloat);
-        expect_close(model.parameters().working(i), model.parameters().master(i).to(model.parameters().working(i).scalar_type()), 0, model.parameters().spec(i).name);
+        expect_close(model.parameters().working(i),
+                     model.parameters().master(i).to(model.parameters().working(i).scalar_type()), 0,
+                     model.parameters().spec(i).name);
     }
 }
 
@@ -148,7 +163,8 @@ TEST(Checkpoint, SavesAndLoadsTheSameModel) {
     write_checkpoint(place, content);
     write_checkpoint(place, content);  // again, over itself
     verify_checkpoint(place);
-    for (const std::string& selector : {place, folder.file("run"), folder.file("run@latest"), folder.file("run@step:3"), place + "/model.safetensors"}) {
+    for (const std::string& selector : {place, folder.file("run"), folder.file("run@latest"), folder.file("run@step:3"),
+                                        place + "/model.safetensors"}) {
         LoadedModel loaded = load_model(selector);
         loaded.model->materialize(at::kFloat, at::kFloat, at::kCPU, 0);
         load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
@@ -173,10 +189,12 @@ TEST(Checkpoint, EveryDamageIsNamed) {
         std::string bytes = testing::read_all(place + "/" + name);
         bytes[bytes.size() / 2] = char(bytes[bytes.size() / 2] ^ 1);
         std::ofstream(place + "/" + name) << bytes;
-        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name == std::string("manifest.json") ? "manifest" : "checksum");
+        EXPECT_ERROR(load_model(place), ExitCode::bad_file,
+                     name == std::string("manifest.json") ? "manifest" : "checksum");
         write_checkpoint(place, content);
         std::filesystem::resize_file(place + "/" + name, bytes.size() / 2);
-        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name == std::string("manifest.json") ? "manifest" : "size does not fit");
+        EXPECT_ERROR(load_model(place), ExitCode::bad_file,
+                     name == std::string("manifest.json") ? "manifest" : "size does not fit");
         std::filesystem::remove(place + "/" + name);
         EXPECT_ERROR(load_model(place), ExitCode::bad_file, name);
     }
@@ -188,12 +206,14 @@ TEST(Checkpoint, WeightsOfAnotherModelAreRefused) {
     LanguageModel small(config, 256), other(parse_config(kModels[1], "test"), 256);
     small.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     other.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
-    write_checkpoint(folder.file("c/step-000000001"), {named_masters(small.parameters()), {}, "", to_json(config), Tokenizer().to_json()});
-    EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")), ExitCode::bad_file, "the weights do not fit the configuration");
+    write_checkpoint(folder.file("c/step-000000001"),
+                     {named_masters(small.parameters()), {}, "", to_json(config), Tokenizer().to_json()});
+    EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")),
+                 ExitCode::bad_file, "the weights do not fit the configuration");
 }
 
 class Numbers : public TokenView {
-public:
+ public:
     explicit Numbers(uint64_t size) : size_(size) {}
     uint64_t size() const override { return size_; }
     uint64_t bytes() const override { return size_; }
@@ -201,7 +221,7 @@ public:
         for (uint64_t i = 0; i < count; ++i) out[i] = int64_t((begin + i) * (begin + i) % 31);
     }
 
-private:
+ private:
     uint64_t size_;
 };
 
@@ -224,11 +244,13 @@ TEST(Evaluate, CarriedStateEqualsOneLongSegment) {
     double pieces = evaluate(*model, text, {.batch = 1, .length = 8, .memory = 64, .lead = 0})->loss;
     double whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
     EXPECT_NEAR(pieces, whole, 1e-10);
-    double windowed = evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .same_length = true})->loss;
-    double windowed_whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .same_length = true})->loss;
+    double windowed =
+        evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .same_length = true})->loss;
+    double windowed_whole =
+        evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .same_length = true})->loss;
     EXPECT_NEAR(windowed, windowed_whole, 1e-10) << "the per-query window does not depend on the segments";
     EXPECT_NE(windowed, whole);
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

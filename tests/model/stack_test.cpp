@@ -23,7 +23,8 @@ struct BuiltStack {
     ParameterStore store;
     Config config;
     Stack stack;
-    explicit BuiltStack(const std::string& layout, const GroupWrapper& wrap = {}, const std::string& more = "") : config(small(layout, more)) {
+    explicit BuiltStack(const std::string& layout, const GroupWrapper& wrap = {}, const std::string& more = "")
+        : config(small(layout, more)) {
         Problems problems;
         LayoutNode tree = parse_layout(config.model.layout);
         auto blocks = resolve_blocks(tree, config.model, config.blocks, problems);
@@ -52,10 +53,14 @@ TEST(Stack, NamesMeanWhatTheConfigurationSays) {
     EXPECT_EQ(built.stack.blocks[0].label, "w");
     EXPECT_ERROR(BuiltStack("uq"), ExitCode::usage, "layout, column 2: unknown block 'q'");
     EXPECT_ERROR(BuiltStack("<srup>"), ExitCode::usage, "did you mean 'srupp'?");
-    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.u]\nprojektion = 4\n"), ExitCode::usage, "unknown key blocks.u.projektion, did you mean 'projection'?");
-    EXPECT_NO_THROW(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\n")) << "a definition that another layout would use";
-    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\nhaeds = 2\n"), ExitCode::usage, "unknown key blocks.q.haeds");
-    EXPECT_ERROR(BuiltStack("w", {}, "[blocks.w]\nkind = \"attenton\"\n"), ExitCode::usage, "unknown kind 'attenton', did you mean 'attention'?");
+    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.u]\nprojektion = 4\n"), ExitCode::usage,
+                 "unknown key blocks.u.projektion, did you mean 'projection'?");
+    EXPECT_NO_THROW(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\n"))
+        << "a definition that another layout would use";
+    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\nhaeds = 2\n"), ExitCode::usage,
+                 "unknown key blocks.q.haeds");
+    EXPECT_ERROR(BuiltStack("w", {}, "[blocks.w]\nkind = \"attenton\"\n"), ExitCode::usage,
+                 "unknown kind 'attenton', did you mean 'attention'?");
     EXPECT_ERROR(BuiltStack("s", {}, "[blocks.s]\nheads = 3\n"), ExitCode::usage, "width 8 is no multiple of heads 3");
     EXPECT_ERROR(BuiltStack("s?f"), ExitCode::usage, "column 2: '?' is a searched place");
 }
@@ -73,7 +78,9 @@ TEST(Stack, NormPlacements) {
         Tensor y = stack.root->forward(x, {}, {}).y_TBD;
         const Block& block = *stack.blocks[0].parts->block;
         auto layer_norm = [](const Tensor& t) { return at::layer_norm(t, {8}); };
-        Tensor expected = norm == std::string("pre") ? x + block.branch(layer_norm(x), {}, {}).delta_TBD : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, {}).delta_TBD) : x + block.branch(x, {}, {}).delta_TBD;
+        Tensor expected = norm == std::string("pre")    ? x + block.branch(layer_norm(x), {}, {}).delta_TBD
+                          : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, {}).delta_TBD)
+                                                        : x + block.branch(x, {}, {}).delta_TBD;
         expect_close(y, expected, 1e-12, norm);
     }
 }
@@ -82,9 +89,11 @@ TEST(Stack, NormPlacements) {
 
 // Runs the group with a gate of 0 or 1: y = x + gate (group(x) - x). A dropped group costs nothing and keeps its state.
 class GatedGroup : public Unit {
-public:
+ public:
     GatedGroup(std::unique_ptr<Unit> group, const bool& open) : group_(std::move(group)), open_(open) {
-        if (std::string name = group_->own_residual(); !name.empty()) fail_usage("a dropped group needs y = x + branch(x), and block '" + name + "' has a skip of its own", "layout");
+        if (std::string name = group_->own_residual(); !name.empty())
+            fail_usage("a dropped group needs y = x + branch(x), and block '" + name + "' has a skip of its own",
+                       "layout");
     }
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override {
         if (!open_) return {x_TBD, state, {}};
@@ -92,24 +101,28 @@ public:
     }
     std::string own_residual() const override { return ""; }
 
-private:
+ private:
     std::unique_ptr<Unit> group_;
     const bool& open_;
 };
 
 TEST(Wrapper, DroppedGroupIsTheIdentity) {
     bool open = true;
-    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) { return std::make_unique<GatedGroup>(std::move(group), open); };
+    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) {
+        return std::make_unique<GatedGroup>(std::move(group), open);
+    };
     BuiltStack gated("(sf)x2", wrap), plain("(sf)x2");
     Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
     Context context{.memory = 6};
-    EXPECT_TRUE(at::equal(gated.stack.root->forward(x, {}, context).y_TBD, plain.stack.root->forward(x, {}, context).y_TBD));
+    EXPECT_TRUE(
+        at::equal(gated.stack.root->forward(x, {}, context).y_TBD, plain.stack.root->forward(x, {}, context).y_TBD));
     open = false;
     EXPECT_TRUE(at::equal(gated.stack.root->forward(x, {}, context).y_TBD, x));
     EXPECT_ERROR(BuiltStack("(fu)", wrap), ExitCode::usage, "block 'srupp' has a skip of its own");
 }
 
-// Keeps only the group's input and runs it again in the backward pass. Dropout is counter-based, so the second run is the same.
+// Keeps only the group's input and runs it again in the backward pass. Dropout is counter-based, so the second run is
+// the same.
 struct RecomputeNode : torch::autograd::Node {
     std::function<Tensor(const Tensor&)> run;
     Tensor x;
@@ -123,7 +136,7 @@ struct RecomputeNode : torch::autograd::Node {
 };
 
 class RecomputedGroup : public Unit {
-public:
+ public:
     RecomputedGroup(std::unique_ptr<Unit> group, int& runs) : group_(std::move(group)), runs_(runs) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override {
         UnitOutput out;
@@ -144,14 +157,16 @@ public:
     }
     std::string own_residual() const override { return group_->own_residual(); }
 
-private:
+ private:
     std::unique_ptr<Unit> group_;
     int& runs_;
 };
 
 TEST(Wrapper, RecomputedGroupHasTheSameGradients) {
     int runs = 0;
-    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) { return std::make_unique<RecomputedGroup>(std::move(group), runs); };
+    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) {
+        return std::make_unique<RecomputedGroup>(std::move(group), runs);
+    };
     const std::string dropout = "[blocks.u]\ndropout = 0.3\nattention_dropout = 0.2\n";
     BuiltStack recomputed("(usf)x2", wrap, dropout), plain("(usf)x2", {}, dropout);
     Context context{.training = true, .memory = 6, .dropout_key = 11};
@@ -173,5 +188,5 @@ TEST(Wrapper, RecomputedGroupHasTheSameGradients) {
     EXPECT_EQ(runs, 2 + 4) << "two groups: once for the state, then forward and backward";
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

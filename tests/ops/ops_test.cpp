@@ -40,7 +40,8 @@ TEST(Softmax, NothingVisibleIsZeroNotNan) {
 
 TEST(CrossEntropy, ChecksItsTargets) {
     Tensor logits = wave({3, 5}, 0.3, 0.1, 1.0), bias = at::zeros({5}, at::kDouble);
-    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, 5, 1}, at::kLong)), ExitCode::failed, "target 5 is outside the vocabulary of 5");
+    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, 5, 1}, at::kLong)), ExitCode::failed,
+                 "target 5 is outside the vocabulary of 5");
     EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, -2, 1}, at::kLong)), ExitCode::failed, "target -2");
     EXPECT_EQ(ops::cross_entropy(logits, bias, at::tensor({-1, -1, -1}, at::kLong)).sum().item<double>(), 0);
 }
@@ -80,5 +81,5 @@ TEST(Sru, EmptySegmentKeepsTheState) {
     EXPECT_TRUE(at::equal(ops::sru(in).c_BD, in.c0_BD));
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// Nothing is lost: runs that are signalled, killed and starved of disk space, in processes of their own. The runs use one
-// thread, so that this process may fork at any time.
+// Nothing is lost: runs that are signalled, killed and starved of disk space, in processes of their own. The runs use
+// one thread, so that this process may fork at any time.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -37,12 +37,22 @@ int finish(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-int run(const std::vector<std::string>& arguments, const std::string& log) {
-    return finish(start(arguments, log));
-}
+int run(const std::vector<std::string>& arguments, const std::string& log) { return finish(start(arguments, log)); }
 
-void sleep_ms(int milliseconds) {
-    usleep(useconds_t(milliseconds) * 1000);
+void sleep_ms(int milliseconds) { usleep(useconds_t(milliseconds) * 1000); }
+
+// Waits until the run has logged this step, or has ended.
+void wait_for_step(const std::string& run, long long step, pid_t child) {
+    const std::string path = run + "/metrics.jsonl";
+    for (int polls = 0; polls < 60'000; ++polls, usleep(500)) {
+        siginfo_t ended{};
+        if (waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child) return;
+        if (!std::filesystem::exists(path)) continue;
+        const std::string text = read_all(path);
+        const size_t last = text.rfind("{\"step\":");
+        if (last != std::string::npos && std::atoll(text.c_str() + last + 8) >= step) return;
+    }
+    ADD_FAILURE() << "the run never reached step " << step;
 }
 
 // The bytes that must be equal: weights, moments, carried state, counters (without wall-clock times).
@@ -51,7 +61,8 @@ std::string essence(const std::string& run) {
     if (all.empty()) return "no checkpoint";
     auto state = nlohmann::json::parse(read_all(all[0].folder + "/state.json"));
     for (const char* key : {"train_seconds", "evaluated_seconds"}) state.erase(key);
-    return state.dump() + read_all(all[0].folder + "/model.safetensors") + read_all(all[0].folder + "/optimizer.safetensors");
+    return state.dump() + read_all(all[0].folder + "/model.safetensors") +
+           read_all(all[0].folder + "/optimizer.safetensors");
 }
 
 struct Exact {
@@ -69,8 +80,8 @@ const Exact kExact[] = {
     {"evaluation", {"train.precision=fp32", "evaluation.every=7"}},
 };
 
-// Stopped by SIGTERM at several moments (the corpus has 140 segments an epoch, so some runs cross an epoch), then resumed:
-// the same bits as an unbroken run.
+// Stopped by a signal at several steps (the corpus has 140 segments an epoch, so the runs cross epochs), then
+// resumed: the same bits as an unbroken run.
 TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     const Exact& which = kExact[GetParam()];
     TemporaryFolder folder;
@@ -81,14 +92,14 @@ TEST_P(ExactResume, EqualsTheUnbrokenRun) {
         return list;
     };
     ASSERT_EQ(run(arguments(folder.file("whole")), log), 0) << read_all(log);
+    // stopped where the log has reached these steps, and so wherever in a step, an epoch or a save that happens to be
     int stops = 0;
-    for (int attempt = 0; attempt < 60; ++attempt) {
+    for (long long at : {3, 50, 137, 190, 281, 400}) {
         pid_t child = start(arguments(folder.file("broken")), log);
-        sleep_ms(60 + 37 * attempt % 200);
-        kill(child, attempt % 3 == 0 ? SIGINT : SIGTERM);
+        wait_for_step(folder.file("broken"), at, child);
+        kill(child, stops % 3 == 0 ? SIGINT : SIGTERM);
         int code = finish(child);
-        if (code == 0) break;
-        if (code == -SIGTERM || code == -SIGINT) continue;  // before the handlers stood
+        if (code == 0) break;  // a slow poll: it came to its end
         ASSERT_EQ(code, 75) << read_all(log);
         ++stops;
     }
@@ -97,15 +108,24 @@ TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     EXPECT_TRUE(essence(folder.file("whole")) == essence(folder.file("broken"))) << which.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings, ExactResume, ::testing::Range(0, int(std::size(kExact))), [](const auto& which) { return std::string(kExact[which.param].name); });
+INSTANTIATE_TEST_SUITE_P(Settings, ExactResume, ::testing::Range(0, int(std::size(kExact))),
+                         [](const auto& which) { return std::string(kExact[which.param].name); });
 
 // kill -9 at 200 random moments; after each the run resumes, never from before the last completed save.
 TEST(Kill9, TwoHundredTimesLosesNothing) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder), log = folder.file("log"), path = folder.file("run");
-    std::vector<std::string> endless = {"train", config, "--run", path, "--max-steps", "1000000", "--set", "checkpoint.every=3", "--set", "evaluation.every=10", "--set", "train.precision=fp32", "-q"};
+    std::vector<std::string> endless = {"train",       config,
+                                        "--run",       path,
+                                        "--max-steps", "1000000",
+                                        "--set",       "checkpoint.every=3",
+                                        "--set",       "evaluation.every=10",
+                                        "--set",       "train.precision=fp32",
+                                        "-q"};
     std::mt19937 random(20250101);
-    auto latest = [&] { return std::filesystem::exists(path + "/latest") ? std::stoll(read_all(path + "/latest").substr(5)) : 0; };
+    auto latest = [&] {
+        return std::filesystem::exists(path + "/latest") ? std::stoll(read_all(path + "/latest").substr(5)) : 0;
+    };
     for (int round = 0; round < 200; ++round) {
         pid_t child = start(endless, log);
         sleep_ms(int(random() % 180) + 15);
@@ -123,7 +143,15 @@ TEST(Kill9, TwoHundredTimesLosesNothing) {
     long long reached = latest();
     EXPECT_GT(reached, 100);
     // the survivor equals a run that was never touched
-    auto until = [&](const std::string& run) { return std::vector<std::string>{"train", config, "--run", run, "--max-steps", std::to_string(reached + 5), "--set", "checkpoint.every=0", "--set", "evaluation.every=10", "--set", "train.precision=fp32", "-q"}; };
+    auto until = [&](const std::string& run) {
+        return std::vector<std::string>{"train",       config,
+                                        "--run",       run,
+                                        "--max-steps", std::to_string(reached + 5),
+                                        "--set",       "checkpoint.every=0",
+                                        "--set",       "evaluation.every=10",
+                                        "--set",       "train.precision=fp32",
+                                        "-q"};
+    };
     ASSERT_EQ(run(until(path), log), 0) << read_all(log);
     ASSERT_EQ(run(until(folder.file("whole")), log), 0) << read_all(log);
     EXPECT_TRUE(essence(path) == essence(folder.file("whole")));
@@ -145,7 +173,9 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
     // a long evaluation and a long sample, to be interrupted in
     for (const char* set : {"evaluation.every=1", "sample.tokens=100000", "train.max_steps=1000000"}) {
         std::string path = folder.file(std::string("r-") + set);
-        pid_t child = start({"train", config, "--run", path, "--max-steps", "1000000", "--set", set, "--set", "sample.every=1", "--set", "evaluation.tokens=0", "-q"}, log);
+        pid_t child = start({"train", config, "--run", path, "--max-steps", "1000000", "--set", set, "--set",
+                             "sample.every=1", "--set", "evaluation.tokens=0", "-q"},
+                            log);
         sleep_ms(700);
         EXPECT_EQ(kill(child, SIGUSR1), 0);
         sleep_ms(500);
@@ -153,7 +183,9 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
         EXPECT_EQ(finish(child), 75) << set << read_all(log);
         EXPECT_FALSE(list_checkpoints(path).empty());
     }
-    pid_t child = start({"train", config, "--run", folder.file("twice"), "--max-steps", "1000000", "--set", "train.batch=100", "--set", "train.length=90", "--set", "train.accumulation=500", "-q"}, log);
+    pid_t child = start({"train", config, "--run", folder.file("twice"), "--max-steps", "1000000", "--set",
+                         "train.batch=100", "--set", "train.length=90", "--set", "train.accumulation=500", "-q"},
+                        log);
     sleep_ms(900);
     kill(child, SIGINT);
     sleep_ms(20);
@@ -169,8 +201,10 @@ TEST(Resume, AnEvaluationMadeUpForIsKept) {
     ASSERT_EQ(run(arguments, log), 0) << read_all(log);
     const std::string place = list_checkpoints(path)[0].folder;
     auto state = nlohmann::ordered_json::parse(read_all(place + "/state.json"));
-    state["evaluated_step"] = -1, state["evaluations"] = 0, state["best_bits"] = 0.5;  // so that it is not the best again
-    write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"), state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
+    state["evaluated_step"] = -1, state["evaluations"] = 0,
+    state["best_bits"] = 0.5;  // so that it is not the best again
+    write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
+                             state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
     ASSERT_EQ(run(arguments, log), 0) << read_all(log);
     auto after = nlohmann::json::parse(read_all(list_checkpoints(path)[0].folder + "/state.json"));
     EXPECT_EQ(after["evaluated_step"], 20);
@@ -192,30 +226,42 @@ TEST(Folder, ReadOnlyIsToldNotCrashed) {
     if (geteuid() == 0) GTEST_SKIP() << "root writes everywhere; run as another user to see this one";
     TemporaryFolder folder;
     std::string config = tiny_config(folder), log = folder.file("log");
-    std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+    std::filesystem::permissions(folder.path(),
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
     EXPECT_EQ(run({"train", config, "--run", folder.file("run"), "--max-steps", "5", "-q"}, "/dev/null"), 1);
     std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_all);
 }
 
-// A disk that fills up while training: earlier checkpoints survive, training goes on to its end, the last save is refused with
-// exit code 4, and once there is space the run resumes to the same bits.
+// A disk that fills up while training: earlier checkpoints survive, training goes on to its end, the last save is
+// refused with exit code 4, and once there is space the run resumes to the same bits.
 TEST(Disk, FullDiskLosesNothing) {
-    if (std::system("unshare -rm true 2>/dev/null") != 0) GTEST_SKIP() << "SKIPPED LOUDLY: unshare -rm is not allowed here, the full disk was not tested";
+    if (std::system("unshare -rm true 2>/dev/null") != 0)
+        GTEST_SKIP() << "SKIPPED LOUDLY: unshare -rm is not allowed here, the full disk was not tested";
     TemporaryFolder folder;
     std::string config = tiny_config(folder), disk = folder.file("disk"), keep = folder.file("keep");
     std::filesystem::create_directories(disk);
     std::filesystem::create_directories(keep);
-    std::string program = std::string(LITHE_PROGRAM) + " train " + config + " -q --set train.precision=fp32 --set checkpoint.every=5 --set checkpoint.keep=2 --run ";  // stdout is not looked at
-    std::string script = "mount -t tmpfs -o size=2m tmpfs " + disk + " && " + program + disk + "/run --max-steps 20 >/dev/null 2>" + keep + "/first; echo first $? >>" + keep + "/codes; dd if=/dev/zero of=" + disk + "/filler bs=1k count=100000 2>/dev/null; truncate -s -40k " + disk + "/filler; " +
-                         program + disk + "/run --max-steps 40 2>" + keep + "/full; echo full $? >>" + keep + "/codes; cat " + disk + "/run/latest >>" + keep + "/codes; rm " + disk + "/filler; " + program + disk + "/run --max-steps 40 2>" + keep + "/again; echo again $? >>" + keep +
-                         "/codes; cp -r " + disk + "/run " + keep + "/run";
+    std::string program =
+        std::string(LITHE_PROGRAM) + " train " + config +
+        " -q --set train.precision=fp32 --set checkpoint.every=5 --set checkpoint.keep=2 --run ";  // stdout is not
+                                                                                                   // looked at
+    std::string script =
+        "mount -t tmpfs -o size=2m tmpfs " + disk + " && " + program + disk + "/run --max-steps 20 >/dev/null 2>" +
+        keep + "/first; echo first $? >>" + keep + "/codes; dd if=/dev/zero of=" + disk +
+        "/filler bs=1k count=100000 2>/dev/null; truncate -s -40k " + disk + "/filler; " + program + disk +
+        "/run --max-steps 40 2>" + keep + "/full; echo full $? >>" + keep + "/codes; cat " + disk + "/run/latest >>" +
+        keep + "/codes; rm " + disk + "/filler; " + program + disk + "/run --max-steps 40 2>" + keep +
+        "/again; echo again $? >>" + keep + "/codes; cp -r " + disk + "/run " + keep + "/run";
     ASSERT_EQ(std::system(("unshare -rm sh -c '" + script + "'").c_str()), 0);
     std::string codes = read_all(keep + "/codes");
-    EXPECT_EQ(codes, "first 0\nfull 4\nstep-000000020\nagain 0\n") << read_all(keep + "/first") << read_all(keep + "/full") << read_all(keep + "/again");
-    EXPECT_NE(read_all(keep + "/full").find("earlier ones are kept and training goes on"), std::string::npos) << read_all(keep + "/full");
-    for (const char* steps : {"20", "40"}) ASSERT_EQ(std::system((program + folder.file("whole") + " --max-steps " + steps + " >/dev/null").c_str()), 0);
+    EXPECT_EQ(codes, "first 0\nfull 4\nstep-000000020\nagain 0\n")
+        << read_all(keep + "/first") << read_all(keep + "/full") << read_all(keep + "/again");
+    EXPECT_NE(read_all(keep + "/full").find("earlier ones are kept and training goes on"), std::string::npos)
+        << read_all(keep + "/full");
+    for (const char* steps : {"20", "40"})
+        ASSERT_EQ(std::system((program + folder.file("whole") + " --max-steps " + steps + " >/dev/null").c_str()), 0);
     EXPECT_TRUE(essence(keep + "/run") == essence(folder.file("whole")));
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

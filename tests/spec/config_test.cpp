@@ -9,7 +9,8 @@ namespace lithe {
 namespace {
 
 TEST(Config, FileAndFlagsOverrideDefaults) {
-    Config config = parse_config("[model]\nwidth = 64\n[train]\nmax_tokens = \"50M\"\nmax_seconds = \"10m\"\n", "test.toml", {"optimizer.learning_rate=3e-3", "data.path=a b.txt", "model.width=128"});
+    Config config = parse_config("[model]\nwidth = 64\n[train]\nmax_tokens = \"50M\"\nmax_seconds = \"10m\"\n",
+                                 "test.toml", {"optimizer.learning_rate=3e-3", "data.path=a b.txt", "model.width=128"});
     EXPECT_EQ(config.model.width, 128);
     EXPECT_EQ(config.train.max_tokens, 50'000'000);
     EXPECT_EQ(config.train.max_seconds, 600);
@@ -21,7 +22,10 @@ TEST(Config, FileAndFlagsOverrideDefaults) {
 }
 
 TEST(Config, PrintedConfigurationReadsBackTheSame) {
-    Config config = parse_config("[model]\nlayout = \"(wf)x2\"\n[blocks.w]\nkind = \"attention\"\nheads = 4\n[data]\npath = \"x\\\"y\"\ninclude = [\"*.txt\", \"a\"]\n", "t", {"schedule.warmup=0.1"});
+    Config config = parse_config(
+        "[model]\nlayout = \"(wf)x2\"\n[blocks.w]\nkind = \"attention\"\nheads = 4\n[data]\npath = \"x\\\"y\"\ninclude "
+        "= [\"*.txt\", \"a\"]\n",
+        "t", {"schedule.warmup=0.1"});
     EXPECT_TRUE(differences(config, parse_config(to_toml(config), "again")).empty());
     EXPECT_TRUE(differences(config, config_from_json(to_json(config), "json")).empty());
     Config other = config;
@@ -31,21 +35,34 @@ TEST(Config, PrintedConfigurationReadsBackTheSame) {
 
 // Found by fuzzing: the library's printer breaks values of more than 120 characters over lines.
 TEST(Config, LongAndOddTextSurvivesPrinting) {
-    Config config = parse_config("[blocks.u]\nnote = [\"" + std::string(200, 'y') + "\", 1.5, {a = true}]\n" + std::string(150, 'k') + " = 1979-05-27\n", "t", {"data.path=" + std::string(300, 'x'), "sample.prompt=\"tab\\t quote\\\" \\u0001\""});
+    Config config =
+        parse_config("[blocks.u]\nnote = [\"" + std::string(200, 'y') + "\", 1.5, {a = true}]\n" +
+                         std::string(150, 'k') + " = 1979-05-27\n",
+                     "t", {"data.path=" + std::string(300, 'x'), "sample.prompt=\"tab\\t quote\\\" \\u0001\""});
     EXPECT_EQ(config.sample.prompt, "tab\t quote\" \x01");
     EXPECT_TRUE(differences(config, parse_config(to_toml(config), "again")).empty());
-    EXPECT_TRUE(differences(config, config_from_json(to_json(parse_config("", "t", {"data.path=" + std::string(300, 'x')})), "json")).size() > 0);
+    EXPECT_TRUE(differences(config, config_from_json(
+                                        to_json(parse_config("", "t", {"data.path=" + std::string(300, 'x')})), "json"))
+                    .size() > 0);
 }
 
 TEST(Config, TellsEveryProblemInOneGo) {
     try {
-        parse_config("[model]\nwidht = 64\nwidth = \"wide\"\ndropout = 2.0\nnorm = \"prae\"\nlayout = \"u(\"\n[trian]\nbatch = 1\n", "bad.toml", {"train.batch=-3"});
+        parse_config(
+            "[model]\nwidht = 64\nwidth = \"wide\"\ndropout = 2.0\nnorm = \"prae\"\nlayout = \"u(\"\n[trian]\nbatch = "
+            "1\n",
+            "bad.toml", {"train.batch=-3"});
         FAIL();
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ExitCode::usage);
-        for (const char* words : {"unknown key model.widht, did you mean 'width'? [bad.toml line 2]", "model.width: expected a whole number, got text", "model.dropout: expected 0 to 0.99, got 2", "expected one of pre, post, none, got \"prae\", did you mean 'pre'?",
-                                  "unknown key trian, did you mean 'train'?", "train.batch: expected 1 to 1048576, got -3 [--set]", "layout, column 2: '(' is never closed", "7 problems"})
-            EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << words << "\nnot in: " << error.what();
+        for (const char* words :
+             {"unknown key model.widht, did you mean 'width'? [bad.toml line 2]",
+              "model.width: expected a whole number, got text", "model.dropout: expected 0 to 0.99, got 2",
+              "expected one of pre, post, none, got \"prae\", did you mean 'pre'?",
+              "unknown key trian, did you mean 'train'?", "train.batch: expected 1 to 1048576, got -3 [--set]",
+              "layout, column 2: '(' is never closed", "7 problems"})
+            EXPECT_NE(std::string(error.what()).find(words), std::string::npos)
+                << words << "\nnot in: " << error.what();
     }
 }
 
@@ -76,5 +93,5 @@ TEST(Config, FieldsAreDocumented) {
     for (const FieldDoc& field : fields) EXPECT_FALSE(field.help.empty()) << field.path;
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

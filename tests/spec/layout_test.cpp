@@ -6,7 +6,8 @@ namespace lithe {
 namespace {
 
 TEST(Layout, PrintsWhatItParsed) {
-    for (const char* text : {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb", "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2"})
+    for (const char* text : {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb",
+                             "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2"})
         EXPECT_EQ(to_string(parse_layout(text)), text);
     EXPECT_EQ(to_string(parse_layout(" u x 10 ")), "ux10");
     EXPECT_EQ(to_string(parse_layout("s f ?{ s f - } f")), "sf?{sf-}f");
@@ -40,11 +41,24 @@ struct Bad {
 };
 
 TEST(Layout, ErrorsPointAtTheColumn) {
-    for (const Bad& bad : {Bad{"", "column 1: the layout is empty"}, {"ux", "column 2: 'x' must be followed"}, {"ux0", "column 3: a repetition is 1"}, {"ux99999", "column 3: a repetition is 1"},
-                           {"xu", "column 1: 'x' repeats"}, {"u(s", "column 2: '(' is never closed"}, {"u)", "column 2: ')' closes nothing"}, {"u()", "column 2: the group is empty"},
-                           {"s<sru", "column 2: '<' is never closed"}, {"<>", "column 1: the name is empty"}, {"<s u>", "column 3: a name holds"}, {"s5", "column 2: expected a letter"},
-                           {"?{s", "column 1: '{' is never closed"}, {"?{s}", "column 1: a searched place needs"}, {"?{ss}", "column 4: the candidate stands here twice"}, {"ux2x3", "column 4: only one repetition"},
-                           {"s(f]", "column 4: ']' closes nothing"}, {"?{(s)}", "column 3: a candidate is"}})
+    for (const Bad& bad : {Bad{"", "column 1: the layout is empty"},
+                           {"ux", "column 2: 'x' must be followed"},
+                           {"ux0", "column 3: a repetition is 1"},
+                           {"ux99999", "column 3: a repetition is 1"},
+                           {"xu", "column 1: 'x' repeats"},
+                           {"u(s", "column 2: '(' is never closed"},
+                           {"u)", "column 2: ')' closes nothing"},
+                           {"u()", "column 2: the group is empty"},
+                           {"s<sru", "column 2: '<' is never closed"},
+                           {"<>", "column 1: the name is empty"},
+                           {"<s u>", "column 3: a name holds"},
+                           {"s5", "column 2: expected a letter"},
+                           {"?{s", "column 1: '{' is never closed"},
+                           {"?{s}", "column 1: a searched place needs"},
+                           {"?{ss}", "column 4: the candidate stands here twice"},
+                           {"ux2x3", "column 4: only one repetition"},
+                           {"s(f]", "column 4: ']' closes nothing"},
+                           {"?{(s)}", "column 3: a candidate is"}})
         EXPECT_ERROR(parse_layout(bad.text), ExitCode::usage, bad.words);
 }
 
@@ -54,5 +68,5 @@ TEST(Layout, RefusesWhatNobodyCanBuild) {
     EXPECT_ERROR(parse_layout(std::string(20000, 'u')), ExitCode::usage, "longer than");
 }
 
-} // namespace
-} // namespace lithe
+}  // namespace
+}  // namespace lithe

@@ -12,10 +12,13 @@ struct MadeBlock {
     std::unique_ptr<BlockOptions> options;
     std::unique_ptr<Block> block;
 
-    MadeBlock(const BlockKind& kind, ModelConfig config, const std::vector<RawValue>& values = {}, at::ScalarType type = at::kDouble, uint64_t seed = 1) : model(std::move(config)) {
+    MadeBlock(const BlockKind& kind, ModelConfig config, const std::vector<RawValue>& values = {},
+              at::ScalarType type = at::kDouble, uint64_t seed = 1)
+        : model(std::move(config)) {
         options = kind.make_options(model);
         Problems problems;
-        read_options(values, [&](FieldVisitor& v) { options->visit(v); }, kind.name, problems);
+        read_options(
+            values, [&](FieldVisitor& v) { options->visit(v); }, kind.name, problems);
         options->check(model, kind.name, problems);
         problems.throw_if_any(kind.name);
         block = kind.make(*options, BlockSite{store, "b", model});
@@ -32,4 +35,4 @@ struct MadeBlock {
     }
 };
 
-} // namespace lithe::testing
+}  // namespace lithe::testing

@@ -12,7 +12,7 @@
 namespace lithe::testing {
 
 class TemporaryFolder {
-public:
+ public:
     TemporaryFolder() {
         std::string pattern = (std::filesystem::temp_directory_path() / "lithe-test-XXXXXX").string();
         path_ = mkdtemp(pattern.data());
@@ -29,7 +29,7 @@ public:
     }
     const std::string& path() const { return path_; }
 
-private:
+ private:
     std::string path_;
 };
 
@@ -53,4 +53,4 @@ inline std::string sample_text(size_t size) {
     return text;
 }
 
-} // namespace lithe::testing
+}  // namespace lithe::testing

@@ -31,4 +31,4 @@ inline ProgramResult run(std::vector<std::string> arguments) {
     return result;
 }
 
-} // namespace lithe::testing
+}  // namespace lithe::testing

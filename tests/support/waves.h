@@ -17,15 +17,15 @@ inline Tensor wave(at::IntArrayRef sizes, double a, double b, double scale, at::
     return ((i * a + b).sin() * scale).view(sizes).to(type);
 }
 
-inline Tensor cosine(at::IntArrayRef sizes, double a, double b = 0) {
-    return wave(sizes, a, b + M_PI / 2, 1.0);
-}
+inline Tensor cosine(at::IntArrayRef sizes, double a, double b = 0) { return wave(sizes, a, b + M_PI / 2, 1.0); }
 
-inline void expect_values(const Tensor& tensor, const std::vector<double>& expected, double tolerance, const std::string& what) {
+inline void expect_values(const Tensor& tensor, const std::vector<double>& expected, double tolerance,
+                          const std::string& what) {
     ASSERT_TRUE(tensor.defined()) << what;
     Tensor flat = tensor.detach().to(at::kDouble).contiguous().flatten();
     ASSERT_EQ(flat.numel(), int64_t(expected.size())) << what;
-    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(flat.data_ptr<double>()[i], expected[i], tolerance) << what << " element " << i;
+    for (size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(flat.data_ptr<double>()[i], expected[i], tolerance) << what << " element " << i;
 }
 
 inline void expect_close(const Tensor& got, const Tensor& expected, double tolerance, const std::string& what) {
@@ -35,4 +35,4 @@ inline void expect_close(const Tensor& got, const Tensor& expected, double toler
     EXPECT_LE(error, tolerance) << what;  // NaN fails too
 }
 
-} // namespace lithe::testing
+}  // namespace lithe::testing

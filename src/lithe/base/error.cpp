@@ -12,20 +12,19 @@ std::string message_of(const ErrorParts& parts) {
     return text;
 }
 
-} // namespace
+}  // namespace
 
 Error::Error(ErrorParts parts) : std::runtime_error(message_of(parts)), parts_(std::move(parts)) {}
 
-void fail(ErrorParts parts) {
-    throw Error(std::move(parts));
-}
+void fail(ErrorParts parts) { throw Error(std::move(parts)); }
 
 void fail_usage(std::string what, std::string where, std::string hint) {
     throw Error({.code = ExitCode::usage, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
 }
 
 void fail_file(std::string what, std::string where, std::string hint) {
-    throw Error({.code = ExitCode::bad_file, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
+    throw Error(
+        {.code = ExitCode::bad_file, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
 }
 
 void Problems::add(std::string what, std::string where, std::string hint) {
@@ -42,4 +41,4 @@ void Problems::throw_if_any(const std::string& subject) const {
     fail_usage(text);
 }
 
-} // namespace lithe
+}  // namespace lithe

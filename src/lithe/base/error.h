@@ -15,12 +15,12 @@ namespace lithe {
 enum class ExitCode {
     ok = 0,
     failed = 1,
-    usage = 2,        // wrong flag or configuration
-    bad_file = 3,     // bad data or model file
-    resources = 4,    // out of memory or disk
-    diverged = 5,     // loss not finite
-    stopped = 75,     // stopped by a signal, resumable
-    interrupted = 130 // interrupted twice
+    usage = 2,         // wrong flag or configuration
+    bad_file = 3,      // bad data or model file
+    resources = 4,     // out of memory or disk
+    diverged = 5,      // loss not finite
+    stopped = 75,      // stopped by a signal, resumable
+    interrupted = 130  // interrupted twice
 };
 
 struct ErrorParts {
@@ -33,12 +33,12 @@ struct ErrorParts {
 };
 
 class Error : public std::runtime_error {
-public:
+ public:
     explicit Error(ErrorParts parts);
     ExitCode code() const { return parts_.code; }
     const ErrorParts& parts() const { return parts_; }
 
-private:
+ private:
     ErrorParts parts_;
 };
 
@@ -48,15 +48,15 @@ private:
 
 // Collects problems so that all of them are told in one go.
 class Problems {
-public:
+ public:
     void add(std::string what, std::string where = "", std::string hint = "");
     bool empty() const { return lines_.empty(); }
     const std::vector<std::string>& lines() const { return lines_; }
     // Throws one usage error with every problem; returns when there is none.
     void throw_if_any(const std::string& subject) const;
 
-private:
+ private:
     std::vector<std::string> lines_;
 };
 
-} // namespace lithe
+}  // namespace lithe

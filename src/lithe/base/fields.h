@@ -1,5 +1,5 @@
-// One visitor per configuration struct. A struct lists its fields once, in `visit(FieldVisitor&)`; default, help, parsing,
-// printing, saving and comparison are visitors over that list.
+// One visitor per configuration struct. A struct lists its fields once, in `visit(FieldVisitor&)`; default, help,
+// parsing, printing, saving and comparison are visitors over that list.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct FieldInfo {
 };
 
 class FieldVisitor {
-public:
+ public:
     virtual ~FieldVisitor() = default;
     virtual void field(const FieldInfo& info, bool& value) = 0;
     virtual void field(const FieldInfo& info, int64_t& value) = 0;
@@ -33,4 +33,4 @@ public:
     virtual void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) = 0;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -94,9 +94,7 @@ void FileWriter::close() {
     if (::close(descriptor) != 0) fail_errno("cannot close file", path_);
 }
 
-uint64_t FileWriter::hash() const {
-    return XXH3_64bits_digest(static_cast<const XXH3_state_t*>(hash_state_));
-}
+uint64_t FileWriter::hash() const { return XXH3_64bits_digest(static_cast<const XXH3_state_t*>(hash_state_)); }
 
 void sync_folder(const std::string& path) {
     int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -137,9 +135,7 @@ void make_folders(const std::string& path) {
     }
 }
 
-uint64_t hash_bytes(std::string_view bytes) {
-    return XXH3_64bits(bytes.data(), bytes.size());
-}
+uint64_t hash_bytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 uint64_t hash_file(const std::string& path) {
     MappedFile file(path);
@@ -203,7 +199,8 @@ uint64_t available_memory() {
     if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit && std::ifstream("/sys/fs/cgroup/memory.current") >> used)
         available = std::min(available, limit > used ? limit - used : 0);
     struct rlimit space {};
-    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) available = std::min<uint64_t>(available, space.rlim_cur);
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+        available = std::min<uint64_t>(available, space.rlim_cur);
     return available;
 }
 
@@ -213,4 +210,4 @@ uint64_t peak_memory() {
     return uint64_t(usage.ru_maxrss) * 1024;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,6 +1,6 @@
-// Files: whole-file reads with limits, durable writes, atomic replacement, memory mapping, locks. Every failure is an Error
-// that names the path and the system's reason; ENOSPC and EDQUOT have exit code `resources`, a missing or unreadable
-// input `bad_file`.
+// Files: whole-file reads with limits, durable writes, atomic replacement, memory mapping, locks. Every failure is an
+// Error that names the path and the system's reason; ENOSPC and EDQUOT have exit code `resources`, a missing or
+// unreadable input `bad_file`.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,15 @@
 
 namespace lithe {
 
-// Throws an Error for the current errno; `otherwise` is the exit code of what is neither a full disk nor a missing file.
+// Throws an Error for the current errno; `otherwise` is the exit code of what is neither a full disk nor a missing
+// file.
 [[noreturn]] void fail_errno(const std::string& what, const std::string& path, ExitCode otherwise = ExitCode::failed);
 
 std::string read_file(const std::string& path, uint64_t limit = uint64_t(1) << 32);
 
 // Writes to a new file; close() is fsync + close and throws; the destructor only closes.
 class FileWriter {
-public:
+ public:
     explicit FileWriter(const std::string& path, bool append = false);
     ~FileWriter();
     FileWriter(const FileWriter&) = delete;
@@ -33,7 +34,7 @@ public:
     uint64_t hash() const;  // XXH3-64 of what was written
     uint64_t size() const { return size_; }
 
-private:
+ private:
     int descriptor_ = -1;
     std::string path_;
     uint64_t size_ = 0;
@@ -49,7 +50,7 @@ uint64_t hash_bytes(std::string_view bytes);  // XXH3-64
 
 // A read-only memory map of a whole file. An empty file maps to an empty span.
 class MappedFile {
-public:
+ public:
     explicit MappedFile(const std::string& path);
     ~MappedFile();
     MappedFile(const MappedFile&) = delete;
@@ -57,7 +58,7 @@ public:
     std::span<const std::byte> bytes() const { return {data_, size_}; }
     const std::string& path() const { return path_; }
 
-private:
+ private:
     const std::byte* data_ = nullptr;
     size_t size_ = 0;
     std::string path_;
@@ -65,13 +66,13 @@ private:
 
 // Holds an exclusive lock (flock) on a file for as long as it lives. Throws when another process holds it.
 class FileLock {
-public:
+ public:
     FileLock(const std::string& path, const std::string& owner_hint);
     ~FileLock();
     FileLock(const FileLock&) = delete;
     FileLock& operator=(const FileLock&) = delete;
 
-private:
+ private:
     int descriptor_ = -1;
 };
 
@@ -79,4 +80,4 @@ uint64_t free_bytes(const std::string& folder);
 uint64_t available_memory();  // bytes: the smaller of MemAvailable and what the cgroup leaves
 uint64_t peak_memory();       // bytes: this process's maximum resident set
 
-} // namespace lithe
+}  // namespace lithe

@@ -52,11 +52,9 @@ void write(spdlog::level::level_enum level, std::string_view prefix, std::string
     }
 }
 
-} // namespace
+}  // namespace
 
-void set_log_level(LogLevel level) {
-    loggers().level = level;
-}
+void set_log_level(LogLevel level) { loggers().level = level; }
 
 void set_log_file(const std::string& path) {
     Loggers& all = loggers();
@@ -68,22 +66,14 @@ void set_log_file(const std::string& path) {
         file->set_pattern("%Y-%m-%dT%H:%M:%S%z %v");
         file->set_error_handler([](const std::string&) {});  // a full disk must not stop a run
         all.file = file;
-    } catch (const spdlog::spdlog_ex& error) {
-        std::fprintf(stderr, "warning: no log file: %s\n", error.what());
-    }
+    } catch (const spdlog::spdlog_ex& error) { std::fprintf(stderr, "warning: no log file: %s\n", error.what()); }
 }
 
-void log_info(std::string_view text) {
-    write(spdlog::level::info, "", text, loggers().level != LogLevel::quiet);
-}
+void log_info(std::string_view text) { write(spdlog::level::info, "", text, loggers().level != LogLevel::quiet); }
 
-void log_verbose(std::string_view text) {
-    write(spdlog::level::info, "", text, loggers().level == LogLevel::verbose);
-}
+void log_verbose(std::string_view text) { write(spdlog::level::info, "", text, loggers().level == LogLevel::verbose); }
 
-void log_warning(std::string_view text) {
-    write(spdlog::level::warn, "warning: ", text, true);
-}
+void log_warning(std::string_view text) { write(spdlog::level::warn, "warning: ", text, true); }
 
 void log_progress(std::string_view text) {
     Loggers& all = loggers();
@@ -96,8 +86,6 @@ void log_progress(std::string_view text) {
     all.progress_shown = true;
 }
 
-bool stderr_is_terminal() {
-    return isatty(STDERR_FILENO);
-}
+bool stderr_is_terminal() { return isatty(STDERR_FILENO); }
 
-} // namespace lithe
+}  // namespace lithe

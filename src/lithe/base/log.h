@@ -18,4 +18,4 @@ void log_warning(std::string_view text);
 void log_progress(std::string_view text);
 bool stderr_is_terminal();
 
-} // namespace lithe
+}  // namespace lithe

@@ -8,13 +8,14 @@ namespace lithe {
 
 // A reference to a callable, cheaper than std::function. The callable must outlive the call.
 class RangeFunction {
-public:
+ public:
     template <class F>
     RangeFunction(const F& f)
-        : object_(&f), call_([](const void* object, int64_t begin, int64_t end) { (*static_cast<const F*>(object))(begin, end); }) {}
+        : object_(&f),
+          call_([](const void* object, int64_t begin, int64_t end) { (*static_cast<const F*>(object))(begin, end); }) {}
     void operator()(int64_t begin, int64_t end) const { call_(object_, begin, end); }
 
-private:
+ private:
     const void* object_;
     void (*call_)(const void*, int64_t, int64_t);
 };
@@ -25,4 +26,4 @@ void set_parallel_backend(ParallelBackend backend);
 // Calls body(begin, end) on disjoint ranges that cover [0, count); a range has at least `grain` elements, but the last.
 void parallel_for(int64_t count, int64_t grain, RangeFunction body);
 
-} // namespace lithe
+}  // namespace lithe

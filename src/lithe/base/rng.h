@@ -15,14 +15,10 @@ inline uint64_t mix64(uint64_t z) {
 }
 
 // 64 random bits number `index` of stream `key`.
-inline uint64_t random_bits(uint64_t key, uint64_t index) {
-    return mix64(mix64(index + 0x9E3779B97F4A7C15ull) ^ key);
-}
+inline uint64_t random_bits(uint64_t key, uint64_t index) { return mix64(mix64(index + 0x9E3779B97F4A7C15ull) ^ key); }
 
 // Uniform in [0, 1), 53 bits.
-inline double random_unit(uint64_t key, uint64_t index) {
-    return double(random_bits(key, index) >> 11) * 0x1.0p-53;
-}
+inline double random_unit(uint64_t key, uint64_t index) { return double(random_bits(key, index) >> 11) * 0x1.0p-53; }
 
 // A key for a sub-stream; the chain combine(combine(seed, a), b) names streams by a path.
 inline uint64_t combine_key(uint64_t key, uint64_t part) {
@@ -35,4 +31,4 @@ inline uint64_t combine_key(uint64_t key, std::string_view part) {
     return combine_key(key, hash);
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,7 +1,7 @@
 #include "lithe/base/stop.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include <atomic>
 
@@ -21,7 +21,7 @@ extern "C" void on_signal(int signal) {
     stop_flag = true;
 }
 
-} // namespace
+}  // namespace
 
 void install_signal_handlers() {
     struct sigaction action {};
@@ -34,21 +34,13 @@ void install_signal_handlers() {
     std::signal(SIGXFSZ, SIG_IGN);
 }
 
-bool stop_requested() {
-    return stop_flag.load(std::memory_order_relaxed);
-}
+bool stop_requested() { return stop_flag.load(std::memory_order_relaxed); }
 
-bool take_save_request() {
-    return save_flag.exchange(false);
-}
+bool take_save_request() { return save_flag.exchange(false); }
 
-void request_stop() {
-    stop_flag = true;
-}
+void request_stop() { stop_flag = true; }
 
-void request_save() {
-    save_flag = true;
-}
+void request_save() { save_flag = true; }
 
 void clear_requests() {
     stop_flag = false;
@@ -56,4 +48,4 @@ void clear_requests() {
     interrupts = 0;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// Signals as a request that loops poll: SIGTERM and SIGINT ask to save and stop, SIGUSR1 asks to save and go on, a second
-// SIGINT ends the process at once with exit code 130.
+// Signals as a request that loops poll: SIGTERM and SIGINT ask to save and stop, SIGUSR1 asks to save and go on, a
+// second SIGINT ends the process at once with exit code 130.
 #pragma once
 
 namespace lithe {
@@ -13,4 +13,4 @@ void request_stop();
 void request_save();
 void clear_requests();
 
-} // namespace lithe
+}  // namespace lithe

@@ -58,7 +58,7 @@ std::string format(const char* pattern, double value) {
     return buffer;
 }
 
-} // namespace
+}  // namespace
 
 std::optional<std::string> nearest(std::string_view name, const std::vector<std::string>& candidates) {
     std::optional<std::string> best;
@@ -177,4 +177,4 @@ std::string to_hex(uint64_t value) {
     return buffer;
 }
 
-} // namespace lithe
+}  // namespace lithe

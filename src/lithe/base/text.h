@@ -26,6 +26,6 @@ std::string format_number(double value);        // shortest text that reads back
 std::string printable(std::string_view bytes);  // valid UTF-8 stays; anything else becomes U+FFFD
 bool is_valid_utf8(std::string_view bytes);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
-std::string to_hex(uint64_t value);             // 16 digits
+std::string to_hex(uint64_t value);  // 16 digits
 
-} // namespace lithe
+}  // namespace lithe

@@ -6,13 +6,13 @@
 namespace lithe {
 
 class Timer {
-public:
+ public:
     double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
     void restart() { start_ = Clock::now(); }
 
-private:
+ private:
     using Clock = std::chrono::steady_clock;
     Clock::time_point start_ = Clock::now();
 };
 
-} // namespace lithe
+}  // namespace lithe

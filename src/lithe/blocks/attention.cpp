@@ -12,17 +12,21 @@ AttentionValues AttentionValues::defaults(const ModelConfig& model) {
 void AttentionValues::visit(FieldVisitor& v) {
     v.field({.name = "heads", .help = "attention heads", .minimum = 1, .maximum = 4096}, heads);
     v.field({.name = "bias", .help = "biases in the four products"}, bias);
-    v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99}, attention_dropout);
+    v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
+            attention_dropout);
 }
 
 void AttentionValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
-    if (model.width % heads) problems.add(where + ": width " + std::to_string(model.width) + " is no multiple of heads " + std::to_string(heads));
+    if (model.width % heads)
+        problems.add(where + ": width " + std::to_string(model.width) + " is no multiple of heads " +
+                     std::to_string(heads));
 }
 
 AttentionBlock::Projection AttentionBlock::add(const BlockSite& site, const std::string& name) const {
     Projection p;
     p.weight = site.store.add({site.name + "." + name, {width_, width_}, Role::matrix, Init::xavier(width_, width_)});
-    if (values_.bias) p.bias = site.store.add({site.name + "." + name + "_bias", {width_}, Role::vector, Init::constant(0)});
+    if (values_.bias)
+        p.bias = site.store.add({site.name + "." + name + "_bias", {width_}, Role::vector, Init::constant(0)});
     return p;
 }
 
@@ -30,7 +34,9 @@ Tensor AttentionBlock::Projection::operator()(const Tensor& x) const {
     return bias ? at::linear(x, weight.tensor(), bias.tensor().to(x.scalar_type())) : at::linear(x, weight.tensor());
 }
 
-AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site)
+    : values_(values),
+      width_(site.model.width) {
     q_ = add(site, "q");
     k_ = add(site, "k");
     v_ = add(site, "v");
@@ -74,4 +80,4 @@ double AttentionBlock::activation_numbers_per_token(const CostShape& shape) cons
     return double(width_) * (5 + 4 * span) + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
 }
 
-} // namespace lithe
+}  // namespace lithe

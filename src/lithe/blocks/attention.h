@@ -1,7 +1,9 @@
-// Multi-head self-attention with memory (Vaswani et al. 2017, section 3.2; memory as in Transformer-XL, Dai et al. 2019,
-// section 3.2, without its relative positions): causal or bidirectional, absolute positions are added at the embedding.
+// Multi-head self-attention with memory (Vaswani et al. 2017, section 3.2; memory as in Transformer-XL, Dai et al.
+// 2019, section 3.2, without its relative positions): causal or bidirectional, absolute positions are added at the
+// embedding.
 //
-//   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h  W_o^T
+//   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h
+//   W_o^T
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
@@ -19,14 +21,14 @@ struct AttentionValues {
 };
 
 class AttentionBlock : public Block {
-public:
+ public:
     AttentionBlock(const AttentionValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     struct Projection {
         Parameter weight, bias;
         Tensor operator()(const Tensor& x) const;
@@ -37,4 +39,4 @@ private:
     Projection q_, k_, v_, out_;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -34,7 +34,7 @@ Tensor split_heads(const Tensor& x_BSP, int64_t heads) {
     return x_BSP.reshape({batch, steps, heads, size}).transpose(1, 2).reshape({batch * heads, steps, size});
 }
 
-} // namespace
+}  // namespace
 
 MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int64_t batch, const Context& context) {
     MaskAndHidden result;
@@ -64,7 +64,8 @@ Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count) 
     return at::cat({old.narrow(axis, old.size(axis) - from_old, from_old), now}, axis);
 }
 
-void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context, State& after) {
+void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context,
+                     State& after) {
     if (context.memory == 0 || !context.causal) return;
     after.put("memory", keep_last(before.get("memory"), x_TBD.detach(), 0, context.memory), 1, 0);
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
@@ -77,7 +78,8 @@ void remember_projections(const AttentionKeys& keys, const MaskAndHidden& mask, 
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
 }
 
-Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads, double dropout, const Context& context) {
+Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads,
+              double dropout, const Context& context) {
     const int64_t batch = q_BTP.size(0), steps = q_BTP.size(1), width = q_BTP.size(2);
     Tensor q = split_heads(q_BTP, heads), k = split_heads(keys.k_BSP, heads), v = split_heads(keys.v_BSP, heads);
     Tensor scores = at::bmm(q, k.transpose(1, 2));
@@ -88,4 +90,4 @@ Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::Attenti
     return mixed.view({batch, heads, steps, width / heads}).transpose(1, 2).reshape({batch, steps, width});
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,8 +1,9 @@
 // What attention with memory shares among block kinds: which earlier positions are there, who sees them, what is kept.
 //
-// The state holds either the inputs of earlier positions ("memory" [M][B][D], re-projected by today's weights: the papers'
-// form) or, under Context::keep_projections, their keys and values ("keys", "values" [B][M][p]: the same numbers while weights
-// do not change). "hidden" [B][M] marks positions that a row must not see: padding, or before its document began.
+// The state holds either the inputs of earlier positions ("memory" [M][B][D], re-projected by today's weights: the
+// papers' form) or, under Context::keep_projections, their keys and values ("keys", "values" [B][M][p]: the same
+// numbers while weights do not change). "hidden" [B][M] marks positions that a row must not see: padding, or before its
+// document began.
 #pragma once
 
 #include "lithe/blocks/block.h"
@@ -15,7 +16,8 @@ struct AttentionKeys {
     int64_t memory = 0;   // M
 };
 
-// The mask for T queries after M memory positions, and the "hidden" row of the next state (undefined when nothing is hidden).
+// The mask for T queries after M memory positions, and the "hidden" row of the next state (undefined when nothing is
+// hidden).
 struct MaskAndHidden {
     ops::AttentionMask mask;
     Tensor hidden_BS;  // as the next segment must see positions [0, M + T)
@@ -26,10 +28,12 @@ MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int6
 Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count);
 
 // Puts into `after` what the next segment needs: kept inputs, or kept keys and values, and hidden marks.
-void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context, State& after);
+void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context,
+                     State& after);
 void remember_projections(const AttentionKeys& keys, const MaskAndHidden& mask, const Context& context, State& after);
 
 // softmax(q k^T / sqrt(P / heads) + mask) v per head; q_BTP, result [B][T][P].
-Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads, double dropout, const Context& context);
+Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads,
+              double dropout, const Context& context);
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,6 +1,6 @@
-// A block kind implements a branch: (x_TBD, state, context) -> {delta_TBD, state, aux}. One shared shell (model/unit.h) adds
-// norm, dropout and residual, so that whatever needs the bare branch has it. Kinds with a skip of their own (SRU, SRU++, LSTM)
-// declare own_residual: their "delta" is the output itself.
+// A block kind implements a branch: (x_TBD, state, context) -> {delta_TBD, state, aux}. One shared shell (model/unit.h)
+// adds norm, dropout and residual, so that whatever needs the bare branch has it. Kinds with a skip of their own (SRU,
+// SRU++, LSTM) declare own_residual: their "delta" is the output itself.
 //
 // How a stack is run (layer dropping, checkpointing …) wraps units from outside; kinds know nothing of it.
 #pragma once
@@ -33,7 +33,9 @@ struct Context {
     int occurrences = 1;
 
     // Key of one dropout place inside a block.
-    uint64_t site(std::string_view name) const { return combine_key(combine_key(dropout_key, uint64_t(occurrence)), name); }
+    uint64_t site(std::string_view name) const {
+        return combine_key(combine_key(dropout_key, uint64_t(occurrence)), name);
+    }
     bool last_occurrence() const { return occurrence + 1 == occurrences; }
 };
 
@@ -55,11 +57,13 @@ struct CostShape {
     int64_t length = 256;
     int64_t memory = 0;
     bool causal = true;
-    double keys() const { return causal ? double(memory) + (double(length) + 1) / 2 : double(length); }  // seen per query, on average
+    double keys() const {
+        return causal ? double(memory) + (double(length) + 1) / 2 : double(length);
+    }  // seen per query, on average
 };
 
 class Block {
-public:
+ public:
     virtual ~Block() = default;
     virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
@@ -72,7 +76,7 @@ public:
 
 // Options of a kind. Defaults are taken from [model]; `[blocks.x]` overrides.
 class BlockOptions {
-public:
+ public:
     virtual ~BlockOptions() = default;
     virtual void visit(FieldVisitor& v) = 0;
     // Options that contradict each other or the model's width.
@@ -80,10 +84,10 @@ public:
 };
 
 struct BlockTraits {
-    bool causal = true;         // can run so that it never looks ahead
-    bool bidirectional = false; // can run over the whole segment
-    bool streams = true;        // a segment split in two, with the state carried, equals the whole
-    bool position_wise = false; // no position sees another
+    bool causal = true;          // can run so that it never looks ahead
+    bool bidirectional = false;  // can run over the whole segment
+    bool streams = true;         // a segment split in two, with the state carried, equals the whole
+    bool position_wise = false;  // no position sees another
     bool own_residual = false;
 };
 
@@ -108,4 +112,4 @@ std::span<const BlockKind> block_kinds();
 // By name or letter; null when there is none.
 const BlockKind* find_block_kind(std::string_view name);
 
-} // namespace lithe
+}  // namespace lithe

@@ -18,7 +18,9 @@ void FeedForwardValues::visit(FieldVisitor& v) {
     v.field({.name = "dropout", .help = "of the inner layer", .minimum = 0, .maximum = 0.99}, dropout);
 }
 
-FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockSite& site)
+    : values_(values),
+      width_(site.model.width) {
     const int64_t d = width_, inner = values.inner;
     w1_ = site.store.add({site.name + ".w1", {inner, d}, Role::matrix, Init::xavier(d, inner)});
     w2_ = site.store.add({site.name + ".w2", {d, inner}, Role::matrix, Init::xavier(inner, d)});
@@ -37,12 +39,10 @@ BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const C
     return out;
 }
 
-double FeedForwardBlock::flops_per_token(const CostShape&) const {
-    return 4 * double(width_) * double(values_.inner);
-}
+double FeedForwardBlock::flops_per_token(const CostShape&) const { return 4 * double(width_) * double(values_.inner); }
 
 double FeedForwardBlock::activation_numbers_per_token(const CostShape&) const {
     return double(width_) + 2 * double(values_.inner);
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -16,16 +16,16 @@ struct FeedForwardValues {
 };
 
 class FeedForwardBlock : public Block {
-public:
+ public:
     FeedForwardBlock(const FeedForwardValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     FeedForwardValues values_;
     int64_t width_;
     Parameter w1_, b1_, w2_, b2_;
 };
 
-} // namespace lithe
+}  // namespace lithe

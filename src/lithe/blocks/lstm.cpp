@@ -5,7 +5,8 @@
 namespace lithe {
 
 void LstmValues::visit(FieldVisitor& v) {
-    v.field({.name = "forget_bias", .help = "initial bias of the forget gate", .minimum = -20, .maximum = 20}, forget_bias);
+    v.field({.name = "forget_bias", .help = "initial bias of the forget gate", .minimum = -20, .maximum = 20},
+            forget_bias);
 }
 
 LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(site.model.width) {
@@ -25,8 +26,9 @@ BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Co
     Tensor h = state.get("h"), c = state.get("c");
     if (!h.defined()) h = c = at::zeros({1, x_TBD.size(1), width_}, x_TBD.options());
     else h = h.to(type), c = c.to(type);
-    auto [output, h_last, c_last] = at::lstm(x_TBD, {h, c}, {w_input_.tensor(), w_state_.tensor(), b_input_.tensor().to(type), b_state_.tensor().to(type)},
-                                             true, 1, 0.0, at::GradMode::is_enabled(), false, false);
+    auto [output, h_last, c_last] = at::lstm(
+        x_TBD, {h, c}, {w_input_.tensor(), w_state_.tensor(), b_input_.tensor().to(type), b_state_.tensor().to(type)},
+        true, 1, 0.0, at::GradMode::is_enabled(), false, false);
     BranchOutput out;
     out.delta_TBD = output;
     out.state.put("h", h_last.to(ops::compute_type(type)), 1);
@@ -34,12 +36,8 @@ BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Co
     return out;
 }
 
-double LstmBlock::flops_per_token(const CostShape&) const {
-    return 16 * double(width_) * double(width_);
-}
+double LstmBlock::flops_per_token(const CostShape&) const { return 16 * double(width_) * double(width_); }
 
-double LstmBlock::activation_numbers_per_token(const CostShape&) const {
-    return 8 * double(width_);
-}
+double LstmBlock::activation_numbers_per_token(const CostShape&) const { return 8 * double(width_); }
 
-} // namespace lithe
+}  // namespace lithe

@@ -13,16 +13,16 @@ struct LstmValues {
 };
 
 class LstmBlock : public Block {
-public:
+ public:
     LstmBlock(const LstmValues& values, const BlockSite& site);
     // Padding and document resets are refused: the operator has no masks.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     int64_t width_;
     Parameter w_input_, w_state_, b_input_, b_state_;
 };
 
-} // namespace lithe
+}  // namespace lithe

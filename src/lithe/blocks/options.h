@@ -6,10 +6,12 @@
 namespace lithe {
 
 template <class Values> class OptionsOf : public BlockOptions {
-public:
+ public:
     explicit OptionsOf(const ModelConfig& model) : values(Values::defaults(model)) {}
     void visit(FieldVisitor& v) override { values.visit(v); }
-    void check(const ModelConfig& model, const std::string& where, Problems& problems) const override { values.check(model, where, problems); }
+    void check(const ModelConfig& model, const std::string& where, Problems& problems) const override {
+        values.check(model, where, problems);
+    }
     Values values;
 };
 
@@ -21,4 +23,4 @@ template <class Values> const Values& values_of(const BlockOptions& options) {
     return static_cast<const OptionsOf<Values>&>(options).values;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -14,7 +14,7 @@ struct NoValues {
 };
 
 class IdentityBlock : public Block {
-public:
+ public:
     IdentityBlock(const NoValues&, const BlockSite&) {}
     BranchOutput branch(const Tensor& x_TBD, const State&, const Context&) const override { return {x_TBD, {}, {}}; }
     double flops_per_token(const CostShape&) const override { return 0; }
@@ -25,21 +25,28 @@ template <class B, class Values> std::unique_ptr<Block> make(const BlockOptions&
     return std::make_unique<B>(values_of<Values>(options), site);
 }
 
-template <class B, class Values> BlockKind kind(const char* name, char letter, BlockTraits traits, const char* description) {
+template <class B, class Values>
+BlockKind kind(const char* name, char letter, BlockTraits traits, const char* description) {
     return {name, letter, traits, description, make_options<Values>, make<B, Values>};
 }
 
-} // namespace
+}  // namespace
 
 std::span<const BlockKind> block_kinds() {
     static const BlockKind table[] = {
-        kind<SruppBlock, SruppValues>("srupp", 'u', {.own_residual = true}, "SRU++: recurrence whose input passes through attention"),
-        kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.own_residual = true}, "SRU++ without attention: projected linear, norm, recurrence"),
-        kind<SruBlock, SruValues>("sru", 0, {.bidirectional = true, .own_residual = true}, "SRU: simple recurrent unit, also bidirectional"),
-        kind<FeedForwardBlock, FeedForwardValues>("feed_forward", 'f', {.bidirectional = true, .position_wise = true}, "position-wise feed-forward"),
-        kind<AttentionBlock, AttentionValues>("attention", 's', {.bidirectional = true}, "multi-head self-attention with memory"),
+        kind<SruppBlock, SruppValues>("srupp", 'u', {.own_residual = true},
+                                      "SRU++: recurrence whose input passes through attention"),
+        kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.own_residual = true},
+                                                    "SRU++ without attention: projected linear, norm, recurrence"),
+        kind<SruBlock, SruValues>("sru", 0, {.bidirectional = true, .own_residual = true},
+                                  "SRU: simple recurrent unit, also bidirectional"),
+        kind<FeedForwardBlock, FeedForwardValues>("feed_forward", 'f', {.bidirectional = true, .position_wise = true},
+                                                  "position-wise feed-forward"),
+        kind<AttentionBlock, AttentionValues>("attention", 's', {.bidirectional = true},
+                                              "multi-head self-attention with memory"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM (LibTorch's), a baseline"),
-        kind<IdentityBlock, NoValues>("identity", '-', {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
+        kind<IdentityBlock, NoValues>("identity", '-',
+                                      {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };
     return table;
 }
@@ -55,4 +62,4 @@ void Aux::append(Aux other) {
     for (auto& metric : other.metrics) metrics.push_back(std::move(metric));
 }
 
-} // namespace lithe
+}  // namespace lithe

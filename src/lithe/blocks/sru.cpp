@@ -10,30 +10,55 @@ SruValues SruValues::defaults(const ModelConfig& model) {
 }
 
 void SruValues::visit(FieldVisitor& v) {
-    v.field({.name = "projection", .help = "factor the product through this size; 0 = no", .minimum = 0, .maximum = 1 << 20}, projection);
-    v.field({.name = "layer_norm", .help = "before: of the product's input; after: of the recurrence's output", .choices = {"none", "before", "after"}}, layer_norm);
-    v.field({.name = "skip", .help = "input: 3 planes; projected: a fourth; none", .choices = {"input", "projected", "none"}}, skip);
+    v.field({.name = "projection",
+             .help = "factor the product through this size; 0 = no",
+             .minimum = 0,
+             .maximum = 1 << 20},
+            projection);
+    v.field({.name = "layer_norm",
+             .help = "before: of the product's input; after: of the recurrence's output",
+             .choices = {"none", "before", "after"}},
+            layer_norm);
+    v.field({.name = "skip",
+             .help = "input: 3 planes; projected: a fourth; none",
+             .choices = {"input", "projected", "none"}},
+            skip);
     v.field({.name = "activation", .help = "of the state in the output", .choices = {"identity", "tanh"}}, activation);
-    v.field({.name = "highway_bias", .help = "initial bias of the reset gate", .minimum = -20, .maximum = 20}, highway_bias);
-    v.field({.name = "rescale", .help = "multiply the skip input by sqrt(1 + 2 exp(highway_bias)); 3 planes only"}, rescale);
+    v.field({.name = "highway_bias", .help = "initial bias of the reset gate", .minimum = -20, .maximum = 20},
+            highway_bias);
+    v.field({.name = "rescale", .help = "multiply the skip input by sqrt(1 + 2 exp(highway_bias)); 3 planes only"},
+            rescale);
     v.field({.name = "bidirectional", .help = "half of the width runs backwards in time"}, bidirectional);
-    v.field({.name = "dropout", .help = "of the reset gate, shared over time; the last block drops nothing", .minimum = 0, .maximum = 0.99}, dropout);
+    v.field({.name = "dropout",
+             .help = "of the reset gate, shared over time; the last block drops nothing",
+             .minimum = 0,
+             .maximum = 0.99},
+            dropout);
 }
 
 void SruValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
-    if (bidirectional && model.width % 2) problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
-    if (bidirectional && model.direction == "causal") problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
+    if (bidirectional && model.width % 2)
+        problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
+    if (bidirectional && model.direction == "causal")
+        problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
 }
 
 SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
     const int64_t d = width_, planes = values.skip == "projected" ? 4 : 3;
     const int64_t in = values.projection > 0 ? values.projection : d;
-    if (values.projection > 0) w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
+    if (values.projection > 0)
+        w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
     w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d)});
     if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d);
     cell_ = SruCell(site.store, site.name,
-                    {.width = d, .directions = values.bidirectional ? 2 : 1, .planes = int(planes), .skip = values.skip != "none",
-                     .tanh = values.activation == "tanh", .highway_bias = values.highway_bias, .rescale = values.rescale && planes == 3, .dropout = values.dropout});
+                    {.width = d,
+                     .directions = values.bidirectional ? 2 : 1,
+                     .planes = int(planes),
+                     .skip = values.skip != "none",
+                     .tanh = values.activation == "tanh",
+                     .highway_bias = values.highway_bias,
+                     .rescale = values.rescale && planes == 3,
+                     .dropout = values.dropout});
 }
 
 BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
@@ -57,4 +82,4 @@ double SruBlock::activation_numbers_per_token(const CostShape&) const {
     return double(width_) * 8 + double(values_.projection);
 }
 
-} // namespace lithe
+}  // namespace lithe

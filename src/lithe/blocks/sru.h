@@ -1,6 +1,6 @@
-// SRU layer (Lei et al. 2018; sru 3.0.0-dev, SRUCell): U = X W^T, or X W1^T W2^T with a projection, then the recurrence with a
-// highway skip. Options as in the reference: layer norm before the product or after the recurrence, highway bias, rescale,
-// a skip by the input (3 planes), by a projection of its own (4 planes) or none, one or two directions.
+// SRU layer (Lei et al. 2018; sru 3.0.0-dev, SRUCell): U = X W^T, or X W1^T W2^T with a projection, then the recurrence
+// with a highway skip. Options as in the reference: layer norm before the product or after the recurrence, highway
+// bias, rescale, a skip by the input (3 planes), by a projection of its own (4 planes) or none, one or two directions.
 #pragma once
 
 #include "lithe/blocks/options.h"
@@ -24,13 +24,13 @@ struct SruValues {
 };
 
 class SruBlock : public Block {
-public:
+ public:
     SruBlock(const SruValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     SruValues values_;
     int64_t width_;
     Parameter w_, w_projection_;
@@ -38,4 +38,4 @@ private:
     SruCell cell_;
 };
 
-} // namespace lithe
+}  // namespace lithe

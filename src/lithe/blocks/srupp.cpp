@@ -12,7 +12,10 @@ FieldInfo projection_field() {
 }
 
 FieldInfo highway_field() {
-    return {.name = "highway_bias", .help = "initial bias of the reset gate; below 0 lets the input through", .minimum = -20, .maximum = 20};
+    return {.name = "highway_bias",
+            .help = "initial bias of the reset gate; below 0 lets the input through",
+            .minimum = -20,
+            .maximum = 20};
 }
 
 FieldInfo rescale_field() {
@@ -20,14 +23,15 @@ FieldInfo rescale_field() {
 }
 
 FieldInfo dropout_field() {
-    return {.name = "dropout", .help = "before the expansion, and of the reset gate shared over time", .minimum = 0, .maximum = 0.99};
+    return {.name = "dropout",
+            .help = "before the expansion, and of the reset gate shared over time",
+            .minimum = 0,
+            .maximum = 0.99};
 }
 
-int64_t default_projection(const ModelConfig& model) {
-    return std::max<int64_t>(1, model.width / 4);
-}
+int64_t default_projection(const ModelConfig& model) { return std::max<int64_t>(1, model.width / 4); }
 
-} // namespace
+}  // namespace
 
 SruppValues SruppValues::defaults(const ModelConfig& model) {
     SruppValues values;
@@ -44,11 +48,14 @@ void SruppValues::visit(FieldVisitor& v) {
     v.field(highway_field(), highway_bias);
     v.field(rescale_field(), rescale);
     v.field(dropout_field(), dropout);
-    v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99}, attention_dropout);
+    v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
+            attention_dropout);
 }
 
 void SruppValues::check(const ModelConfig&, const std::string& where, Problems& problems) const {
-    if (projection % heads) problems.add(where + ": projection " + std::to_string(projection) + " is no multiple of heads " + std::to_string(heads));
+    if (projection % heads)
+        problems.add(where + ": projection " + std::to_string(projection) + " is no multiple of heads " +
+                     std::to_string(heads));
 }
 
 SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
@@ -58,13 +65,17 @@ SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : value
     w2_ = store.add({site.name + ".w2", {2 * p, p}, Role::matrix, Init::xavier(p, 2 * p)});
     scale_ = store.add({site.name + ".scale", {}, Role::scalar, Init::constant(0)});
     norm_ = LayerNorm(store, site.name + ".norm", p);
-    w3_ = store.add({site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
-    cell_ = SruCell(store, site.name, {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
+    w3_ =
+        store.add({site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+    cell_ = SruCell(
+        store, site.name,
+        {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
 }
 
 // Keys and values of memory and segment. z_BTP: the projected segment.
 AttentionKeys SruppBlock::project(const Tensor& z_BTP, const State& state, const Context& context) const {
-    const Tensor w_k = w2_.tensor().narrow(0, 0, values_.projection), w_v = w2_.tensor().narrow(0, values_.projection, values_.projection);
+    const Tensor w_k = w2_.tensor().narrow(0, 0, values_.projection),
+                 w_v = w2_.tensor().narrow(0, values_.projection, values_.projection);
     AttentionKeys keys;
     Tensor z_BSP = z_BTP;
     if (!context.keep_projections) {
@@ -93,7 +104,8 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     AttentionKeys keys = project(z_BTP, state, context);
     MaskAndHidden mask = make_mask(state, keys.memory, x_TBD.size(0), x_TBD.size(1), context);
     Tensor mixed_BTP = attend(z_BTP, keys, mask.mask, values_.heads, values_.attention_dropout, context);
-    Tensor y_TBP = norm_(at::addcmul(z_BTP, mixed_BTP, scale_.tensor().to(mixed_BTP.scalar_type()))).transpose(0, 1).contiguous();
+    Tensor y_TBP =
+        norm_(at::addcmul(z_BTP, mixed_BTP, scale_.tensor().to(mixed_BTP.scalar_type()))).transpose(0, 1).contiguous();
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
     if (context.keep_projections) remember_projections(keys, mask, context, out.state);
@@ -112,7 +124,8 @@ double SruppBlock::flops_without_input_gradient(const CostShape& shape) const {
 }
 
 double SruppBlock::activation_numbers_per_token(const CostShape& shape) const {
-    const double d = double(width_), p = double(values_.projection), span = 1 + double(shape.memory) / double(shape.length);
+    const double d = double(width_), p = double(values_.projection),
+                 span = 1 + double(shape.memory) / double(shape.length);
     return 6 * d + p * (6 + 4 * span) + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
 }
 
@@ -130,12 +143,17 @@ void ProjectedSruValues::visit(FieldVisitor& v) {
     v.field(dropout_field(), dropout);
 }
 
-ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
+ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const BlockSite& site)
+    : values_(values),
+      width_(site.model.width) {
     const int64_t d = width_, p = values.projection;
     w1_ = site.store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
     norm_ = LayerNorm(site.store, site.name + ".norm", p);
-    w2_ = site.store.add({site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
-    cell_ = SruCell(site.store, site.name, {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
+    w2_ = site.store.add(
+        {site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+    cell_ = SruCell(
+        site.store, site.name,
+        {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
 }
 
 BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
@@ -154,4 +172,4 @@ double ProjectedSruBlock::activation_numbers_per_token(const CostShape&) const {
     return 6 * double(width_) + 3 * double(values_.projection);
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -5,8 +5,8 @@
 //       O = a softmax(Q K^T / sqrt(d'/H) + mask) V + R         U = dropout(LN(O)) W3^T        h = SRU(U, skip X)
 //   r:  U = dropout(LN(X W1^T)) W2^T                                                          h = SRU(U, skip X)
 //
-// W1 [d'][d], W2 [2d'][d'], W3 [3][D][d'] in planes; `a` a learned scalar that starts at 0. Parameters: u 4dd' + 2d'^2 + 2d' + 4d + 1,
-// r 4dd' + 2d' + 4d.
+// W1 [d'][d], W2 [2d'][d'], W3 [3][D][d'] in planes; `a` a learned scalar that starts at 0. Parameters: u 4dd' + 2d'^2
+// + 2d' + 4d + 1, r 4dd' + 2d' + 4d.
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
@@ -28,14 +28,14 @@ struct SruppValues {
 };
 
 class SruppBlock : public Block {
-public:
+ public:
     SruppBlock(const SruppValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     AttentionKeys project(const Tensor& z_BTP, const State& state, const Context& context) const;
     SruppValues values_;
     int64_t width_;
@@ -55,13 +55,13 @@ struct ProjectedSruValues {
 };
 
 class ProjectedSruBlock : public Block {
-public:
+ public:
     ProjectedSruBlock(const ProjectedSruValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
-private:
+ private:
     ProjectedSruValues values_;
     int64_t width_;
     Parameter w1_, w2_;
@@ -69,4 +69,4 @@ private:
     SruCell cell_;
 };
 
-} // namespace lithe
+}  // namespace lithe

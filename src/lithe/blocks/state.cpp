@@ -7,17 +7,19 @@ namespace {
 
 State map_tensors(const State& state, const std::function<Tensor(const StateTensor&)>& change) {
     State result;
-    for (const StateTensor& each : state.tensors) result.tensors.push_back({each.name, change(each), each.batch_axis, each.time_axis});
+    for (const StateTensor& each : state.tensors)
+        result.tensors.push_back({each.name, change(each), each.batch_axis, each.time_axis});
     for (const State& part : state.parts) result.parts.push_back(map_tensors(part, change));
     return result;
 }
 
-void visit(const State& state, const std::string& prefix, const std::function<void(const std::string&, const StateTensor&)>& use) {
+void visit(const State& state, const std::string& prefix,
+           const std::function<void(const std::string&, const StateTensor&)>& use) {
     for (const StateTensor& each : state.tensors) use(prefix + each.name, each);
     for (size_t i = 0; i < state.parts.size(); ++i) visit(state.parts[i], prefix + std::to_string(i) + ".", use);
 }
 
-} // namespace
+}  // namespace
 
 const Tensor* State::find(const std::string& name) const {
     for (const StateTensor& each : tensors)
@@ -43,9 +45,11 @@ State State::select_rows(const Tensor& rows) const {
 }
 
 void State::scatter_rows(const Tensor& rows, const State& from) {
-    if (tensors.size() != from.tensors.size() || parts.size() != from.parts.size()) fail({.what = "state: rows come from a state of another shape"});
+    if (tensors.size() != from.tensors.size() || parts.size() != from.parts.size())
+        fail({.what = "state: rows come from a state of another shape"});
     for (size_t i = 0; i < tensors.size(); ++i) {
-        ops::check(tensors[i].value.dim() == from.tensors[i].value.dim(), "state", "rows of '" + tensors[i].name + "' have another shape");
+        ops::check(tensors[i].value.dim() == from.tensors[i].value.dim(), "state",
+                   "rows of '" + tensors[i].name + "' have another shape");
         tensors[i].value = tensors[i].value.index_copy(tensors[i].batch_axis, rows, from.tensors[i].value);
     }
     for (size_t i = 0; i < parts.size(); ++i) parts[i].scatter_rows(rows, from.parts[i]);
@@ -75,7 +79,8 @@ State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list) {
         for (size_t dot; (dot = path.find('.', begin)) != std::string::npos; begin = dot + 1) {
             size_t index = 0;
             auto [end, error] = std::from_chars(path.data() + begin, path.data() + dot, index);
-            if (error != std::errc() || end != path.data() + dot || index > 100000) fail_file("state tensor '" + path + "' has no valid path", "checkpoint");
+            if (error != std::errc() || end != path.data() + dot || index > 100000)
+                fail_file("state tensor '" + path + "' has no valid path", "checkpoint");
             if (at->parts.size() <= index) at->parts.resize(index + 1);
             at = &at->parts[index];
         }
@@ -85,4 +90,4 @@ State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list) {
     return root;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,6 +1,7 @@
-// What a stack carries from one segment to the next: SRU's c, a memory, cached keys and values. A tree of named tensors, each
-// tagged with its batch axis and time axis, so that one set of functions serves training on streams, evaluation with memory,
-// generation, beam search and batched serving. Cutting gradients between segments (detach) is the trainer's job.
+// What a stack carries from one segment to the next: SRU's c, a memory, cached keys and values. A tree of named
+// tensors, each tagged with its batch axis and time axis, so that one set of functions serves training on streams,
+// evaluation with memory, generation, beam search and batched serving. Cutting gradients between segments (detach) is
+// the trainer's job.
 #pragma once
 
 #include <functional>
@@ -29,7 +30,7 @@ struct State {
     void put(std::string name, Tensor value, int batch_axis, int time_axis = -1);
 
     State detach() const;
-    State select_rows(const Tensor& rows) const;              // int64 indices; a row may be chosen several times
+    State select_rows(const Tensor& rows) const;               // int64 indices; a row may be chosen several times
     void scatter_rows(const Tensor& rows, const State& from);  // rows[i] takes row i of `from`; shapes must agree
     int64_t bytes() const;
     // Visits every tensor with its path, for instance "2.memory".
@@ -40,4 +41,4 @@ struct State {
 std::vector<std::pair<std::string, StateTensor>> flatten(const State& state);
 State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list);
 
-} // namespace lithe
+}  // namespace lithe

@@ -41,20 +41,28 @@ int finish_bench(const Json& machine, const Json& results, const CommandContext&
 CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<BenchFlags>();
     app.require_subcommand(1);
-    CLI::App* kernels = app.add_subcommand("kernels", "each kernel as a share of an in-place stream's bandwidth; gated by parity with its reference");
-    CLI::App* train = app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
+    CLI::App* kernels = app.add_subcommand(
+        "kernels", "each kernel as a share of an in-place stream's bandwidth; gated by parity with its reference");
+    CLI::App* train =
+        app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
     CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
     for (CLI::App* sub : {kernels, train, generate}) {
         sub->add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
         sub->add_option("--only", flags->only, "only rows whose name contains this");
-        sub->add_option("--repeats", flags->repeats, "timed repetitions; the median counts")->capture_default_str()->check(CLI::Range(1, 10000));
+        sub->add_option("--repeats", flags->repeats, "timed repetitions; the median counts")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 10000));
     }
-    train->add_option("--precision", flags->precision, "fp32, bf16 or both")->capture_default_str()->check(CLI::IsMember({"fp32", "bf16", "both"}));
-    generate->add_option("--precision", flags->precision, "fp32, bf16 or both")->capture_default_str()->check(CLI::IsMember({"fp32", "bf16", "both"}));
+    train->add_option("--precision", flags->precision, "fp32, bf16 or both")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"fp32", "bf16", "both"}));
+    generate->add_option("--precision", flags->precision, "fp32, bf16 or both")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"fp32", "bf16", "both"}));
     return [=, &context] {
         if (kernels->parsed()) return bench_kernels(*flags, context);
         return train->parsed() ? bench_train(*flags, context) : bench_generate(*flags, context);
     };
 }
 
-} // namespace lithe
+}  // namespace lithe

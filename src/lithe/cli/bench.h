@@ -19,7 +19,8 @@ int bench_train(const BenchFlags& flags, const CommandContext& context);
 int bench_generate(const BenchFlags& flags, const CommandContext& context);
 
 double median(std::vector<double> values);
-int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results, const CommandContext& context);
+int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results,
+                 const CommandContext& context);
 
 // Measured here and now: matrix products per precision (GF/s) and an in-place stream (GB/s).
 struct Ceiling {
@@ -28,4 +29,4 @@ struct Ceiling {
 Ceiling measure_ceiling(bool products);
 nlohmann::ordered_json machine_json(int64_t threads, const Ceiling& ceiling);
 
-} // namespace lithe
+}  // namespace lithe

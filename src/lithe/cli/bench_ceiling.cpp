@@ -31,7 +31,7 @@ double stream_bandwidth() {
     return best;
 }
 
-} // namespace
+}  // namespace
 
 Ceiling measure_ceiling(bool products) {
     Ceiling ceiling;
@@ -44,10 +44,11 @@ Ceiling measure_ceiling(bool products) {
 }
 
 nlohmann::ordered_json machine_json(int64_t threads, const Ceiling& ceiling) {
-    nlohmann::ordered_json json = {{"cpu", kernels::cpu_name()}, {"threads", threads}, {"isa", kernels::isa_name(kernels::selected_isa())}};
+    nlohmann::ordered_json json = {
+        {"cpu", kernels::cpu_name()}, {"threads", threads}, {"isa", kernels::isa_name(kernels::selected_isa())}};
     if (ceiling.fp32_gflops > 0) json["peak_gflops"] = {{"fp32", ceiling.fp32_gflops}, {"bf16", ceiling.bf16_gflops}};
     json["copy_gb_per_s"] = ceiling.stream_gb_per_s;
     return json;
 }
 
-} // namespace lithe
+}  // namespace lithe

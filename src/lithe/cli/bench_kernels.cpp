@@ -14,7 +14,10 @@ static void require_parity(const kernels::KernelRow& row) {
     for (int64_t size : kernels::awkward_sizes()) {
         kernels::ParityResult parity = row.parity(size);
         if (parity.worst > 1)
-            fail({.what = std::string("kernel '") + row.name + "' differs from its reference by " + std::to_string(parity.worst) + " times the tolerance", .where = parity.where, .hint = "a wrong kernel is not timed; run ./dev test"});
+            fail({.what = std::string("kernel '") + row.name + "' differs from its reference by " +
+                          std::to_string(parity.worst) + " times the tolerance",
+                  .where = parity.where,
+                  .hint = "a wrong kernel is not timed; run ./dev test"});
     }
 }
 
@@ -35,11 +38,15 @@ int bench_kernels(const BenchFlags& flags, const CommandContext& context) {
                 if (i >= 2) seconds.push_back(timer.seconds());
             }
             double rate = each.bytes / median(seconds) / 1e9;
-            results.push_back({{"name", each.name}, {"milliseconds", 1e3 * median(seconds)}, {"gb_per_s", rate}, {"of_ceiling", rate / ceiling.stream_gb_per_s}, {"parity", "ok"}});
+            results.push_back({{"name", each.name},
+                               {"milliseconds", 1e3 * median(seconds)},
+                               {"gb_per_s", rate},
+                               {"of_ceiling", rate / ceiling.stream_gb_per_s},
+                               {"parity", "ok"}});
         }
     }
     if (results.empty()) fail_usage("no kernel matches '" + flags.only + "'", "--only");
     return finish_bench(machine_json(machine.threads, ceiling), results, context);
 }
 
-} // namespace lithe
+}  // namespace lithe

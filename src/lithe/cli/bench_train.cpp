@@ -68,7 +68,8 @@ length = 256)"},
 // Text-like ids: skewed, so that caches behave as in training.
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key) {
     Tensor ids = at::empty({length, batch}, at::kLong);
-    for (int64_t i = 0; i < ids.numel(); ++i) ids.data_ptr<int64_t>()[i] = int64_t(256 * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
+    for (int64_t i = 0; i < ids.numel(); ++i)
+        ids.data_ptr<int64_t>()[i] = int64_t(256 * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
     return ids;
 }
 
@@ -82,7 +83,8 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
     ModelCost cost = count_cost(model, {.length = config.train.length, .memory = config.model.memory});
     std::vector<double> seconds;
     for (int i = 0; i < flags.repeats + 3; ++i) {
-        Tensor ids = random_ids(config.train.length, config.train.batch, uint64_t(i)), targets = random_ids(config.train.length, config.train.batch, uint64_t(i) + 100);
+        Tensor ids = random_ids(config.train.length, config.train.batch, uint64_t(i)),
+               targets = random_ids(config.train.length, config.train.batch, uint64_t(i) + 100);
         Timer timer;
         step.micro_batch(ids, targets, 0, uint64_t(i));
         optimizer.step(1e-3, optimizer.gradient_norm());
@@ -90,8 +92,15 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
     }
     const double tokens = double(config.train.batch * config.train.length), time = median(seconds);
     const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
-    return {{"name", row.name}, {"precision", precision}, {"parameters", cost.parameters}, {"milliseconds", 1e3 * time}, {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())}, {"tokens_per_second", tokens / time},
-            {"gflops", gflops}, {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)}, {"peak_rss_bytes", peak_memory()}};
+    return {{"name", row.name},
+            {"precision", precision},
+            {"parameters", cost.parameters},
+            {"milliseconds", 1e3 * time},
+            {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},
+            {"tokens_per_second", tokens / time},
+            {"gflops", gflops},
+            {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)},
+            {"peak_rss_bytes", peak_memory()}};
 }
 
 Json time_generation(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
@@ -112,8 +121,13 @@ Json time_generation(const Row& row, const std::string& precision, const BenchFl
         });
         if (i > 0) seconds.push_back((timer.seconds() - first) / double(kTokens - 1));
     }
-    const double bytes = double(model.parameters().count_without_embeddings()) * (precision == "bf16" ? 2 : 4), time = median(seconds);
-    return {{"name", row.name}, {"precision", precision}, {"tokens_per_second", 1 / time}, {"gb_per_s", bytes / time / 1e9}, {"of_ceiling", bytes / time / 1e9 / ceiling.stream_gb_per_s}};
+    const double bytes = double(model.parameters().count_without_embeddings()) * (precision == "bf16" ? 2 : 4),
+                 time = median(seconds);
+    return {{"name", row.name},
+            {"precision", precision},
+            {"tokens_per_second", 1 / time},
+            {"gb_per_s", bytes / time / 1e9},
+            {"of_ceiling", bytes / time / 1e9 / ceiling.stream_gb_per_s}};
 }
 
 template <class F> int run_rows(const BenchFlags& flags, const CommandContext& context, bool products, const F& time) {
@@ -138,7 +152,7 @@ template <class F> int run_rows(const BenchFlags& flags, const CommandContext& c
     return finish_bench(machine_json(machine.threads, ceiling), results, context);
 }
 
-} // namespace
+}  // namespace
 
 int bench_train(const BenchFlags& flags, const CommandContext& context) {
     return run_rows(flags, context, true, time_training);
@@ -148,4 +162,4 @@ int bench_generate(const BenchFlags& flags, const CommandContext& context) {
     return run_rows(flags, context, false, time_generation);
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,4 +1,5 @@
-// The command line: one file per command, one table. A command adds its flags to a CLI11 sub-command and returns what to run.
+// The command line: one file per command, one table. A command adds its flags to a CLI11 sub-command and returns what
+// to run.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,8 +12,8 @@ namespace lithe {
 
 // What every command gets.
 struct CommandContext {
-    bool json = false;               // print one JSON object as the last line of stdout
-    std::vector<std::string> argv;   // for records
+    bool json = false;              // print one JSON object as the last line of stdout
+    std::vector<std::string> argv;  // for records
 };
 
 using CommandAction = std::function<int()>;
@@ -37,4 +38,4 @@ void print_json(const std::string& command, nlohmann::ordered_json json);
 // The whole program; main() and the tests call it. Returns the exit code and never throws.
 int run_program(const std::vector<std::string>& arguments);
 
-} // namespace lithe
+}  // namespace lithe

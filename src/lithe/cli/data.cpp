@@ -18,8 +18,14 @@ struct Flags {
 
 Json describe(const TokenFileInfo& info) {
     Json splits = Json::array();
-    for (const TokenSplit& split : info.splits) splits.push_back({{"name", split.name}, {"tokens", split.end - split.begin}, {"bytes", split.bytes}});
-    return {{"tokens", info.tokens}, {"token_bytes", info.token_bytes}, {"vocabulary_size", info.vocabulary_size}, {"tokenizer_hash", info.tokenizer_hash}, {"source", info.source}, {"splits", splits}};
+    for (const TokenSplit& split : info.splits)
+        splits.push_back({{"name", split.name}, {"tokens", split.end - split.begin}, {"bytes", split.bytes}});
+    return {{"tokens", info.tokens},
+            {"token_bytes", info.token_bytes},
+            {"vocabulary_size", info.vocabulary_size},
+            {"tokenizer_hash", info.tokenizer_hash},
+            {"source", info.source},
+            {"splits", splits}};
 }
 
 int print(const char* command, const Json& json, const CommandContext& context) {
@@ -28,9 +34,12 @@ int print(const char* command, const Json& json, const CommandContext& context) 
         return 0;
     }
     for (const auto& [key, value] : json.items())
-        if (!value.is_array()) std::cout << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+        if (!value.is_array())
+            std::cout << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
     if (json.contains("splits"))
-        for (const auto& split : json["splits"]) std::cout << "split " << split["name"].get<std::string>() << ": " << split["tokens"] << " tokens, " << split["bytes"] << " bytes\n";
+        for (const auto& split : json["splits"])
+            std::cout << "split " << split["name"].get<std::string>() << ": " << split["tokens"] << " tokens, "
+                      << split["bytes"] << " bytes\n";
     std::cout << std::flush;
     return 0;
 }
@@ -71,25 +80,39 @@ int info(const Flags& flags, const CommandContext& context) {
         splits.push_back({{"name", split.name}, {"tokens", split.tokens->size()}, {"bytes", split.tokens->bytes()}});
         tokens += split.tokens->size();
     }
-    return print("data.info", {{"tokens", tokens}, {"vocabulary_size", corpus.tokenizer().vocabulary_size()}, {"tokenizer_hash", corpus.tokenizer().hash()}, {"fingerprint", corpus.fingerprint()}, {"splits", splits}}, context);
+    return print("data.info",
+                 {{"tokens", tokens},
+                  {"vocabulary_size", corpus.tokenizer().vocabulary_size()},
+                  {"tokenizer_hash", corpus.tokenizer().hash()},
+                  {"fingerprint", corpus.fingerprint()},
+                  {"splits", splits}},
+                 context);
 }
 
 int verify(const Flags& flags, const CommandContext& context) {
     TokenFile file(flags.input);
     file.verify();
-    return print("data.verify", {{"file", flags.input}, {"tokens", file.info().tokens}, {"result", "every checksum fits"}}, context);
+    return print("data.verify",
+                 {{"file", flags.input}, {"tokens", file.info().tokens}, {"result", "every checksum fits"}}, context);
 }
 
-} // namespace
+}  // namespace
 
 CommandAction set_up_data(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.require_subcommand(1);
-    CLI::App* prepare_app = app.add_subcommand("prepare", "turn text into a token file (plain, folder, .gz, .xz, .zst, .bz2)");
+    CLI::App* prepare_app =
+        app.add_subcommand("prepare", "turn text into a token file (plain, folder, .gz, .xz, .zst, .bz2)");
     prepare_app->add_option("input", flags->input, "text file, folder or compressed file")->required();
     prepare_app->add_option("--out", flags->output, "token file to write")->required();
-    prepare_app->add_option("--split", flags->split, "train/valid/test shares of the bytes in order, or 'files': of each 20 files in order, number 10 to valid and 20 to test")->capture_default_str();
-    prepare_app->add_option("--vocabulary", flags->vocabulary, "all 256 bytes, or only those used")->capture_default_str()->check(CLI::IsMember({"all", "used"}));
+    prepare_app
+        ->add_option("--split", flags->split,
+                     "train/valid/test shares of the bytes in order, or 'files': of each 20 files in order, number 10 "
+                     "to valid and 20 to test")
+        ->capture_default_str();
+    prepare_app->add_option("--vocabulary", flags->vocabulary, "all 256 bytes, or only those used")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"all", "used"}));
     prepare_app->add_option("--include", flags->include, "folder: only files that match (repeatable)");
     prepare_app->add_option("--exclude", flags->exclude, "folder: no files that match (repeatable)");
     CLI::App* info_app = app.add_subcommand("info", "what a token file or text holds");
@@ -102,4 +125,4 @@ CommandAction set_up_data(CLI::App& app, const CommandContext& context) {
     };
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -4,9 +4,9 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/model/checkpoint.h"
 #include "lithe/train/evaluate.h"
 #include "lithe/train/machine.h"
-#include "lithe/model/checkpoint.h"
 
 namespace lithe {
 namespace {
@@ -46,8 +46,14 @@ int run(const Flags& flags, const CommandContext& context) {
     choose_data(flags.data, loaded.config, split);
     Corpus corpus = Corpus::open(loaded.config.data);
     if (corpus.tokenizer().hash() != loaded.tokenizer.hash())
-        fail({.code = ExitCode::bad_file, .what = "the data's tokenizer is not the model's", .where = loaded.config.data.path, .expected = "hash " + loaded.tokenizer.hash() + " (" + std::to_string(loaded.tokenizer.vocabulary_size()) + " ids)",
-              .got = "hash " + corpus.tokenizer().hash() + " (" + std::to_string(corpus.tokenizer().vocabulary_size()) + " ids)", .hint = "prepare the data with the model's tokenizer"});
+        fail({.code = ExitCode::bad_file,
+              .what = "the data's tokenizer is not the model's",
+              .where = loaded.config.data.path,
+              .expected = "hash " + loaded.tokenizer.hash() + " (" +
+                          std::to_string(loaded.tokenizer.vocabulary_size()) + " ids)",
+              .got = "hash " + corpus.tokenizer().hash() + " (" + std::to_string(corpus.tokenizer().vocabulary_size()) +
+                     " ids)",
+              .hint = "prepare the data with the model's tokenizer"});
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
     load_parameters(loaded.model->parameters(), loaded.weights);
 
@@ -56,7 +62,8 @@ int run(const Flags& flags, const CommandContext& context) {
     protocol.tokens = 0;
     if (!flags.tokens.empty()) {
         auto count = parse_count(flags.tokens);
-        if (!count) fail_usage("expected a number of tokens such as 500000 or 5M, got '" + flags.tokens + "'", "--tokens");
+        if (!count)
+            fail_usage("expected a number of tokens such as 500000 or 5M, got '" + flags.tokens + "'", "--tokens");
         protocol.tokens = uint64_t(*count);
     }
     if (flags.memory >= 0) protocol.memory = flags.memory;
@@ -74,27 +81,35 @@ int run(const Flags& flags, const CommandContext& context) {
     if (context.json) {
         print_json("eval", json);
     } else {
-        std::cout << format_number(result->bits_per_byte) << " bits per byte, loss " << format_number(result->loss) << " nats per token, perplexity " << format_number(result->perplexity) << "\n"
-                  << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, " << format_seconds(result->seconds) << std::endl;
+        std::cout << format_number(result->bits_per_byte) << " bits per byte, loss " << format_number(result->loss)
+                  << " nats per token, perplexity " << format_number(result->perplexity) << "\n"
+                  << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, "
+                  << format_seconds(result->seconds) << std::endl;
     }
     return 0;
 }
 
-} // namespace
+}  // namespace
 
 CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
-    app.add_option("--data", flags->data, "FILE:split, FILE (all of it), or :split of the run's own data; default :valid");
+    app.add_option("--data", flags->data,
+                   "FILE:split, FILE (all of it), or :split of the run's own data; default :valid");
     app.add_option("--tokens", flags->tokens, "score only the first tokens of the split, as 500000; default all");
-    app.add_option("--memory", flags->memory, "earlier positions that attention sees; default as trained")->check(CLI::Range(0, 1 << 24));
-    app.add_option("--length", flags->length, "time steps per segment; default as trained")->check(CLI::Range(1, 1 << 22));
+    app.add_option("--memory", flags->memory, "earlier positions that attention sees; default as trained")
+        ->check(CLI::Range(0, 1 << 24));
+    app.add_option("--length", flags->length, "time steps per segment; default as trained")
+        ->check(CLI::Range(1, 1 << 22));
     app.add_option("--batch", flags->batch, "parallel streams; default as trained")->check(CLI::Range(1, 1 << 20));
-    app.add_option("--lead", flags->lead, "tokens read before each stream's first scored one; default 1024")->check(CLI::Range(0, 1 << 24));
-    app.add_option("--mask", flags->mask, "causal, or same_length: the last memory + 1 positions only")->check(CLI::IsMember({"causal", "same_length"}));
-    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")->check(CLI::IsMember({"fp32", "bf16"}));
+    app.add_option("--lead", flags->lead, "tokens read before each stream's first scored one; default 1024")
+        ->check(CLI::Range(0, 1 << 24));
+    app.add_option("--mask", flags->mask, "causal, or same_length: the last memory + 1 positions only")
+        ->check(CLI::IsMember({"causal", "same_length"}));
+    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
     return [flags, &context] { return run(*flags, context); };
 }
 
-} // namespace lithe
+}  // namespace lithe

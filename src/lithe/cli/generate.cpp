@@ -44,29 +44,47 @@ int run(Flags flags, const CommandContext& context) {
     if (stream) std::cout << std::endl;
     else if (!context.json) std::cout << flags.prompt << text << std::endl;
     if (context.json)
-        print_json("generate", {{"model", loaded.folder}, {"prompt", printable(flags.prompt)}, {"text", printable(text)}, {"tokens", tokens.size()}, {"seed", flags.sampling.seed},
-                                {"seconds", seconds}, {"tokens_per_second", double(tokens.size()) / seconds}});
+        print_json("generate", {{"model", loaded.folder},
+                                {"prompt", printable(flags.prompt)},
+                                {"text", printable(text)},
+                                {"tokens", tokens.size()},
+                                {"seed", flags.sampling.seed},
+                                {"seconds", seconds},
+                                {"tokens_per_second", double(tokens.size()) / seconds}});
     return stop_requested() ? int(ExitCode::stopped) : 0;
 }
 
-} // namespace
+}  // namespace
 
 CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
     auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue; default a line break");
     app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
-    app.add_option("--tokens", flags->sampling.tokens, "tokens to make")->capture_default_str()->check(CLI::Range(int64_t(0), int64_t(1) << 40));
-    app.add_option("--temperature", flags->sampling.temperature, "0: always the likeliest token")->capture_default_str()->check(CLI::Range(0.0, 100.0));
-    app.add_option("--top-k", flags->sampling.top_k, "only the k likeliest; 0: all")->capture_default_str()->check(CLI::Range(0, 1 << 24));
-    app.add_option("--top-p", flags->sampling.top_p, "only the likeliest that together reach p")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+    app.add_option("--tokens", flags->sampling.tokens, "tokens to make")
+        ->capture_default_str()
+        ->check(CLI::Range(int64_t(0), int64_t(1) << 40));
+    app.add_option("--temperature", flags->sampling.temperature, "0: always the likeliest token")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 100.0));
+    app.add_option("--top-k", flags->sampling.top_k, "only the k likeliest; 0: all")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1 << 24));
+    app.add_option("--top-p", flags->sampling.top_p, "only the likeliest that together reach p")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0));
     app.add_option("--seed", flags->sampling.seed, "the same seed makes the same text")->capture_default_str();
-    app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")->capture_default_str()->check(CLI::Range(0, 1 << 24));
-    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")->check(CLI::IsMember({"fp32", "bf16"}));
+    app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1 << 24));
+    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
-    app.add_flag("--stream,!--no-stream", [flags](int64_t count) { flags->no_stream = count < 0; }, "print tokens as they come (default)");
+    app.add_flag(
+        "--stream,!--no-stream", [flags](int64_t count) { flags->no_stream = count < 0; },
+        "print tokens as they come (default)");
     app.add_flag("--no-cache", flags->no_cache, "project the memory again for every token (slow; the same text)");
     return [flags, &context] { return run(*flags, context); };
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -32,36 +32,56 @@ int machine_info(const CommandContext& context) {
     Json kernels = Json::array();
     for (const auto& row : kernels::catalog()) {
         Json implementations = Json::array();
-        for (const auto& each : kernels::implementations(ops::cuda_status().available ? "" : ops::cuda_status().reason)) implementations.push_back({{"name", each.name}, {"used", each.used}, {"reason", each.reason}});
+        for (const auto& each : kernels::implementations(ops::cuda_status().available ? "" : ops::cuda_status().reason))
+            implementations.push_back({{"name", each.name}, {"used", each.used}, {"reason", each.reason}});
         kernels.push_back({{"name", row.name}, {"formula", row.formula}, {"implementations", implementations}});
     }
     Json blocks = Json::array();
-    for (const BlockKind& kind : block_kinds()) blocks.push_back({{"name", kind.name}, {"letter", kind.letter ? std::string(1, kind.letter) : ""}, {"description", kind.description}});
-    Json json = {{"version", kVersion}, {"revision", kRevision}, {"libtorch", TORCH_VERSION}, {"cpu", machine.cpu}, {"threads", machine.threads}, {"device", train.device}, {"precision", machine.precision},
-                 {"fp32_products", machine.products}, {"memory_bytes", available_memory()}, {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason}, {"kernels", kernels}, {"blocks", blocks}};
+    for (const BlockKind& kind : block_kinds())
+        blocks.push_back({{"name", kind.name},
+                          {"letter", kind.letter ? std::string(1, kind.letter) : ""},
+                          {"description", kind.description}});
+    Json json = {{"version", kVersion},
+                 {"revision", kRevision},
+                 {"libtorch", TORCH_VERSION},
+                 {"cpu", machine.cpu},
+                 {"threads", machine.threads},
+                 {"device", train.device},
+                 {"precision", machine.precision},
+                 {"fp32_products", machine.products},
+                 {"memory_bytes", available_memory()},
+                 {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason},
+                 {"kernels", kernels},
+                 {"blocks", blocks}};
     if (context.json) {
         print_json("info", json);
         return 0;
     }
-    std::cout << "lithe " << kVersion << " (" << kRevision << "), LibTorch " << TORCH_VERSION << "\ncpu       " << machine.cpu << ", " << machine.threads << " threads\nmemory    " << format_bytes(double(available_memory()))
-              << " available\ncuda      " << json["cuda"].get<std::string>() << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";
+    std::cout << "lithe " << kVersion << " (" << kRevision << "), LibTorch " << TORCH_VERSION << "\ncpu       "
+              << machine.cpu << ", " << machine.threads << " threads\nmemory    "
+              << format_bytes(double(available_memory())) << " available\ncuda      " << json["cuda"].get<std::string>()
+              << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";
     for (const auto& row : kernels) {
         std::cout << "  " << row["name"].get<std::string>() << "\n";
         for (const auto& each : row["implementations"])
-            std::cout << "    " << (each["used"].get<bool>() ? "* " : "  ") << each["name"].get<std::string>() << "  " << each["reason"].get<std::string>() << "\n";
+            std::cout << "    " << (each["used"].get<bool>() ? "* " : "  ") << each["name"].get<std::string>() << "  "
+                      << each["reason"].get<std::string>() << "\n";
     }
     std::cout << "\nblocks\n";
     for (const BlockKind& kind : block_kinds()) {
-        std::cout << "  " << (kind.letter ? std::string(1, kind.letter) : " ") << "  <" << kind.name << ">  " << kind.description << "\n";
+        std::cout << "  " << (kind.letter ? std::string(1, kind.letter) : " ") << "  <" << kind.name << ">  "
+                  << kind.description << "\n";
         auto options = kind.make_options(ModelConfig());
-        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
+        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); }))
+            std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
     }
     std::cout << std::flush;
     return 0;
 }
 
 bool is_config(const std::string& subject) {
-    return subject.size() > 5 && subject.substr(subject.size() - 5) == ".toml" && !std::filesystem::is_directory(subject);
+    return subject.size() > 5 && subject.substr(subject.size() - 5) == ".toml" &&
+           !std::filesystem::is_directory(subject);
 }
 
 int model_info(const Flags& flags, const CommandContext& context) {
@@ -86,32 +106,53 @@ int model_info(const Flags& flags, const CommandContext& context) {
     ModelCost cost = count_cost(*model, {.length = config.train.length, .memory = config.model.memory});
     MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == "bf16" ? 2 : 4);
     Json layers = Json::array();
-    for (const LayerCost& layer : cost.layers) layers.push_back({{"block", layer.label}, {"kind", layer.kind}, {"parameters", layer.parameters}, {"flops_per_token", layer.flops_per_token}});
-    Json json = {{"parameters", cost.parameters}, {"parameters_without_embeddings", cost.parameters_without_embeddings}, {"flops_per_token", cost.flops_per_token}, {"training_flops_per_token", cost.training_flops_per_token},
-                 {"layout", to_string(decoder_layout(config))}, {"vocabulary_size", model->vocabulary_size()}, {"layers", layers},
-                 {"memory_bytes", {{"weights", memory.weights}, {"optimizer", memory.optimizer}, {"activations", memory.activations}, {"state", memory.state}, {"total", memory.total()}}}};
+    for (const LayerCost& layer : cost.layers)
+        layers.push_back({{"block", layer.label},
+                          {"kind", layer.kind},
+                          {"parameters", layer.parameters},
+                          {"flops_per_token", layer.flops_per_token}});
+    Json json = {{"parameters", cost.parameters},
+                 {"parameters_without_embeddings", cost.parameters_without_embeddings},
+                 {"flops_per_token", cost.flops_per_token},
+                 {"training_flops_per_token", cost.training_flops_per_token},
+                 {"layout", to_string(decoder_layout(config))},
+                 {"vocabulary_size", model->vocabulary_size()},
+                 {"layers", layers},
+                 {"memory_bytes",
+                  {{"weights", memory.weights},
+                   {"optimizer", memory.optimizer},
+                   {"activations", memory.activations},
+                   {"state", memory.state},
+                   {"total", memory.total()}}}};
     if (context.json) {
         print_json("info", json);
         return 0;
     }
     std::printf("%s\n", flags.subject.c_str());
-    std::printf("parameters        %lld (%lld without embeddings)\n", static_cast<long long>(cost.parameters), static_cast<long long>(cost.parameters_without_embeddings));
-    std::printf("FLOPs per token   %s forward, %s training\n", format_count(cost.flops_per_token).c_str(), format_count(cost.training_flops_per_token).c_str());
-    std::printf("memory, training  about %s (batch %lld x %lld tokens)\n", format_bytes(memory.total()).c_str(), static_cast<long long>(config.train.batch), static_cast<long long>(config.train.length));
+    std::printf("parameters        %lld (%lld without embeddings)\n", static_cast<long long>(cost.parameters),
+                static_cast<long long>(cost.parameters_without_embeddings));
+    std::printf("FLOPs per token   %s forward, %s training\n", format_count(cost.flops_per_token).c_str(),
+                format_count(cost.training_flops_per_token).c_str());
+    std::printf("memory, training  about %s (batch %lld x %lld tokens)\n", format_bytes(memory.total()).c_str(),
+                static_cast<long long>(config.train.batch), static_cast<long long>(config.train.length));
     std::printf("layer  block  kind            parameters   FLOPs per token\n");
     for (size_t i = 0; i < cost.layers.size(); ++i)
-        std::printf("%5zu  %-5s  %-14s %11lld   %15s\n", i + 1, cost.layers[i].label.c_str(), cost.layers[i].kind.c_str(), static_cast<long long>(cost.layers[i].parameters), format_count(cost.layers[i].flops_per_token).c_str());
+        std::printf("%5zu  %-5s  %-14s %11lld   %15s\n", i + 1, cost.layers[i].label.c_str(),
+                    cost.layers[i].kind.c_str(), static_cast<long long>(cost.layers[i].parameters),
+                    format_count(cost.layers[i].flops_per_token).c_str());
     std::fflush(stdout);
     return 0;
 }
 
-} // namespace
+}  // namespace
 
 CommandAction set_up_info(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("subject", flags->subject, "a run, a model file or a configuration (.toml); none: this machine, kernels and blocks");
-    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")->allow_extra_args(false);
+    app.add_option("subject", flags->subject,
+                   "a run, a model file or a configuration (.toml); none: this machine, kernels and blocks");
+    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")
+        ->allow_extra_args(false);
     return [flags, &context] { return flags->subject.empty() ? machine_info(context) : model_info(*flags, context); };
 }
 
-} // namespace lithe
+}  // namespace lithe

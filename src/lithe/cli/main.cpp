@@ -1,5 +1,3 @@
 #include "lithe/cli/command.h"
 
-int main(int argc, char** argv) {
-    return lithe::run_program({argv, argv + argc});
-}
+int main(int argc, char** argv) { return lithe::run_program({argv, argv + argc}); }

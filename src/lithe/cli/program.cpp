@@ -35,7 +35,9 @@ int tell_torch(const c10::Error& error) {
     std::string text = error.what_without_backtrace();
     text = text.substr(0, text.find('\n'));
     bool memory = text.find("alloc") != std::string::npos || text.find("out of memory") != std::string::npos;
-    if (memory) return tell(ExitCode::resources, "out of memory: " + text + "\nhint: lower train.batch, train.length or model.memory");
+    if (memory)
+        return tell(ExitCode::resources,
+                    "out of memory: " + text + "\nhint: lower train.batch, train.length or model.memory");
     return tell(ExitCode::failed, text);
 }
 
@@ -55,7 +57,8 @@ void check_command(const std::vector<std::string>& arguments) {
     for (size_t i = 1; i < arguments.size(); ++i) {
         if (arguments[i].rfind("-", 0) == 0) continue;
         if (std::find(names.begin(), names.end(), arguments[i]) == names.end())
-            fail_usage("unknown command '" + printable(arguments[i]) + "'" + did_you_mean(arguments[i], names), "", "lithe --help");
+            fail_usage("unknown command '" + printable(arguments[i]) + "'" + did_you_mean(arguments[i], names), "",
+                       "lithe --help");
         return;
     }
 }
@@ -71,8 +74,9 @@ int run_checked(const std::vector<std::string>& arguments) {
     app.add_flag("--json", context.json, "print one JSON object as the last line of stdout");
     app.add_flag("-q,--quiet", quiet, "say nothing but warnings and errors");
     app.add_flag("-v,--verbose", verbose, "say more");
-    app.footer("Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 bad data or model file, 4 out of memory or disk,\n"
-               "5 diverged, 75 stopped by a signal and resumable, 130 interrupted twice.");
+    app.footer(
+        "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 bad data or model file, 4 out of memory or disk,\n"
+        "5 diverged, 75 stopped by a signal and resumable, 130 interrupted twice.");
     std::vector<std::pair<CLI::App*, CommandAction>> actions;
     for (const Command& command : kCommands) {
         CLI::App* sub = app.add_subcommand(command.name, command.description);
@@ -83,16 +87,14 @@ int run_checked(const std::vector<std::string>& arguments) {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         if (!reversed.empty()) reversed.pop_back();  // the program's name
         app.parse(reversed);
-    } catch (const CLI::ParseError& error) {
-        return parse_error(app, error);
-    }
+    } catch (const CLI::ParseError& error) { return parse_error(app, error); }
     set_log_level(quiet ? LogLevel::quiet : verbose ? LogLevel::verbose : LogLevel::normal);
     for (auto& [sub, action] : actions)
         if (sub->parsed()) return action();
     return int(ExitCode::usage);
 }
 
-} // namespace
+}  // namespace
 
 void print_json(const std::string& command, nlohmann::ordered_json json) {
     nlohmann::ordered_json object = {{"schema", "lithe." + command + "/1"}};
@@ -107,15 +109,11 @@ int run_program(const std::vector<std::string>& arguments) {
         int code = run_checked(arguments);
         std::cout.flush();
         return code;
-    } catch (const Error& error) {
-        return tell(error.code(), error.what());
-    } catch (const c10::Error& error) {
+    } catch (const Error& error) { return tell(error.code(), error.what()); } catch (const c10::Error& error) {
         return tell_torch(error);
     } catch (const std::bad_alloc&) {
         return tell(ExitCode::resources, "out of memory\nhint: lower train.batch, train.length or model.memory");
-    } catch (const std::exception& error) {
-        return tell(ExitCode::failed, error.what());
-    }
+    } catch (const std::exception& error) { return tell(ExitCode::failed, error.what()); }
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -5,11 +5,19 @@
 namespace lithe {
 
 StreamBatcher::StreamBatcher(const TokenView& tokens, int64_t batch, int64_t length)
-    : tokens_(tokens), batch_(batch), length_(length), piece_(tokens.size() / uint64_t(batch)), buffer_(size_t(length) + 1) {
+    : tokens_(tokens),
+      batch_(batch),
+      length_(length),
+      piece_(tokens.size() / uint64_t(batch)),
+      buffer_(size_t(length) + 1) {
     if (piece_ < uint64_t(length) + 1)
-        fail({.code = ExitCode::usage, .what = "the split is too short for this batch", .where = "train.batch, train.length",
-              .expected = "at least " + std::to_string(uint64_t(batch) * (uint64_t(length) + 1)) + " tokens (batch x (length + 1))",
-              .got = std::to_string(tokens.size()), .hint = "lower train.batch or train.length"});
+        fail({.code = ExitCode::usage,
+              .what = "the split is too short for this batch",
+              .where = "train.batch, train.length",
+              .expected = "at least " + std::to_string(uint64_t(batch) * (uint64_t(length) + 1)) +
+                          " tokens (batch x (length + 1))",
+              .got = std::to_string(tokens.size()),
+              .hint = "lower train.batch or train.length"});
 }
 
 bool StreamBatcher::next(int64_t* inputs, int64_t* targets) {
@@ -31,8 +39,10 @@ bool StreamBatcher::next(int64_t* inputs, int64_t* targets) {
 
 void StreamBatcher::seek(const StreamPosition& position) {
     if (position.at % uint64_t(length_) != 0 || position.at > piece_)
-        fail_file("data position " + std::to_string(position.at) + " does not fit segments of " + std::to_string(length_) + " tokens", "state.json");
+        fail_file("data position " + std::to_string(position.at) + " does not fit segments of " +
+                      std::to_string(length_) + " tokens",
+                  "state.json");
     position_ = position;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// Continuous streams: the split is cut into `batch` equal contiguous pieces that are read in step, `length` tokens at a time.
-// Targets are the inputs shifted by one. At the end of the pieces an epoch ends and reading starts anew.
+// Continuous streams: the split is cut into `batch` equal contiguous pieces that are read in step, `length` tokens at a
+// time. Targets are the inputs shifted by one. At the end of the pieces an epoch ends and reading starts anew.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +15,18 @@ struct StreamPosition {
 };
 
 class StreamBatcher {
-public:
+ public:
     // Throws a usage error when the split is too short for one segment.
     StreamBatcher(const TokenView& tokens, int64_t batch, int64_t length);
 
-    // Fills inputs and targets, time first: [length][batch]. Returns true when this segment begins an epoch (carried state
-    // must start anew).
+    // Fills inputs and targets, time first: [length][batch]. Returns true when this segment begins an epoch (carried
+    // state must start anew).
     bool next(int64_t* inputs, int64_t* targets);
     const StreamPosition& position() const { return position_; }
     void seek(const StreamPosition& position);
     uint64_t segments_per_epoch() const { return (piece_ - 1) / uint64_t(length_); }
 
-private:
+ private:
     const TokenView& tokens_;
     int64_t batch_, length_;
     uint64_t piece_;
@@ -34,4 +34,4 @@ private:
     std::vector<int64_t> buffer_;
 };
 
-} // namespace lithe
+}  // namespace lithe

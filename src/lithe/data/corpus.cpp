@@ -26,40 +26,46 @@ const char* const kSplitNames[3] = {"train", "valid", "test"};
 
 // A plain file, mapped; ids by look-up.
 class MappedText : public TokenView {
-public:
+ public:
     MappedText(std::shared_ptr<MappedFile> file, uint64_t begin, uint64_t end, const Tokenizer& tokenizer)
-        : file_(std::move(file)), begin_(begin), end_(end) {
+        : file_(std::move(file)),
+          begin_(begin),
+          end_(end) {
         for (int byte = 0; byte < 256; ++byte) ids_[size_t(byte)] = tokenizer.id_of(static_cast<unsigned char>(byte));
     }
     uint64_t size() const override { return end_ - begin_; }
     uint64_t bytes() const override { return size(); }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override {
-        if (begin > size() || count > size() - begin) fail({.what = "reading beyond the end of a split", .where = file_->path()});
+        if (begin > size() || count > size() - begin)
+            fail({.what = "reading beyond the end of a split", .where = file_->path()});
         const std::byte* data = file_->bytes().data() + begin_ + begin;
         for (uint64_t i = 0; i < count; ++i) {
             out[i] = ids_[size_t(data[i])];
             if (out[i] < 0)
-                fail_file("byte " + std::to_string(int(data[i])) + " at offset " + std::to_string(begin_ + begin + i) + " is not in the vocabulary", file_->path());
+                fail_file("byte " + std::to_string(int(data[i])) + " at offset " + std::to_string(begin_ + begin + i) +
+                              " is not in the vocabulary",
+                          file_->path());
         }
     }
 
-private:
+ private:
     std::shared_ptr<MappedFile> file_;
     uint64_t begin_, end_;
     std::array<int, 256> ids_{};
 };
 
 class FileTokens : public TokenView {
-public:
+ public:
     FileTokens(std::shared_ptr<TokenFile> file, TokenSplit split) : file_(std::move(file)), split_(std::move(split)) {}
     uint64_t size() const override { return split_.end - split_.begin; }
     uint64_t bytes() const override { return split_.bytes; }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override {
-        if (begin > size() || count > size() - begin) fail({.what = "reading beyond the end of a split", .where = file_->name()});
+        if (begin > size() || count > size() - begin)
+            fail({.what = "reading beyond the end of a split", .where = file_->name()});
         file_->read(split_.begin + begin, count, out);
     }
 
-private:
+ private:
     std::shared_ptr<TokenFile> file_;
     TokenSplit split_;
 };
@@ -80,8 +86,12 @@ void require_data(const std::string& path, const std::string& key) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) {
         int reason = errno;
-        fail({.code = ExitCode::bad_file, .what = "cannot find the data: " + std::string(std::strerror(reason)), .where = path,
-              .hint = "set " + key + " to a text file, a folder, a compressed file or a token file (relative paths start at the current folder)"});
+        fail({.code = ExitCode::bad_file,
+              .what = "cannot find the data: " + std::string(std::strerror(reason)),
+              .where = path,
+              .hint = "set " + key +
+                      " to a text file, a folder, a compressed file or a token file (relative paths start at the "
+                      "current folder)"});
     }
 }
 
@@ -102,25 +112,32 @@ std::vector<Input> list_inputs(const DataConfig& config) {
     require_data(config.path, "data.path");
     if (!fs::is_directory(config.path)) return {{config.path, -1}};
     auto files = list_files(config.path, config.include, config.exclude);
-    if (files.empty()) fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
+    if (files.empty())
+        fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
     if (config.split != "files") {
         for (const std::string& file : files) inputs.push_back({file});
         return inputs;
     }
-    // by file: of each 20 files in the order of their paths, number 10 goes to valid and number 20 to test; inside a split they
-    // stand in the order of a hash of their paths, so that any stretch of it is a fair sample of the folder
+    // by file: of each 20 files in the order of their paths, number 10 goes to valid and number 20 to test; inside a
+    // split they stand in the order of a hash of their paths, so that any stretch of it is a fair sample of the folder
     for (size_t i = 0; i < files.size(); ++i)
-        inputs.push_back({files[i], i % 20 == 9 ? 1 : i % 20 == 19 ? 2 : 0, hash_bytes(fs::path(files[i]).lexically_relative(config.path).string())});
-    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return std::tie(a.split, a.order) < std::tie(b.split, b.order); });
+        inputs.push_back({files[i],
+                          i % 20 == 9    ? 1
+                          : i % 20 == 19 ? 2
+                                         : 0,
+                          hash_bytes(fs::path(files[i]).lexically_relative(config.path).string())});
+    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) {
+        return std::tie(a.split, a.order) < std::tie(b.split, b.order);
+    });
     return inputs;
 }
 
-template <class F>
-void for_each_chunk(const std::string& path, const F& use) {
+template <class F> void for_each_chunk(const std::string& path, const F& use) {
     ByteSource source(path);
     std::string buffer(kChunk, '\0');
     while (uint64_t count = source.read(buffer.data(), kChunk)) {
-        if (stop_requested()) fail({.code = ExitCode::stopped, .what = "stopped while preparing data; nothing was kept", .where = path});
+        if (stop_requested())
+            fail({.code = ExitCode::stopped, .what = "stopped while preparing data; nothing was kept", .where = path});
         use(std::string_view(buffer.data(), count));
     }
 }
@@ -132,7 +149,8 @@ Tokenizer make_tokenizer(const DataConfig& config, const std::vector<Input>& inp
         for_each_chunk(input.path, [&](std::string_view text) {
             for (char c : text) used[static_cast<unsigned char>(c)] = true;
         });
-    if (std::none_of(used.begin(), used.end(), [](bool b) { return b; })) fail_file("the data is empty", inputs.empty() ? "" : inputs[0].path);
+    if (std::none_of(used.begin(), used.end(), [](bool b) { return b; }))
+        fail_file("the data is empty", inputs.empty() ? "" : inputs[0].path);
     return Tokenizer(used);
 }
 
@@ -162,8 +180,9 @@ std::string identity(const DataConfig& config, const std::vector<Input>& inputs)
     for (const Input& input : inputs) {
         struct stat status {};
         if (stat(input.path.c_str(), &status) != 0) fail_errno("cannot find data", input.path);
-        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" + std::to_string(status.st_size) + ":" +
-                std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec) + ":" + std::to_string(input.split);
+        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" + std::to_string(status.st_size) +
+                ":" + std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec) + ":" +
+                std::to_string(input.split);
     }
     return to_hex(hash_bytes(text));
 }
@@ -182,7 +201,7 @@ std::string fingerprint_of(const std::vector<CorpusSplit>& splits, const Tokeniz
     return to_hex(hash_bytes(text));
 }
 
-} // namespace
+}  // namespace
 
 std::array<double, 3> parse_split(const std::string& split) {
     std::array<double, 3> shares{};
@@ -191,21 +210,29 @@ std::array<double, 3> parse_split(const std::string& split) {
     bool good = true;
     for (size_t i = 0; i < 3 && good; ++i) {
         auto [next, error] = std::from_chars(at, end, shares[i]);
-        good = error == std::errc() && shares[i] >= 0 && shares[i] <= 1e6 && (i == 2 ? next == end : next != end && *next == '/');
+        good = error == std::errc() && shares[i] >= 0 && shares[i] <= 1e6 &&
+               (i == 2 ? next == end : next != end && *next == '/');
         at = next + 1;
     }
     if (!good || shares[0] + shares[1] + shares[2] <= 0)
-        fail({.code = ExitCode::usage, .what = "data.split", .where = "data", .expected = "three shares such as \"90/5/5\", or \"files\" for a folder", .got = "\"" + printable(split) + "\""});
+        fail({.code = ExitCode::usage,
+              .what = "data.split",
+              .where = "data",
+              .expected = "three shares such as \"90/5/5\", or \"files\" for a folder",
+              .got = "\"" + printable(split) + "\""});
     return shares;
 }
 
-std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include, const std::vector<std::string>& exclude) {
+std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include,
+                                    const std::vector<std::string>& exclude) {
     std::vector<std::string> files;
     auto matches = [](const std::vector<std::string>& patterns, const std::string& name) {
-        return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
+        return std::any_of(patterns.begin(), patterns.end(),
+                           [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
     };
     std::error_code error;
-    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end; it != end; it.increment(error)) {
+    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
+         it != end; it.increment(error)) {
         if (error) fail_file("cannot list the folder: " + error.message(), folder);
         if (it->is_symlink() || !it->is_regular_file()) continue;
         std::string relative = fs::path(it->path()).lexically_relative(folder).string();
@@ -219,15 +246,21 @@ std::vector<std::string> list_files(const std::string& folder, const std::vector
 
 TokenFileInfo prepare_tokens(const DataConfig& config, const std::string& output, bool show_progress) {
     auto inputs = list_inputs(config);
-    if (inputs.empty()) fail_usage("no data is named", "data.path", "set data.path, for instance: lithe data prepare --out corpus.tokens corpus.txt");
+    if (inputs.empty())
+        fail_usage("no data is named", "data.path",
+                   "set data.path, for instance: lithe data prepare --out corpus.tokens corpus.txt");
     if (config.path.empty() == false && config.split != "files") parse_split(config.split);
     uint64_t input_bytes = 0;
     for (const Input& input : inputs) input_bytes += size_of(input.path);
     std::string folder = fs::path(output).parent_path().string();
     if (folder.empty()) folder = ".";
     if (free_bytes(folder) < input_bytes)
-        fail({.code = ExitCode::resources, .what = "not enough disk space for the token file", .where = output, .expected = "at least " + format_bytes(double(input_bytes)),
-              .got = format_bytes(double(free_bytes(folder))), .hint = "choose another place with --out, or free some space"});
+        fail({.code = ExitCode::resources,
+              .what = "not enough disk space for the token file",
+              .where = output,
+              .expected = "at least " + format_bytes(double(input_bytes)),
+              .got = format_bytes(double(free_bytes(folder))),
+              .hint = "choose another place with --out, or free some space"});
 
     Tokenizer tokenizer = make_tokenizer(config, inputs);
     TokenFileWriter writer(output, 1);
@@ -242,11 +275,13 @@ TokenFileInfo prepare_tokens(const DataConfig& config, const std::string& output
         writer.start_document();
         for_each_chunk(input.path, [&](std::string_view text) {
             ids.resize(text.size());
-            for (size_t i = 0; i < text.size(); ++i) ids[i] = char(tokenizer.id_of(static_cast<unsigned char>(text[i])));
+            for (size_t i = 0; i < text.size(); ++i)
+                ids[i] = char(tokenizer.id_of(static_cast<unsigned char>(text[i])));
             writer.append(ids.data(), ids.size());
             if (show_progress && timer.seconds() > shown + 0.5) {
                 shown = timer.seconds();
-                log_progress("preparing " + format_bytes(double(writer.tokens())) + ", " + format_bytes(double(writer.tokens()) / shown) + "/s");
+                log_progress("preparing " + format_bytes(double(writer.tokens())) + ", " +
+                             format_bytes(double(writer.tokens()) / shown) + "/s");
             }
         });
     }
@@ -257,7 +292,8 @@ TokenFileInfo prepare_tokens(const DataConfig& config, const std::string& output
     } else {
         for (; current < 3; ++current) split_begin[current + 1] = writer.tokens();
         for (int i = 0; i < 3; ++i)
-            info.splits.push_back({kSplitNames[i], split_begin[i], split_begin[i + 1], split_begin[i + 1] - split_begin[i]});
+            info.splits.push_back(
+                {kSplitNames[i], split_begin[i], split_begin[i + 1], split_begin[i + 1] - split_begin[i]});
     }
     info.vocabulary_size = tokenizer.vocabulary_size();
     info.tokenizer = tokenizer.to_json();
@@ -270,15 +306,18 @@ TokenFileInfo prepare_tokens(const DataConfig& config, const std::string& output
 
 // Fills a Corpus; apart from it so that the header stays small.
 class CorpusBuilder {
-public:
+ public:
     static Corpus build(const DataConfig& config) {
         if (config.path.empty() && config.train.empty())
-            fail_usage("no data is named", "data.path", "add to the configuration, or to the command line: --set data.path=FILE");
+            fail_usage("no data is named", "data.path",
+                       "add to the configuration, or to the command line: --set data.path=FILE");
         auto inputs = list_inputs(config);
         if (inputs.empty()) fail_file("the folder holds no files that match", config.train);
         Corpus corpus;
-        bool plain = std::none_of(inputs.begin(), inputs.end(), [](const Input& input) { return ByteSource::is_compressed(input.path); });
-        bool one_each = inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
+        bool plain = std::none_of(inputs.begin(), inputs.end(),
+                                  [](const Input& input) { return ByteSource::is_compressed(input.path); });
+        bool one_each =
+            inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
         if (inputs.size() == 1 && TokenFile::looks_like(inputs[0].path)) from_token_file(inputs[0].path, corpus);
         else if (plain && one_each) from_plain(config, inputs, corpus);
         else from_cache(config, inputs, corpus);
@@ -286,13 +325,16 @@ public:
         return corpus;
     }
 
-private:
+ private:
     static void from_token_file(const std::string& path, Corpus& corpus) {
         auto file = std::make_shared<TokenFile>(path);
         corpus.tokenizer_ = Tokenizer::from_json(file->info().tokenizer, path);
         if (corpus.tokenizer_.hash() != file->info().tokenizer_hash)
-            fail_file("the tokenizer in the file has hash " + corpus.tokenizer_.hash() + " but the file claims " + file->info().tokenizer_hash, path);
-        for (const TokenSplit& split : file->info().splits) corpus.splits_.push_back({split.name, std::make_shared<FileTokens>(file, split)});
+            fail_file("the tokenizer in the file has hash " + corpus.tokenizer_.hash() + " but the file claims " +
+                          file->info().tokenizer_hash,
+                      path);
+        for (const TokenSplit& split : file->info().splits)
+            corpus.splits_.push_back({split.name, std::make_shared<FileTokens>(file, split)});
     }
 
     static void from_plain(const DataConfig& config, const std::vector<Input>& inputs, Corpus& corpus) {
@@ -302,12 +344,14 @@ private:
             uint64_t size = file->bytes().size();
             if (size == 0) fail_file("the file is empty", input.path);
             if (input.split >= 0) {
-                corpus.splits_.push_back({kSplitNames[input.split], std::make_shared<MappedText>(file, 0, size, corpus.tokenizer_)});
+                corpus.splits_.push_back(
+                    {kSplitNames[input.split], std::make_shared<MappedText>(file, 0, size, corpus.tokenizer_)});
                 continue;
             }
             if (config.split == "files") fail_usage("data.split = \"files\" needs a folder", config.path);
             for (const TokenSplit& split : splits_by_share(config.split, size))
-                corpus.splits_.push_back({split.name, std::make_shared<MappedText>(file, split.begin, split.end, corpus.tokenizer_)});
+                corpus.splits_.push_back(
+                    {split.name, std::make_shared<MappedText>(file, split.begin, split.end, corpus.tokenizer_)});
         }
     }
 
@@ -329,12 +373,11 @@ private:
     }
 };
 
-Corpus Corpus::open(const DataConfig& config) {
-    return CorpusBuilder::build(config);
-}
+Corpus Corpus::open(const DataConfig& config) { return CorpusBuilder::build(config); }
 
 bool Corpus::has(const std::string& name) const {
-    return std::any_of(splits_.begin(), splits_.end(), [&](const CorpusSplit& split) { return split.name == name && split.tokens->size() > 1; });
+    return std::any_of(splits_.begin(), splits_.end(),
+                       [&](const CorpusSplit& split) { return split.name == name && split.tokens->size() > 1; });
 }
 
 const TokenView& Corpus::split(const std::string& name) const {
@@ -343,10 +386,12 @@ const TokenView& Corpus::split(const std::string& name) const {
         names.push_back(split.name);
         if (split.name != name) continue;
         if (split.tokens->size() < 2)
-            fail_file("split '" + name + "' has " + std::to_string(split.tokens->size()) + " tokens; at least 2 are needed", "data", "use a larger text or another data.split");
+            fail_file(
+                "split '" + name + "' has " + std::to_string(split.tokens->size()) + " tokens; at least 2 are needed",
+                "data", "use a larger text or another data.split");
         return *split.tokens;
     }
     fail_usage("the data has no split '" + printable(name) + "', it has: " + join(names, ", "), "data");
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,6 @@
-// A corpus: text on disk seen as tokens in the splits train, valid, test. A plain file is memory-mapped as it is; folders and
-// compressed files are turned into a token file once (kept in the cache folder, found again by path, size and time).
+// A corpus: text on disk seen as tokens in the splits train, valid, test. A plain file is memory-mapped as it is;
+// folders and compressed files are turned into a token file once (kept in the cache folder, found again by path, size
+// and time).
 #pragma once
 
 #include <memory>
@@ -14,7 +15,7 @@ namespace lithe {
 
 // A run of tokens that can be read at any place. Thread-compatible.
 class TokenView {
-public:
+ public:
     virtual ~TokenView() = default;
     virtual uint64_t size() const = 0;
     virtual void read(uint64_t begin, uint64_t count, int64_t* out) const = 0;
@@ -27,7 +28,7 @@ struct CorpusSplit {
 };
 
 class Corpus {
-public:
+ public:
     // Throws: bad_file for missing, empty or damaged input, usage for settings that do not fit.
     static Corpus open(const DataConfig& config);
 
@@ -39,7 +40,7 @@ public:
     // Identifies content cheaply: hash of paths, sizes and a sample of the bytes. Travels with checkpoints.
     const std::string& fingerprint() const { return fingerprint_; }
 
-private:
+ private:
     Tokenizer tokenizer_;
     std::vector<CorpusSplit> splits_;
     std::string fingerprint_;
@@ -53,6 +54,7 @@ TokenFileInfo prepare_tokens(const DataConfig& config, const std::string& output
 std::array<double, 3> parse_split(const std::string& split);
 
 // All regular files below a folder, sorted by path, links not followed, filtered by patterns on the relative path.
-std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include, const std::vector<std::string>& exclude);
+std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include,
+                                    const std::vector<std::string>& exclude);
 
-} // namespace lithe
+}  // namespace lithe

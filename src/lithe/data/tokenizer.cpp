@@ -33,7 +33,8 @@ Tokenizer Tokenizer::from_json(std::string_view text, const std::string& source)
     std::array<bool, 256> used{};
     int64_t before = -1;
     for (const auto& value : json["bytes"]) {
-        if (!value.is_number_unsigned() || value.get<uint64_t>() > 255 || value.get<int64_t>() <= before) bad("its bytes are not rising numbers of 0 to 255");
+        if (!value.is_number_unsigned() || value.get<uint64_t>() > 255 || value.get<int64_t>() <= before)
+            bad("its bytes are not rising numbers of 0 to 255");
         before = value.get<int64_t>();
         used[size_t(before)] = true;
     }
@@ -47,9 +48,10 @@ std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
     for (size_t i = 0; i < text.size(); ++i) {
         int id = ids_[static_cast<unsigned char>(text[i])];
         if (id < 0)
-            fail_usage("byte " + std::to_string(static_cast<unsigned char>(text[i])) + " at offset " + std::to_string(i) +
-                           " is not among the " + std::to_string(bytes_.size()) + " byte values of this model's vocabulary", "text",
-                       "the model was trained on text without that byte (data.vocabulary = \"used\")");
+            fail_usage("byte " + std::to_string(static_cast<unsigned char>(text[i])) + " at offset " +
+                           std::to_string(i) + " is not among the " + std::to_string(bytes_.size()) +
+                           " byte values of this model's vocabulary",
+                       "text", "the model was trained on text without that byte (data.vocabulary = \"used\")");
         ids.push_back(id);
     }
     return ids;
@@ -67,8 +69,6 @@ std::string Tokenizer::to_json() const {
     return nlohmann::json{{"kind", "bytes"}, {"bytes", list}}.dump() + "\n";
 }
 
-std::string Tokenizer::hash() const {
-    return to_hex(hash_bytes(to_json()));
-}
+std::string Tokenizer::hash() const { return to_hex(hash_bytes(to_json())); }
 
-} // namespace lithe
+}  // namespace lithe

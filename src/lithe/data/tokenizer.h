@@ -11,9 +11,9 @@
 namespace lithe {
 
 class Tokenizer {
-public:
-    Tokenizer();                                              // all 256 byte values
-    explicit Tokenizer(const std::array<bool, 256>& used);    // those that are used
+ public:
+    Tokenizer();                                            // all 256 byte values
+    explicit Tokenizer(const std::array<bool, 256>& used);  // those that are used
     static Tokenizer from_json(std::string_view text, const std::string& source);
 
     int64_t vocabulary_size() const { return int64_t(bytes_.size()); }
@@ -25,10 +25,10 @@ public:
     std::string to_json() const;
     std::string hash() const;  // of to_json()
 
-private:
+ private:
     void number();
     std::vector<unsigned char> bytes_;
     std::array<int, 256> ids_{};
 };
 
-} // namespace lithe
+}  // namespace lithe

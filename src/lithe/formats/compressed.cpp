@@ -25,8 +25,9 @@ struct ByteSource::Impl {
     }
     [[noreturn]] void damaged() const {
         const char* reason = archive_error_string(packed);
-        fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + printable(reason ? reason : "unknown reason"), path,
-                  "the file is damaged or cut off; fetch it again");
+        fail_file("cannot decompress after " + std::to_string(position) +
+                      " bytes of text: " + printable(reason ? reason : "unknown reason"),
+                  path, "the file is damaged or cut off; fetch it again");
     }
 };
 
@@ -36,8 +37,11 @@ bool ByteSource::is_compressed(const std::string& path) {
     unsigned char head[6] = {};
     size_t count = std::fread(head, 1, sizeof head, file);
     std::fclose(file);
-    auto begins = [&](std::initializer_list<unsigned char> magic) { return count >= magic.size() && std::memcmp(head, magic.begin(), magic.size()) == 0; };
-    return begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD}) || begins({'B', 'Z', 'h'});
+    auto begins = [&](std::initializer_list<unsigned char> magic) {
+        return count >= magic.size() && std::memcmp(head, magic.begin(), magic.size()) == 0;
+    };
+    return begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD}) ||
+           begins({'B', 'Z', 'h'});
 }
 
 ByteSource::ByteSource(const std::string& path) : impl_(std::make_unique<Impl>()) {
@@ -48,11 +52,13 @@ ByteSource::ByteSource(const std::string& path) : impl_(std::make_unique<Impl>()
         return;
     }
     impl_->packed = archive_read_new();
-    for (auto support : {archive_read_support_filter_gzip, archive_read_support_filter_xz, archive_read_support_filter_zstd, archive_read_support_filter_bzip2})
+    for (auto support : {archive_read_support_filter_gzip, archive_read_support_filter_xz,
+                         archive_read_support_filter_zstd, archive_read_support_filter_bzip2})
         support(impl_->packed);
     archive_read_support_format_raw(impl_->packed);
     archive_entry* entry = nullptr;
-    if (archive_read_open_filename(impl_->packed, path.c_str(), 1 << 16) != ARCHIVE_OK || archive_read_next_header(impl_->packed, &entry) != ARCHIVE_OK)
+    if (archive_read_open_filename(impl_->packed, path.c_str(), 1 << 16) != ARCHIVE_OK ||
+        archive_read_next_header(impl_->packed, &entry) != ARCHIVE_OK)
         impl_->damaged();
 }
 
@@ -72,4 +78,4 @@ uint64_t ByteSource::read(char* buffer, uint64_t size) {
     return count;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// Reads plain, .gz, .xz, .zst and .bz2 files as a stream of bytes, with bounded memory (libarchive's filters). The kind is
-// told by the first bytes, not by the name.
+// Reads plain, .gz, .xz, .zst and .bz2 files as a stream of bytes, with bounded memory (libarchive's filters). The kind
+// is told by the first bytes, not by the name.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace lithe {
 
 class ByteSource {
-public:
+ public:
     explicit ByteSource(const std::string& path);
     ~ByteSource();
     ByteSource(const ByteSource&) = delete;
@@ -19,9 +19,9 @@ public:
 
     static bool is_compressed(const std::string& path);
 
-private:
+ private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 
-} // namespace lithe
+}  // namespace lithe

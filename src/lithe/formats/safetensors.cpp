@@ -25,16 +25,17 @@ struct DTypeRow {
 
 // in the order of the reference's enum ("increasing alignment")
 constexpr DTypeRow kDTypes[] = {
-    {DType::boolean, "BOOL", 1}, {DType::u8, "U8", 1},   {DType::i8, "I8", 1},   {DType::i16, "I16", 2}, {DType::u16, "U16", 2},
-    {DType::f16, "F16", 2},      {DType::bf16, "BF16", 2}, {DType::i32, "I32", 4}, {DType::u32, "U32", 4}, {DType::f32, "F32", 4},
-    {DType::f64, "F64", 8},      {DType::i64, "I64", 8}, {DType::u64, "U64", 8},
+    {DType::boolean, "BOOL", 1}, {DType::u8, "U8", 1},   {DType::i8, "I8", 1},     {DType::i16, "I16", 2},
+    {DType::u16, "U16", 2},      {DType::f16, "F16", 2}, {DType::bf16, "BF16", 2}, {DType::i32, "I32", 4},
+    {DType::u32, "U32", 4},      {DType::f32, "F32", 4}, {DType::f64, "F64", 8},   {DType::i64, "I64", 8},
+    {DType::u64, "U64", 8},
 };
 
 using Json = nlohmann::ordered_json;
 
 // Refuses duplicate keys and deep nesting, which the plain parser would let pass.
 class StrictCallback {
-public:
+ public:
     bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
         if (size_t(depth) > kMaxDepth) too_deep = true;
         if (event == Json::parse_event_t::object_start) keys_.emplace_back();
@@ -48,12 +49,13 @@ public:
     bool too_deep = false;
     std::string duplicate;
 
-private:
+ private:
     std::vector<std::set<std::string>> keys_;
 };
 
 [[noreturn]] void bad(const std::string& source, const std::string& what) {
-    fail_file("not a valid safetensors file: " + what, source, "the file is damaged or of another kind; take another copy or an earlier checkpoint");
+    fail_file("not a valid safetensors file: " + what, source,
+              "the file is damaged or of another kind; take another copy or an earlier checkpoint");
 }
 
 uint64_t unsigned_of(const Json& value, const std::string& source, const std::string& what) {
@@ -63,11 +65,14 @@ uint64_t unsigned_of(const Json& value, const std::string& source, const std::st
 
 TensorInfo parse_tensor(const std::string& name, const Json& entry, const std::string& source) {
     std::string shown = "tensor '" + printable(name).substr(0, 80) + "'";
-    if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets"))
+    if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
+        !entry.contains("data_offsets"))
         bad(source, shown + " does not have exactly dtype, shape and data_offsets");
     TensorInfo tensor;
     tensor.name = name;
-    auto row = std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DTypeRow& each) { return entry["dtype"].is_string() && entry["dtype"] == each.name; });
+    auto row = std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DTypeRow& each) {
+        return entry["dtype"].is_string() && entry["dtype"] == each.name;
+    });
     if (row == std::end(kDTypes)) bad(source, shown + " has an unknown dtype");
     tensor.dtype = row->dtype;
     const Json& shape = entry["shape"];
@@ -75,7 +80,8 @@ TensorInfo parse_tensor(const std::string& name, const Json& entry, const std::s
     uint64_t bytes = uint64_t(row->size);
     for (const Json& size : shape) {
         uint64_t value = unsigned_of(size, source, "a size of " + shown);
-        if (value > uint64_t(INT64_MAX) || __builtin_mul_overflow(bytes, value, &bytes)) bad(source, shown + " is larger than any file");
+        if (value > uint64_t(INT64_MAX) || __builtin_mul_overflow(bytes, value, &bytes))
+            bad(source, shown + " is larger than any file");
         tensor.shape.push_back(int64_t(value));
     }
     const Json& offsets = entry["data_offsets"];
@@ -83,26 +89,25 @@ TensorInfo parse_tensor(const std::string& name, const Json& entry, const std::s
     tensor.begin = unsigned_of(offsets[0], source, "an offset of " + shown);
     tensor.end = unsigned_of(offsets[1], source, "an offset of " + shown);
     if (tensor.end < tensor.begin || tensor.end - tensor.begin != bytes)
-        bad(source, shown + " holds " + std::to_string(tensor.end - tensor.begin) + " bytes where its shape needs " + std::to_string(bytes));
+        bad(source, shown + " holds " + std::to_string(tensor.end - tensor.begin) + " bytes where its shape needs " +
+                        std::to_string(bytes));
     return tensor;
 }
 
-} // namespace
+}  // namespace
 
-int64_t dtype_size(DType dtype) {
-    return kDTypes[size_t(dtype)].size;
-}
+int64_t dtype_size(DType dtype) { return kDTypes[size_t(dtype)].size; }
 
-const char* dtype_name(DType dtype) {
-    return kDTypes[size_t(dtype)].name;
-}
+const char* dtype_name(DType dtype) { return kDTypes[size_t(dtype)].name; }
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source) {
     if (file.size() < 8) bad(source, "it has " + std::to_string(file.size()) + " bytes");
     uint64_t length = 0;
     std::memcpy(&length, file.data(), 8);
     if (length > kMaxHeader) bad(source, "its header claims " + std::to_string(length) + " bytes");
-    if (length > file.size() - 8) bad(source, "its header claims " + std::to_string(length) + " bytes of a file of " + std::to_string(file.size()));
+    if (length > file.size() - 8)
+        bad(source,
+            "its header claims " + std::to_string(length) + " bytes of a file of " + std::to_string(file.size()));
     std::string_view text(reinterpret_cast<const char*>(file.data()) + 8, length);
     if (text.empty() || text[0] != '{') bad(source, "its header is not a JSON object");
     if (!is_valid_utf8(text)) bad(source, "its header is not UTF-8");
@@ -110,7 +115,8 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
     StrictCallback strict;
     Json json = Json::parse(text, std::ref(strict), false);
     if (strict.too_deep) bad(source, "its header is nested too deeply");
-    if (!strict.duplicate.empty()) bad(source, "the name '" + printable(strict.duplicate).substr(0, 80) + "' stands twice in its header");
+    if (!strict.duplicate.empty())
+        bad(source, "the name '" + printable(strict.duplicate).substr(0, 80) + "' stands twice in its header");
     if (json.is_discarded() || !json.is_object()) bad(source, "its header is not valid JSON");
 
     SafetensorsHeader header;
@@ -126,19 +132,24 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
             header.tensors.push_back(parse_tensor(name, entry, source));
         }
     }
-    std::sort(header.tensors.begin(), header.tensors.end(),
-              [](const TensorInfo& a, const TensorInfo& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+    std::sort(header.tensors.begin(), header.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
+        return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+    });
     uint64_t position = 0;
     for (const TensorInfo& tensor : header.tensors) {
-        if (tensor.begin != position) bad(source, "there is a hole or an overlap before tensor '" + printable(tensor.name).substr(0, 80) + "'");
+        if (tensor.begin != position)
+            bad(source, "there is a hole or an overlap before tensor '" + printable(tensor.name).substr(0, 80) + "'");
         position = tensor.end;
     }
     uint64_t data = file.size() - header.data_start;
-    if (position != data) bad(source, "its tensors need " + std::to_string(position) + " bytes and it holds " + std::to_string(data));
+    if (position != data)
+        bad(source, "its tensors need " + std::to_string(position) + " bytes and it holds " + std::to_string(data));
     return header;
 }
 
-SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path), header_(parse_safetensors(file_.bytes(), path)) {}
+SafetensorsFile::SafetensorsFile(const std::string& path)
+    : file_(path),
+      header_(parse_safetensors(file_.bytes(), path)) {}
 
 const TensorInfo* SafetensorsFile::find(const std::string& name) const {
     for (const TensorInfo& tensor : header_.tensors)
@@ -150,7 +161,8 @@ std::span<const std::byte> SafetensorsFile::data(const TensorInfo& tensor) const
     return file_.bytes().subspan(header_.data_start + tensor.begin, tensor.end - tensor.begin);
 }
 
-void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors, const std::map<std::string, std::string>& metadata) {
+void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata) {
     std::sort(tensors.begin(), tensors.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
         return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
     });
@@ -161,7 +173,9 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors, c
         uint64_t bytes = uint64_t(dtype_size(tensor.dtype));
         for (int64_t size : tensor.shape) bytes *= uint64_t(size);
         if (header.contains(tensor.name)) fail({.what = "two tensors are called '" + tensor.name + "'"});
-        header[tensor.name] = Json::object({{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {position, position + bytes}}});
+        header[tensor.name] = Json::object({{"dtype", dtype_name(tensor.dtype)},
+                                            {"shape", tensor.shape},
+                                            {"data_offsets", {position, position + bytes}}});
         position += bytes;
     }
     std::string text = header.dump();
@@ -175,4 +189,4 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors, c
     }
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,6 +1,6 @@
-// safetensors files: an 8-byte header length, a JSON header, raw row-major little-endian data. Nothing in them can execute.
-// Format: github.com/safetensors/safetensors (README, "Format"). Every check of the reference reader is made here, duplicate
-// names are refused, and sizes are checked before anything is allocated.
+// safetensors files: an 8-byte header length, a JSON header, raw row-major little-endian data. Nothing in them can
+// execute. Format: github.com/safetensors/safetensors (README, "Format"). Every check of the reference reader is made
+// here, duplicate names are refused, and sizes are checked before anything is allocated.
 #pragma once
 
 #include <cstddef>
@@ -28,9 +28,9 @@ struct TensorInfo {
 };
 
 struct SafetensorsHeader {
-    std::vector<TensorInfo> tensors;              // in file order
+    std::vector<TensorInfo> tensors;  // in file order
     std::map<std::string, std::string> metadata;
-    uint64_t data_start = 0;                      // in the file, bytes
+    uint64_t data_start = 0;  // in the file, bytes
 };
 
 // Checks everything but the values. `source` names the file in errors (exit code bad_file).
@@ -38,14 +38,14 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
 
 // A memory-mapped safetensors file.
 class SafetensorsFile {
-public:
+ public:
     explicit SafetensorsFile(const std::string& path);
     const SafetensorsHeader& header() const { return header_; }
     const TensorInfo* find(const std::string& name) const;
     std::span<const std::byte> data(const TensorInfo& tensor) const;
     const std::string& path() const { return file_.path(); }
 
-private:
+ private:
     MappedFile file_;
     SafetensorsHeader header_;
 };
@@ -58,6 +58,7 @@ struct TensorToWrite {
 };
 
 // Writes the tensors in the reference writer's order (widest type first, then by name), aligned; the caller closes.
-void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors, const std::map<std::string, std::string>& metadata);
+void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata);
 
-} // namespace lithe
+}  // namespace lithe

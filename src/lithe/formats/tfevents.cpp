@@ -27,7 +27,7 @@ constexpr auto kCrcTable = make_crc_table();
 
 // Protocol buffer encoding: the three wire types that events need.
 class Message {
-public:
+ public:
     Message& varint(int number, uint64_t value) {
         raw_varint(uint64_t(number) << 3);
         raw_varint(value);
@@ -46,7 +46,7 @@ public:
     }
     const std::string& str() const { return text_; }
 
-private:
+ private:
     void raw_varint(uint64_t value) {
         while (value >= 0x80) {
             text_ += char(value | 0x80);
@@ -57,7 +57,8 @@ private:
     std::string text_;
 };
 
-std::string value_event(double wall_time, int64_t step, std::string_view tag, std::string_view plugin, int data_class, const std::string& tensor) {
+std::string value_event(double wall_time, int64_t step, std::string_view tag, std::string_view plugin, int data_class,
+                        const std::string& tensor) {
     std::string metadata = Message().bytes(1, Message().bytes(1, plugin).str()).varint(4, uint64_t(data_class)).str();
     std::string value = Message().bytes(1, tag).bytes(9, metadata).bytes(8, tensor).str();
     Message event;
@@ -66,11 +67,9 @@ std::string value_event(double wall_time, int64_t step, std::string_view tag, st
     return event.bytes(5, Message().bytes(1, value).str()).str();
 }
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-} // namespace
+}  // namespace
 
 uint32_t crc32c(std::string_view data) {
     uint32_t crc = 0xFFFFFFFFu;
@@ -94,9 +93,7 @@ std::string tfrecord(std::string_view data) {
     return record;
 }
 
-std::string version_event(double wall_time) {
-    return Message().fixed64(1, wall_time).bytes(3, "brain.Event:2").str();
-}
+std::string version_event(double wall_time) { return Message().fixed64(1, wall_time).bytes(3, "brain.Event:2").str(); }
 
 std::string scalar_event(double wall_time, int64_t step, std::string_view tag, float value) {
     std::string content(reinterpret_cast<const char*>(&value), 4);
@@ -114,13 +111,12 @@ EventWriter::EventWriter(const std::string& folder) {
     gethostname(host, 64);
     char name[200];
     static int unique = 0;
-    std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d", static_cast<long long>(now()), host, int(getpid()), unique++);
+    std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d", static_cast<long long>(now()), host,
+                  int(getpid()), unique++);
     try {
         writer_ = std::make_unique<FileWriter>(folder + name, true);
         append(version_event(now()));
-    } catch (const Error& error) {
-        log_warning(std::string("no TensorBoard events: ") + error.what());
-    }
+    } catch (const Error& error) { log_warning(std::string("no TensorBoard events: ") + error.what()); }
 }
 
 void EventWriter::append(const std::string& event) {
@@ -141,4 +137,4 @@ void EventWriter::text(int64_t step, std::string_view tag, std::string_view text
     append(text_event(now(), step, tag, text));
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// TensorBoard event files: TFRecord frames (length, masked CRC-32C, data, masked CRC-32C) around Event messages in protocol
-// buffer encoding. Field numbers: tensorboard/compat/proto/{event,summary,tensor}.proto.
+// TensorBoard event files: TFRecord frames (length, masked CRC-32C, data, masked CRC-32C) around Event messages in
+// protocol buffer encoding. Field numbers: tensorboard/compat/proto/{event,summary,tensor}.proto.
 #pragma once
 
 #include <cstdint>
@@ -11,25 +11,25 @@
 
 namespace lithe {
 
-uint32_t crc32c(std::string_view data);         // Castagnoli, reflected polynomial 0x82F63B78
+uint32_t crc32c(std::string_view data);  // Castagnoli, reflected polynomial 0x82F63B78
 uint32_t masked_crc32c(std::string_view data);
-std::string tfrecord(std::string_view data);    // one framed record
+std::string tfrecord(std::string_view data);  // one framed record
 
 std::string version_event(double wall_time);
 std::string scalar_event(double wall_time, int64_t step, std::string_view tag, float value);
 std::string text_event(double wall_time, int64_t step, std::string_view tag, std::string_view text);
 
-// Appends scalars and texts to a new event file in `folder`. Write errors are told once and then ignored: a log must not
-// end a run. Steps of one tag must increase.
+// Appends scalars and texts to a new event file in `folder`. Write errors are told once and then ignored: a log must
+// not end a run. Steps of one tag must increase.
 class EventWriter {
-public:
+ public:
     explicit EventWriter(const std::string& folder);
     void scalar(int64_t step, std::string_view tag, double value);
     void text(int64_t step, std::string_view tag, std::string_view text);
 
-private:
+ private:
     void append(const std::string& event);
     std::unique_ptr<FileWriter> writer_;
 };
 
-} // namespace lithe
+}  // namespace lithe

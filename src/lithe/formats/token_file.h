@@ -1,5 +1,5 @@
-// Lithe's token file: any number of tokens, memory-mapped, with checksums, splits, document offsets and the tokenizer inside.
-// The byte layout is in docs/file_formats.md.
+// Lithe's token file: any number of tokens, memory-mapped, with checksums, splits, document offsets and the tokenizer
+// inside. The byte layout is in docs/file_formats.md.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ struct TokenFileInfo {
 
 // Writes data in one pass with bounded memory, to a temporary file that finish() renames into place.
 class TokenFileWriter {
-public:
+ public:
     TokenFileWriter(std::string path, int token_bytes);
     ~TokenFileWriter();
     void append(const void* tokens, uint64_t count);
@@ -39,7 +39,7 @@ public:
     // info.tokens and info.token_bytes are filled in here.
     void finish(TokenFileInfo info);
 
-private:
+ private:
     void flush_block();
     std::string path_, temporary_;
     std::unique_ptr<FileWriter> writer_;
@@ -50,7 +50,7 @@ private:
 };
 
 class TokenFile {
-public:
+ public:
     // Checks header, trailer and all sizes; exit code bad_file with the offset in words otherwise.
     explicit TokenFile(const std::string& path);
     // The same on bytes in memory, for fuzzing; nothing is copied.
@@ -67,7 +67,7 @@ public:
 
     static bool looks_like(const std::string& path);
 
-private:
+ private:
     void parse();
     void check_blocks(uint64_t first_byte, uint64_t last_byte) const;
     std::unique_ptr<MappedFile> file_;
@@ -79,4 +79,4 @@ private:
     mutable std::vector<char> checked_;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,5 +1,5 @@
-// The table of all kernels. A row alone brings parity tests over awkward sizes (every storage type, forward and backward,
-// misaligned, outputs poisoned with NaN) and a benchmark against the memory ceiling.
+// The table of all kernels. A row alone brings parity tests over awkward sizes (every storage type, forward and
+// backward, misaligned, outputs poisoned with NaN) and a benchmark against the memory ceiling.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 namespace lithe::kernels {
 
 struct ParityResult {
-    double worst = 0;      // largest error as a multiple of its tolerance; at most 1 is good
-    std::string where;     // the worst case, in words
+    double worst = 0;   // largest error as a multiple of its tolerance; at most 1 is good
+    std::string where;  // the worst case, in words
     void add(double error, double tolerance, const std::string& what);
 };
 
@@ -43,4 +43,4 @@ struct Implementation {
 };
 std::vector<Implementation> implementations(const std::string& no_cuda_reason);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -7,11 +7,9 @@ namespace {
 
 const CudaTable* table_ = nullptr;
 
-} // namespace
+}  // namespace
 
-const CudaTable* cuda_table() {
-    return table_;
-}
+const CudaTable* cuda_table() { return table_; }
 
 bool load_cuda(const char* library, const char** reason) {
     void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
@@ -29,4 +27,4 @@ bool load_cuda(const char* library, const char** reason) {
     return true;
 }
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

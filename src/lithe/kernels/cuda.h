@@ -1,5 +1,6 @@
-// The CUDA versions of the kernels: a table of functions in liblithe_cuda.so, which is loaded at run time where a driver is.
-// Pointers are device pointers; `stream` is a cudaStream_t. Every function returns a cudaError_t (0 = success).
+// The CUDA versions of the kernels: a table of functions in liblithe_cuda.so, which is loaded at run time where a
+// driver is. Pointers are device pointers; `stream` is a cudaStream_t. Every function returns a cudaError_t (0 =
+// success).
 #pragma once
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
@@ -40,4 +41,4 @@ constexpr int kCudaTableVersion = 1;
 const CudaTable* cuda_table();
 bool load_cuda(const char* library, const char** reason);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -16,18 +16,18 @@ int optimizer_update(const UpdateArgs<float>&, void*);
 namespace {
 
 template <class S> CudaFunctions<S> functions() {
-    return {sru_forward<S>, sru_backward<S>, softmax_forward<S>, softmax_backward<S>, dropout<S>, cross_entropy_forward<S>, cross_entropy_backward<S>};
+    return {sru_forward<S>, sru_backward<S>,          softmax_forward<S>,       softmax_backward<S>,
+            dropout<S>,     cross_entropy_forward<S>, cross_entropy_backward<S>};
 }
 
-const char* error_text(int status) {
-    return cudaGetErrorString(cudaError_t(status));
-}
+const char* error_text(int status) { return cudaGetErrorString(cudaError_t(status)); }
 
-} // namespace
-} // namespace lithe::kernels::cuda
+}  // namespace
+}  // namespace lithe::kernels::cuda
 
 extern "C" const lithe::kernels::CudaTable* lithe_cuda_table() {
     using namespace lithe::kernels;
-    static const CudaTable table{kCudaTableVersion, cuda::functions<float>(), cuda::functions<bfloat16>(), cuda::functions<double>(), cuda::optimizer_update, cuda::error_text};
+    static const CudaTable table{kCudaTableVersion,         cuda::functions<float>(), cuda::functions<bfloat16>(),
+                                 cuda::functions<double>(), cuda::optimizer_update,   cuda::error_text};
     return &table;
 }

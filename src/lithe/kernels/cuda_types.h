@@ -62,4 +62,4 @@ template <class C> __device__ inline C block_max(C value) {
     return total;
 }
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

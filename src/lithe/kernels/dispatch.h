@@ -5,17 +5,26 @@
 
 // LITHE_DECLARE_ISAS(declaration) declares the same function in every instruction set's namespace.
 #if defined(__x86_64__)
-#define LITHE_DECLARE_ISAS(...)             \
-    namespace portable { __VA_ARGS__; }     \
-    namespace avx2 { __VA_ARGS__; }         \
-    namespace avx512 { __VA_ARGS__; }
-#define LITHE_CALL_ISA(function, ...)                                            \
-    switch (selected_isa()) {                                                    \
-    case Isa::avx512: return avx512::function(__VA_ARGS__);                      \
-    case Isa::avx2: return avx2::function(__VA_ARGS__);                          \
-    default: return portable::function(__VA_ARGS__);                             \
+#define LITHE_DECLARE_ISAS(...) \
+    namespace portable {        \
+    __VA_ARGS__;                \
+    }                           \
+    namespace avx2 {            \
+    __VA_ARGS__;                \
+    }                           \
+    namespace avx512 {          \
+    __VA_ARGS__;                \
+    }
+#define LITHE_CALL_ISA(function, ...)                           \
+    switch (selected_isa()) {                                   \
+        case Isa::avx512: return avx512::function(__VA_ARGS__); \
+        case Isa::avx2: return avx2::function(__VA_ARGS__);     \
+        default: return portable::function(__VA_ARGS__);        \
     }
 #else
-#define LITHE_DECLARE_ISAS(...) namespace portable { __VA_ARGS__; }
+#define LITHE_DECLARE_ISAS(...) \
+    namespace portable {        \
+    __VA_ARGS__;                \
+    }
 #define LITHE_CALL_ISA(function, ...) return portable::function(__VA_ARGS__)
 #endif

@@ -30,20 +30,18 @@ std::atomic<int>& selection() {
     return value;
 }
 
-} // namespace
+}  // namespace
 
-Isa selected_isa() {
-    return Isa(selection().load(std::memory_order_relaxed));
-}
+Isa selected_isa() { return Isa(selection().load(std::memory_order_relaxed)); }
 
-const char* isa_name(Isa isa) {
-    return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "portable";
-}
+const char* isa_name(Isa isa) { return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "portable"; }
 
 bool isa_available(Isa isa) {
 #if defined(__x86_64__)
     if (isa == Isa::avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("fma");
     if (isa == Isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return true;
 #else
@@ -78,4 +76,4 @@ std::string cpu_name() {
     return "unknown";
 }
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

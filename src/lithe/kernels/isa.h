@@ -19,4 +19,4 @@ void force_isa(Isa isa);
 bool has_bf16_products();
 std::string cpu_name();
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -12,7 +12,7 @@ namespace lithe::kernels {
 
 // A buffer that starts one element off alignment, filled with a wave or poisoned with NaN.
 template <class T> class TestBuffer {
-public:
+ public:
     explicit TestBuffer(int64_t count) : values_(static_cast<size_t>(count) + 1) {
         for (T& value : values_) from_compute(std::numeric_limits<Compute<T>>::quiet_NaN(), value);
     }
@@ -23,7 +23,7 @@ public:
     int64_t size() const { return int64_t(values_.size()) - 1; }
     double at(int64_t i) const { return double(to_compute(values_[size_t(i) + 1])); }
 
-private:
+ private:
     std::vector<T> values_;
 };
 
@@ -32,12 +32,12 @@ template <class S> double storage_tolerance() {
     else if constexpr (sizeof(S) == 4) return 1e-5;
     else return 1e-2;
 }
-template <class S> const char* storage_name() {
-    return sizeof(S) == 8 ? "fp64" : sizeof(S) == 4 ? "fp32" : "bf16";
-}
+template <class S> const char* storage_name() { return sizeof(S) == 8 ? "fp64" : sizeof(S) == 4 ? "fp32" : "bf16"; }
 
 // Errors are relative to 1 + |expected| ; sums over many elements pass a wider `slack`.
-template <class T> void compare(ParityResult& result, const TestBuffer<T>& got, const TestBuffer<T>& expected, double tolerance, const std::string& what, double slack = 1) {
+template <class T>
+void compare(ParityResult& result, const TestBuffer<T>& got, const TestBuffer<T>& expected, double tolerance,
+             const std::string& what, double slack = 1) {
     for (int64_t i = 0; i < got.size(); ++i) {
         double error = std::abs(got.at(i) - expected.at(i)) / (1 + std::abs(expected.at(i)));
         if (!(error == error)) error = 1e30;  // NaN: never written, or wrong
@@ -45,4 +45,4 @@ template <class T> void compare(ParityResult& result, const TestBuffer<T>& got, 
     }
 }
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

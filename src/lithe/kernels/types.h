@@ -32,4 +32,4 @@ static inline void from_compute(float value, bfloat16& out) {
 static inline void from_compute(float value, float& out) { out = value; }
 static inline void from_compute(double value, double& out) { out = value; }
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -17,13 +17,15 @@ namespace lithe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kFiles[] = {"model.safetensors", "optimizer.safetensors", "state.json", "config.json", "tokenizer.json"};
+constexpr const char* kFiles[] = {"model.safetensors", "optimizer.safetensors", "state.json", "config.json",
+                                  "tokenizer.json"};
 
 struct TypePair {
     at::ScalarType torch;
     DType file;
 };
-constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64}, {at::kByte, DType::u8}, {at::kLong, DType::i64}, {at::kInt, DType::i32}};
+constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64},
+                               {at::kByte, DType::u8},   {at::kLong, DType::i64},      {at::kInt, DType::i32}};
 
 DType file_type(at::ScalarType type) {
     for (const TypePair& pair : kTypes)
@@ -47,7 +49,8 @@ Written write_tensors(const std::string& path, const std::vector<NamedTensor>& t
     std::vector<TensorToWrite> list;
     for (const NamedTensor& each : tensors) {
         keep.push_back(each.tensor.detach().to(at::kCPU).contiguous());
-        list.push_back({each.name, file_type(each.tensor.scalar_type()), each.tensor.sizes().vec(), keep.back().data_ptr()});
+        list.push_back(
+            {each.name, file_type(each.tensor.scalar_type()), each.tensor.sizes().vec(), keep.back().data_ptr()});
     }
     FileWriter writer(path);
     write_safetensors(writer, list, {{"format", "pt"}});
@@ -58,7 +61,8 @@ Written write_tensors(const std::string& path, const std::vector<NamedTensor>& t
 std::string read_pointer(const std::string& run, const std::string& name) {
     std::string text = read_file(run + "/" + name, 4096);
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-    if (text.empty() || text.find('/') != std::string::npos || text.find("..") != std::string::npos) fail_file("does not name a checkpoint", run + "/" + name);
+    if (text.empty() || text.find('/') != std::string::npos || text.find("..") != std::string::npos)
+        fail_file("does not name a checkpoint", run + "/" + name);
     return run + "/checkpoints/" + text;
 }
 
@@ -73,7 +77,8 @@ std::string checkpoint_of_run(const std::string& run, const std::string& which) 
         for (const auto& each : all) steps.push_back(std::to_string(each.step));
         fail_file("the run has no checkpoint of step " + which.substr(5) + "; it has: " + join(steps, ", "), run);
     }
-    if (which == "best" && !fs::exists(run + "/best")) fail_file("the run has no best checkpoint yet", run, "use the latest: " + run);
+    if (which == "best" && !fs::exists(run + "/best"))
+        fail_file("the run has no best checkpoint yet", run, "use the latest: " + run);
     if (which == "best") return read_pointer(run, "best");
     if (which == "latest" && fs::exists(run + "/latest")) {
         std::string latest = read_pointer(run, "latest");
@@ -83,33 +88,40 @@ std::string checkpoint_of_run(const std::string& run, const std::string& which) 
     fail_usage("unknown checkpoint '@" + which + "'", run, "one of RUN, RUN@best, RUN@latest, RUN@step:N");
 }
 
-} // namespace
+}  // namespace
 
 void write_checkpoint(const std::string& folder, const CheckpointContent& content) {
     const std::string parent = fs::path(folder).parent_path().string();
-    const std::string temporary = parent + "/.tmp-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
+    const std::string temporary =
+        parent + "/.tmp-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
     make_folders(parent);
     std::error_code ignored;
     try {
         fs::remove_all(temporary, ignored);
         make_folders(temporary);
         nlohmann::ordered_json files = nlohmann::ordered_json::object();
-        auto record = [&](const char* name, Written written) { files[name] = {{"bytes", written.size}, {"xxh3", to_hex(written.hash)}}; };
+        auto record = [&](const char* name, Written written) {
+            files[name] = {{"bytes", written.size}, {"xxh3", to_hex(written.hash)}};
+        };
         record(kFiles[0], write_tensors(temporary + "/" + kFiles[0], content.model));
-        if (!content.optimizer.empty()) record(kFiles[1], write_tensors(temporary + "/" + kFiles[1], content.optimizer));
+        if (!content.optimizer.empty())
+            record(kFiles[1], write_tensors(temporary + "/" + kFiles[1], content.optimizer));
         if (!content.state_json.empty()) record(kFiles[2], write_text(temporary + "/" + kFiles[2], content.state_json));
         record(kFiles[3], write_text(temporary + "/" + kFiles[3], content.config_json));
         record(kFiles[4], write_text(temporary + "/" + kFiles[4], content.tokenizer_json));
-        write_text(temporary + "/manifest.json", nlohmann::ordered_json{{"schema", "lithe.checkpoint/1"}, {"files", files}}.dump(2) + "\n");
+        write_text(temporary + "/manifest.json",
+                   nlohmann::ordered_json{{"schema", "lithe.checkpoint/1"}, {"files", files}}.dump(2) + "\n");
         sync_folder(temporary);
         if (fs::exists(folder)) {  // an older one of the same step, from before a resume
-            const std::string old = parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
+            const std::string old =
+                parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
             fs::remove_all(old, ignored);
             if (rename(folder.c_str(), old.c_str()) != 0) fail_errno("cannot move the older checkpoint aside", folder);
         }
         if (rename(temporary.c_str(), folder.c_str()) != 0) fail_errno("cannot move the checkpoint into place", folder);
         sync_folder(parent);
-        fs::remove_all(parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid()), ignored);
+        fs::remove_all(parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid()),
+                       ignored);
     } catch (...) {
         fs::remove_all(temporary, ignored);
         throw;
@@ -119,17 +131,27 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 void verify_checkpoint(const std::string& folder) {
     const std::string path = folder + "/manifest.json";
     auto json = nlohmann::json::parse(read_file(path, 1 << 20), nullptr, false);
-    if (json.is_discarded() || !json.is_object() || !json.contains("files") || !json["files"].is_object()) fail_file("not a checkpoint manifest", path);
+    if (json.is_discarded() || !json.is_object() || !json.contains("files") || !json["files"].is_object())
+        fail_file("not a checkpoint manifest", path);
     for (const auto& [name, entry] : json["files"].items()) {
-        if (std::none_of(std::begin(kFiles), std::end(kFiles), [&](const char* known) { return name == known; })) fail_file("unknown file '" + printable(name) + "' in the manifest", path);
-        if (!entry.is_object() || !entry.contains("bytes") || !entry["bytes"].is_number_unsigned() || !entry.contains("xxh3") || !entry["xxh3"].is_string()) fail_file("the manifest's entry of " + name + " is damaged", path);
+        if (std::none_of(std::begin(kFiles), std::end(kFiles), [&](const char* known) { return name == known; }))
+            fail_file("unknown file '" + printable(name) + "' in the manifest", path);
+        if (!entry.is_object() || !entry.contains("bytes") || !entry["bytes"].is_number_unsigned() ||
+            !entry.contains("xxh3") || !entry["xxh3"].is_string())
+            fail_file("the manifest's entry of " + name + " is damaged", path);
         const std::string file = folder + "/" + name;
         std::error_code error;
         auto size = fs::file_size(file, error);
         if (error) fail_file("the checkpoint lacks a file: " + error.message(), file);
         if (size != entry["bytes"].get<uint64_t>())
-            fail({.code = ExitCode::bad_file, .what = "the file's size does not fit the manifest", .where = file, .expected = std::to_string(entry["bytes"].get<uint64_t>()) + " bytes", .got = std::to_string(size)});
-        if (to_hex(hash_file(file)) != entry["xxh3"].get<std::string>()) fail_file("the file's checksum does not fit the manifest", file, "it is damaged; take another checkpoint (RUN@step:N)");
+            fail({.code = ExitCode::bad_file,
+                  .what = "the file's size does not fit the manifest",
+                  .where = file,
+                  .expected = std::to_string(entry["bytes"].get<uint64_t>()) + " bytes",
+                  .got = std::to_string(size)});
+        if (to_hex(hash_file(file)) != entry["xxh3"].get<std::string>())
+            fail_file("the file's checksum does not fit the manifest", file,
+                      "it is damaged; take another checkpoint (RUN@step:N)");
     }
     for (const char* needed : {kFiles[0], kFiles[3], kFiles[4]})
         if (!json["files"].contains(needed)) fail_file(std::string("the manifest lacks ") + needed, path);
@@ -139,8 +161,12 @@ std::vector<NamedTensor> read_tensors(const std::string& path) {
     SafetensorsFile file(path);
     std::vector<NamedTensor> tensors;
     for (const TensorInfo& info : file.header().tensors) {
-        auto pair = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypePair& each) { return each.file == info.dtype; });
-        if (pair == std::end(kTypes)) fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) + ", which a model of lithe does not use", path);
+        auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                 [&](const TypePair& each) { return each.file == info.dtype; });
+        if (pair == std::end(kTypes))
+            fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) +
+                          ", which a model of lithe does not use",
+                      path);
         Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
         auto data = file.data(info);
         if (!data.empty()) std::memcpy(tensor.data_ptr(), data.data(), data.size());
@@ -168,7 +194,9 @@ void load_parameters(ParameterStore& store, const std::string& path) {
             problems.add("parameter '" + spec.name + "' is missing");
             continue;
         }
-        if (found->second.sizes() != at::IntArrayRef(spec.shape)) problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(found->second) + ", the configuration needs " + ops::shape_of(store.master(i)));
+        if (found->second.sizes() != at::IntArrayRef(spec.shape))
+            problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(found->second) +
+                         ", the configuration needs " + ops::shape_of(store.master(i)));
         else store.master(i).copy_(found->second);
         by_name.erase(found);
     }
@@ -176,7 +204,8 @@ void load_parameters(ParameterStore& store, const std::string& path) {
     if (!problems.empty()) {
         auto lines = problems.lines();
         if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-        fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, "config.json and the weights must come from the same run");
+        fail_file("the weights do not fit the configuration: " + join(lines, "; "), path,
+                  "config.json and the weights must come from the same run");
     }
     store.refresh_working();
 }
@@ -208,17 +237,24 @@ ModelFiles find_model(const std::string& selector) {
         which = selector.substr(at + 1);
     }
     while (path.size() > 1 && path.back() == '/') path.pop_back();
-    if (!fs::exists(path)) fail_file("no such run or model file", path, "name a run folder, RUN@best, RUN@step:N or a .safetensors file");
+    if (!fs::exists(path))
+        fail_file("no such run or model file", path, "name a run folder, RUN@best, RUN@step:N or a .safetensors file");
     if (!fs::is_directory(path)) {
-        if (path.size() < 12 || path.substr(path.size() - 12) != ".safetensors") fail_file("not a model: expected a run folder or a .safetensors file", path, "pickled models (.pt, .bin) are not loaded: they can execute code");
+        if (path.size() < 12 || path.substr(path.size() - 12) != ".safetensors")
+            fail_file("not a model: expected a run folder or a .safetensors file", path,
+                      "pickled models (.pt, .bin) are not loaded: they can execute code");
         std::string folder = fs::path(path).parent_path().string();
         if (folder.empty()) folder = ".";
         ModelFiles files{path, folder + "/config.json", folder + "/tokenizer.json", folder};
         for (const std::string& needed : {files.config, files.tokenizer})
-            if (!fs::exists(needed)) fail_file("the model file needs its config.json and tokenizer.json beside it; missing: " + needed, path);
+            if (!fs::exists(needed))
+                fail_file("the model file needs its config.json and tokenizer.json beside it; missing: " + needed,
+                          path);
         return files;
     }
-    std::string folder = fs::exists(path + "/manifest.json") || fs::exists(path + "/model.safetensors") ? path : checkpoint_of_run(path, which);
+    std::string folder = fs::exists(path + "/manifest.json") || fs::exists(path + "/model.safetensors")
+                             ? path
+                             : checkpoint_of_run(path, which);
     verify_checkpoint(folder);
     return {folder + "/model.safetensors", folder + "/config.json", folder + "/tokenizer.json", folder};
 }
@@ -232,9 +268,13 @@ LoadedModel load_model(const std::string& selector) {
     loaded.tokenizer = Tokenizer::from_json(read_file(files.tokenizer, 64 << 20), files.tokenizer);
     const int64_t stated = loaded.config.model.vocabulary_size;
     if (stated != 0 && stated != loaded.tokenizer.vocabulary_size())
-        fail({.code = ExitCode::bad_file, .what = "the tokenizer does not fit the model", .where = files.tokenizer, .expected = std::to_string(stated) + " ids (" + files.config + ")", .got = std::to_string(loaded.tokenizer.vocabulary_size())});
+        fail({.code = ExitCode::bad_file,
+              .what = "the tokenizer does not fit the model",
+              .where = files.tokenizer,
+              .expected = std::to_string(stated) + " ids (" + files.config + ")",
+              .got = std::to_string(loaded.tokenizer.vocabulary_size())});
     loaded.model = std::make_unique<LanguageModel>(loaded.config, loaded.tokenizer.vocabulary_size());
     return loaded;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,6 +1,7 @@
-// A checkpoint folder: model.safetensors, optimizer.safetensors, state.json, config.json, tokenizer.json, manifest.json.
-// It is written to a temporary folder beside its place (files, fsync, manifest with sizes and hashes, fsync, folder fsync) and
-// renamed; the folder's presence under its name means that it is complete. Reading checks the manifest first.
+// A checkpoint folder: model.safetensors, optimizer.safetensors, state.json, config.json, tokenizer.json,
+// manifest.json. It is written to a temporary folder beside its place (files, fsync, manifest with sizes and hashes,
+// fsync, folder fsync) and renamed; the folder's presence under its name means that it is complete. Reading checks the
+// manifest first.
 #pragma once
 
 #include <map>
@@ -33,8 +34,8 @@ std::vector<NamedTensor> read_tensors(const std::string& path);
 void load_parameters(ParameterStore& store, const std::string& path);
 std::vector<NamedTensor> named_masters(const ParameterStore& store);
 
-// RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its config.json.
-// Returns the checkpoint folder, or the folder of the file.
+// RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
+// config.json. Returns the checkpoint folder, or the folder of the file.
 struct ModelFiles {
     std::string weights, config, tokenizer;
     std::string folder;
@@ -59,4 +60,4 @@ struct LoadedModel {
 // Checks the files and builds the model; the caller materializes it and calls load_parameters with `weights`.
 LoadedModel load_model(const std::string& selector);
 
-} // namespace lithe
+}  // namespace lithe

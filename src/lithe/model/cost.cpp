@@ -10,7 +10,8 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     for (const AppliedBlock& applied : model.stack().blocks) {
         LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(shape)};
         saved += applied.parts->block->flops_without_input_gradient(shape);
-        for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i) layer.parameters += model.parameters().spec(i).count();
+        for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i)
+            layer.parameters += model.parameters().spec(i).count();
         cost.flops_per_token += layer.flops_per_token;
         cost.layers.push_back(layer);
     }
@@ -25,12 +26,14 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     const auto tokens = double(config.train.batch) * double(config.train.length);
     const CostShape shape{.length = config.train.length, .memory = config.model.memory};
     estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0));
-    estimate.optimizer = parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) + working_bytes);  // flat gradient, moments, gradients of one pass
+    estimate.optimizer = parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) +
+                                       working_bytes);  // flat gradient, moments, gradients of one pass
     double numbers = 2 * double(model.config().width);
     for (const AppliedBlock& applied : model.stack().blocks) {
         numbers += applied.parts->block->activation_numbers_per_token(shape);
         if (!applied.parts->kind->traits.position_wise)
-            estimate.state += double(config.train.batch) * double(model.config().width) * (4 + double(config.model.memory) * working_bytes);
+            estimate.state += double(config.train.batch) * double(model.config().width) *
+                              (4 + double(config.model.memory) * working_bytes);
     }
     numbers += 2 * double(model.vocabulary_size());
     estimate.activations = tokens * numbers * working_bytes;
@@ -38,4 +41,4 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     return estimate;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,4 +1,5 @@
-// What a model costs: parameters, floating-point operations, memory. Counted from the layout, before anything is allocated.
+// What a model costs: parameters, floating-point operations, memory. Counted from the layout, before anything is
+// allocated.
 #pragma once
 
 #include "lithe/model/language_model.h"
@@ -13,7 +14,7 @@ struct LayerCost {
 
 struct ModelCost {
     int64_t parameters = 0, parameters_without_embeddings = 0;
-    double flops_per_token = 0;           // forward; a multiply-add is 2; embedding look-ups and element-wise work not counted
+    double flops_per_token = 0;  // forward; a multiply-add is 2; embedding look-ups and element-wise work not counted
     double training_flops_per_token = 0;  // forward + backward, without gradients of memory inputs
     std::vector<LayerCost> layers;
 };
@@ -26,4 +27,4 @@ struct MemoryEstimate {
 // For training as configured; `working_bytes` is 2 for bf16.
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes);
 
-} // namespace lithe
+}  // namespace lithe

@@ -13,7 +13,7 @@ Init embedding_init(const ModelConfig& model) {
     return model.embedding_init == "normal" ? Init::normal(0.02) : Init::uniform(std::sqrt(3.0 / double(model.width)));
 }
 
-} // namespace
+}  // namespace
 
 LayoutNode decoder_layout(const Config& config) {
     auto decoder = config.stacks.find("decoder");
@@ -21,27 +21,37 @@ LayoutNode decoder_layout(const Config& config) {
 }
 
 void check_model(const Config& config, Problems& problems) {
-    if (config.stacks.count("encoder")) problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
+    if (config.stacks.count("encoder"))
+        problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
     LayoutNode layout = decoder_layout(config);
     resolve_blocks(layout, config.model, config.blocks, problems);
-    if (has_slots(layout)) problems.add("the layout has searched places ('?'): write the blocks that should stand there", "model.layout");
-    if (config.model.direction == "bidirectional") problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal", "model.direction");
-    if (config.model.positions != "none" && config.model.width % 2) problems.add("model.positions needs an even width", "model.positions");
+    if (has_slots(layout))
+        problems.add("the layout has searched places ('?'): write the blocks that should stand there", "model.layout");
+    if (config.model.direction == "bidirectional")
+        problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal",
+                     "model.direction");
+    if (config.model.positions != "none" && config.model.width % 2)
+        problems.add("model.positions needs an even width", "model.positions");
 }
 
 LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap)
-    : config_(config.model), vocabulary_size_(vocabulary_size), max_positions_(config.model.max_positions > 0 ? config.model.max_positions : config.train.length) {
+    : config_(config.model),
+      vocabulary_size_(vocabulary_size),
+      max_positions_(config.model.max_positions > 0 ? config.model.max_positions : config.train.length) {
     Problems problems;
     check_model(config, problems);
     if (vocabulary_size < 1) problems.add("the vocabulary is empty: set model.vocabulary_size or name the data");
     problems.throw_if_any("model");
     const int64_t d = config_.width;
     embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
-    if (config_.positions == "learned") positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
+    if (config_.positions == "learned")
+        positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
     LayoutNode layout = decoder_layout(config);
-    stack_ = build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap);
+    stack_ =
+        build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
-    if (!config_.tie_embeddings) head_ = store_.add({"head", {vocabulary_size, d}, Role::matrix, embedding_init(config_)});
+    if (!config_.tie_embeddings)
+        head_ = store_.add({"head", {vocabulary_size, d}, Role::matrix, embedding_init(config_)});
     head_bias_ = store_.add({"head_bias", {vocabulary_size}, Role::vector, Init::constant(0)});
 }
 
@@ -61,7 +71,9 @@ Context LanguageModel::context(bool training) const {
 // Position of every token in its document: counted on from position_B, anew at a reset.
 Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) const {
     const int64_t steps = ids_TB.size(0), batch = ids_TB.size(1);
-    Tensor start = context.position_B.defined() ? context.position_B : at::zeros({batch}, at::TensorOptions(at::kLong).device(ids_TB.device()));
+    Tensor start = context.position_B.defined()
+                       ? context.position_B
+                       : at::zeros({batch}, at::TensorOptions(at::kLong).device(ids_TB.device()));
     Tensor places = at::arange(steps, start.options()).unsqueeze(1) + start.unsqueeze(0);
     if (context.flags_TB.defined()) {
         Tensor reset = context.flags_TB.bitwise_and(int64_t(kernels::kSruReset)).ne(0);
@@ -69,7 +81,9 @@ Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) co
         places = at::where(reset.cumsum(0).gt(0), places - last, places);
     }
     if (int64_t highest = places.numel() ? places.max().item<int64_t>() : 0; highest >= max_positions_)
-        fail_usage("position " + std::to_string(highest) + " is beyond the model's " + std::to_string(max_positions_) + " absolute positions", "model.max_positions");
+        fail_usage("position " + std::to_string(highest) + " is beyond the model's " + std::to_string(max_positions_) +
+                       " absolute positions",
+                   "model.max_positions");
     return places;
 }
 
@@ -87,7 +101,8 @@ Tensor LanguageModel::embed(const Tensor& ids_TB, const Context& context) const 
     return x_TBD;
 }
 
-Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const {
+Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after,
+                             Aux& aux) const {
     UnitOutput out = stack_.root->forward(embed(ids_TB, context), state, context);
     after = std::move(out.state);
     aux = std::move(out.aux);
@@ -104,7 +119,8 @@ LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& 
     return out;
 }
 
-LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Context& context) const {
+LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state,
+                                        const Context& context) const {
     Loss out;
     Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
     const Parameter& head = head_ ? head_ : embedding_;
@@ -113,4 +129,4 @@ LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targ
     return out;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -6,7 +6,7 @@
 namespace lithe {
 
 class LanguageModel {
-public:
+ public:
     // Records the parameters; nothing is allocated before materialize(). Throws one usage error with all problems.
     LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap = {});
     LanguageModel(const LanguageModel&) = delete;  // handles point into the store
@@ -41,7 +41,7 @@ public:
     int64_t max_positions() const { return config_.positions == "none" ? 0 : max_positions_; }
     at::Device device() const { return device_; }
 
-private:
+ private:
     Tensor embed(const Tensor& ids_TB, const Context& context) const;
     Tensor positions(const Tensor& ids_TB, const Context& context) const;
     Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;
@@ -61,4 +61,4 @@ LayoutNode decoder_layout(const Config& config);
 // Checks a configuration's model part as the constructor does, collecting problems.
 void check_model(const Config& config, Problems& problems);
 
-} // namespace lithe
+}  // namespace lithe

@@ -17,9 +17,14 @@ std::vector<std::string> known_names(const std::map<std::string, BlockDefinition
 }
 
 class Builder {
-public:
-    Builder(const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model, ParameterStore& store, std::string name, const GroupWrapper& wrap)
-        : blocks_(blocks), model_(model), store_(store), name_(std::move(name)), wrap_(wrap) {}
+ public:
+    Builder(const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model, ParameterStore& store,
+            std::string name, const GroupWrapper& wrap)
+        : blocks_(blocks),
+          model_(model),
+          store_(store),
+          name_(std::move(name)),
+          wrap_(wrap) {}
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
@@ -29,7 +34,7 @@ public:
         return stack;
     }
 
-private:
+ private:
     // Weights of a shared group by lexical occurrence; null outside shared groups.
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
@@ -42,13 +47,15 @@ private:
 
     std::unique_ptr<Unit> unit(const LayoutNode& node, Shared* shared) {
         switch (node.type) {
-        case LayoutNode::Type::block: return shell(node, shared);
-        case LayoutNode::Type::slot:
-            fail_usage("layout, column " + std::to_string(node.column) + ": '?' is a searched place; write the block that should stand there", "model.layout");
-        default: {
-            auto group = sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
-            return wrap_ ? wrap_(std::move(group)) : std::move(group);
-        }
+            case LayoutNode::Type::block: return shell(node, shared);
+            case LayoutNode::Type::slot:
+                fail_usage("layout, column " + std::to_string(node.column) +
+                               ": '?' is a searched place; write the block that should stand there",
+                           "model.layout");
+            default: {
+                auto group = sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
+                return wrap_ ? wrap_(std::move(group)) : std::move(group);
+            }
         }
     }
 
@@ -91,22 +98,31 @@ private:
     int made_ = 0;
 };
 
-} // namespace
+}  // namespace
 
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
-                                                    const std::map<std::string, BlockDefinition>& definitions, Problems& problems) {
+                                                    const std::map<std::string, BlockDefinition>& definitions,
+                                                    Problems& problems) {
     std::map<std::string, ResolvedBlock> resolved;
-    auto resolve = [&](const std::string& name, int column) -> const BlockKind* {  // column 0: a definition that the layout does not use
+    auto resolve = [&](const std::string& name,
+                       int column) -> const BlockKind* {  // column 0: a definition that the layout does not use
         auto definition = definitions.find(name);
-        std::string kind_name = definition != definitions.end() && !definition->second.kind.empty() ? definition->second.kind : name;
+        std::string kind_name =
+            definition != definitions.end() && !definition->second.kind.empty() ? definition->second.kind : name;
         const BlockKind* kind = find_block_kind(kind_name);
         if (!kind && kind_name == name && column > 0)
-            problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" + did_you_mean(name, known_names(definitions)), "model.layout",
-                         "lithe info lists all kinds; [blocks." + name + "] defines one");
-        else if (!kind) problems.add("blocks." + printable(name) + ".kind: unknown kind '" + printable(kind_name) + "'" + did_you_mean(kind_name, known_names({})), "blocks." + printable(name));
+            problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" +
+                             did_you_mean(name, known_names(definitions)),
+                         "model.layout", "lithe info lists all kinds; [blocks." + name + "] defines one");
+        else if (!kind)
+            problems.add("blocks." + printable(name) + ".kind: unknown kind '" + printable(kind_name) + "'" +
+                             did_you_mean(kind_name, known_names({})),
+                         "blocks." + printable(name));
         if (!kind) return nullptr;
         auto options = kind->make_options(model);
-        if (definition != definitions.end()) read_options(definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks." + name, problems);
+        if (definition != definitions.end())
+            read_options(
+                definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks." + name, problems);
         if (column > 0) options->check(model, "blocks." + name, problems);
         resolved[name] = {kind, std::move(options)};
         return kind;
@@ -114,16 +130,18 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
     for (const auto& [name, column] : block_names(layout)) {
         const BlockKind* kind = resolve(name, column);
         if (kind && model.direction == "bidirectional" && !kind->traits.bidirectional)
-            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name + ") only runs forward in time, and model.direction is \"bidirectional\"", "model.layout");
+            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
+                             ") only runs forward in time, and model.direction is \"bidirectional\"",
+                         "model.layout");
     }
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);
     return resolved;
 }
 
-Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model,
-                  ParameterStore& store, const std::string& name, const GroupWrapper& wrap) {
+Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
+                  const ModelConfig& model, ParameterStore& store, const std::string& name, const GroupWrapper& wrap) {
     return Builder(blocks, model, store, name, wrap).build(layout);
 }
 
-} // namespace lithe
+}  // namespace lithe

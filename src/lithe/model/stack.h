@@ -18,7 +18,8 @@ struct ResolvedBlock {
 
 // Every name of the layout; unknown names, unknown options and contradictions become problems with the column.
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
-                                                    const std::map<std::string, BlockDefinition>& definitions, Problems& problems);
+                                                    const std::map<std::string, BlockDefinition>& definitions,
+                                                    Problems& problems);
 
 // One block application, in order, for `info`.
 struct AppliedBlock {
@@ -36,7 +37,8 @@ struct Stack {
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
 // Parameters are added to `store` under `name`. Throws a usage error for searched places.
-Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model,
-                  ParameterStore& store, const std::string& name, const GroupWrapper& wrap = {});
+Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
+                  const ModelConfig& model, ParameterStore& store, const std::string& name,
+                  const GroupWrapper& wrap = {});
 
-} // namespace lithe
+}  // namespace lithe

@@ -12,8 +12,10 @@ Context Shell::inner(const Context& context) const {
 }
 
 BranchOutput Shell::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
-    if (!own_residual().empty()) fail_usage("block '" + own_residual() + "' has a skip of its own and no bare branch", "layout");
-    if (parts_->post) fail_usage("model.norm = \"post\" has no bare branch: the norm stands after the residual", "model.norm");
+    if (!own_residual().empty())
+        fail_usage("block '" + own_residual() + "' has a skip of its own and no bare branch", "layout");
+    if (parts_->post)
+        fail_usage("model.norm = \"post\" has no bare branch: the norm stands after the residual", "model.norm");
     Context own = inner(context);
     BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, own);
     if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"));
@@ -54,4 +56,4 @@ std::string Sequence::own_residual() const {
     return "";
 }
 
-} // namespace lithe
+}  // namespace lithe

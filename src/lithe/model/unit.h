@@ -1,5 +1,6 @@
-// Anything that maps x_TBD to y_TBD with state: a block in its shell, a sequence, or a wrapper around one of these. How a stack
-// is run (layer dropping, checkpointing, reversible residuals …) is a Unit around a Unit; block kinds know nothing of it.
+// Anything that maps x_TBD to y_TBD with state: a block in its shell, a sequence, or a wrapper around one of these. How
+// a stack is run (layer dropping, checkpointing, reversible residuals …) is a Unit around a Unit; block kinds know
+// nothing of it.
 #pragma once
 
 #include <memory>
@@ -18,18 +19,20 @@ struct UnitOutput {
 };
 
 class Unit {
-public:
+ public:
     virtual ~Unit() = default;
     // An empty state is the start of a stream.
     virtual UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
-    // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses it.
+    // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses
+    // it.
     virtual std::string own_residual() const = 0;
 };
 
 // The shell of one application of a block: norm placement, dropout, residual.
-//   pre: x + drop(block(LN(x)))      post: LN(x + drop(block(x)))      none: x + drop(block(x))      own residual: block(x)
+//   pre: x + drop(block(LN(x)))      post: LN(x + drop(block(x)))      none: x + drop(block(x))      own residual:
+//   block(x)
 class Shell : public Unit {
-public:
+ public:
     struct Parts {
         std::shared_ptr<const Block> block;
         const BlockKind* kind = nullptr;
@@ -41,26 +44,27 @@ public:
     };
     Shell(std::shared_ptr<const Parts> parts, int occurrence) : parts_(std::move(parts)), occurrence_(occurrence) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    // The bare branch under the shell's norm and dropout: y = x + delta. Throws for kinds with a skip of their own and post-norm.
+    // The bare branch under the shell's norm and dropout: y = x + delta. Throws for kinds with a skip of their own and
+    // post-norm.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const;
     std::string own_residual() const override { return parts_->kind->traits.own_residual ? parts_->kind->name : ""; }
     void set_occurrences(int count) { occurrences_ = count; }
     const Parts& parts() const { return *parts_; }
 
-private:
+ private:
     Context inner(const Context& context) const;
     std::shared_ptr<const Parts> parts_;
     int occurrence_, occurrences_ = 1;
 };
 
 class Sequence : public Unit {
-public:
+ public:
     explicit Sequence(std::vector<std::unique_ptr<Unit>> units) : units_(std::move(units)) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
     std::string own_residual() const override;
 
-private:
+ private:
     std::vector<std::unique_ptr<Unit>> units_;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -6,18 +6,21 @@
 namespace lithe {
 
 class LayerNorm {
-public:
+ public:
     LayerNorm() = default;
     LayerNorm(ParameterStore& store, const std::string& name, int64_t width)
         : gain_(store.add({name + ".gain", {width}, Role::vector, Init::constant(1)})),
-          bias_(store.add({name + ".bias", {width}, Role::vector, Init::constant(0)})), width_(width) {}
+          bias_(store.add({name + ".bias", {width}, Role::vector, Init::constant(0)})),
+          width_(width) {}
 
-    Tensor operator()(const Tensor& x) const { return at::layer_norm(x, {width_}, gain_.tensor(), bias_.tensor(), 1e-5); }
+    Tensor operator()(const Tensor& x) const {
+        return at::layer_norm(x, {width_}, gain_.tensor(), bias_.tensor(), 1e-5);
+    }
     explicit operator bool() const { return bool(gain_); }
 
-private:
+ private:
     Parameter gain_, bias_;
     int64_t width_ = 0;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -27,14 +27,14 @@ template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
     }
 }
 
-} // namespace
+}  // namespace
 
 const char* role_name(Role role) {
     switch (role) {
-    case Role::matrix: return "matrix";
-    case Role::embedding: return "embedding";
-    case Role::vector: return "vector";
-    default: return "scalar";
+        case Role::matrix: return "matrix";
+        case Role::embedding: return "embedding";
+        case Role::vector: return "vector";
+        default: return "scalar";
     }
 }
 
@@ -48,9 +48,7 @@ int64_t ParameterSpec::count() const {
     return count;
 }
 
-const Tensor& Parameter::tensor() const {
-    return store_->working(index_);
-}
+const Tensor& Parameter::tensor() const { return store_->working(index_); }
 
 Parameter ParameterStore::add(ParameterSpec spec) {
     if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
@@ -87,9 +85,7 @@ Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
     return flat.narrow(0, offsets_[index], specs_[index].count()).view(specs_[index].shape);
 }
 
-Tensor ParameterStore::gradient(size_t index) const {
-    return master_view(gradient_flat_, index);
-}
+Tensor ParameterStore::gradient(size_t index) const { return master_view(gradient_flat_, index); }
 
 void ParameterStore::collect_gradients(bool first) {
     at::NoGradGuard no_grad;
@@ -122,4 +118,4 @@ int64_t ParameterStore::count_without_embeddings() const {
     return total;
 }
 
-} // namespace lithe
+}  // namespace lithe

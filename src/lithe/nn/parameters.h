@@ -1,8 +1,8 @@
 // All parameters of a model live in one store: name, role, fp32 master, working copy, gradient. Blocks hold handles.
 //
-// Masters and gradients are views into one flat buffer each, so that the optimizer, clipping and checkpoints are single passes.
-// With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and vectors and scalars are used
-// as they are; the optimizer writes the copies in its own pass.
+// Masters and gradients are views into one flat buffer each, so that the optimizer, clipping and checkpoints are single
+// passes. With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and vectors and
+// scalars are used as they are; the optimizer writes the copies in its own pass.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ const char* role_name(Role role);
 struct Init {
     enum class Kind { constant, uniform, normal, rows };
     Kind kind = Kind::constant;
-    double value = 0;               // constant: the value; uniform: +-value; normal: standard deviation
-    std::vector<double> row_values; // rows: value of each first-axis row
+    double value = 0;                // constant: the value; uniform: +-value; normal: standard deviation
+    std::vector<double> row_values;  // rows: value of each first-axis row
     static Init constant(double value) { return {Kind::constant, value, {}}; }
     static Init uniform(double bound) { return {Kind::uniform, bound, {}}; }
     static Init normal(double deviation) { return {Kind::normal, deviation, {}}; }
@@ -42,20 +42,20 @@ class ParameterStore;
 
 // A handle; cheap to copy. The store must outlive it.
 class Parameter {
-public:
+ public:
     Parameter() = default;
     Parameter(const ParameterStore* store, size_t index) : store_(store), index_(index) {}
     const Tensor& tensor() const;  // what forward passes use: the working copy, a leaf that takes gradients
     size_t index() const { return index_; }
     explicit operator bool() const { return store_ != nullptr; }
 
-private:
+ private:
     const ParameterStore* store_ = nullptr;
     size_t index_ = 0;
 };
 
 class ParameterStore {
-public:
+ public:
     // Before materialize(). Throws when the name is taken.
     Parameter add(ParameterSpec spec);
 
@@ -67,8 +67,9 @@ public:
     const ParameterSpec& spec(size_t index) const { return specs_[index]; }
     const Tensor& working(size_t index) const { return working_[index]; }
     const Tensor& master(size_t index) const { return master_[index]; }
-    Tensor gradient(size_t index) const;          // view of the flat gradient
-    Tensor master_view(const Tensor& flat, size_t index) const;  // the parameter's part of a buffer laid out like the master
+    Tensor gradient(size_t index) const;  // view of the flat gradient
+    Tensor master_view(const Tensor& flat,
+                       size_t index) const;  // the parameter's part of a buffer laid out like the master
     int64_t offset(size_t index) const { return offsets_[index]; }
     const Tensor& master_flat() const { return master_flat_; }
     const Tensor& gradient_flat() const { return gradient_flat_; }
@@ -80,10 +81,10 @@ public:
     // After masters were changed from outside: writes the working copies anew.
     void refresh_working();
 
-    int64_t count() const;                     // of numbers in all parameters
+    int64_t count() const;  // of numbers in all parameters
     int64_t count_without_embeddings() const;
 
-private:
+ private:
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::vector<int64_t> offsets_;
@@ -92,4 +93,4 @@ private:
     int64_t flat_size_ = 0;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -9,4 +9,4 @@ namespace lithe::ops {
 // scored; anything else outside [0, V) throws. The backward pass writes over the logits: use them for nothing else.
 Tensor cross_entropy(const Tensor& logits_NV, const Tensor& bias_V, const Tensor& targets_N);
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -29,7 +29,7 @@ struct DropoutNode : torch::autograd::Node {
     }
 };
 
-} // namespace
+}  // namespace
 
 Tensor dropout(const Tensor& x, double probability, uint64_t key) {
     if (probability <= 0) return x;
@@ -47,4 +47,4 @@ Tensor dropout_mask(at::IntArrayRef sizes, double probability, uint64_t key, at:
     return apply_dropout(at::ones(sizes, options), probability, key);
 }
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

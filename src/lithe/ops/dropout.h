@@ -10,4 +10,4 @@ Tensor dropout(const Tensor& x, double probability, uint64_t key);
 // [B][D] of 0 or 1/(1-p), in the compute type: SRU's mask, shared over time.
 Tensor dropout_mask(at::IntArrayRef sizes, double probability, uint64_t key, at::TensorOptions options);
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -9,8 +9,14 @@ namespace {
 using torch::autograd::variable_list;
 
 kernels::SoftmaxMask mask_args(const AttentionMask& mask, const Tensor& scores, int64_t heads) {
-    return {.batch = scores.size(0) / heads, .heads = heads, .queries = scores.size(1), .keys = scores.size(2), .causal = mask.causal,
-            .window = mask.window, .hidden = pointer<uint8_t>(mask.hidden_BS), .first = pointer<int32_t>(mask.first_BT)};
+    return {.batch = scores.size(0) / heads,
+            .heads = heads,
+            .queries = scores.size(1),
+            .keys = scores.size(2),
+            .causal = mask.causal,
+            .window = mask.window,
+            .hidden = pointer<uint8_t>(mask.hidden_BS),
+            .first = pointer<int32_t>(mask.first_BT)};
 }
 
 struct SoftmaxNode : torch::autograd::Node {
@@ -27,8 +33,10 @@ struct SoftmaxNode : torch::autograd::Node {
         if (d.use_count() > 1) d = d.clone();  // somebody else holds it
         for_storage(d.scalar_type(), "softmax", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
-            kernels::SoftmaxBackward<S> args{mask_args(mask, d, heads), kernels::Compute<S>(scale), pointer<S>(probabilities), pointer<S>(d)};
-            if (d.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().softmax_backward(args, stream_of(d, "softmax")), "softmax");
+            kernels::SoftmaxBackward<S> args{mask_args(mask, d, heads), kernels::Compute<S>(scale),
+                                             pointer<S>(probabilities), pointer<S>(d)};
+            if (d.is_cuda())
+                check_cuda(kernels::cuda_table()->of<S>().softmax_backward(args, stream_of(d, "softmax")), "softmax");
             else kernels::softmax_backward(args);
         });
         return {d};
@@ -37,20 +45,26 @@ struct SoftmaxNode : torch::autograd::Node {
     void release_variables() override { probabilities.reset(); }
 };
 
-} // namespace
+}  // namespace
 
 Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, double scale) {
-    check(scores.dim() == 3 && scores.is_contiguous() && scores.size(0) % heads == 0 && scores.size(2) >= scores.size(1), "softmax",
-          "expected contiguous scores [B H][T][S] with S >= T, got " + shape_of(scores));
+    check(
+        scores.dim() == 3 && scores.is_contiguous() && scores.size(0) % heads == 0 && scores.size(2) >= scores.size(1),
+        "softmax", "expected contiguous scores [B H][T][S] with S >= T, got " + shape_of(scores));
     const int64_t batch = scores.size(0) / heads;
-    check(!mask.hidden_BS.defined() || (mask.hidden_BS.sizes() == at::IntArrayRef({batch, scores.size(2)}) && mask.hidden_BS.scalar_type() == at::kByte && mask.hidden_BS.is_contiguous()), "softmax", "hidden keys " + shape_of(mask.hidden_BS) + " are not [B][S] bytes");
-    check(!mask.first_BT.defined() || (mask.first_BT.sizes() == at::IntArrayRef({batch, scores.size(1)}) && mask.first_BT.scalar_type() == at::kInt && mask.first_BT.is_contiguous()), "softmax", "first keys " + shape_of(mask.first_BT) + " are not [B][T] int32");
+    check(!mask.hidden_BS.defined() || (mask.hidden_BS.sizes() == at::IntArrayRef({batch, scores.size(2)}) &&
+                                        mask.hidden_BS.scalar_type() == at::kByte && mask.hidden_BS.is_contiguous()),
+          "softmax", "hidden keys " + shape_of(mask.hidden_BS) + " are not [B][S] bytes");
+    check(!mask.first_BT.defined() || (mask.first_BT.sizes() == at::IntArrayRef({batch, scores.size(1)}) &&
+                                       mask.first_BT.scalar_type() == at::kInt && mask.first_BT.is_contiguous()),
+          "softmax", "first keys " + shape_of(mask.first_BT) + " are not [B][T] int32");
     Tensor p = scores.detach();
     for_storage(p.scalar_type(), "softmax", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
         kernels::SoftmaxForward<S> args{mask_args(mask, p, heads), kernels::Compute<S>(scale), pointer<S>(p)};
         if (p.numel() == 0) return;
-        if (p.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().softmax_forward(args, stream_of(p, "softmax")), "softmax");
+        if (p.is_cuda())
+            check_cuda(kernels::cuda_table()->of<S>().softmax_forward(args, stream_of(p, "softmax")), "softmax");
         else kernels::softmax_forward(args);
     });
     if (needs_gradient(scores)) {
@@ -64,4 +78,4 @@ Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, 
     return p;
 }
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

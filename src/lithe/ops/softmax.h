@@ -13,8 +13,8 @@ struct AttentionMask {
     Tensor first_BT;      // int32, first key that a query sees; undefined: 0
 };
 
-// scores [B H][T][S] are overwritten by the probabilities; use only the result afterwards. S - T earlier keys precede the
-// first query's own position.
+// scores [B H][T][S] are overwritten by the probabilities; use only the result afterwards. S - T earlier keys precede
+// the first query's own position.
 Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, double scale);
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -13,11 +13,16 @@ struct SruSaved {
     Tensor c_TBD;  // every state
 };
 
-template <class S> kernels::SruForward<S> forward_args(const SruInput& in, const Tensor& h, const Tensor& c_all, const Tensor& c_last) {
+template <class S>
+kernels::SruForward<S> forward_args(const SruInput& in, const Tensor& h, const Tensor& c_all, const Tensor& c_last) {
     using C = kernels::Compute<S>;
     kernels::SruForward<S> args;
-    args.shape = {.steps = in.u.size(0), .batch = in.u.size(1), .width = in.v_2D.size(1) / in.directions,
-                  .directions = in.directions, .planes = in.planes, .tanh = in.tanh};
+    args.shape = {.steps = in.u.size(0),
+                  .batch = in.u.size(1),
+                  .width = in.v_2D.size(1) / in.directions,
+                  .directions = in.directions,
+                  .planes = in.planes,
+                  .tanh = in.tanh};
     args.u = pointer<S>(in.u);
     args.x = pointer<S>(in.x_TBD);
     args.v = pointer<C>(in.v_2D);
@@ -38,7 +43,9 @@ struct SruNode : torch::autograd::Node {
     variable_list apply(variable_list&& gradients) override {
         const SruInput& in = saved.in;
         check(in.u.defined(), "sru", "backward was run twice through a graph that was freed");
-        Tensor dh = gradients[0].defined() ? gradients[0].to(in.u.scalar_type()).contiguous() : at::zeros_like(in.x_TBD.defined() ? in.x_TBD : saved.c_TBD.to(in.u.scalar_type()));
+        Tensor dh = gradients[0].defined()
+                        ? gradients[0].to(in.u.scalar_type()).contiguous()
+                        : at::zeros_like(in.x_TBD.defined() ? in.x_TBD : saved.c_TBD.to(in.u.scalar_type()));
         Tensor dc = gradients[1].defined() ? gradients[1].contiguous() : Tensor();
         Tensor du = at::empty_like(in.u), dx = in.x_TBD.defined() ? at::empty_like(in.x_TBD) : Tensor();
         Tensor dv = at::empty_like(in.v_2D), dbias = at::empty_like(in.bias_2D);
@@ -52,8 +59,10 @@ struct SruNode : torch::autograd::Node {
             args.forward = forward_args<S>(in, Tensor(), saved.c_TBD, Tensor());
             args.dh = pointer<S>(dh), args.dc_last = pointer<C>(dc);
             args.du = pointer<S>(du), args.dx = pointer<S>(dx);
-            args.dc0 = pointer<C>(dc0), args.partial = pointer<C>(partial), args.dv = pointer<C>(dv), args.dbias = pointer<C>(dbias);
-            if (in.u.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().sru_backward(args, stream_of(in.u, "sru")), "sru");
+            args.dc0 = pointer<C>(dc0), args.partial = pointer<C>(partial), args.dv = pointer<C>(dv),
+            args.dbias = pointer<C>(dbias);
+            if (in.u.is_cuda())
+                check_cuda(kernels::cuda_table()->of<S>().sru_backward(args, stream_of(in.u, "sru")), "sru");
             else kernels::sru_backward(args);
         });
         return {du, dx, dv, dbias, in.c0_BD.defined() ? dc0 : Tensor()};
@@ -64,31 +73,39 @@ struct SruNode : torch::autograd::Node {
 
 void check_shapes(const SruInput& in) {
     for_storage(in.u.scalar_type(), "sru", [](auto*) {});
-    check(in.u.dim() == 3 && in.v_2D.dim() == 2 && in.v_2D.size(0) == 2, "sru", "expected u [T][B][planes D] and v [2][D], got " + shape_of(in.u) + " and " + shape_of(in.v_2D));
+    check(in.u.dim() == 3 && in.v_2D.dim() == 2 && in.v_2D.size(0) == 2, "sru",
+          "expected u [T][B][planes D] and v [2][D], got " + shape_of(in.u) + " and " + shape_of(in.v_2D));
     const int64_t steps = in.u.size(0), batch = in.u.size(1), columns = in.v_2D.size(1);
     check(in.planes == 3 || in.planes == 4, "sru", "planes is 3 or 4");
-    check(columns % in.directions == 0 && in.u.size(2) == in.planes * columns, "sru", "u " + shape_of(in.u) + " does not hold " + std::to_string(in.planes) + " planes of " + std::to_string(columns));
-    check(in.bias_2D.sizes() == in.v_2D.sizes(), "sru", "bias " + shape_of(in.bias_2D) + " is not like v " + shape_of(in.v_2D));
-    check(!in.x_TBD.defined() || (in.planes == 3 && in.x_TBD.sizes() == at::IntArrayRef({steps, batch, columns}) && in.x_TBD.scalar_type() == in.u.scalar_type()),
+    check(columns % in.directions == 0 && in.u.size(2) == in.planes * columns, "sru",
+          "u " + shape_of(in.u) + " does not hold " + std::to_string(in.planes) + " planes of " +
+              std::to_string(columns));
+    check(in.bias_2D.sizes() == in.v_2D.sizes(), "sru",
+          "bias " + shape_of(in.bias_2D) + " is not like v " + shape_of(in.v_2D));
+    check(!in.x_TBD.defined() || (in.planes == 3 && in.x_TBD.sizes() == at::IntArrayRef({steps, batch, columns}) &&
+                                  in.x_TBD.scalar_type() == in.u.scalar_type()),
           "sru", "skip input " + shape_of(in.x_TBD) + " does not fit u " + shape_of(in.u));
     auto compute = compute_type(in.u.scalar_type());
     for (const Tensor* each : {&in.v_2D, &in.bias_2D, &in.c0_BD, &in.mask_BD})
-        check(!each->defined() || each->scalar_type() == compute, "sru", "v, bias, c0 and mask must be fp32 (fp64 for fp64 input)");
+        check(!each->defined() || each->scalar_type() == compute, "sru",
+              "v, bias, c0 and mask must be fp32 (fp64 for fp64 input)");
     for (const Tensor* each : {&in.c0_BD, &in.mask_BD})
-        check(!each->defined() || each->sizes() == at::IntArrayRef({batch, columns}), "sru", "state or mask " + shape_of(*each) + " is not [B][D]");
-    check(!in.flags_TB.defined() || (in.flags_TB.sizes() == at::IntArrayRef({steps, batch}) && in.flags_TB.scalar_type() == at::kByte), "sru", "flags " + shape_of(in.flags_TB) + " are not [T][B] bytes");
+        check(!each->defined() || each->sizes() == at::IntArrayRef({batch, columns}), "sru",
+              "state or mask " + shape_of(*each) + " is not [B][D]");
+    check(!in.flags_TB.defined() ||
+              (in.flags_TB.sizes() == at::IntArrayRef({steps, batch}) && in.flags_TB.scalar_type() == at::kByte),
+          "sru", "flags " + shape_of(in.flags_TB) + " are not [T][B] bytes");
 }
 
-Tensor plain(const Tensor& tensor) {
-    return tensor.defined() ? tensor.detach().contiguous() : tensor;
-}
+Tensor plain(const Tensor& tensor) { return tensor.defined() ? tensor.detach().contiguous() : tensor; }
 
-} // namespace
+}  // namespace
 
 SruOutput sru(const SruInput& input) {
     check_shapes(input);
     SruInput in = input;
-    for (Tensor* each : {&in.u, &in.x_TBD, &in.v_2D, &in.bias_2D, &in.c0_BD, &in.mask_BD, &in.flags_TB}) *each = plain(*each);
+    for (Tensor* each : {&in.u, &in.x_TBD, &in.v_2D, &in.bias_2D, &in.c0_BD, &in.mask_BD, &in.flags_TB})
+        *each = plain(*each);
     const bool differentiate = needs_gradient(input.u, input.x_TBD, input.v_2D, input.bias_2D, input.c0_BD);
     const int64_t steps = in.u.size(0), batch = in.u.size(1), columns = in.v_2D.size(1);
     SruOutput out{at::empty({steps, batch, columns}, in.u.options()), at::empty({batch, columns}, in.v_2D.options())};
@@ -113,4 +130,4 @@ SruOutput sru(const SruInput& input) {
     return out;
 }
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -7,13 +7,13 @@
 namespace lithe::ops {
 
 struct SruInput {
-    Tensor u;        // [T][B][directions * planes * d], planes contiguous inside a direction
-    Tensor x_TBD;    // skip input, or undefined
-    Tensor v_2D;     // recurrence weights: forget, reset
+    Tensor u;      // [T][B][directions * planes * d], planes contiguous inside a direction
+    Tensor x_TBD;  // skip input, or undefined
+    Tensor v_2D;   // recurrence weights: forget, reset
     Tensor bias_2D;
-    Tensor c0_BD;    // undefined: zeros
-    Tensor mask_BD;  // undefined: ones
-    Tensor flags_TB; // uint8 of kernels::SruFlags; undefined: none
+    Tensor c0_BD;     // undefined: zeros
+    Tensor mask_BD;   // undefined: ones
+    Tensor flags_TB;  // uint8 of kernels::SruFlags; undefined: none
     int directions = 1;
     int planes = 3;
     bool tanh = false;
@@ -28,4 +28,4 @@ struct SruOutput {
 // Gradients flow to u, x, v, bias and c0. Throws when shapes or types do not fit.
 SruOutput sru(const SruInput& input);
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -29,7 +29,8 @@ std::string folder_of(const void* symbol) {
 CudaStatus load_gpu() {
     if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL)) return {false, "no NVIDIA driver (libcuda.so.1)"};
     std::string torch = folder_of(reinterpret_cast<const void*>(&at::globalContext)) + "/libtorch_cuda.so";
-    if (!dlopen(torch.c_str(), RTLD_NOW | RTLD_GLOBAL)) return {false, std::string(dlerror()) + "; fetch the CUDA libraries with: ./dev setup --cuda"};
+    if (!dlopen(torch.c_str(), RTLD_NOW | RTLD_GLOBAL))
+        return {false, std::string(dlerror()) + "; fetch the CUDA libraries with: ./dev setup --cuda"};
     if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) return {false, "the driver shows no device"};
     std::string own = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/liblithe_cuda.so";
     const char* reason = nullptr;
@@ -39,7 +40,7 @@ CudaStatus load_gpu() {
 
 CudaStatus status_;
 
-} // namespace
+}  // namespace
 
 void initialize() {
     static bool done = false;
@@ -49,9 +50,7 @@ void initialize() {
     set_parallel_backend(torch_parallel);
 }
 
-const CudaStatus& cuda_status() {
-    return status_;
-}
+const CudaStatus& cuda_status() { return status_; }
 
 void check(bool condition, const char* op, const std::string& what) {
     if (!condition) fail({.what = std::string(op) + ": " + what});
@@ -71,7 +70,8 @@ void* stream_of(const Tensor& tensor, const char* op) {
 }
 
 void check_cuda(int status, const char* op) {
-    check(status == 0, op, std::string("CUDA error: ") + (kernels::cuda_table() ? kernels::cuda_table()->error_text(status) : "?"));
+    check(status == 0, op,
+          std::string("CUDA error: ") + (kernels::cuda_table() ? kernels::cuda_table()->error_text(status) : "?"));
 }
 
-} // namespace lithe::ops
+}  // namespace lithe::ops

@@ -24,10 +24,10 @@ std::string shape_of(const Tensor& tensor);
 // Calls `f` with a null pointer of the kernel's storage type: f((float*)nullptr) and so on.
 template <class F> void for_storage(at::ScalarType type, const char* op, const F& f) {
     switch (type) {
-    case at::kFloat: return f(static_cast<float*>(nullptr));
-    case at::kBFloat16: return f(static_cast<kernels::bfloat16*>(nullptr));
-    case at::kDouble: return f(static_cast<double*>(nullptr));
-    default: check(false, op, std::string("expected fp32, bf16 or fp64, got ") + at::toString(type));
+        case at::kFloat: return f(static_cast<float*>(nullptr));
+        case at::kBFloat16: return f(static_cast<kernels::bfloat16*>(nullptr));
+        case at::kDouble: return f(static_cast<double*>(nullptr));
+        default: check(false, op, std::string("expected fp32, bf16 or fp64, got ") + at::toString(type));
     }
 }
 
@@ -36,9 +36,7 @@ template <class T> T* pointer(const Tensor& tensor) {
 }
 
 // The type of state and accumulation for this storage type.
-inline at::ScalarType compute_type(at::ScalarType storage) {
-    return storage == at::kDouble ? at::kDouble : at::kFloat;
-}
+inline at::ScalarType compute_type(at::ScalarType storage) { return storage == at::kDouble ? at::kDouble : at::kFloat; }
 
 // The current stream of a CUDA tensor's device; throws where the CUDA kernels are not loaded.
 void* stream_of(const Tensor& tensor, const char* op);
@@ -51,5 +49,5 @@ struct CudaStatus {
 };
 const CudaStatus& cuda_status();
 
-} // namespace ops
-} // namespace lithe
+}  // namespace ops
+}  // namespace lithe

@@ -66,7 +66,8 @@ std::string fixed(double value, int digits) {
 }
 
 std::string charts(const Records& records) {
-    Curve train_tokens{"training", {}}, valid_tokens{"validation", {}}, train_time{"training", {}}, valid_time{"validation", {}}, rate{"learning rate", {}};
+    Curve train_tokens{"training", {}}, valid_tokens{"validation", {}}, train_time{"training", {}},
+        valid_time{"validation", {}}, rate{"learning rate", {}};
     double smooth = 0;
     for (const Json& line : records.train) {
         double bits = number_of(line, "loss") / std::numbers::ln2;
@@ -80,16 +81,22 @@ std::string charts(const Records& records) {
         valid_tokens.points.push_back({number_of(line, "tokens"), number_of(line["valid"], "bits_per_byte")});
         valid_time.points.push_back({number_of(line, "seconds"), number_of(line["valid"], "bits_per_byte")});
     }
-    return svg_chart("Bits per token against tokens", "tokens", "bits", {train_tokens, valid_tokens}) + svg_chart("Bits per token against training time", "seconds", "bits", {train_time, valid_time}) +
+    return svg_chart("Bits per token against tokens", "tokens", "bits", {train_tokens, valid_tokens}) +
+           svg_chart("Bits per token against training time", "seconds", "bits", {train_time, valid_time}) +
            svg_chart("Learning rate", "tokens", "rate", {rate});
 }
 
 std::string page(const std::string& run, const Records& records) {
     std::string name = std::filesystem::path(run).filename().string();
-    std::string html = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>" + escape_html(name) + "</title><style>" + kStyle + "</style><h1>" + escape_html(name) + "</h1><table>";
+    std::string html =
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width\"><title>" +
+        escape_html(name) + "</title><style>" + kStyle + "</style><h1>" + escape_html(name) + "</h1><table>";
     if (!records.valid.empty()) {
         const Json& last = records.valid.back()["valid"];
-        html += row("bits per byte", fixed(number_of(last, "bits_per_byte"), 4) + " on " + format_count(number_of(last, "bytes")) + "B of the " + last["protocol"].value("split", "valid") + " split");
+        html += row("bits per byte", fixed(number_of(last, "bits_per_byte"), 4) + " on " +
+                                         format_count(number_of(last, "bytes")) + "B of the " +
+                                         last["protocol"].value("split", "valid") + " split");
         html += row("perplexity per token", fixed(number_of(last, "perplexity"), 3));
     }
     if (!records.train.empty()) {
@@ -97,7 +104,8 @@ std::string page(const std::string& run, const Records& records) {
         std::vector<double> speeds;
         for (const Json& line : records.train) speeds.push_back(number_of(line, "tokens_per_second"));
         std::sort(speeds.begin(), speeds.end());
-        html += row("trained on", format_count(number_of(last, "tokens")) + " tokens in " + format_seconds(number_of(last, "seconds")));
+        html += row("trained on", format_count(number_of(last, "tokens")) + " tokens in " +
+                                      format_seconds(number_of(last, "seconds")));
         html += row("speed", format_count(speeds[speeds.size() / 2]) + " tokens/s (median)");
         html += row("peak memory", format_bytes(number_of(last, "peak_rss_bytes")));
     }
@@ -107,22 +115,23 @@ std::string page(const std::string& run, const Records& records) {
         size_t first = records.samples.size() > 5 ? records.samples.size() - 5 : 0;
         for (size_t i = records.samples.size(); i-- > first;) {
             const Json& sample = records.samples[i];
-            html += "<p class=\"soft\">step " + std::to_string(int64_t(number_of(sample, "step"))) + "</p><pre><b>" + escape_html(sample.value("prompt", "")) + "</b>" + escape_html(sample.value("text", "")) + "</pre>";
+            html += "<p class=\"soft\">step " + std::to_string(int64_t(number_of(sample, "step"))) + "</p><pre><b>" +
+                    escape_html(sample.value("prompt", "")) + "</b>" + escape_html(sample.value("text", "")) + "</pre>";
         }
     }
-    if (std::filesystem::exists(run + "/config.toml")) html += "<h2>Settings</h2><pre>" + escape_html(read_file(run + "/config.toml", 1 << 20)) + "</pre>";
-    if (std::filesystem::exists(run + "/run.json")) html += "<h2>Environment</h2><pre>" + escape_html(read_file(run + "/run.json", 16 << 20)) + "</pre>";
+    if (std::filesystem::exists(run + "/config.toml"))
+        html += "<h2>Settings</h2><pre>" + escape_html(read_file(run + "/config.toml", 1 << 20)) + "</pre>";
+    if (std::filesystem::exists(run + "/run.json"))
+        html += "<h2>Environment</h2><pre>" + escape_html(read_file(run + "/run.json", 16 << 20)) + "</pre>";
     return html + "</html>\n";
 }
 
-} // namespace
+}  // namespace
 
 void write_report(const std::string& run) {
     try {
         replace_file(run + "/report.html", page(run, read_records(run)));
-    } catch (const std::exception& error) {
-        log_warning(std::string("no report: ") + error.what());
-    }
+    } catch (const std::exception& error) { log_warning(std::string("no report: ") + error.what()); }
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,4 +1,5 @@
-// report.html of one run: settings, curves, samples, environment, in one self-contained file (no network, light and dark).
+// report.html of one run: settings, curves, samples, environment, in one self-contained file (no network, light and
+// dark).
 #pragma once
 
 #include <string>
@@ -17,7 +18,8 @@ struct Curve {
     std::vector<CurvePoint> points;
 };
 // One line chart as an SVG element.
-std::string svg_chart(const std::string& title, const std::string& x_label, const std::string& y_label, const std::vector<Curve>& curves);
+std::string svg_chart(const std::string& title, const std::string& x_label, const std::string& y_label,
+                      const std::vector<Curve>& curves);
 std::string escape_html(const std::string& text);
 
-} // namespace lithe
+}  // namespace lithe

@@ -38,9 +38,10 @@ std::string place(double value) {
     return text;
 }
 
-} // namespace
+}  // namespace
 
-std::string svg_chart(const std::string& title, const std::string& x_label, const std::string& y_label, const std::vector<Curve>& curves) {
+std::string svg_chart(const std::string& title, const std::string& x_label, const std::string& y_label,
+                      const std::vector<Curve>& curves) {
     Range x, y;
     for (const Curve& curve : curves)
         for (const CurvePoint& point : curve.points) x.add(point.x), y.add(point.y);
@@ -48,18 +49,32 @@ std::string svg_chart(const std::string& title, const std::string& x_label, cons
     if (x.low == x.high) x.high += 1;
     if (y.low == y.high) y.high += 1;
     auto across = [&](double value) { return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight); };
-    auto up = [&](double value) { return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom); };
-    std::string svg = "<svg viewBox=\"0 0 640 300\" role=\"img\"><title>" + escape_html(title) + "</title><text class=\"title\" x=\"56\" y=\"16\">" + escape_html(title) + "</text>";
-    for (double at : ticks(y)) svg += "<line class=\"grid\" x1=\"56\" x2=\"628\" y1=\"" + place(up(at)) + "\" y2=\"" + place(up(at)) + "\"/><text class=\"tick\" text-anchor=\"end\" x=\"50\" y=\"" + place(up(at) + 4) + "\">" + number(at) + "</text>";
-    for (double at : ticks(x)) svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + place(across(at)) + "\" y=\"276\">" + number(at) + "</text>";
-    svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"342\" y=\"294\">" + escape_html(x_label) + "</text><text class=\"tick\" transform=\"rotate(-90)\" text-anchor=\"middle\" x=\"-144\" y=\"11\">" + escape_html(y_label) + "</text>";
+    auto up = [&](double value) {
+        return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
+    };
+    std::string svg = "<svg viewBox=\"0 0 640 300\" role=\"img\"><title>" + escape_html(title) +
+                      "</title><text class=\"title\" x=\"56\" y=\"16\">" + escape_html(title) + "</text>";
+    for (double at : ticks(y))
+        svg += "<line class=\"grid\" x1=\"56\" x2=\"628\" y1=\"" + place(up(at)) + "\" y2=\"" + place(up(at)) +
+               "\"/><text class=\"tick\" text-anchor=\"end\" x=\"50\" y=\"" + place(up(at) + 4) + "\">" + number(at) +
+               "</text>";
+    for (double at : ticks(x))
+        svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"" + place(across(at)) + "\" y=\"276\">" + number(at) +
+               "</text>";
+    svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"342\" y=\"294\">" + escape_html(x_label) +
+           "</text><text class=\"tick\" transform=\"rotate(-90)\" text-anchor=\"middle\" x=\"-144\" y=\"11\">" +
+           escape_html(y_label) + "</text>";
     for (size_t i = 0; i < curves.size(); ++i) {
         std::string points;
-        for (const CurvePoint& point : curves[i].points) points += place(across(point.x)) + "," + place(up(point.y)) + " ";
+        for (const CurvePoint& point : curves[i].points)
+            points += place(across(point.x)) + "," + place(up(point.y)) + " ";
         svg += "<polyline class=\"curve c" + std::to_string(i) + "\" points=\"" + points + "\"/>";
         if (curves[i].points.size() < 30)
-            for (const CurvePoint& point : curves[i].points) svg += "<circle class=\"c" + std::to_string(i) + "\" r=\"3\" cx=\"" + place(across(point.x)) + "\" cy=\"" + place(up(point.y)) + "\"/>";
-        svg += "<text class=\"legend c" + std::to_string(i) + "\" text-anchor=\"end\" x=\"628\" y=\"" + place(kTop + 14 * double(i + 1)) + "\">" + escape_html(curves[i].label) + "</text>";
+            for (const CurvePoint& point : curves[i].points)
+                svg += "<circle class=\"c" + std::to_string(i) + "\" r=\"3\" cx=\"" + place(across(point.x)) +
+                       "\" cy=\"" + place(up(point.y)) + "\"/>";
+        svg += "<text class=\"legend c" + std::to_string(i) + "\" text-anchor=\"end\" x=\"628\" y=\"" +
+               place(kTop + 14 * double(i + 1)) + "\">" + escape_html(curves[i].label) + "</text>";
     }
     return svg + "</svg>";
 }
@@ -76,4 +91,4 @@ std::string escape_html(const std::string& text) {
     return out;
 }
 
-} // namespace lithe
+}  // namespace lithe

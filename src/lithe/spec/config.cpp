@@ -3,20 +3,55 @@
 namespace lithe {
 
 void ModelConfig::visit(FieldVisitor& v) {
-    v.field({.name = "width", .help = "model width d: size of the residual stream", .minimum = 1, .maximum = 1 << 20}, width);
+    v.field({.name = "width", .help = "model width d: size of the residual stream", .minimum = 1, .maximum = 1 << 20},
+            width);
     v.field({.name = "layout", .help = "blocks of the stack, see docs/blocks.md"}, layout);
-    v.field({.name = "vocabulary_size", .help = "number of token ids; 0 = the tokenizer's", .minimum = 0, .maximum = 1 << 24}, vocabulary_size);
-    v.field({.name = "dropout", .help = "dropout probability of embeddings, blocks and head", .minimum = 0, .maximum = 0.99}, dropout);
-    v.field({.name = "attention_dropout", .help = "dropout probability of attention weights", .minimum = 0, .maximum = 0.99}, attention_dropout);
-    v.field({.name = "memory", .help = "positions of earlier segments that attention sees", .unit = Amount::count, .minimum = 0, .maximum = 1 << 24}, memory);
+    v.field({.name = "vocabulary_size",
+             .help = "number of token ids; 0 = the tokenizer's",
+             .minimum = 0,
+             .maximum = 1 << 24},
+            vocabulary_size);
+    v.field({.name = "dropout",
+             .help = "dropout probability of embeddings, blocks and head",
+             .minimum = 0,
+             .maximum = 0.99},
+            dropout);
+    v.field({.name = "attention_dropout",
+             .help = "dropout probability of attention weights",
+             .minimum = 0,
+             .maximum = 0.99},
+            attention_dropout);
+    v.field({.name = "memory",
+             .help = "positions of earlier segments that attention sees",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1 << 24},
+            memory);
     v.field({.name = "heads", .help = "attention heads", .minimum = 1, .maximum = 4096}, heads);
-    v.field({.name = "norm", .help = "layer norm of blocks without a skip of their own: before the block, after the residual, or none", .choices = {"pre", "post", "none"}}, norm);
+    v.field({.name = "norm",
+             .help = "layer norm of blocks without a skip of their own: before the block, after the residual, or none",
+             .choices = {"pre", "post", "none"}},
+            norm);
     v.field({.name = "final_norm", .help = "layer norm before the head"}, final_norm);
     v.field({.name = "tie_embeddings", .help = "the head's matrix is the embedding"}, tie_embeddings);
-    v.field({.name = "positions", .help = "absolute positions added to the embedding", .choices = {"none", "learned", "sinusoidal"}}, positions);
-    v.field({.name = "max_positions", .help = "number of absolute positions; 0 = train.length", .unit = Amount::count, .minimum = 0, .maximum = 1 << 24}, max_positions);
-    v.field({.name = "embedding_init", .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02", .choices = {"uniform", "normal"}}, embedding_init);
-    v.field({.name = "direction", .help = "causal: a position sees earlier ones; bidirectional: it sees all", .choices = {"causal", "bidirectional"}}, direction);
+    v.field({.name = "positions",
+             .help = "absolute positions added to the embedding",
+             .choices = {"none", "learned", "sinusoidal"}},
+            positions);
+    v.field({.name = "max_positions",
+             .help = "number of absolute positions; 0 = train.length",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1 << 24},
+            max_positions);
+    v.field({.name = "embedding_init",
+             .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02",
+             .choices = {"uniform", "normal"}},
+            embedding_init);
+    v.field({.name = "direction",
+             .help = "causal: a position sees earlier ones; bidirectional: it sees all",
+             .choices = {"causal", "bidirectional"}},
+            direction);
 }
 
 void DataConfig::visit(FieldVisitor& v) {
@@ -24,8 +59,14 @@ void DataConfig::visit(FieldVisitor& v) {
     v.field({.name = "train", .help = "training text, when the splits are separate files"}, train);
     v.field({.name = "valid", .help = "validation text, likewise"}, valid);
     v.field({.name = "test", .help = "test text, likewise"}, test);
-    v.field({.name = "split", .help = "train/valid/test percentages of the bytes in order, or 'files' to deal whole files of a folder by the same percentages 90/5/5"}, split);
-    v.field({.name = "vocabulary", .help = "all: 256 byte values; used: the byte values that occur, in order", .choices = {"all", "used"}}, vocabulary);
+    v.field({.name = "split",
+             .help = "train/valid/test percentages of the bytes in order, or 'files' to deal whole files of a folder "
+                     "by the same percentages 90/5/5"},
+            split);
+    v.field({.name = "vocabulary",
+             .help = "all: 256 byte values; used: the byte values that occur, in order",
+             .choices = {"all", "used"}},
+            vocabulary);
     v.field({.name = "include", .help = "folder: only files that match one of these patterns"}, include);
     v.field({.name = "exclude", .help = "folder: no files that match one of these patterns"}, exclude);
 }
@@ -37,57 +78,159 @@ void OptimizerConfig::visit(FieldVisitor& v) {
     v.field({.name = "beta2", .help = "decay of the second moment", .minimum = 0, .maximum = 0.999999}, beta2);
     v.field({.name = "epsilon", .help = "added to the denominator", .minimum = 1e-16, .maximum = 1}, epsilon);
     v.field({.name = "momentum", .help = "sgd: momentum", .minimum = 0, .maximum = 0.999999}, momentum);
-    v.field({.name = "weight_decay", .help = "adamw, radam, sgd: decoupled, times the rate; adam: added to the gradient", .minimum = 0, .maximum = 10}, weight_decay);
+    v.field({.name = "weight_decay",
+             .help = "adamw, radam, sgd: decoupled, times the rate; adam: added to the gradient",
+             .minimum = 0,
+             .maximum = 10},
+            weight_decay);
     v.field({.name = "decay", .help = "which parameters decay", .choices = {"matrices", "all"}}, decay);
-    v.field({.name = "radam_fallback", .help = "radam's first steps, while the variance is intractable: a momentum step, or no update", .choices = {"sgd", "none"}}, radam_fallback);
-    v.field({.name = "clip_norm", .help = "bound of the gradient's global norm; 0 = none", .minimum = 0, .maximum = 1e9}, clip_norm);
+    v.field({.name = "radam_fallback",
+             .help = "radam's first steps, while the variance is intractable: a momentum step, or no update",
+             .choices = {"sgd", "none"}},
+            radam_fallback);
+    v.field(
+        {.name = "clip_norm", .help = "bound of the gradient's global norm; 0 = none", .minimum = 0, .maximum = 1e9},
+        clip_norm);
 }
 
 void ScheduleConfig::visit(FieldVisitor& v) {
-    v.field({.name = "name", .help = "shape of the learning rate after warm-up; 'recipe' is the SRU++ recipe's closed form", .choices = {"constant", "linear", "cosine", "inverse_sqrt", "recipe"}}, name);
-    v.field({.name = "axis", .help = "what the schedule runs over; auto = that of the budget", .choices = {"auto", "steps", "tokens", "time"}}, axis);
-    v.field({.name = "warmup", .help = "linear warm-up: a share of the budget below 1, else an amount on the axis", .minimum = 0, .maximum = 1e15}, warmup);
-    v.field({.name = "final_ratio", .help = "final rate as a share of the peak", .minimum = 0, .maximum = 1}, final_ratio);
+    v.field({.name = "name",
+             .help = "shape of the learning rate after warm-up; 'recipe' is the SRU++ recipe's closed form",
+             .choices = {"constant", "linear", "cosine", "inverse_sqrt", "recipe"}},
+            name);
+    v.field({.name = "axis",
+             .help = "what the schedule runs over; auto = that of the budget",
+             .choices = {"auto", "steps", "tokens", "time"}},
+            axis);
+    v.field({.name = "warmup",
+             .help = "linear warm-up: a share of the budget below 1, else an amount on the axis",
+             .minimum = 0,
+             .maximum = 1e15},
+            warmup);
+    v.field({.name = "final_ratio", .help = "final rate as a share of the peak", .minimum = 0, .maximum = 1},
+            final_ratio);
 }
 
 void TrainConfig::visit(FieldVisitor& v) {
-    v.field({.name = "batch", .help = "parallel streams (or sequences) per micro-batch", .minimum = 1, .maximum = 1 << 20}, batch);
-    v.field({.name = "length", .help = "time steps per segment, the reach of backpropagation through time", .unit = Amount::count, .minimum = 1, .maximum = 1 << 22}, length);
-    v.field({.name = "accumulation", .help = "micro-batches per update", .minimum = 1, .maximum = 1 << 16}, accumulation);
-    v.field({.name = "max_steps", .help = "budget in updates; 0 = none", .unit = Amount::count, .minimum = 0, .maximum = 1e15}, max_steps);
-    v.field({.name = "max_tokens", .help = "budget in tokens; 0 = none", .unit = Amount::count, .minimum = 0, .maximum = 1e15}, max_tokens);
-    v.field({.name = "max_seconds", .help = "budget in training time, evaluation and saving not counted; 0 = none", .unit = Amount::seconds, .minimum = 0, .maximum = 1e9}, max_seconds);
+    v.field(
+        {.name = "batch", .help = "parallel streams (or sequences) per micro-batch", .minimum = 1, .maximum = 1 << 20},
+        batch);
+    v.field({.name = "length",
+             .help = "time steps per segment, the reach of backpropagation through time",
+             .unit = Amount::count,
+             .minimum = 1,
+             .maximum = 1 << 22},
+            length);
+    v.field({.name = "accumulation", .help = "micro-batches per update", .minimum = 1, .maximum = 1 << 16},
+            accumulation);
+    v.field({.name = "max_steps",
+             .help = "budget in updates; 0 = none",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            max_steps);
+    v.field({.name = "max_tokens",
+             .help = "budget in tokens; 0 = none",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            max_tokens);
+    v.field({.name = "max_seconds",
+             .help = "budget in training time, evaluation and saving not counted; 0 = none",
+             .unit = Amount::seconds,
+             .minimum = 0,
+             .maximum = 1e9},
+            max_seconds);
     v.field({.name = "seed", .help = "initialisation, dropout, sampling", .minimum = 0, .maximum = 9e15}, seed);
-    v.field({.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}}, precision);
+    v.field(
+        {.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}},
+        precision);
     v.field({.name = "device", .help = "where it runs", .choices = {"auto", "cpu", "cuda"}}, device);
-    v.field({.name = "threads", .help = "CPU threads; 0 = physical cores that this process may use", .minimum = 0, .maximum = 1024}, threads);
-    v.field({.name = "non_finite", .help = "a loss or gradient that is not finite: stop with exit code 5, or leave the update out", .choices = {"abort", "skip"}}, non_finite);
-    v.field({.name = "non_finite_limit", .help = "skip: consecutive updates left out before the run stops", .minimum = 1, .maximum = 1000000}, non_finite_limit);
-    v.field({.name = "log_every", .help = "updates per line of metrics.jsonl", .minimum = 1, .maximum = 1e9}, log_every);
-    v.field({.name = "patience", .help = "early stop: evaluations without a new best; 0 = off", .minimum = 0, .maximum = 1e9}, patience);
+    v.field({.name = "threads",
+             .help = "CPU threads; 0 = physical cores that this process may use",
+             .minimum = 0,
+             .maximum = 1024},
+            threads);
+    v.field({.name = "non_finite",
+             .help = "a loss or gradient that is not finite: stop with exit code 5, or leave the update out",
+             .choices = {"abort", "skip"}},
+            non_finite);
+    v.field({.name = "non_finite_limit",
+             .help = "skip: consecutive updates left out before the run stops",
+             .minimum = 1,
+             .maximum = 1000000},
+            non_finite_limit);
+    v.field({.name = "log_every", .help = "updates per line of metrics.jsonl", .minimum = 1, .maximum = 1e9},
+            log_every);
+    v.field({.name = "patience",
+             .help = "early stop: evaluations without a new best; 0 = off",
+             .minimum = 0,
+             .maximum = 1e9},
+            patience);
 }
 
 void EvaluationConfig::visit(FieldVisitor& v) {
-    v.field({.name = "every", .help = "updates between evaluations during training; 0 = by time or at the end only", .unit = Amount::count, .minimum = 0, .maximum = 1e15}, every);
-    v.field({.name = "every_seconds", .help = "training time between evaluations; 0 = off", .unit = Amount::seconds, .minimum = 0, .maximum = 1e9}, every_seconds);
-    v.field({.name = "tokens", .help = "first tokens of the valid split that are scored; 0 = all", .unit = Amount::count, .minimum = 0, .maximum = 1e15}, tokens);
+    v.field({.name = "every",
+             .help = "updates between evaluations during training; 0 = by time or at the end only",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            every);
+    v.field({.name = "every_seconds",
+             .help = "training time between evaluations; 0 = off",
+             .unit = Amount::seconds,
+             .minimum = 0,
+             .maximum = 1e9},
+            every_seconds);
+    v.field({.name = "tokens",
+             .help = "first tokens of the valid split that are scored; 0 = all",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            tokens);
     v.field({.name = "batch", .help = "parallel streams; 0 = train.batch", .minimum = 0, .maximum = 1 << 20}, batch);
-    v.field({.name = "length", .help = "time steps per segment; 0 = train.length", .unit = Amount::count, .minimum = 0, .maximum = 1 << 22}, length);
+    v.field({.name = "length",
+             .help = "time steps per segment; 0 = train.length",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1 << 22},
+            length);
     v.field({.name = "memory", .help = "memory length; -1 = model.memory", .minimum = -1, .maximum = 1 << 24}, memory);
-    v.field({.name = "lead", .help = "tokens read, not scored, before each stream's first scored token", .unit = Amount::count, .minimum = 0, .maximum = 1 << 24}, lead);
-    v.field({.name = "mask", .help = "causal: a query sees the whole memory; same_length: the last memory + 1 positions", .choices = {"causal", "same_length"}}, mask);
+    v.field({.name = "lead",
+             .help = "tokens read, not scored, before each stream's first scored token",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1 << 24},
+            lead);
+    v.field({.name = "mask",
+             .help = "causal: a query sees the whole memory; same_length: the last memory + 1 positions",
+             .choices = {"causal", "same_length"}},
+            mask);
 }
 
 void CheckpointConfig::visit(FieldVisitor& v) {
-    v.field({.name = "every", .help = "updates between checkpoints; 0 = by time only", .unit = Amount::count, .minimum = 0, .maximum = 1e15}, every);
-    v.field({.name = "every_seconds", .help = "wall time between checkpoints; 0 = off", .unit = Amount::seconds, .minimum = 0, .maximum = 1e9}, every_seconds);
-    v.field({.name = "keep", .help = "newest checkpoints kept, besides the best", .minimum = 1, .maximum = 1000000}, keep);
+    v.field({.name = "every",
+             .help = "updates between checkpoints; 0 = by time only",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            every);
+    v.field({.name = "every_seconds",
+             .help = "wall time between checkpoints; 0 = off",
+             .unit = Amount::seconds,
+             .minimum = 0,
+             .maximum = 1e9},
+            every_seconds);
+    v.field({.name = "keep", .help = "newest checkpoints kept, besides the best", .minimum = 1, .maximum = 1000000},
+            keep);
 }
 
 void SampleConfig::visit(FieldVisitor& v) {
-    v.field({.name = "every", .help = "evaluations between samples; 0 = at the end only", .minimum = 0, .maximum = 1e9}, every);
+    v.field({.name = "every", .help = "evaluations between samples; 0 = at the end only", .minimum = 0, .maximum = 1e9},
+            every);
     v.field({.name = "prompt", .help = "text that samples continue"}, prompt);
-    v.field({.name = "tokens", .help = "length of a sample", .unit = Amount::count, .minimum = 0, .maximum = 1 << 20}, tokens);
+    v.field({.name = "tokens", .help = "length of a sample", .unit = Amount::count, .minimum = 0, .maximum = 1 << 20},
+            tokens);
     v.field({.name = "temperature", .help = "0 = the likeliest token", .minimum = 0, .maximum = 100}, temperature);
 }
 
@@ -97,9 +240,10 @@ void Config::visit(FieldVisitor& v) {
     v.section({.name = "optimizer", .help = "the update rule"}, [&](FieldVisitor& s) { optimizer.visit(s); });
     v.section({.name = "schedule", .help = "the learning rate"}, [&](FieldVisitor& s) { schedule.visit(s); });
     v.section({.name = "train", .help = "batch, budget, precision"}, [&](FieldVisitor& s) { train.visit(s); });
-    v.section({.name = "evaluation", .help = "how validation is measured"}, [&](FieldVisitor& s) { evaluation.visit(s); });
+    v.section({.name = "evaluation", .help = "how validation is measured"},
+              [&](FieldVisitor& s) { evaluation.visit(s); });
     v.section({.name = "checkpoint", .help = "what is saved when"}, [&](FieldVisitor& s) { checkpoint.visit(s); });
     v.section({.name = "sample", .help = "texts written during training"}, [&](FieldVisitor& s) { sample.visit(s); });
 }
 
-} // namespace lithe
+}  // namespace lithe

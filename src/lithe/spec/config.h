@@ -1,5 +1,5 @@
-// What a run is: one typed struct per section of a configuration file. Defaults stand here; help, bounds and units stand in
-// the `visit` functions (config.cpp), and every use of a configuration is a visitor over them.
+// What a run is: one typed struct per section of a configuration file. Defaults stand here; help, bounds and units
+// stand in the `visit` functions (config.cpp), and every use of a configuration is a visitor over them.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct StackConfig {
 struct ModelConfig {
     int64_t width = 512;
     std::string layout = "u x6";
-    int64_t vocabulary_size = 0;     // 0: the tokenizer's
+    int64_t vocabulary_size = 0;  // 0: the tokenizer's
     double dropout = 0.0;
     double attention_dropout = 0.0;
     int64_t memory = 0;
@@ -94,13 +94,13 @@ struct TrainConfig {
 };
 
 struct EvaluationConfig {
-    int64_t every = 0;          // steps
+    int64_t every = 0;  // steps
     double every_seconds = 0;
-    int64_t tokens = 500000;    // of the valid split, 0 = all
-    int64_t batch = 0;          // 0: the training batch
-    int64_t length = 0;         // 0: the training length
-    int64_t memory = -1;        // -1: the model's
-    int64_t lead = 1024;        // unscored tokens before each stream
+    int64_t tokens = 500000;  // of the valid split, 0 = all
+    int64_t batch = 0;        // 0: the training batch
+    int64_t length = 0;       // 0: the training length
+    int64_t memory = -1;      // -1: the model's
+    int64_t lead = 1024;      // unscored tokens before each stream
     std::string mask = "causal";
     void visit(FieldVisitor& v);
 };
@@ -122,7 +122,7 @@ struct SampleConfig {
 
 struct Config {
     ModelConfig model;
-    std::map<std::string, StackConfig> stacks;        // [model.encoder], [model.decoder]
+    std::map<std::string, StackConfig> stacks;  // [model.encoder], [model.decoder]
     std::map<std::string, BlockDefinition> blocks;
     DataConfig data;
     OptimizerConfig optimizer;
@@ -138,4 +138,4 @@ struct Config {
     void visit(FieldVisitor& v);  // all sections but stacks and blocks
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -64,10 +64,14 @@ const char* type_name(const toml::node& node) {
 
 // Reads a TOML table into the visited fields, and remembers which keys were known.
 class Reader : public FieldVisitor {
-public:
+ public:
     Reader(const toml::table& table, std::string file, std::string prefix, Problems& problems,
            std::map<std::string, std::string>* origins, const std::set<std::string>& from_flags)
-        : table_(&table), file_(std::move(file)), prefix_(std::move(prefix)), problems_(problems), origins_(origins),
+        : table_(&table),
+          file_(std::move(file)),
+          prefix_(std::move(prefix)),
+          problems_(problems),
+          origins_(origins),
           from_flags_(from_flags) {}
 
     void field(const FieldInfo& info, bool& value) override {
@@ -81,8 +85,11 @@ public:
         const toml::node* node = find(info);
         if (!node) return;
         std::optional<int64_t> given = node->value_exact<int64_t>();
-        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::count) given = parse_count(*text);
-        if (!given) return wrong_type(info, *node, info.unit == Amount::count ? "a whole number such as 1000 or \"50M\"" : "a whole number");
+        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::count)
+            given = parse_count(*text);
+        if (!given)
+            return wrong_type(info, *node,
+                              info.unit == Amount::count ? "a whole number such as 1000 or \"50M\"" : "a whole number");
         if (in_bounds(info, *node, double(*given))) value = *given;
     }
 
@@ -91,9 +98,12 @@ public:
         if (!node) return;
         std::optional<double> given;
         if (node->is_number()) given = node->value<double>();
-        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::seconds) given = parse_seconds(*text);
+        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::seconds)
+            given = parse_seconds(*text);
         if (!given || !std::isfinite(*given))
-            return wrong_type(info, *node, info.unit == Amount::seconds ? "a number of seconds or a time such as \"10m\"" : "a number");
+            return wrong_type(
+                info, *node,
+                info.unit == Amount::seconds ? "a number of seconds or a time such as \"10m\"" : "a number");
         if (in_bounds(info, *node, *given)) value = *given;
     }
 
@@ -102,9 +112,10 @@ public:
         if (!node) return;
         auto given = node->value_exact<std::string>();
         if (!given) return wrong_type(info, *node, "text in quotes");
-        if (!info.choices.empty() && std::find(info.choices.begin(), info.choices.end(), *given) == info.choices.end()) {
-            problems_.add(prefix_ + info.name + ": expected one of " + join(info.choices, ", ") + ", got \"" + printable(*given) + "\"" +
-                              did_you_mean(*given, info.choices),
+        if (!info.choices.empty() &&
+            std::find(info.choices.begin(), info.choices.end(), *given) == info.choices.end()) {
+            problems_.add(prefix_ + info.name + ": expected one of " + join(info.choices, ", ") + ", got \"" +
+                              printable(*given) + "\"" + did_you_mean(*given, info.choices),
                           where(info.name, *node));
             return;
         }
@@ -150,7 +161,7 @@ public:
         return line > 0 ? file_ + " line " + std::to_string(line) : file_;
     }
 
-private:
+ private:
     static std::vector<std::string> sub_tables(const std::string&) { return {}; }
 
     const toml::node* find(const FieldInfo& info) {
@@ -169,8 +180,11 @@ private:
     bool in_bounds(const FieldInfo& info, const toml::node& node, double value) {
         if (value >= info.minimum && value <= info.maximum) return true;
         std::string low = format_number(info.minimum), high = format_number(info.maximum);
-        std::string bounds = info.maximum >= 1e300 ? "at least " + low : info.minimum <= -1e300 ? "at most " + high : low + " to " + high;
-        problems_.add(prefix_ + info.name + ": expected " + bounds + ", got " + format_number(value), where(info.name, node));
+        std::string bounds = info.maximum >= 1e300    ? "at least " + low
+                             : info.minimum <= -1e300 ? "at most " + high
+                                                      : low + " to " + high;
+        problems_.add(prefix_ + info.name + ": expected " + bounds + ", got " + format_number(value),
+                      where(info.name, node));
         return false;
     }
 
@@ -184,12 +198,19 @@ private:
 
 // Prints fields as "key = value" through a callback; the base of saving, comparing and listing.
 class Printer : public FieldVisitor {
-public:
-    using Sink = std::function<void(const std::string& prefix, const FieldInfo&, const std::string& type, const std::string& value)>;
-    Printer(Sink sink, std::function<void(const std::string&)> on_section = {}) : sink_(std::move(sink)), on_section_(std::move(on_section)) {}
+ public:
+    using Sink = std::function<void(const std::string& prefix, const FieldInfo&, const std::string& type,
+                                    const std::string& value)>;
+    Printer(Sink sink, std::function<void(const std::string&)> on_section = {})
+        : sink_(std::move(sink)),
+          on_section_(std::move(on_section)) {}
 
-    void field(const FieldInfo& info, bool& value) override { sink_(prefix_, info, "true or false", value ? "true" : "false"); }
-    void field(const FieldInfo& info, int64_t& value) override { sink_(prefix_, info, "whole number", std::to_string(value)); }
+    void field(const FieldInfo& info, bool& value) override {
+        sink_(prefix_, info, "true or false", value ? "true" : "false");
+    }
+    void field(const FieldInfo& info, int64_t& value) override {
+        sink_(prefix_, info, "whole number", std::to_string(value));
+    }
     void field(const FieldInfo& info, double& value) override {
         std::string text = format_number(value);
         if (text.find_first_of(".en") == std::string::npos) text += ".0";
@@ -211,7 +232,7 @@ public:
         prefix_ = outer;
     }
 
-private:
+ private:
     Sink sink_;
     std::function<void(const std::string&)> on_section_;
     std::string prefix_;
@@ -220,16 +241,15 @@ private:
 // Sets table["a"]["b"] = value for "a.b=value".
 void apply_set(toml::table& root, const std::string& set, std::set<std::string>& from_flags, Problems& problems) {
     size_t equals = set.find('=');
-    if (equals == std::string::npos || equals == 0) return problems.add("expected key=value, got '" + printable(set) + "'", "--set");
+    if (equals == std::string::npos || equals == 0)
+        return problems.add("expected key=value, got '" + printable(set) + "'", "--set");
     std::string key = set.substr(0, equals), value = set.substr(equals + 1);
     toml::table parsed;
     auto parse = [&](const std::string& text) {
         try {
             parsed = toml::parse("value = " + text);
             return parsed.size() == 1;
-        } catch (const toml::parse_error&) {
-            return false;
-        }
+        } catch (const toml::parse_error&) { return false; }
     };
     if (!parse(value)) parsed = toml::table{{"value", value}};  // bare words are text
     toml::table* table = &root;
@@ -240,14 +260,15 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     for (size_t i = 0; i + 1 < path.size(); ++i) {
         auto [place, added] = table->insert(path[i], toml::table{});
         table = place->second.as_table();
-        if (!table) return problems.add("'" + printable(path[i]) + "' in '" + printable(key) + "' is not a section", "--set");
+        if (!table)
+            return problems.add("'" + printable(path[i]) + "' in '" + printable(key) + "' is not a section", "--set");
     }
     table->insert_or_assign(path.back(), *parsed.get("value"));
     from_flags.insert(key);
 }
 
-void read_stacks(const toml::table& root, const Reader& reader, Config& config, Problems& problems, const std::string& file,
-                 const std::set<std::string>& from_flags) {
+void read_stacks(const toml::table& root, const Reader& reader, Config& config, Problems& problems,
+                 const std::string& file, const std::set<std::string>& from_flags) {
     const toml::table* model = root["model"].as_table();
     if (!model) return;
     for (const auto& [key, node] : *model) {
@@ -259,11 +280,13 @@ void read_stacks(const toml::table& root, const Reader& reader, Config& config, 
         nested.field({.name = "layout", .help = "blocks of this stack"}, stack.layout);
         nested.report_unknown({});
         if (name != "encoder" && name != "decoder")
-            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder", reader.where(name, node));
+            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder",
+                         reader.where(name, node));
     }
 }
 
-void read_blocks(const toml::table& root, Config& config, Problems& problems, const std::string& file, const std::set<std::string>& from_flags) {
+void read_blocks(const toml::table& root, Config& config, Problems& problems, const std::string& file,
+                 const std::set<std::string>& from_flags) {
     const toml::node* node = root.get("blocks");
     if (!node) return;
     const toml::table* blocks = node->as_table();
@@ -279,7 +302,9 @@ void read_blocks(const toml::table& root, Config& config, Problems& problems, co
         for (const auto& [option, value] : *table) {
             std::string option_name(option.str());
             auto line = value.source().begin.line;
-            std::string origin = from_flags.count("blocks." + name + "." + option_name) ? "--set" : file + " line " + std::to_string(line);
+            std::string origin = from_flags.count("blocks." + name + "." + option_name)
+                                     ? "--set"
+                                     : file + " line " + std::to_string(line);
             if (option_name == "kind") {
                 if (auto kind = value.value_exact<std::string>()) block.kind = *kind;
                 else problems.add("blocks." + printable(name) + ".kind: expected text in quotes", origin);
@@ -294,9 +319,7 @@ void check_layouts(const Config& config, Problems& problems) {
     auto check = [&](const std::string& layout, const std::string& where) {
         try {
             parse_layout(layout);
-        } catch (const Error& error) {
-            problems.add(error.what(), where);
-        }
+        } catch (const Error& error) { problems.add(error.what(), where); }
     };
     if (config.stacks.empty()) check(config.model.layout, "model.layout");
     for (const auto& [name, stack] : config.stacks) check(stack.layout, "model." + name + ".layout");
@@ -306,10 +329,14 @@ void check_together(const Config& config, Problems& problems) {
     const DataConfig& data = config.data;
     if (!data.path.empty() && !(data.train.empty() && data.valid.empty() && data.test.empty()))
         problems.add("data.path and data.train/valid/test exclude each other", "data");
-    if (data.path.empty() && data.train.empty() && !data.valid.empty()) problems.add("data.valid is given without data.train", "data");
+    if (data.path.empty() && data.train.empty() && !data.valid.empty())
+        problems.add("data.valid is given without data.train", "data");
     if (config.model.positions != "none" && config.model.memory > 0)
-        problems.add("model.positions = \"" + config.model.positions + "\" needs model.memory = 0: absolute positions start anew in every segment", "model");
-    if (config.schedule.warmup > 1 && config.schedule.warmup != std::floor(config.schedule.warmup) && config.schedule.axis != "time")
+        problems.add("model.positions = \"" + config.model.positions +
+                         "\" needs model.memory = 0: absolute positions start anew in every segment",
+                     "model");
+    if (config.schedule.warmup > 1 && config.schedule.warmup != std::floor(config.schedule.warmup) &&
+        config.schedule.axis != "time")
         problems.add("schedule.warmup: expected a share below 1 or a whole amount", "schedule");
 }
 
@@ -373,11 +400,12 @@ toml::table parse_toml(std::string_view text, const std::string& name) {
         return toml::parse(text);
     } catch (const toml::parse_error& error) {
         fail_usage("not valid TOML: " + printable(error.description()),
-                   name + " line " + std::to_string(error.source().begin.line) + ", column " + std::to_string(error.source().begin.column));
+                   name + " line " + std::to_string(error.source().begin.line) + ", column " +
+                       std::to_string(error.source().begin.column));
     }
 }
 
-} // namespace
+}  // namespace
 
 Config load_config(const std::string& path, const std::vector<std::string>& sets) {
     std::string text;
@@ -401,27 +429,29 @@ std::string to_toml(const Config& config) {
     std::string text;
     auto print = [&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
         auto origin = config.origins.find(prefix + info.name);
-        text += info.name + " = " + value + "  # " + (origin == config.origins.end() ? "default" : origin->second) + "\n";
+        text +=
+            info.name + " = " + value + "  # " + (origin == config.origins.end() ? "default" : origin->second) + "\n";
     };
     Printer printer(print, [&](const std::string& name) { text += (text.empty() ? "[" : "\n[") + name + "]\n"; });
     copy.visit(printer);
-    for (const auto& [name, stack] : config.stacks) text += "\n[model." + name + "]\nlayout = " + toml_text(stack.layout) + "\n";
+    for (const auto& [name, stack] : config.stacks)
+        text += "\n[model." + name + "]\nlayout = " + toml_text(stack.layout) + "\n";
     for (const auto& [name, block] : config.blocks) {
         text += "\n[blocks." + toml_text(name) + "]\n";
         if (!block.kind.empty()) text += "kind = " + toml_text(block.kind) + "\n";
-        for (const RawValue& option : block.options) text += toml_text(option.key) + " = " + option.text + "  # " + option.origin + "\n";
+        for (const RawValue& option : block.options)
+            text += toml_text(option.key) + " = " + option.text + "  # " + option.origin + "\n";
     }
     return text;
 }
 
-std::string to_json(const Config& config) {
-    return toml_to_json(toml::parse(to_toml(config))).dump(2) + "\n";
-}
+std::string to_json(const Config& config) { return toml_to_json(toml::parse(to_toml(config))).dump(2) + "\n"; }
 
 Config config_from_json(std::string_view text, const std::string& name) {
     if (text.size() > kMaxFile) fail_file("a model's config.json is at most 1 MiB", name);
     nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) fail_file("not a JSON object", name, "the file is damaged; take another checkpoint");
+    if (json.is_discarded() || !json.is_object())
+        fail_file("not a JSON object", name, "the file is damaged; take another checkpoint");
     toml::table table;
     json_to_toml(json, table, 0);
     try {
@@ -437,9 +467,8 @@ std::vector<std::string> differences(const Config& before, const Config& after) 
     auto flat = [](const Config& config) {
         std::map<std::string, std::string> values;
         Config copy = config;
-        Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
-            values[prefix + info.name] = value;
-        });
+        Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
+                            const std::string& value) { values[prefix + info.name] = value; });
         copy.visit(printer);
         for (const auto& [name, stack] : config.stacks) values["model." + name + ".layout"] = stack.layout;
         for (const auto& [name, block] : config.blocks) {
@@ -475,9 +504,10 @@ void read_options(const std::vector<RawValue>& options, const std::function<void
 
 std::vector<FieldDoc> list_fields(const std::function<void(FieldVisitor&)>& visit) {
     std::vector<FieldDoc> docs;
-    Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string& type, const std::string& value) {
-        docs.push_back({prefix + info.name, type, value, info.help});
-    });
+    Printer printer(
+        [&](const std::string& prefix, const FieldInfo& info, const std::string& type, const std::string& value) {
+            docs.push_back({prefix + info.name, type, value, info.help});
+        });
     visit(printer);
     return docs;
 }
@@ -487,4 +517,4 @@ std::vector<FieldDoc> list_config_fields() {
     return list_fields([&](FieldVisitor& v) { config.visit(v); });
 }
 
-} // namespace lithe
+}  // namespace lithe

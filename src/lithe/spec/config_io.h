@@ -1,7 +1,7 @@
 // Reading, checking, printing and comparing configurations.
 //
-// Layers: defaults < file < `--set key=value`. Unknown keys, wrong types and values out of bounds are problems; all of them
-// are told in one usage error. Amounts may carry units: "50M" tokens, "10m" of time.
+// Layers: defaults < file < `--set key=value`. Unknown keys, wrong types and values out of bounds are problems; all of
+// them are told in one usage error. Amounts may carry units: "50M" tokens, "10m" of time.
 #pragma once
 
 #include <functional>
@@ -35,4 +35,4 @@ struct FieldDoc {
 std::vector<FieldDoc> list_fields(const std::function<void(FieldVisitor&)>& visit);
 std::vector<FieldDoc> list_config_fields();
 
-} // namespace lithe
+}  // namespace lithe

@@ -13,20 +13,19 @@ constexpr int kMaxDepth = 64;
 constexpr int64_t kMaxRepeat = 10000;
 constexpr int64_t kMaxBlocks = 100000;
 
-bool is_letter(char c) {
-    return ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && c != 'x' && c != 'X';
-}
+bool is_letter(char c) { return ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && c != 'x' && c != 'X'; }
 
 bool is_name_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
 class Parser {
-public:
+ public:
     explicit Parser(std::string_view text) : text_(text) {}
 
     LayoutNode parse() {
-        if (text_.size() > kMaxText) error_at(0, "the layout is longer than " + std::to_string(kMaxText) + " characters");
+        if (text_.size() > kMaxText)
+            error_at(0, "the layout is longer than " + std::to_string(kMaxText) + " characters");
         LayoutNode root;
         root.children = items('\0', 0);
         if (root.children.empty()) error_at(0, "the layout is empty: write at least one block, such as u or -");
@@ -34,19 +33,22 @@ public:
         return root;
     }
 
-private:
+ private:
     [[noreturn]] void error_at(size_t position, const std::string& what) const {
         constexpr size_t kShown = 60;
         size_t first = position > kShown / 2 ? position - kShown / 2 : 0;
         std::string shown(text_.substr(first, kShown));
         // one cell per byte, so that the mark stands under the right one
-        std::replace_if(shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
+        std::replace_if(
+            shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
         fail_usage("layout, column " + std::to_string(position + 1) + ": " + what + "\n  " + shown + "\n  " +
                    std::string(position - first, ' ') + "^");
     }
 
     void skip_spaces() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+            ++at_;
     }
 
     bool more() {
@@ -77,7 +79,8 @@ private:
         }
         if (digits == at_) error_at(mark, "'x' must be followed by a number of repetitions, as in x12");
         if (count < 1 || count > kMaxRepeat) error_at(digits, "a repetition is 1 to " + std::to_string(kMaxRepeat));
-        if (more() && text_[at_] == 'x') error_at(at_, "only one repetition per item: put the item in ( ) to repeat it again");
+        if (more() && text_[at_] == 'x')
+            error_at(at_, "only one repetition per item: put the item in ( ) to repeat it again");
         return count;
     }
 
@@ -148,7 +151,8 @@ private:
                 error_at(at_, "a candidate is a letter, '-' or '<name>'");
             }
             for (const LayoutNode& other : node.children)
-                if (other.name == candidate.name) error_at(size_t(candidate.column) - 1, "the candidate stands here twice");
+                if (other.name == candidate.name)
+                    error_at(size_t(candidate.column) - 1, "the candidate stands here twice");
             node.children.push_back(std::move(candidate));
         }
         if (at_ >= text_.size()) error_at(start, "'{' is never closed");
@@ -161,7 +165,8 @@ private:
         int64_t inside = 0;
         if (node.type == LayoutNode::Type::block || node.type == LayoutNode::Type::slot) inside = 1;
         else
-            for (const LayoutNode& child : node.children) inside = std::min(inside + count_checked(child), kMaxBlocks + 1);
+            for (const LayoutNode& child : node.children)
+                inside = std::min(inside + count_checked(child), kMaxBlocks + 1);
         if (inside * node.repeat > kMaxBlocks)
             error_at(size_t(node.column) - 1, "the layout has more than " + std::to_string(kMaxBlocks) + " blocks");
         return inside * node.repeat;
@@ -176,16 +181,19 @@ void append(const LayoutNode& node, bool root, std::string& text) {
         for (const LayoutNode& child : node.children) append(child, false, text);
     };
     switch (node.type) {
-    case LayoutNode::Type::block: text += node.name.size() == 1 && (is_letter(node.name[0]) || node.name == "-") ? node.name : "<" + node.name + ">"; break;
-    case LayoutNode::Type::group:
-        if (root) return inside();
-        text += '(', inside(), text += ')';
-        break;
-    case LayoutNode::Type::shared_group: text += '[', inside(), text += ']'; break;
-    case LayoutNode::Type::slot:
-        text += '?';
-        if (!node.children.empty()) text += '{', inside(), text += '}';
-        break;
+        case LayoutNode::Type::block:
+            text += node.name.size() == 1 && (is_letter(node.name[0]) || node.name == "-") ? node.name
+                                                                                           : "<" + node.name + ">";
+            break;
+        case LayoutNode::Type::group:
+            if (root) return inside();
+            text += '(', inside(), text += ')';
+            break;
+        case LayoutNode::Type::shared_group: text += '[', inside(), text += ']'; break;
+        case LayoutNode::Type::slot:
+            text += '?';
+            if (!node.children.empty()) text += '{', inside(), text += '}';
+            break;
     }
     if (node.repeat > 1) text += "x" + std::to_string(node.repeat);
 }
@@ -198,11 +206,9 @@ void collect(const LayoutNode& node, std::vector<std::pair<std::string, int>>& n
     for (const LayoutNode& child : node.children) collect(child, names);
 }
 
-} // namespace
+}  // namespace
 
-LayoutNode parse_layout(std::string_view text) {
-    return Parser(text).parse();
-}
+LayoutNode parse_layout(std::string_view text) { return Parser(text).parse(); }
 
 std::string to_string(const LayoutNode& node) {
     std::string text;
@@ -228,4 +234,4 @@ bool has_slots(const LayoutNode& node) {
     return std::any_of(node.children.begin(), node.children.end(), has_slots);
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -5,9 +5,9 @@
 //   unit   := LETTER | '-' | '<' NAME '>' | '(' layout ')' | '[' layout ']' | '?' [ '{' { candidate } '}' ]
 //   candidate := LETTER | '-' | '<' NAME '>'
 //
-// `( )` is a group, the unit of layer dropping and checkpointing; `[ ]` shares its weights over its repetitions (per lexical
-// occurrence; state stays per application); `?` is a searched place, each occurrence on its own (inside `[ ]` once).
-// The tree is kept as written, not flattened. `x` is no letter.
+// `( )` is a group, the unit of layer dropping and checkpointing; `[ ]` shares its weights over its repetitions (per
+// lexical occurrence; state stays per application); `?` is a searched place, each occurrence on its own (inside `[ ]`
+// once). The tree is kept as written, not flattened. `x` is no letter.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct LayoutNode {
     std::string name;                  // block: letter, "-" or the name inside < >
     std::vector<LayoutNode> children;  // groups: what is inside; slot: its candidates (empty = the default set)
     int64_t repeat = 1;
-    int column = 1;                    // 1-based, of the first character
+    int column = 1;  // 1-based, of the first character
 };
 
 // The root is a group. Throws a usage error whose text shows the layout and points at the column.
@@ -39,4 +39,4 @@ int64_t count_blocks(const LayoutNode& node);
 std::vector<std::pair<std::string, int>> block_names(const LayoutNode& node);
 bool has_slots(const LayoutNode& node);
 
-} // namespace lithe
+}  // namespace lithe

@@ -26,12 +26,15 @@ std::vector<Stream> make_streams(uint64_t count, uint64_t batch, uint64_t lead) 
 }
 
 // Fills one segment; targets outside a stream's scored range are -1.
-void fill(const TokenView& tokens, const std::vector<Stream>& streams, uint64_t at, int64_t length, Tensor& ids, Tensor& targets, std::vector<int64_t>& buffer) {
+void fill(const TokenView& tokens, const std::vector<Stream>& streams, uint64_t at, int64_t length, Tensor& ids,
+          Tensor& targets, std::vector<int64_t>& buffer) {
     const auto batch = int64_t(streams.size());
     int64_t *in = ids.data_ptr<int64_t>(), *out = targets.data_ptr<int64_t>();
     for (int64_t b = 0; b < batch; ++b) {
         const Stream& stream = streams[size_t(b)];
-        uint64_t first = stream.start + at, available = first < tokens.size() ? std::min<uint64_t>(uint64_t(length) + 1, tokens.size() - first) : 0;
+        uint64_t first = stream.start + at,
+                 available =
+                     first < tokens.size() ? std::min<uint64_t>(uint64_t(length) + 1, tokens.size() - first) : 0;
         std::fill(buffer.begin(), buffer.end(), 0);
         if (available > 0) tokens.read(first, available, buffer.data());
         for (int64_t t = 0; t < length; ++t) {
@@ -42,7 +45,7 @@ void fill(const TokenView& tokens, const std::vector<Stream>& streams, uint64_t 
     }
 }
 
-} // namespace
+}  // namespace
 
 EvaluationProtocol protocol_of(const Config& config) {
     const EvaluationConfig& e = config.evaluation;
@@ -57,13 +60,15 @@ EvaluationProtocol protocol_of(const Config& config) {
     return protocol;
 }
 
-std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens, const EvaluationProtocol& protocol) {
+std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens,
+                                         const EvaluationProtocol& protocol) {
     at::NoGradGuard no_grad;
     Timer timer;
     const uint64_t count = protocol.tokens > 0 ? std::min(protocol.tokens, tokens.size()) : tokens.size();
     if (count < 2) fail_file("split '" + protocol.split + "' has too few tokens to be scored", "data");
     // streams shorter than the lead would spend most of the time unscored
-    const uint64_t batch = std::clamp<uint64_t>(count / std::max<uint64_t>(1, 2 * uint64_t(protocol.lead)), 1, uint64_t(protocol.batch));
+    const uint64_t batch =
+        std::clamp<uint64_t>(count / std::max<uint64_t>(1, 2 * uint64_t(protocol.lead)), 1, uint64_t(protocol.batch));
     auto streams = make_streams(count, batch, uint64_t(protocol.lead));
     uint64_t steps = 0;
     for (const Stream& stream : streams) steps = std::max(steps, stream.end - 1 - stream.start);
@@ -86,7 +91,8 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
         sum += out.sum.item<double>();
         result.tokens += uint64_t(targets.ge(0).sum().item<int64_t>());
         state = std::move(out.state);
-        if (at / uint64_t(protocol.length) % 16 == 0) log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
+        if (at / uint64_t(protocol.length) % 16 == 0)
+            log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
     }
     log_progress("");
     result.bytes = uint64_t(std::llround(double(tokens.bytes()) * double(result.tokens) / double(tokens.size())));
@@ -98,15 +104,24 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
 }
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
-    nlohmann::ordered_json json = {{"bits_per_byte", result.bits_per_byte}, {"loss", result.loss}, {"perplexity", result.perplexity}};
+    nlohmann::ordered_json json = {
+        {"bits_per_byte", result.bits_per_byte}, {"loss", result.loss}, {"perplexity", result.perplexity}};
     if (!with_protocol) return json;
     json["tokens"] = result.tokens;
     json["bytes"] = result.bytes;
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
-    json["protocol"] = {{"split", p.split}, {"first_tokens", p.tokens}, {"batch", p.batch}, {"length", p.length}, {"memory", p.memory}, {"lead", p.lead},
-                        {"mask", p.same_length ? "same_length" : "causal"}, {"precision", p.precision}, {"state", "carried"}, {"unscored", "the first token"}};
+    json["protocol"] = {{"split", p.split},
+                        {"first_tokens", p.tokens},
+                        {"batch", p.batch},
+                        {"length", p.length},
+                        {"memory", p.memory},
+                        {"lead", p.lead},
+                        {"mask", p.same_length ? "same_length" : "causal"},
+                        {"precision", p.precision},
+                        {"state", "carried"},
+                        {"unscored", "the first token"}};
     return json;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -1,7 +1,7 @@
 // Loss over a text with state and memory carried, every token scored once, the protocol stated.
 //
-// The text is read by `batch` streams in step. Stream 0 starts cold at the first token; every other stream starts `lead`
-// tokens before its first scored token, so that its state is warm. All tokens but the very first are scored.
+// The text is read by `batch` streams in step. Stream 0 starts cold at the first token; every other stream starts
+// `lead` tokens before its first scored token, so that its state is warm. All tokens but the very first are scored.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,7 +14,7 @@ namespace lithe {
 
 struct EvaluationProtocol {
     std::string split = "valid";
-    uint64_t tokens = 0;       // first tokens of the split; 0 = all
+    uint64_t tokens = 0;  // first tokens of the split; 0 = all
     int64_t batch = 16, length = 256, memory = 0, lead = 1024;
     bool same_length = false;  // a query sees the last memory + 1 positions only
     std::string precision = "fp32";
@@ -31,8 +31,9 @@ struct EvaluationResult {
 EvaluationProtocol protocol_of(const Config& config);
 
 // nullopt when a stop was asked for before the end.
-std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens, const EvaluationProtocol& protocol);
+std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens,
+                                         const EvaluationProtocol& protocol);
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
 
-} // namespace lithe
+}  // namespace lithe

@@ -9,21 +9,25 @@
 namespace lithe {
 namespace {
 
-// LibTorch's default fp32 products take an AVX2 path on AMD; its oneDNN path keeps fp32 arithmetic where there is no AMX and
-// is twice as fast. The switch is called "BF16" and would round on AMX machines, so its error is measured and it is undone
-// when it rounds.
+// LibTorch's default fp32 products take an AVX2 path on AMD; its oneDNN path keeps fp32 arithmetic where there is no
+// AMX and is twice as fast. The switch is called "BF16" and would round on AMX machines, so its error is measured and
+// it is undone when it rounds.
 std::string choose_fp32_products() {
-    auto set = [](at::Float32Precision precision) { at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::MATMUL, precision); };
+    auto set = [](at::Float32Precision precision) {
+        at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::MATMUL, precision);
+    };
     Tensor a = at::arange(256 * 256, at::kFloat).mul(0.37).sin().view({256, 256});
     Tensor exact = at::mm(a.to(at::kDouble), a.t().to(at::kDouble));
-    auto error = [&] { return (at::mm(a, a.t()).to(at::kDouble) - exact).abs().max().item<double>() / exact.abs().max().item<double>(); };
+    auto error = [&] {
+        return (at::mm(a, a.t()).to(at::kDouble) - exact).abs().max().item<double>() / exact.abs().max().item<double>();
+    };
     set(at::Float32Precision::BF16);
     if (error() < 1e-5) return "oneDNN, fp32 arithmetic";
     set(at::Float32Precision::NONE);
     return "LibTorch's default";
 }
 
-} // namespace
+}  // namespace
 
 int usable_cores() {
     cpu_set_t set;
@@ -40,13 +44,15 @@ Machine set_up_machine(TrainConfig& train) {
     if (at::get_num_threads() != machine.threads) at::set_num_threads(machine.threads);
     const ops::CudaStatus& cuda = ops::cuda_status();
     if (train.device == "auto") train.device = cuda.available ? "cuda" : "cpu";
-    if (train.device == "cuda" && !cuda.available) fail_usage("train.device = \"cuda\": " + cuda.reason, "train.device");
+    if (train.device == "cuda" && !cuda.available)
+        fail_usage("train.device = \"cuda\": " + cuda.reason, "train.device");
     machine.device = train.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-    if (train.precision == "auto") train.precision = train.device == "cuda" || kernels::has_bf16_products() ? "bf16" : "fp32";
+    if (train.precision == "auto")
+        train.precision = train.device == "cuda" || kernels::has_bf16_products() ? "bf16" : "fp32";
     machine.precision = train.precision;
     machine.working = train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
     machine.products = train.device == "cpu" ? choose_fp32_products() : "cuBLAS";
     return machine;
 }
 
-} // namespace lithe
+}  // namespace lithe

@@ -17,10 +17,10 @@ struct Machine {
     std::string products;   // how fp32 products are computed, in words
 };
 
-// Resolves device, precision and threads of the configuration in place, sets the thread count and chooses the fp32 product
-// path. Throws when what is asked for is not there.
+// Resolves device, precision and threads of the configuration in place, sets the thread count and chooses the fp32
+// product path. Throws when what is asked for is not there.
 Machine set_up_machine(TrainConfig& train);
 
 int usable_cores();
 
-} // namespace lithe
+}  // namespace lithe

@@ -18,7 +18,8 @@ bool Optimizer::decays(const ParameterSpec& spec) const {
 double Optimizer::gradient_norm() const {
     const Tensor& gradient = store_.gradient_flat();
     if (gradient.is_cuda()) return gradient.to(at::kDouble).norm().item<double>();
-    if (gradient.scalar_type() == at::kDouble) return std::sqrt(kernels::sum_of_squares(gradient.data_ptr<double>(), gradient.numel()));
+    if (gradient.scalar_type() == at::kDouble)
+        return std::sqrt(kernels::sum_of_squares(gradient.data_ptr<double>(), gradient.numel()));
     return std::sqrt(kernels::sum_of_squares(gradient.data_ptr<float>(), gradient.numel()));
 }
 
@@ -26,10 +27,12 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
     Rule result;
     kernels::UpdateRule& rule = result.rule;
     if (config.name == "sgd") {
-        rule = {.m_decay = config.momentum, .m_gain = 1, .second_moment = false, .adaptive = false, .step = learning_rate};
+        rule = {
+            .m_decay = config.momentum, .m_gain = 1, .second_moment = false, .adaptive = false, .step = learning_rate};
         return result;
     }
-    const double correction1 = 1 - std::pow(config.beta1, double(t)), correction2 = 1 - std::pow(config.beta2, double(t));
+    const double correction1 = 1 - std::pow(config.beta1, double(t)),
+                 correction2 = 1 - std::pow(config.beta2, double(t));
     rule = {.m_decay = config.beta1, .m_gain = 1 - config.beta1, .v_decay = config.beta2, .epsilon = config.epsilon};
     if (config.name != "radam") {
         rule.step = learning_rate / correction1;
@@ -39,7 +42,8 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
     const double longest = 2 / (1 - config.beta2) - 1;
     const double length = longest - 2 * double(t) * (1 - correction2) / correction2;  // N_sma
     if (length >= 5) {
-        const double rectifier = std::sqrt((length - 4) / (longest - 4) * (length - 2) / length * longest / (longest - 2));
+        const double rectifier =
+            std::sqrt((length - 4) / (longest - 4) * (length - 2) / length * longest / (longest - 2));
         rule.step = learning_rate * std::sqrt(correction2) * rectifier / correction1;
     } else {
         rule.adaptive = false;
@@ -53,7 +57,8 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     ++updates_;
     Rule base = rule_of(config_, updates_, learning_rate);
     if (base.skip) base.rule.step = 0;  // the moments still move
-    base.rule.gradient_scale = config_.clip_norm > 0 && gradient_norm > config_.clip_norm ? config_.clip_norm / gradient_norm : 1;
+    base.rule.gradient_scale =
+        config_.clip_norm > 0 && gradient_norm > config_.clip_norm ? config_.clip_norm / gradient_norm : 1;
     at::NoGradGuard no_grad;
     for (size_t i = 0; i < store_.size(); ++i) {
         kernels::UpdateRule rule = base.rule;
@@ -65,10 +70,18 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
         auto update = [&](auto* type) {
             using C = std::remove_pointer_t<decltype(type)>;
             auto part = [&](const Tensor& flat) { return flat.defined() ? flat.data_ptr<C>() + at : nullptr; };
-            kernels::UpdateArgs<C> args{.rule = rule, .weight = part(store_.master_flat()), .gradient = part(store_.gradient_flat()), .m = part(m_), .v = part(v_), .count = count};
-            if (store_.has_copy(i)) args.working = static_cast<kernels::bfloat16*>(store_.working_flat().data_ptr()) + at;
+            kernels::UpdateArgs<C> args{.rule = rule,
+                                        .weight = part(store_.master_flat()),
+                                        .gradient = part(store_.gradient_flat()),
+                                        .m = part(m_),
+                                        .v = part(v_),
+                                        .count = count};
+            if (store_.has_copy(i))
+                args.working = static_cast<kernels::bfloat16*>(store_.working_flat().data_ptr()) + at;
             if constexpr (std::is_same_v<C, float>) {
-                if (m_.is_cuda()) return ops::check_cuda(kernels::cuda_table()->optimizer_update(args, ops::stream_of(m_, "optimizer")), "optimizer");
+                if (m_.is_cuda())
+                    return ops::check_cuda(
+                        kernels::cuda_table()->optimizer_update(args, ops::stream_of(m_, "optimizer")), "optimizer");
             }
             kernels::optimizer_update(args);
         };
@@ -77,4 +90,4 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     }
 }
 
-} // namespace lithe
+}  // namespace lithe

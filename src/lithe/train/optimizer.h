@@ -1,8 +1,9 @@
 // AdamW, RAdam, Adam and SGD over the flat parameter store, one pass over memory, with clipping by the global norm.
 //
-// AdamW: Loshchilov, Hutter 2019. RAdam: Liu et al. 2020 as in the authors' code: decoupled decay p <- p - wd lr p in the same
-// step; rectified when N_sma >= 5, else a momentum step ("sgd") or no update at all ("none"); sqrt(v) is not bias-corrected,
-// the factor stands in the step size. Adam: L2 decay in the gradient. SGD: m <- mu m + g, w <- w - lr m - lr wd w.
+// AdamW: Loshchilov, Hutter 2019. RAdam: Liu et al. 2020 as in the authors' code: decoupled decay p <- p - wd lr p in
+// the same step; rectified when N_sma >= 5, else a momentum step ("sgd") or no update at all ("none"); sqrt(v) is not
+// bias-corrected, the factor stands in the step size. Adam: L2 decay in the gradient. SGD: m <- mu m + g, w <- w - lr m
+// - lr wd w.
 #pragma once
 
 #include "lithe/kernels/optimizer/optimizer.h"
@@ -12,7 +13,7 @@
 namespace lithe {
 
 class Optimizer {
-public:
+ public:
     Optimizer(const OptimizerConfig& config, ParameterStore& store);
 
     // Global norm of the collected gradient, before clipping.
@@ -33,7 +34,7 @@ public:
     };
     static Rule rule_of(const OptimizerConfig& config, int64_t t, double learning_rate);
 
-private:
+ private:
     bool decays(const ParameterSpec& spec) const;
     OptimizerConfig config_;
     ParameterStore& store_;
@@ -41,4 +42,4 @@ private:
     int64_t updates_ = 0;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -13,12 +13,11 @@ namespace fs = std::filesystem;
 RunFolder::RunFolder(const std::string& path) : path_(path) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
     make_folders(path_ + "/checkpoints");
-    lock_ = std::make_unique<FileLock>(file(".lock"), "two trainers cannot share a run folder; choose another with --run, or wait");
+    lock_ = std::make_unique<FileLock>(file(".lock"),
+                                       "two trainers cannot share a run folder; choose another with --run, or wait");
 }
 
-bool RunFolder::has_run() const {
-    return fs::exists(file("run.json")) || !list_checkpoints(path_).empty();
-}
+bool RunFolder::has_run() const { return fs::exists(file("run.json")) || !list_checkpoints(path_).empty(); }
 
 void RunFolder::clean() {
     std::error_code error;
@@ -28,7 +27,8 @@ void RunFolder::clean() {
             std::string target = file("checkpoints/") + name.substr(5, name.rfind('-') - 5);
             if (!fs::exists(target)) fs::rename(entry.path(), target, error);
         }
-        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0 || name.rfind(".del-", 0) == 0) fs::remove_all(entry.path(), error);
+        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0 || name.rfind(".del-", 0) == 0)
+            fs::remove_all(entry.path(), error);
     }
     for (const auto& entry : fs::directory_iterator(path_, error))
         if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
@@ -54,7 +54,8 @@ void RunFolder::cut_back(int64_t step) {
         std::string kept, superseded;
         for (std::string line; std::getline(lines, line);) {
             auto json = nlohmann::json::parse(line, nullptr, false);
-            bool whole = !json.is_discarded() && json.is_object() && json.contains("step") && json["step"].is_number_integer();
+            bool whole =
+                !json.is_discarded() && json.is_object() && json.contains("step") && json["step"].is_number_integer();
             if (whole && json["step"].get<int64_t>() <= step) kept += line + "\n";
             else if (!line.empty()) superseded += line + "\n";
         }
@@ -76,13 +77,9 @@ void RunFolder::append(const char* name, const nlohmann::ordered_json& line) {
     }
 }
 
-void RunFolder::metrics(const nlohmann::ordered_json& line) {
-    append("metrics.jsonl", line);
-}
+void RunFolder::metrics(const nlohmann::ordered_json& line) { append("metrics.jsonl", line); }
 
-void RunFolder::sample(const nlohmann::ordered_json& line) {
-    append("samples.jsonl", line);
-}
+void RunFolder::sample(const nlohmann::ordered_json& line) { append("samples.jsonl", line); }
 
 EventWriter& RunFolder::events() {
     if (!events_) events_ = std::make_unique<EventWriter>(path_);
@@ -93,7 +90,8 @@ void RunFolder::record_start(nlohmann::ordered_json start) {
     nlohmann::ordered_json record = {{"schema", "lithe.run/1"}, {"starts", nlohmann::ordered_json::array()}};
     if (fs::exists(file("run.json"))) {
         auto old = nlohmann::ordered_json::parse(read_file(file("run.json"), 64 << 20), nullptr, false);
-        if (!old.is_discarded() && old.is_object() && old.contains("starts") && old["starts"].is_array()) record["starts"] = old["starts"];
+        if (!old.is_discarded() && old.is_object() && old.contains("starts") && old["starts"].is_array())
+            record["starts"] = old["starts"];
     }
     record["starts"].push_back(std::move(start));
     replace_file(file("run.json"), record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
@@ -121,4 +119,4 @@ void RunFolder::remove_old(int64_t keep) {
     }
 }
 
-} // namespace lithe
+}  // namespace lithe

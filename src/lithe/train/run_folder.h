@@ -13,7 +13,7 @@
 namespace lithe {
 
 class RunFolder {
-public:
+ public:
     // Creates the folder if needed and locks it. Throws when another process trains in it.
     explicit RunFolder(const std::string& path);
 
@@ -37,7 +37,7 @@ public:
     // Saves and moves `latest` (and `best`); removes old checkpoints beyond `keep`, never the best. Throws on failure.
     void save(int64_t step, const CheckpointContent& content, bool best, int64_t keep);
 
-private:
+ private:
     void append(const char* name, const nlohmann::ordered_json& line);
     void remove_old(int64_t keep);
     std::string path_;
@@ -46,4 +46,4 @@ private:
     bool told_full_ = false;
 };
 
-} // namespace lithe
+}  // namespace lithe

@@ -15,7 +15,8 @@ double learning_rate(const ScheduleConfig& schedule, double peak, const Schedule
     const double share = total > warmup ? std::clamp((n - warmup) / (total - warmup), 0.0, 1.0) : 0.0;
     if (schedule.name == "linear") return peak + (final_rate - peak) * share;
     if (schedule.name == "cosine") return final_rate + (peak - final_rate) * 0.5 * (1 + std::cos(pi * share));
-    if (schedule.name == "inverse_sqrt") return peak * std::sqrt(std::max(warmup, position.unit) / std::max(n, std::max(warmup, position.unit)));
+    if (schedule.name == "inverse_sqrt")
+        return peak * std::sqrt(std::max(warmup, position.unit) / std::max(n, std::max(warmup, position.unit)));
     if (schedule.name == "recipe") {
         const double start = warmup > 0 ? 1 + std::cos(pi * (warmup - position.unit) / total) : 2;
         return peak * (1 + std::cos(pi * std::min(n, total) / total)) / start;
@@ -23,4 +24,4 @@ double learning_rate(const ScheduleConfig& schedule, double peak, const Schedule
     return peak;
 }
 
-} // namespace lithe
+}  // namespace lithe

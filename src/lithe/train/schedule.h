@@ -1,11 +1,9 @@
 // Learning-rate schedules as closed forms of the position on an axis (steps, tokens or seconds).
 //
-//   n < w:  peak (n + unit) / w           warm-up; `unit` is one update's size on the axis, so that the first rate is not 0
-//   constant       peak
-//   linear         peak -> final over [w, T]
-//   cosine         final + (peak - final) (1 + cos pi (n - w)/(T - w)) / 2
-//   inverse_sqrt   peak sqrt(w / n)
-//   recipe         peak (1 + cos(pi n / T)) / (1 + cos(pi (w - 1) / T)): the SRU++ recipe's multiplicative cosine, which is
+//   n < w:  peak (n + unit) / w           warm-up; `unit` is one update's size on the axis, so that the first rate is
+//   not 0 constant       peak linear         peak -> final over [w, T] cosine         final + (peak - final) (1 + cos
+//   pi (n - w)/(T - w)) / 2 inverse_sqrt   peak sqrt(w / n) recipe         peak (1 + cos(pi n / T)) / (1 + cos(pi (w -
+//   1) / T)): the SRU++ recipe's multiplicative cosine, which is
 //                  stepped during warm-up too (sru 3.0.0-dev, experiments/srupp_experiments)
 #pragma once
 
@@ -21,4 +19,4 @@ struct SchedulePosition {
 
 double learning_rate(const ScheduleConfig& schedule, double peak, const SchedulePosition& position);
 
-} // namespace lithe
+}  // namespace lithe

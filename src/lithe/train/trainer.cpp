@@ -60,10 +60,20 @@ struct Trainer::Parts {
 };
 
 Json to_json(const TrainerState& s) {
-    return {{"schema", "lithe.state/1"}, {"step", s.step}, {"tokens", s.tokens}, {"train_seconds", s.train_seconds},
-            {"data", {{"epoch", s.data.epoch}, {"at", s.data.at}}}, {"evaluated_step", s.evaluated_step}, {"evaluated_seconds", s.evaluated_seconds},
-            {"evaluations", s.evaluations}, {"without_best", s.without_best}, {"best_bits", s.best_bits}, {"best_step", s.best_step},
-            {"skipped_in_row", s.skipped_in_row}, {"skipped", s.skipped}, {"stopped_early", s.stopped_early}};
+    return {{"schema", "lithe.state/1"},
+            {"step", s.step},
+            {"tokens", s.tokens},
+            {"train_seconds", s.train_seconds},
+            {"data", {{"epoch", s.data.epoch}, {"at", s.data.at}}},
+            {"evaluated_step", s.evaluated_step},
+            {"evaluated_seconds", s.evaluated_seconds},
+            {"evaluations", s.evaluations},
+            {"without_best", s.without_best},
+            {"best_bits", s.best_bits},
+            {"best_step", s.best_step},
+            {"skipped_in_row", s.skipped_in_row},
+            {"skipped", s.skipped},
+            {"stopped_early", s.stopped_early}};
 }
 
 TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source) {
@@ -75,7 +85,8 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
         s.evaluated_step = json.at("evaluated_step"), s.evaluated_seconds = json.at("evaluated_seconds");
         s.evaluations = json.at("evaluations"), s.without_best = json.at("without_best");
         s.best_bits = json.at("best_bits"), s.best_step = json.at("best_step");
-        s.skipped_in_row = json.at("skipped_in_row"), s.skipped = json.at("skipped"), s.stopped_early = json.at("stopped_early");
+        s.skipped_in_row = json.at("skipped_in_row"), s.skipped = json.at("skipped"),
+        s.stopped_early = json.at("stopped_early");
         return s;
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged trainer state: ") + error.what(), source);
@@ -95,12 +106,19 @@ std::string now_text() {
 
 void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
-    const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" || config.schedule.name == "recipe" || (config.schedule.warmup > 0 && config.schedule.warmup < 1);
+    const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
+                           config.schedule.name == "recipe" ||
+                           (config.schedule.warmup > 0 && config.schedule.warmup < 1);
     const std::string& axis = config.schedule.axis;
     const bool any = t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
-    const bool has_end = axis == "steps" ? t.max_steps > 0 : axis == "tokens" ? t.max_tokens > 0 : axis == "time" ? t.max_seconds > 0 : any;
+    const bool has_end = axis == "steps"    ? t.max_steps > 0
+                         : axis == "tokens" ? t.max_tokens > 0
+                         : axis == "time"   ? t.max_seconds > 0
+                                            : any;
     if (needs_end && !has_end)
-        problems.add("schedule \"" + config.schedule.name + "\" needs a budget" + (axis == "auto" ? std::string() : " in " + axis) + " to end at", "schedule", "give --max-steps, --max-tokens or --max-time");
+        problems.add("schedule \"" + config.schedule.name + "\" needs a budget" +
+                         (axis == "auto" ? std::string() : " in " + axis) + " to end at",
+                     "schedule", "give --max-steps, --max-tokens or --max-time");
 }
 
 // The axis that "auto" means: that of the budget.
@@ -113,14 +131,18 @@ std::string resolve_axis(const Config& config) {
 
 // Settings that may differ between a checkpoint and the run that resumes it.
 bool may_change(const std::string& difference) {
-    for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.", "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test"})
+    for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
+                               "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
 }
 
-} // namespace
+}  // namespace
 
-Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config)), options_(std::move(options)), parts_(std::make_unique<Parts>()) {
+Trainer::Trainer(Config config, TrainOptions options)
+    : config_(std::move(config)),
+      options_(std::move(options)),
+      parts_(std::make_unique<Parts>()) {
     Problems problems;
     check_model(config_, problems);
     check_schedule(config_, problems);
@@ -131,7 +153,11 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
     p.corpus = Corpus::open(config_.data);
     const int64_t vocabulary = p.corpus.tokenizer().vocabulary_size();
     if (config_.model.vocabulary_size != 0 && config_.model.vocabulary_size != vocabulary)
-        fail({.code = ExitCode::usage, .what = "model.vocabulary_size does not fit the data's tokenizer", .where = "model.vocabulary_size", .expected = std::to_string(vocabulary), .got = std::to_string(config_.model.vocabulary_size),
+        fail({.code = ExitCode::usage,
+              .what = "model.vocabulary_size does not fit the data's tokenizer",
+              .where = "model.vocabulary_size",
+              .expected = std::to_string(vocabulary),
+              .got = std::to_string(config_.model.vocabulary_size),
               .hint = "set it to 0 to take the tokenizer's, or set data.vocabulary"});
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
@@ -141,21 +167,35 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
 
     MemoryEstimate estimate = estimate_memory(*p.model, config_, p.machine.working == at::kBFloat16 ? 2 : 4);
     const auto available = double(available_memory());
-    std::string needs = "about " + format_bytes(estimate.total()) + " (weights " + format_bytes(estimate.weights) + ", optimizer " + format_bytes(estimate.optimizer) + ", activations " + format_bytes(estimate.activations) + ", carried state " + format_bytes(estimate.state) + ")";
+    std::string needs = "about " + format_bytes(estimate.total()) + " (weights " + format_bytes(estimate.weights) +
+                        ", optimizer " + format_bytes(estimate.optimizer) + ", activations " +
+                        format_bytes(estimate.activations) + ", carried state " + format_bytes(estimate.state) + ")";
     if (p.machine.device.is_cpu() && estimate.total() > available)
-        fail({.code = ExitCode::resources, .what = "the run does not fit into memory: it needs " + needs, .where = "train", .expected = "at most " + format_bytes(available), .got = format_bytes(estimate.total()),
+        fail({.code = ExitCode::resources,
+              .what = "the run does not fit into memory: it needs " + needs,
+              .where = "train",
+              .expected = "at most " + format_bytes(available),
+              .got = format_bytes(estimate.total()),
               .hint = "lower train.batch (and raise train.accumulation), train.length, model.memory or model.width"});
-    if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available) log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
-    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " + format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " + to_string(decoder_layout(config_)));
-    log_info("data       " + format_bytes(double(p.corpus.split("train").bytes())) + " to train on, vocabulary " + std::to_string(vocabulary));
-    log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " + p.machine.device.str() + ", " + p.machine.precision + ", kernels " + kernels::isa_name(kernels::selected_isa()));
+    if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available)
+        log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
+    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " +
+             format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
+             to_string(decoder_layout(config_)));
+    log_info("data       " + format_bytes(double(p.corpus.split("train").bytes())) + " to train on, vocabulary " +
+             std::to_string(vocabulary));
+    log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " +
+             p.machine.device.str() + ", " + p.machine.precision + ", kernels " +
+             kernels::isa_name(kernels::selected_isa()));
     log_info("memory     " + needs);
     if (options_.dry_run) return;
 
     p.folder = std::make_unique<RunFolder>(options_.run);
     double checkpoint_bytes = double(p.cost.parameters) * 12 + estimate.state;
     if (double(free_bytes(options_.run)) < checkpoint_bytes * double(config_.checkpoint.keep + 1))
-        log_warning("checkpoints of this run need " + format_bytes(checkpoint_bytes * double(config_.checkpoint.keep + 2)) + " and only " + format_bytes(double(free_bytes(options_.run))) + " are free in " + options_.run);
+        log_warning("checkpoints of this run need " +
+                    format_bytes(checkpoint_bytes * double(config_.checkpoint.keep + 2)) + " and only " +
+                    format_bytes(double(free_bytes(options_.run))) + " are free in " + options_.run);
     std::optional<CheckpointPlace> place;
     if (options_.resume != ResumeMode::never) {
         p.folder->clean();
@@ -165,9 +205,11 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
         } else {
             place = p.folder->newest_valid();
         }
-        if (!place && options_.resume == ResumeMode::required) fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
+        if (!place && options_.resume == ResumeMode::required)
+            fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
     } else if (p.folder->has_run()) {
-        fail_usage("the folder holds a run already", options_.run, "choose another folder with --run, or resume it with --resume");
+        fail_usage("the folder holds a run already", options_.run,
+                   "choose another folder with --run, or resume it with --resume");
     }
     p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
     p.optimizer = std::make_unique<Optimizer>(config_.optimizer, p.model->parameters());
@@ -180,18 +222,28 @@ Trainer::Trainer(Config config, TrainOptions options) : config_(std::move(config
     p.folder->record_start(start_record());
 }
 
-Trainer::~Trainer() {
-    set_log_file("");
-}
+Trainer::~Trainer() { set_log_file(""); }
 
 Json Trainer::start_record() const {
     struct utsname host {};
     uname(&host);
     const Parts& p = *parts_;
-    return {{"time", now_text()}, {"from_step", state_.step}, {"lithe", std::string(kVersion) + " " + kRevision}, {"libtorch", TORCH_VERSION},
-            {"host", host.nodename}, {"system", std::string(host.sysname) + " " + host.release}, {"cpu", p.machine.cpu}, {"isa", kernels::isa_name(kernels::selected_isa())},
-            {"device", p.machine.device.str()}, {"threads", p.machine.threads}, {"precision", p.machine.precision}, {"fp32_products", p.machine.products}, {"seed", config_.train.seed},
-            {"data_fingerprint", p.corpus.fingerprint()}, {"tokenizer_hash", p.corpus.tokenizer().hash()}, {"argv", options_.argv}};
+    return {{"time", now_text()},
+            {"from_step", state_.step},
+            {"lithe", std::string(kVersion) + " " + kRevision},
+            {"libtorch", TORCH_VERSION},
+            {"host", host.nodename},
+            {"system", std::string(host.sysname) + " " + host.release},
+            {"cpu", p.machine.cpu},
+            {"isa", kernels::isa_name(kernels::selected_isa())},
+            {"device", p.machine.device.str()},
+            {"threads", p.machine.threads},
+            {"precision", p.machine.precision},
+            {"fp32_products", p.machine.products},
+            {"seed", config_.train.seed},
+            {"data_fingerprint", p.corpus.fingerprint()},
+            {"tokenizer_hash", p.corpus.tokenizer().hash()},
+            {"argv", options_.argv}};
 }
 
 void Trainer::start_fresh() {
@@ -211,10 +263,15 @@ void Trainer::resume(const CheckpointPlace& place) {
         if (!may_change(difference)) refused.push_back(difference);
     auto json = nlohmann::json::parse(read_file(state_path, 1 << 20), nullptr, false);
     if (json.is_discarded()) fail_file("not JSON", state_path);
-    if (json.contains("data_fingerprint") && json["data_fingerprint"] != p.corpus.fingerprint()) refused.push_back("the data is not the data that the run was trained on (fingerprint " + json["data_fingerprint"].dump() + " became \"" + p.corpus.fingerprint() + "\")");
-    if (json.contains("tokenizer_hash") && json["tokenizer_hash"] != p.corpus.tokenizer().hash()) refused.push_back("the tokenizer's hash " + json["tokenizer_hash"].dump() + " became \"" + p.corpus.tokenizer().hash() + "\"");
+    if (json.contains("data_fingerprint") && json["data_fingerprint"] != p.corpus.fingerprint())
+        refused.push_back("the data is not the data that the run was trained on (fingerprint " +
+                          json["data_fingerprint"].dump() + " became \"" + p.corpus.fingerprint() + "\")");
+    if (json.contains("tokenizer_hash") && json["tokenizer_hash"] != p.corpus.tokenizer().hash())
+        refused.push_back("the tokenizer's hash " + json["tokenizer_hash"].dump() + " became \"" +
+                          p.corpus.tokenizer().hash() + "\"");
     if (!refused.empty())
-        fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder, "restore them, or start a new run with --run");
+        fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
+                   "restore them, or start a new run with --run");
     state_ = trainer_state_from_json(json, state_path);
     load_parameters(p.model->parameters(), place.folder + "/model.safetensors");
 
@@ -222,7 +279,8 @@ void Trainer::resume(const CheckpointPlace& place) {
     std::vector<std::pair<std::string, StateTensor>> carried;
     for (const NamedTensor& each : read_tensors(place.folder + "/optimizer.safetensors")) {
         auto into = [&](const Tensor& flat) {
-            ops::check(flat.defined() && flat.sizes() == each.tensor.sizes(), "resume", "optimizer tensor '" + each.name + "' does not fit");
+            ops::check(flat.defined() && flat.sizes() == each.tensor.sizes(), "resume",
+                       "optimizer tensor '" + each.name + "' does not fit");
             flat.copy_(each.tensor);
         };
         if (each.name == "m") into(p.optimizer->m());
@@ -230,8 +288,11 @@ void Trainer::resume(const CheckpointPlace& place) {
         else {
             int batch_axis = 0, time_axis = -1;
             size_t colon = each.name.find(':');
-            if (colon == std::string::npos || std::sscanf(each.name.c_str() + colon, ":%d:%d", &batch_axis, &time_axis) != 2) fail_file("unknown tensor '" + printable(each.name) + "'", place.folder + "/optimizer.safetensors");
-            carried.emplace_back(each.name.substr(0, colon), StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
+            if (colon == std::string::npos ||
+                std::sscanf(each.name.c_str() + colon, ":%d:%d", &batch_axis, &time_axis) != 2)
+                fail_file("unknown tensor '" + printable(each.name) + "'", place.folder + "/optimizer.safetensors");
+            carried.emplace_back(each.name.substr(0, colon),
+                                 StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
         }
     }
     p.optimizer->set_updates(json.value("updates", state_.step));
@@ -245,7 +306,8 @@ void Trainer::resume(const CheckpointPlace& place) {
         p.recorded_progress.resize(bytes.size() / 8);
         std::memcpy(p.recorded_progress.data(), bytes.data(), p.recorded_progress.size() * 8);
     }
-    log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) + " tokens, from " + place.folder);
+    log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) +
+             " tokens, from " + place.folder);
 }
 
 // A schedule over time reads the record of an earlier start of this run while there is one, so that resume replays it.
@@ -289,7 +351,8 @@ bool Trainer::train_step() {
     double loss = 0;
     for (int64_t micro = 0; micro < config_.train.accumulation; ++micro) {
         if (p.batcher->next(p.ids.data_ptr<int64_t>(), p.targets.data_ptr<int64_t>())) p.step->carried() = State();
-        loss += p.step->micro_batch(p.ids.to(p.model->device()), p.targets.to(p.model->device()), micro, key) / double(config_.train.accumulation);
+        loss += p.step->micro_batch(p.ids.to(p.model->device()), p.targets.to(p.model->device()), micro, key) /
+                double(config_.train.accumulation);
     }
     const double norm = p.optimizer->gradient_norm();
     double total = 0, unit = 1;
@@ -297,10 +360,16 @@ bool Trainer::train_step() {
     const double rate = learning_rate(config_.schedule, config_.optimizer.learning_rate, {at, total, unit});
     const bool finite = std::isfinite(loss) && std::isfinite(norm);
     if (!finite) {
-        std::string what = "step " + std::to_string(state_.step + 1) + ": the " + (std::isfinite(loss) ? "gradient" : "loss") + " is not finite (epoch " + std::to_string(state_.data.epoch) + ", token " + std::to_string(state_.data.at) + " of each stream)";
+        std::string what = "step " + std::to_string(state_.step + 1) + ": the " +
+                           (std::isfinite(loss) ? "gradient" : "loss") + " is not finite (epoch " +
+                           std::to_string(state_.data.epoch) + ", token " + std::to_string(state_.data.at) +
+                           " of each stream)";
         if (config_.train.non_finite == "abort" || ++state_.skipped_in_row > config_.train.non_finite_limit)
-            fail({.code = ExitCode::diverged, .what = what, .where = p.folder->path(),
-                  .hint = "lower optimizer.learning_rate or optimizer.clip_norm; the last good checkpoint is of step " + std::to_string(p.saved_step) + "; train.non_finite = \"skip\" leaves such updates out"});
+            fail({.code = ExitCode::diverged,
+                  .what = what,
+                  .where = p.folder->path(),
+                  .hint = "lower optimizer.learning_rate or optimizer.clip_norm; the last good checkpoint is of step " +
+                          std::to_string(p.saved_step) + "; train.non_finite = \"skip\" leaves such updates out"});
         log_warning(what + ": the update is left out");
         ++state_.skipped;
         p.step->carried() = before;
@@ -327,8 +396,16 @@ void Trainer::record(double loss, double norm, double rate, double seconds) {
     Parts& p = *parts_;
     if (state_.step % config_.train.log_every != 0 && state_.step != 1) return;
     const double speed = double(config_.train.batch * config_.train.length * config_.train.accumulation) / seconds;
-    Json line = {{"step", state_.step}, {"tokens", state_.tokens}, {"seconds", state_.train_seconds}, {"loss", loss}, {"learning_rate", rate}, {"gradient_norm", norm},
-                 {"tokens_per_second", speed}, {"gflops", speed * p.cost.training_flops_per_token / 1e9}, {"epoch", state_.data.epoch}, {"peak_rss_bytes", peak_memory()}};
+    Json line = {{"step", state_.step},
+                 {"tokens", state_.tokens},
+                 {"seconds", state_.train_seconds},
+                 {"loss", loss},
+                 {"learning_rate", rate},
+                 {"gradient_norm", norm},
+                 {"tokens_per_second", speed},
+                 {"gflops", speed * p.cost.training_flops_per_token / 1e9},
+                 {"epoch", state_.data.epoch},
+                 {"peak_rss_bytes", peak_memory()}};
     p.folder->metrics(line);
     EventWriter& events = p.folder->events();
     events.scalar(state_.step, "train/loss", loss);
@@ -346,12 +423,17 @@ void Trainer::show_progress(double loss, double rate) {
     const TrainConfig& t = config_.train;
     const double speed = double(p.session_tokens) / std::max(1e-9, p.session_seconds);
     double left = INFINITY;
-    if (t.max_steps > 0) left = std::min(left, double(t.max_steps - state_.step) * p.session_seconds / std::max(1.0, double(p.session_tokens) / double(t.batch * t.length * t.accumulation)));
+    if (t.max_steps > 0)
+        left =
+            std::min(left, double(t.max_steps - state_.step) * p.session_seconds /
+                               std::max(1.0, double(p.session_tokens) / double(t.batch * t.length * t.accumulation)));
     if (t.max_tokens > 0) left = std::min(left, double(t.max_tokens - state_.tokens) / speed);
     if (t.max_seconds > 0) left = std::min(left, t.max_seconds - state_.train_seconds);
     char text[240];
-    std::snprintf(text, sizeof text, "step %lld  %s tokens  loss %.3f  bits %.3f  rate %.2e  %s tokens/s%s%s%s", static_cast<long long>(state_.step), format_count(double(state_.tokens)).c_str(), loss,
-                  p.recent_loss / std::numbers::ln2, rate, format_count(speed).c_str(), std::isfinite(left) ? "  " : "", std::isfinite(left) ? format_seconds(left).c_str() : "", std::isfinite(left) ? " left" : "");
+    std::snprintf(text, sizeof text, "step %lld  %s tokens  loss %.3f  bits %.3f  rate %.2e  %s tokens/s%s%s%s",
+                  static_cast<long long>(state_.step), format_count(double(state_.tokens)).c_str(), loss,
+                  p.recent_loss / std::numbers::ln2, rate, format_count(speed).c_str(), std::isfinite(left) ? "  " : "",
+                  std::isfinite(left) ? format_seconds(left).c_str() : "", std::isfinite(left) ? " left" : "");
     if (stderr_is_terminal()) log_progress(text);
     else log_info(text);
 }
@@ -378,16 +460,22 @@ bool Trainer::evaluate_now() {
     if (best) state_.best_bits = result->bits_per_byte, state_.best_step = state_.step, state_.without_best = 0;
     else ++state_.without_best;
     char text[160];
-    std::snprintf(text, sizeof text, "valid      step %lld  %.4f bits per byte, perplexity %.3f, %s tokens%s", static_cast<long long>(state_.step), result->bits_per_byte, result->perplexity, format_count(double(result->tokens)).c_str(), best ? "  (best)" : "");
+    std::snprintf(text, sizeof text, "valid      step %lld  %.4f bits per byte, perplexity %.3f, %s tokens%s",
+                  static_cast<long long>(state_.step), result->bits_per_byte, result->perplexity,
+                  format_count(double(result->tokens)).c_str(), best ? "  (best)" : "");
     log_info(text);
-    Json line = {{"step", state_.step}, {"tokens", state_.tokens}, {"seconds", state_.train_seconds}, {"valid", to_json(*result, true)}};
+    Json line = {{"step", state_.step},
+                 {"tokens", state_.tokens},
+                 {"seconds", state_.train_seconds},
+                 {"valid", to_json(*result, true)}};
     p.folder->metrics(line);
     p.folder->events().scalar(state_.step, "valid/bits_per_byte", result->bits_per_byte);
     p.folder->events().scalar(state_.step, "valid/loss", result->loss);
     if (config_.train.patience > 0 && state_.without_best >= config_.train.patience) state_.stopped_early = true;
     if (best) save(true);
     const int64_t every = config_.sample.every;
-    if (config_.sample.tokens > 0 && ((every > 0 && state_.evaluations % every == 0) || !budget_reached().empty())) write_sample();
+    if (config_.sample.tokens > 0 && ((every > 0 && state_.evaluations % every == 0) || !budget_reached().empty()))
+        write_sample();
     return true;
 }
 
@@ -403,7 +491,10 @@ void Trainer::write_sample() {
         if (int id = p.corpus.tokenizer().id_of(static_cast<unsigned char>(c)); id >= 0) prompt.push_back(id);
     if (prompt.empty()) prompt.push_back(0);
     std::string text = p.corpus.tokenizer().decode(generate(*p.model, prompt, options, [](int64_t) { return true; }));
-    p.folder->sample({{"step", state_.step}, {"prompt", config_.sample.prompt}, {"text", printable(text)}, {"temperature", options.temperature}});
+    p.folder->sample({{"step", state_.step},
+                      {"prompt", config_.sample.prompt},
+                      {"text", printable(text)},
+                      {"temperature", options.temperature}});
     p.folder->events().text(state_.step, "sample", printable(config_.sample.prompt + text));
     log_info("sample     " + printable(config_.sample.prompt + text));
 }
@@ -424,7 +515,8 @@ bool Trainer::save(bool best) {
     content.optimizer.push_back({"m", p.optimizer->m()});
     if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});
     for (const auto& [path, tensor] : flatten(p.step->carried()))
-        content.optimizer.push_back({path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});
+        content.optimizer.push_back(
+            {path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});
     Json state = to_json(state_);
     state["updates"] = p.optimizer->updates();
     state["data_fingerprint"] = p.corpus.fingerprint();
@@ -434,7 +526,8 @@ bool Trainer::save(bool best) {
     content.tokenizer_json = p.corpus.tokenizer().to_json();
     try {
         p.folder->save(state_.step, content, best, config_.checkpoint.keep);
-        if (p.save_failed) log_info("saved      the checkpoint of step " + std::to_string(state_.step) + "; there is space again");
+        if (p.save_failed)
+            log_info("saved      the checkpoint of step " + std::to_string(state_.step) + "; there is space again");
         p.saved_step = state_.step;
         p.changed = false;
         p.save_failed = false;
@@ -443,7 +536,8 @@ bool Trainer::save(bool best) {
         return true;
     } catch (const Error& error) {
         if (error.code() != ExitCode::resources) throw;
-        log_warning("no checkpoint of step " + std::to_string(state_.step) + " could be written; earlier ones are kept and training goes on: " + error.what());
+        log_warning("no checkpoint of step " + std::to_string(state_.step) +
+                    " could be written; earlier ones are kept and training goes on: " + error.what());
         p.save_failed = true;
         p.since_save.restart();
         return false;
@@ -482,10 +576,14 @@ TrainResult Trainer::run() {
     log_progress("");
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
-        if (!p.valid && p.corpus.has("valid")) p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
+        if (!p.valid && p.corpus.has("valid"))
+            p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
     }
     if (p.changed && !save(false))
-        fail({.code = ExitCode::resources, .what = "the last checkpoint could not be written", .where = p.folder->path(), .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
+        fail({.code = ExitCode::resources,
+              .what = "the last checkpoint could not be written",
+              .where = p.folder->path(),
+              .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
     result.state = state_;
     result.valid = p.valid;
     result.tokens_per_second = p.session_seconds > 0 ? double(p.session_tokens) / p.session_seconds : 0;
@@ -493,4 +591,4 @@ TrainResult Trainer::run() {
     return result;
 }
 
-} // namespace lithe
+}  // namespace lithe

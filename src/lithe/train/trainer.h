@@ -1,6 +1,6 @@
-// Trains a language model on continuous streams: truncated backpropagation with carried state, evaluation, checkpoints, exact
-// resume, budgets, signals. The loop is a sequence of steps; between steps everything is in TrainerState, and a checkpoint
-// holds all of it.
+// Trains a language model on continuous streams: truncated backpropagation with carried state, evaluation, checkpoints,
+// exact resume, budgets, signals. The loop is a sequence of steps; between steps everything is in TrainerState, and a
+// checkpoint holds all of it.
 #pragma once
 
 #include <memory>
@@ -16,12 +16,12 @@
 namespace lithe {
 
 struct TrainerState {
-    int64_t step = 0;                 // updates done
+    int64_t step = 0;  // updates done
     int64_t tokens = 0;
-    double train_seconds = 0;         // without evaluation, sampling and saving
+    double train_seconds = 0;  // without evaluation, sampling and saving
     StreamPosition data;
-    int64_t evaluated_step = -1;      // the step whose evaluation is done
-    double evaluated_seconds = 0;     // training time at the last evaluation
+    int64_t evaluated_step = -1;   // the step whose evaluation is done
+    double evaluated_seconds = 0;  // training time at the last evaluation
     int64_t evaluations = 0, without_best = 0;
     double best_bits = 1e300;
     int64_t best_step = -1;
@@ -49,13 +49,13 @@ struct TrainResult {
 };
 
 class Trainer {
-public:
+ public:
     // Checks everything that can be checked before the first step: configuration, data, memory, disk, the run folder.
     Trainer(Config config, TrainOptions options);
     ~Trainer();
     TrainResult run();
 
-private:
+ private:
     struct Parts;
     void resume(const CheckpointPlace& place);
     void start_fresh();
@@ -80,17 +80,20 @@ private:
 
 // Speed of the training step alone on given ids, for `bench train`: forward, backward, clip, update with carried state.
 class TrainStep {
-public:
-    TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation) : model_(model), optimizer_(optimizer), accumulation_(accumulation) {}
+ public:
+    TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation)
+        : model_(model),
+          optimizer_(optimizer),
+          accumulation_(accumulation) {}
     // One micro-batch; `index` of `accumulation`. Returns the mean loss in nats.
     double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key);
     State& carried() { return carried_; }
 
-private:
+ private:
     LanguageModel& model_;
     Optimizer& optimizer_;
     int64_t accumulation_;
     State carried_;
 };
 
-} // namespace lithe
+}  // namespace lithe

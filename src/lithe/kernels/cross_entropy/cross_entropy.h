@@ -15,11 +15,11 @@ namespace lithe::kernels {
 template <class S> struct CrossEntropyArgs {
     int64_t rows = 0, vocabulary = 0;
     S* logits = nullptr;
-    const Compute<S>* bias = nullptr;     // null: none
+    const Compute<S>* bias = nullptr;  // null: none
     const int64_t* targets = nullptr;
-    Compute<S>* lse = nullptr;            // out of the forward pass, in of the backward pass
-    Compute<S>* loss = nullptr;           // forward only
-    const Compute<S>* weight = nullptr;   // backward only: gradient of each row's loss
+    Compute<S>* lse = nullptr;           // out of the forward pass, in of the backward pass
+    Compute<S>* loss = nullptr;          // forward only
+    const Compute<S>* weight = nullptr;  // backward only: gradient of each row's loss
 };
 
 template <class S> void cross_entropy_forward_ref(const CrossEntropyArgs<S>& args);
@@ -27,4 +27,4 @@ template <class S> void cross_entropy_backward_ref(const CrossEntropyArgs<S>& ar
 template <class S> void cross_entropy_forward(const CrossEntropyArgs<S>& args);
 template <class S> void cross_entropy_backward(const CrossEntropyArgs<S>& args);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

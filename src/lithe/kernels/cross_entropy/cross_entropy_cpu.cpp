@@ -13,9 +13,11 @@ template <class S> struct Row {
     Compute<S> value(int64_t v) const { return bias ? to_compute(logits[v]) + bias[v] : to_compute(logits[v]); }
 };
 
-} // namespace
+}  // namespace
 
-template <class S> void cross_entropy_sums(const CrossEntropyArgs<S>& a, int64_t begin, int64_t end, Compute<S>* highest_out, Compute<S>* total_out) {
+template <class S>
+void cross_entropy_sums(const CrossEntropyArgs<S>& a, int64_t begin, int64_t end, Compute<S>* highest_out,
+                        Compute<S>* total_out) {
     using C = Compute<S>;
     using V = Vec<C>;
     const int64_t whole = a.vocabulary / kLanes * kLanes;
@@ -44,17 +46,18 @@ template <class S> void cross_entropy_gradient(const CrossEntropyArgs<S>& a, int
         const C weight = target < 0 ? C(0) : a.weight[n], lse = a.lse[n];
         const C at_target = target < 0 ? C(0) : weight * (exp(broadcast(row.value(target) - lse))[0] - 1);
         for (int64_t v = 0; v < whole; v += kLanes) store(logits + v, exp(row.vector(v) - lse) * weight);
-        for (int64_t v = whole; v < a.vocabulary; ++v) from_compute(exp(broadcast(row.value(v) - lse))[0] * weight, logits[v]);
+        for (int64_t v = whole; v < a.vocabulary; ++v)
+            from_compute(exp(broadcast(row.value(v) - lse))[0] * weight, logits[v]);
         if (target >= 0) from_compute(at_target, logits[target]);
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                                                                      \
-    template void cross_entropy_sums<S>(const CrossEntropyArgs<S>&, int64_t, int64_t, Compute<S>*, Compute<S>*);                  \
+#define LITHE_INSTANTIATE(S)                                                                                     \
+    template void cross_entropy_sums<S>(const CrossEntropyArgs<S>&, int64_t, int64_t, Compute<S>*, Compute<S>*); \
     template void cross_entropy_gradient<S>(const CrossEntropyArgs<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels::LITHE_ISA
+}  // namespace lithe::kernels::LITHE_ISA

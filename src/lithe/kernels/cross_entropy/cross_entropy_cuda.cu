@@ -30,11 +30,12 @@ template <class S> __global__ void backward_kernel(CrossEntropyArgs<S> a) {
         const int64_t target = a.targets[n];
         const C weight = target < 0 ? C(0) : a.weight[n], lse = a.lse[n];
         for (int64_t v = threadIdx.x; v < a.vocabulary; v += blockDim.x)
-            put(a.logits[n * a.vocabulary + v], weight * (exponential(logit(a, n, v) - lse) - (v == target ? C(1) : C(0))));
+            put(a.logits[n * a.vocabulary + v],
+                weight * (exponential(logit(a, n, v) - lse) - (v == target ? C(1) : C(0))));
     }
 }
 
-} // namespace
+}  // namespace
 
 template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>& args, void* stream) {
     if (args.rows == 0 || args.vocabulary == 0) return 0;
@@ -48,11 +49,11 @@ template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>& args, v
     return int(cudaGetLastError());
 }
 
-#define LITHE_INSTANTIATE(S)                                                    \
-    template int cross_entropy_forward<S>(const CrossEntropyArgs<S>&, void*);   \
+#define LITHE_INSTANTIATE(S)                                                  \
+    template int cross_entropy_forward<S>(const CrossEntropyArgs<S>&, void*); \
     template int cross_entropy_backward<S>(const CrossEntropyArgs<S>&, void*);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

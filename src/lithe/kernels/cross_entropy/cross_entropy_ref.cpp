@@ -10,7 +10,7 @@ template <class S> Compute<S> logit(const CrossEntropyArgs<S>& args, int64_t n, 
     return to_compute(args.logits[n * args.vocabulary + v]) + (args.bias ? args.bias[v] : 0);
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void cross_entropy_forward_ref(const CrossEntropyArgs<S>& args) {
     using C = Compute<S>;
@@ -34,12 +34,12 @@ template <class S> void cross_entropy_backward_ref(const CrossEntropyArgs<S>& ar
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                  \
-    template void cross_entropy_forward_ref<S>(const CrossEntropyArgs<S>&);   \
+#define LITHE_INSTANTIATE(S)                                                \
+    template void cross_entropy_forward_ref<S>(const CrossEntropyArgs<S>&); \
     template void cross_entropy_backward_ref<S>(const CrossEntropyArgs<S>&);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

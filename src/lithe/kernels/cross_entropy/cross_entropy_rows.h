@@ -7,7 +7,9 @@
 namespace lithe::kernels {
 
 // Writes max and sum of exp(l - max) per row; the logarithm is taken outside, where libm may be called.
-LITHE_DECLARE_ISAS(template <class S> void cross_entropy_sums(const CrossEntropyArgs<S>& args, int64_t begin, int64_t end, Compute<S>* highest, Compute<S>* total))
-LITHE_DECLARE_ISAS(template <class S> void cross_entropy_gradient(const CrossEntropyArgs<S>& args, int64_t begin, int64_t end))
+LITHE_DECLARE_ISAS(template <class S> void cross_entropy_sums(const CrossEntropyArgs<S>& args, int64_t begin,
+                                                              int64_t end, Compute<S>* highest, Compute<S>* total))
+LITHE_DECLARE_ISAS(template <class S>
+                   void cross_entropy_gradient(const CrossEntropyArgs<S>& args, int64_t begin, int64_t end))
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -9,11 +9,12 @@
 namespace lithe::kernels {
 namespace {
 
-template <class S> void range(const DropoutArgs<S>& args, int64_t begin, int64_t end, uint32_t threshold, Compute<S> scale) {
+template <class S>
+void range(const DropoutArgs<S>& args, int64_t begin, int64_t end, uint32_t threshold, Compute<S> scale) {
     LITHE_CALL_ISA(dropout_range, args, begin, end, threshold, scale)
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void dropout(const DropoutArgs<S>& args) {
     constexpr int64_t kChunk = 4096;
@@ -28,4 +29,4 @@ template void dropout<float>(const DropoutArgs<float>&);
 template void dropout<bfloat16>(const DropoutArgs<bfloat16>&);
 template void dropout<double>(const DropoutArgs<double>&);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

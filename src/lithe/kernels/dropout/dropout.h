@@ -1,6 +1,6 @@
-// Dropout by counter (Srivastava et al. 2014): element i is kept iff 16 random bits number i of stream `key` are at least
-// p, and then scaled by 1/(1-p), p rounded to a multiple of 2^-16. A pure function of (key, i): the backward pass, a
-// recomputation and a resumed run draw the same mask, and nothing is stored.
+// Dropout by counter (Srivastava et al. 2014): element i is kept iff 16 random bits number i of stream `key` are at
+// least p, and then scaled by 1/(1-p), p rounded to a multiple of 2^-16. A pure function of (key, i): the backward
+// pass, a recomputation and a resumed run draw the same mask, and nothing is stored.
 #pragma once
 
 #include <cstdint>
@@ -22,4 +22,4 @@ double dropout_factor(uint64_t key, int64_t index, double probability);
 template <class S> void dropout_ref(const DropoutArgs<S>& args);
 template <class S> void dropout(const DropoutArgs<S>& args);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -20,12 +20,13 @@ template <class S> __global__ void dropout_kernel(DropoutArgs<S> a, uint32_t thr
     }
 }
 
-} // namespace
+}  // namespace
 
 template <class S> int dropout(const DropoutArgs<S>& args, void* stream) {
     if (args.count == 0) return 0;
     const auto threshold = uint32_t(args.probability * 65536 + 0.5);
-    dropout_kernel<S><<<blocks_for(args.count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args, threshold, Compute<S>(65536.0 / (65536.0 - threshold)));
+    dropout_kernel<S><<<blocks_for(args.count), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+        args, threshold, Compute<S>(65536.0 / (65536.0 - threshold)));
     return int(cudaGetLastError());
 }
 
@@ -33,4 +34,4 @@ template int dropout<float>(const DropoutArgs<float>&, void*);
 template int dropout<bfloat16>(const DropoutArgs<bfloat16>&, void*);
 template int dropout<double>(const DropoutArgs<double>&, void*);
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

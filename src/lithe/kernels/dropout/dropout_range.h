@@ -6,6 +6,7 @@
 
 namespace lithe::kernels {
 
-LITHE_DECLARE_ISAS(template <class S> void dropout_range(const DropoutArgs<S>& args, int64_t begin, int64_t end, uint32_t threshold, Compute<S> scale))
+LITHE_DECLARE_ISAS(template <class S> void dropout_range(const DropoutArgs<S>& args, int64_t begin, int64_t end,
+                                                         uint32_t threshold, Compute<S> scale))
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -20,4 +20,4 @@ template void dropout_ref<float>(const DropoutArgs<float>&);
 template void dropout_ref<bfloat16>(const DropoutArgs<bfloat16>&);
 template void dropout_ref<double>(const DropoutArgs<double>&);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

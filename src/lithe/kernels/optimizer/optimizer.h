@@ -6,8 +6,8 @@
 //   w  = w - decay w - step m / (v_scale sqrt(v) + epsilon)     when adaptive, else  w - decay w - step m
 //   working = bf16(w)                              when working is given
 //
-// AdamW (Loshchilov, Hutter 2019), RAdam (Liu et al. 2020), Adam and SGD with momentum are settings of these numbers; they
-// are made in train/optimizer.cpp.
+// AdamW (Loshchilov, Hutter 2019), RAdam (Liu et al. 2020), Adam and SGD with momentum are settings of these numbers;
+// they are made in train/optimizer.cpp.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ template <class C> struct UpdateArgs {
 template <class C> void optimizer_update_ref(const UpdateArgs<C>& args);
 template <class C> void optimizer_update(const UpdateArgs<C>& args);
 
-// Sum of squares in double, in chunks of fixed size: the same bits for any number of threads. Infinity and NaN pass through.
+// Sum of squares in double, in chunks of fixed size: the same bits for any number of threads. Infinity and NaN pass
+// through.
 template <class C> double sum_of_squares(const C* values, int64_t count);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

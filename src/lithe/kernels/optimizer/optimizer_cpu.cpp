@@ -40,7 +40,7 @@ template <class C, bool kSecond, bool kAdaptive> void update(const UpdateArgs<C>
     }
 }
 
-} // namespace
+}  // namespace
 
 template <class C> void optimizer_range(const UpdateArgs<C>& a, int64_t begin, int64_t end) {
     if (a.rule.adaptive) return update<C, true, true>(a, begin, end);
@@ -64,4 +64,4 @@ template void optimizer_range<double>(const UpdateArgs<double>&, int64_t, int64_
 template double sum_of_squares_range<float>(const float*, int64_t);
 template double sum_of_squares_range<double>(const double*, int64_t);
 
-} // namespace lithe::kernels::LITHE_ISA
+}  // namespace lithe::kernels::LITHE_ISA

@@ -6,8 +6,10 @@ namespace {
 
 __global__ void update_kernel(UpdateArgs<float> a) {
     const UpdateRule& rule = a.rule;
-    const float scale = float(rule.gradient_scale), l2 = float(rule.l2), m_decay = float(rule.m_decay), m_gain = float(rule.m_gain);
-    const float v_decay = float(rule.v_decay), v_gain = float(1 - rule.v_decay), step = float(rule.step), v_scale = float(rule.v_scale);
+    const float scale = float(rule.gradient_scale), l2 = float(rule.l2), m_decay = float(rule.m_decay),
+                m_gain = float(rule.m_gain);
+    const float v_decay = float(rule.v_decay), v_gain = float(1 - rule.v_decay), step = float(rule.step),
+                v_scale = float(rule.v_scale);
     const float epsilon = float(rule.epsilon), decay = float(rule.decay);
     const int64_t stride = int64_t(gridDim.x) * blockDim.x;
     for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < a.count; i += stride) {
@@ -24,7 +26,7 @@ __global__ void update_kernel(UpdateArgs<float> a) {
     }
 }
 
-} // namespace
+}  // namespace
 
 int optimizer_update(const UpdateArgs<float>& args, void* stream) {
     if (args.count == 0) return 0;
@@ -32,4 +34,4 @@ int optimizer_update(const UpdateArgs<float>& args, void* stream) {
     return int(cudaGetLastError());
 }
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

@@ -9,4 +9,4 @@ namespace lithe::kernels {
 LITHE_DECLARE_ISAS(template <class C> void optimizer_range(const UpdateArgs<C>& args, int64_t begin, int64_t end))
 LITHE_DECLARE_ISAS(template <class C> double sum_of_squares_range(const C* values, int64_t count))
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -21,4 +21,4 @@ template <class C> void optimizer_update_ref(const UpdateArgs<C>& args) {
 template void optimizer_update_ref<float>(const UpdateArgs<float>&);
 template void optimizer_update_ref<double>(const UpdateArgs<double>&);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

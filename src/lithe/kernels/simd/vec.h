@@ -1,6 +1,6 @@
-// Vectors of LITHE_LANES floats (or doubles) on the compiler's vector extension, so that one source serves every instruction
-// set. Included only by *_cpu.cpp files, which are compiled once per instruction set with LITHE_ISA naming a namespace of its
-// own; nothing here has external linkage, so that the linker cannot mix the copies.
+// Vectors of LITHE_LANES floats (or doubles) on the compiler's vector extension, so that one source serves every
+// instruction set. Included only by *_cpu.cpp files, which are compiled once per instruction set with LITHE_ISA naming
+// a namespace of its own; nothing here has external linkage, so that the linker cannot mix the copies.
 #pragma once
 
 #include <cstdint>
@@ -113,5 +113,5 @@ inline VecD square_root(VecD v) {
     return r;
 }
 
-} // namespace
-} // namespace lithe::kernels::LITHE_ISA
+}  // namespace
+}  // namespace lithe::kernels::LITHE_ISA

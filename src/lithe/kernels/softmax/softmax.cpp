@@ -13,19 +13,17 @@ template <class S> void forward_rows(const SoftmaxForward<S>& args, int64_t begi
     LITHE_CALL_ISA(softmax_forward_rows, args, begin, end, scratch)
 }
 
-template <class S> void backward_rows(const SoftmaxBackward<S>& args, int64_t begin, int64_t end) {
-    LITHE_CALL_ISA(softmax_backward_rows, args, begin, end)
-}
+template <class S>
+void backward_rows(const SoftmaxBackward<S>& args, int64_t begin,
+                   int64_t end){LITHE_CALL_ISA(softmax_backward_rows, args, begin, end)}
 
 int64_t rows_of(const SoftmaxMask& mask) {
     return mask.batch * mask.heads * mask.queries;
 }
 
-int64_t grain_of(const SoftmaxMask& mask) {
-    return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, mask.keys));
-}
+int64_t grain_of(const SoftmaxMask& mask) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, mask.keys)); }
 
-} // namespace
+}  // namespace
 
 template <class S> void softmax_forward(const SoftmaxForward<S>& args) {
     parallel_for(rows_of(args.mask), grain_of(args.mask), [&](int64_t begin, int64_t end) {
@@ -35,15 +33,16 @@ template <class S> void softmax_forward(const SoftmaxForward<S>& args) {
 }
 
 template <class S> void softmax_backward(const SoftmaxBackward<S>& args) {
-    parallel_for(rows_of(args.mask), grain_of(args.mask), [&](int64_t begin, int64_t end) { backward_rows(args, begin, end); });
+    parallel_for(rows_of(args.mask), grain_of(args.mask),
+                 [&](int64_t begin, int64_t end) { backward_rows(args, begin, end); });
 }
 
-#define LITHE_INSTANTIATE(S)                                      \
-    template void softmax_forward<S>(const SoftmaxForward<S>&);   \
+#define LITHE_INSTANTIATE(S)                                    \
+    template void softmax_forward<S>(const SoftmaxForward<S>&); \
     template void softmax_backward<S>(const SoftmaxBackward<S>&);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

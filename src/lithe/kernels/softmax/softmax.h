@@ -3,9 +3,9 @@
 //   p_ij = exp(scale s_ij) / sum_j exp(scale s_ij) over the visible keys j of query i, 0 elsewhere
 //   ds_ij = scale p_ij (dp_ij - sum_j dp_ij p_ij)
 //
-// Scores are [batch x heads][queries][keys]; query i stands at key position p = keys - queries + i. Key j is visible iff
-// (j <= p when causal) and (j >= p - window when window >= 0) and j >= first[b][i] and not hidden[b][j]. A query that sees
-// nothing gets zeros, not NaN. Sums are Compute<Storage>.
+// Scores are [batch x heads][queries][keys]; query i stands at key position p = keys - queries + i. Key j is visible
+// iff (j <= p when causal) and (j >= p - window when window >= 0) and j >= first[b][i] and not hidden[b][j]. A query
+// that sees nothing gets zeros, not NaN. Sums are Compute<Storage>.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +17,22 @@ namespace lithe::kernels {
 struct SoftmaxMask {
     int64_t batch = 0, heads = 1, queries = 0, keys = 0;
     bool causal = true;
-    int64_t window = -1;                // -1: none
-    const uint8_t* hidden = nullptr;    // [batch][keys]; null: none
-    const int32_t* first = nullptr;     // [batch][queries]; null: 0
+    int64_t window = -1;              // -1: none
+    const uint8_t* hidden = nullptr;  // [batch][keys]; null: none
+    const int32_t* first = nullptr;   // [batch][queries]; null: 0
 };
 
 template <class S> struct SoftmaxForward {
     SoftmaxMask mask;
     Compute<S> scale = 1;
-    S* scores = nullptr;                // in: scores, out: probabilities
+    S* scores = nullptr;  // in: scores, out: probabilities
 };
 
 template <class S> struct SoftmaxBackward {
     SoftmaxMask mask;
     Compute<S> scale = 1;
     const S* probabilities = nullptr;
-    S* gradient = nullptr;              // in: dp, out: ds
+    S* gradient = nullptr;  // in: dp, out: ds
 };
 
 template <class S> void softmax_forward_ref(const SoftmaxForward<S>& args);
@@ -52,4 +52,4 @@ static inline KeyRange visible_keys(const SoftmaxMask& mask, int64_t b, int64_t 
     return {begin < end ? begin : end, end};
 }
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

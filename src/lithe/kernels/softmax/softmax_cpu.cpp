@@ -18,7 +18,8 @@ template <class S> inline void clear(S* row, int64_t begin, int64_t end) {
     if (end > begin) __builtin_memset(row + begin, 0, size_t(end - begin) * sizeof(S));
 }
 
-template <class S> void forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Compute<S> scale, Compute<S>* scratch) {
+template <class S>
+void forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Compute<S> scale, Compute<S>* scratch) {
     using C = Compute<S>;
     using V = Vec<C>;
     const int64_t begin = keys.begin, end = keys.end;
@@ -26,13 +27,17 @@ template <class S> void forward_row(S* row, KeyRange keys, int64_t all, const ui
     clear(row, end, all);
     V high = broadcast(C(kLowest));
     C rest = C(kLowest);
-    sweep(begin, end,
-          [&](int64_t j) {
-              V s = load(row + j) * scale;
-              store(scratch + j, s);
-              if (!hidden) high = max(high, s);
-          },
-          [&](int64_t j) { scratch[j] = to_compute(row[j]) * scale; if (!hidden && scratch[j] > rest) rest = scratch[j]; });
+    sweep(
+        begin, end,
+        [&](int64_t j) {
+            V s = load(row + j) * scale;
+            store(scratch + j, s);
+            if (!hidden) high = max(high, s);
+        },
+        [&](int64_t j) {
+            scratch[j] = to_compute(row[j]) * scale;
+            if (!hidden && scratch[j] > rest) rest = scratch[j];
+        });
     if (hidden) {
         for (int64_t j = begin; j < end; ++j) {
             if (hidden[j]) scratch[j] = C(kLowest);
@@ -46,16 +51,17 @@ template <class S> void forward_row(S* row, KeyRange keys, int64_t all, const ui
     V total = V{};
     C tail = 0;
     // one lane of a vector for the rest, so that every element goes through the same exp
-    sweep(begin, end,
-          [&](int64_t j) {
-              V e = exp(load(scratch + j) - highest_score);
-              store(scratch + j, e);
-              total += e;
-          },
-          [&](int64_t j) {
-              scratch[j] = exp(broadcast(scratch[j] - highest_score))[0];
-              tail += scratch[j];
-          });
+    sweep(
+        begin, end,
+        [&](int64_t j) {
+            V e = exp(load(scratch + j) - highest_score);
+            store(scratch + j, e);
+            total += e;
+        },
+        [&](int64_t j) {
+            scratch[j] = exp(broadcast(scratch[j] - highest_score))[0];
+            tail += scratch[j];
+        });
     if (hidden) {  // exp clamps its argument, so hidden keys are set to nothing by hand
         total = V{};
         tail = 0;
@@ -65,7 +71,9 @@ template <class S> void forward_row(S* row, KeyRange keys, int64_t all, const ui
         }
     }
     const C factor = 1 / (sum(total) + tail);
-    sweep(begin, end, [&](int64_t j) { store(row + j, load(scratch + j) * factor); }, [&](int64_t j) { from_compute(scratch[j] * factor, row[j]); });
+    sweep(
+        begin, end, [&](int64_t j) { store(row + j, load(scratch + j) * factor); },
+        [&](int64_t j) { from_compute(scratch[j] * factor, row[j]); });
 }
 
 template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t all, Compute<S> scale) {
@@ -73,17 +81,21 @@ template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t al
     using V = Vec<C>;
     V dots = V{};
     C dot = 0;
-    sweep(keys.begin, keys.end, [&](int64_t j) { dots += load(p + j) * load(d + j); }, [&](int64_t j) { dot += to_compute(p[j]) * to_compute(d[j]); });
+    sweep(
+        keys.begin, keys.end, [&](int64_t j) { dots += load(p + j) * load(d + j); },
+        [&](int64_t j) { dot += to_compute(p[j]) * to_compute(d[j]); });
     dot += sum(dots);
     clear(d, 0, keys.begin);
     clear(d, keys.end, all);
-    sweep(keys.begin, keys.end, [&](int64_t j) { store(d + j, load(p + j) * (load(d + j) - dot) * scale); },
-          [&](int64_t j) { from_compute(to_compute(p[j]) * (to_compute(d[j]) - dot) * scale, d[j]); });
+    sweep(
+        keys.begin, keys.end, [&](int64_t j) { store(d + j, load(p + j) * (load(d + j) - dot) * scale); },
+        [&](int64_t j) { from_compute(to_compute(p[j]) * (to_compute(d[j]) - dot) * scale, d[j]); });
 }
 
-} // namespace
+}  // namespace
 
-template <class S> void softmax_forward_rows(const SoftmaxForward<S>& a, int64_t begin, int64_t end, Compute<S>* scratch) {
+template <class S>
+void softmax_forward_rows(const SoftmaxForward<S>& a, int64_t begin, int64_t end, Compute<S>* scratch) {
     for (int64_t row = begin; row < end; ++row) {
         int64_t b = row / (a.mask.heads * a.mask.queries), i = row % a.mask.queries;
         const uint8_t* hidden = a.mask.hidden ? a.mask.hidden + b * a.mask.keys : nullptr;
@@ -94,16 +106,17 @@ template <class S> void softmax_forward_rows(const SoftmaxForward<S>& a, int64_t
 template <class S> void softmax_backward_rows(const SoftmaxBackward<S>& a, int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
         int64_t b = row / (a.mask.heads * a.mask.queries), i = row % a.mask.queries;
-        backward_row(a.probabilities + row * a.mask.keys, a.gradient + row * a.mask.keys, visible_keys(a.mask, b, i), a.mask.keys, a.scale);
+        backward_row(a.probabilities + row * a.mask.keys, a.gradient + row * a.mask.keys, visible_keys(a.mask, b, i),
+                     a.mask.keys, a.scale);
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                                                      \
-    template void softmax_forward_rows<S>(const SoftmaxForward<S>&, int64_t, int64_t, Compute<S>*);               \
+#define LITHE_INSTANTIATE(S)                                                                        \
+    template void softmax_forward_rows<S>(const SoftmaxForward<S>&, int64_t, int64_t, Compute<S>*); \
     template void softmax_backward_rows<S>(const SoftmaxBackward<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels::LITHE_ISA
+}  // namespace lithe::kernels::LITHE_ISA

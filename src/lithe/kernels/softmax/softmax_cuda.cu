@@ -9,7 +9,8 @@ struct Row {
     int64_t begin, end;
     const uint8_t* hidden;
     __device__ Row(const SoftmaxMask& mask, int64_t row) {
-        const int64_t b = row / (mask.heads * mask.queries), i = row % mask.queries, position = mask.keys - mask.queries + i;
+        const int64_t b = row / (mask.heads * mask.queries), i = row % mask.queries,
+                      position = mask.keys - mask.queries + i;
         begin = 0;
         end = mask.causal ? position + 1 : mask.keys;
         if (mask.window >= 0 && position - mask.window > begin) begin = position - mask.window;
@@ -45,11 +46,12 @@ template <class S> __global__ void backward_kernel(SoftmaxBackward<S> a, int64_t
         C dot = 0;
         for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x) dot += get(p[j]) * get(d[j]);
         dot = block_sum(dot);
-        for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x) put(d[j], a.scale * get(p[j]) * (get(d[j]) - dot));
+        for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x)
+            put(d[j], a.scale * get(p[j]) * (get(d[j]) - dot));
     }
 }
 
-} // namespace
+}  // namespace
 
 template <class S> int softmax_forward(const SoftmaxForward<S>& args, void* stream) {
     const int64_t rows = args.mask.batch * args.mask.heads * args.mask.queries;
@@ -65,11 +67,11 @@ template <class S> int softmax_backward(const SoftmaxBackward<S>& args, void* st
     return int(cudaGetLastError());
 }
 
-#define LITHE_INSTANTIATE(S)                                              \
-    template int softmax_forward<S>(const SoftmaxForward<S>&, void*);     \
+#define LITHE_INSTANTIATE(S)                                          \
+    template int softmax_forward<S>(const SoftmaxForward<S>&, void*); \
     template int softmax_backward<S>(const SoftmaxBackward<S>&, void*);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

@@ -16,7 +16,7 @@ template <class F> void for_each_row(const SoftmaxMask& mask, const F& work) {
         for (int64_t i = 0; i < mask.queries; ++i) work(n / mask.heads, i, (n * mask.queries + i) * mask.keys);
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void softmax_forward_ref(const SoftmaxForward<S>& args) {
     using C = Compute<S>;
@@ -27,7 +27,9 @@ template <class S> void softmax_forward_ref(const SoftmaxForward<S>& args) {
         for (int64_t j = 0; j < args.mask.keys; ++j)
             if (visible(args.mask, b, i, j)) total += std::exp(args.scale * to_compute(args.scores[row + j]) - highest);
         for (int64_t j = 0; j < args.mask.keys; ++j) {
-            C p = visible(args.mask, b, i, j) ? std::exp(args.scale * to_compute(args.scores[row + j]) - highest) / total : C(0);
+            C p = visible(args.mask, b, i, j)
+                      ? std::exp(args.scale * to_compute(args.scores[row + j]) - highest) / total
+                      : C(0);
             from_compute(p, args.scores[row + j]);
         }
     });
@@ -37,18 +39,21 @@ template <class S> void softmax_backward_ref(const SoftmaxBackward<S>& args) {
     using C = Compute<S>;
     for_each_row(args.mask, [&](int64_t, int64_t, int64_t row) {
         C dot = 0;
-        for (int64_t j = 0; j < args.mask.keys; ++j) dot += to_compute(args.gradient[row + j]) * to_compute(args.probabilities[row + j]);
         for (int64_t j = 0; j < args.mask.keys; ++j)
-            from_compute(args.scale * to_compute(args.probabilities[row + j]) * (to_compute(args.gradient[row + j]) - dot), args.gradient[row + j]);
+            dot += to_compute(args.gradient[row + j]) * to_compute(args.probabilities[row + j]);
+        for (int64_t j = 0; j < args.mask.keys; ++j)
+            from_compute(
+                args.scale * to_compute(args.probabilities[row + j]) * (to_compute(args.gradient[row + j]) - dot),
+                args.gradient[row + j]);
     });
 }
 
-#define LITHE_INSTANTIATE(S)                                          \
-    template void softmax_forward_ref<S>(const SoftmaxForward<S>&);   \
+#define LITHE_INSTANTIATE(S)                                        \
+    template void softmax_forward_ref<S>(const SoftmaxForward<S>&); \
     template void softmax_backward_ref<S>(const SoftmaxBackward<S>&);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -7,7 +7,9 @@
 namespace lithe::kernels {
 
 // `scratch` holds mask.keys values.
-LITHE_DECLARE_ISAS(template <class S> void softmax_forward_rows(const SoftmaxForward<S>& args, int64_t begin, int64_t end, Compute<S>* scratch))
-LITHE_DECLARE_ISAS(template <class S> void softmax_backward_rows(const SoftmaxBackward<S>& args, int64_t begin, int64_t end))
+LITHE_DECLARE_ISAS(template <class S> void softmax_forward_rows(const SoftmaxForward<S>& args, int64_t begin,
+                                                                int64_t end, Compute<S>* scratch))
+LITHE_DECLARE_ISAS(template <class S>
+                   void softmax_backward_rows(const SoftmaxBackward<S>& args, int64_t begin, int64_t end))
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

@@ -23,12 +23,13 @@ template <class F> void for_each_block(const SruShape& shape, const F& work) {
     parallel_for(sru_row_blocks(shape.batch) * per_row, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             int64_t row = i / per_row * kSruRows, column = i % per_row % per_direction * kSruBlock;
-            work(SruBlock{row, std::min(kSruRows, shape.batch - row), i % per_row / per_direction, column, std::min(kSruBlock, shape.width - column)});
+            work(SruBlock{row, std::min(kSruRows, shape.batch - row), i % per_row / per_direction, column,
+                          std::min(kSruBlock, shape.width - column)});
         }
     });
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void sru_forward(const SruForward<S>& args) {
     for_each_block(args.shape, [&](const SruBlock& block) { forward_block(args, block); });
@@ -55,4 +56,4 @@ template void sru_backward<float>(const SruBackward<float>&);
 template void sru_backward<bfloat16>(const SruBackward<bfloat16>&);
 template void sru_backward<double>(const SruBackward<double>&);
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels

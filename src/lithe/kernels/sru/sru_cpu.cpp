@@ -1,5 +1,5 @@
-// Compiled once per instruction set. One task walks time; the inner loops run over rows and columns that are contiguous in
-// memory at each step, and the carried c stays in the first-level cache.
+// Compiled once per instruction set. One task walks time; the inner loops run over rows and columns that are contiguous
+// in memory at each step, and the carried c stays in the first-level cache.
 #include "lithe/kernels/simd/vec.h"
 #include "lithe/kernels/sru/sru_block.h"
 
@@ -15,7 +15,10 @@ template <class S> struct Rows {
     int64_t columns, unit;  // unit: first column among all directions
 
     Rows(const SruForward<S>& args, const SruBlock& block)
-        : a(args), k(block), columns(args.shape.columns()), unit(block.direction * args.shape.width + block.first) {}
+        : a(args),
+          k(block),
+          columns(args.shape.columns()),
+          unit(block.direction * args.shape.width + block.first) {}
     int64_t time(int64_t walked) const { return k.direction == 0 ? walked : a.shape.steps - 1 - walked; }
     int64_t state(int64_t b) const { return b * columns + unit; }
     int64_t row(int64_t t, int64_t b) const { return (t * a.shape.batch + b) * columns + unit; }
@@ -87,7 +90,8 @@ template <class S, Skip kSkip, bool kTanh> void forward(const SruForward<S>& a, 
             const S* u = a.u + rows.u_row(t, b);
             const S* x = kSkip == Skip::x ? a.x + rows.row(t, b) : nullptr;
             const C* mask = a.mask ? a.mask + rows.state(b) : nullptr;
-            const int64_t ahead = rows.next(walked, row, 1), u_ahead = ahead * a.shape.directions * a.shape.planes * width, x_ahead = ahead * rows.columns;
+            const int64_t ahead = rows.next(walked, row, 1),
+                          u_ahead = ahead * a.shape.directions * a.shape.planes * width, x_ahead = ahead * rows.columns;
             for_each_vector(n, [&](int64_t i, auto part) {
                 for (int plane = 0; plane < 3; ++plane) fetch(u + plane * width + i + u_ahead);
                 if constexpr (kSkip == Skip::x) fetch(x + i + x_ahead);
@@ -149,20 +153,25 @@ template <class S, Skip kSkip, bool kTanh> void backward(const SruBackward<S>& a
             S* du = args.du + rows.u_row(t, b);
             S* dx = args.dx ? args.dx + rows.row(t, b) : nullptr;
             if (flags & kSruPad) {
-                for (int plane = 0; plane < a.shape.planes; ++plane) __builtin_memset(du + plane * width, 0, size_t(n) * sizeof(S));
+                for (int plane = 0; plane < a.shape.planes; ++plane)
+                    __builtin_memset(du + plane * width, 0, size_t(n) * sizeof(S));
                 if (dx) __builtin_memset(dx, 0, size_t(n) * sizeof(S));
                 if (flags & kSruReset) __builtin_memset(carried, 0, sizeof carry[row]);
                 continue;
             }
-            const C* before = flags & kSruReset ? zeros : walked == 0 ? first[row] : a.c + rows.row(rows.time(walked - 1), b);
+            const C* before = flags & kSruReset ? zeros
+                              : walked == 0     ? first[row]
+                                                : a.c + rows.row(rows.time(walked - 1), b);
             const C* c_now = a.c + rows.row(t, b);
             const S* u = a.u + rows.u_row(t, b);
             const S* x = kSkip == Skip::x ? a.x + rows.row(t, b) : nullptr;
             const S* dh_row = args.dh + rows.row(t, b);
             const C* mask = a.mask ? a.mask + rows.state(b) : nullptr;
-            const int64_t ahead = rows.next(walked, row, -1), u_ahead = ahead * a.shape.directions * a.shape.planes * width, x_ahead = ahead * rows.columns;
+            const int64_t ahead = rows.next(walked, row, -1),
+                          u_ahead = ahead * a.shape.directions * a.shape.planes * width, x_ahead = ahead * rows.columns;
             for_each_vector(n, [&](int64_t i, auto part) {
-                for (int plane = 0; plane < 3; ++plane) fetch(u + plane * width + i + u_ahead), fetch_for_writing(du + plane * width + i + u_ahead);
+                for (int plane = 0; plane < 3; ++plane)
+                    fetch(u + plane * width + i + u_ahead), fetch_for_writing(du + plane * width + i + u_ahead);
                 if constexpr (kSkip == Skip::x) fetch(x + i + x_ahead), fetch_for_writing(dx + i + x_ahead);
                 fetch(dh_row + i + x_ahead);
                 fetch(before + i + x_ahead);
@@ -199,20 +208,23 @@ template <class S, Skip kSkip, bool kTanh> void backward(const SruBackward<S>& a
     for (int64_t r = 0; r < k.rows; ++r)
         for (int64_t i = 0; i < n; ++i) args.dc0[rows.state(k.row + r) + i] = carry[r][i];
     for (int part = 0; part < 4; ++part)
-        for (int64_t i = 0; i < n; ++i) args.partial[(k.row / kSruRows * 4 + part) * rows.columns + rows.unit + i] = sums[part][i];
+        for (int64_t i = 0; i < n; ++i)
+            args.partial[(k.row / kSruRows * 4 + part) * rows.columns + rows.unit + i] = sums[part][i];
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void sru_forward_block(const SruForward<S>& a, const SruBlock& k) {
-    if (a.shape.planes == 4) return a.shape.tanh ? forward<S, Skip::plane, true>(a, k) : forward<S, Skip::plane, false>(a, k);
+    if (a.shape.planes == 4)
+        return a.shape.tanh ? forward<S, Skip::plane, true>(a, k) : forward<S, Skip::plane, false>(a, k);
     if (a.x) return a.shape.tanh ? forward<S, Skip::x, true>(a, k) : forward<S, Skip::x, false>(a, k);
     return a.shape.tanh ? forward<S, Skip::none, true>(a, k) : forward<S, Skip::none, false>(a, k);
 }
 
 template <class S> void sru_backward_block(const SruBackward<S>& args, const SruBlock& k) {
     const SruForward<S>& a = args.forward;
-    if (a.shape.planes == 4) return a.shape.tanh ? backward<S, Skip::plane, true>(args, k) : backward<S, Skip::plane, false>(args, k);
+    if (a.shape.planes == 4)
+        return a.shape.tanh ? backward<S, Skip::plane, true>(args, k) : backward<S, Skip::plane, false>(args, k);
     if (a.x) return a.shape.tanh ? backward<S, Skip::x, true>(args, k) : backward<S, Skip::x, false>(args, k);
     return a.shape.tanh ? backward<S, Skip::none, true>(args, k) : backward<S, Skip::none, false>(args, k);
 }
@@ -224,4 +236,4 @@ template void sru_backward_block<float>(const SruBackward<float>&, const SruBloc
 template void sru_backward_block<bfloat16>(const SruBackward<bfloat16>&, const SruBlock&);
 template void sru_backward_block<double>(const SruBackward<double>&, const SruBlock&);
 
-} // namespace lithe::kernels::LITHE_ISA
+}  // namespace lithe::kernels::LITHE_ISA

@@ -1,6 +1,6 @@
-// One thread walks one column (row b, direction, unit e) through time; neighbouring threads hold neighbouring units, so every
-// plane is read and written in whole transactions. The next step's planes are loaded before this step's arithmetic. Indices
-// are 64-bit.
+// One thread walks one column (row b, direction, unit e) through time; neighbouring threads hold neighbouring units, so
+// every plane is read and written in whole transactions. The next step's planes are loaded before this step's
+// arithmetic. Indices are 64-bit.
 #include "lithe/kernels/cuda_types.h"
 #include "lithe/kernels/sru/sru.h"
 
@@ -24,14 +24,13 @@ template <class S> struct Column {
     __device__ int64_t time(int64_t walked) const { return direction == 0 ? walked : a.shape.steps - 1 - walked; }
     __device__ int64_t row(int64_t t) const { return (t * a.shape.batch + b) * columns() + unit(); }
     __device__ int64_t u_at(int64_t t, int plane) const {
-        return (((t * a.shape.batch + b) * a.shape.directions + direction) * a.shape.planes + plane) * a.shape.width + e;
+        return (((t * a.shape.batch + b) * a.shape.directions + direction) * a.shape.planes + plane) * a.shape.width +
+               e;
     }
     __device__ uint8_t flags(int64_t t) const { return a.flags ? a.flags[t * a.shape.batch + b] : uint8_t(0); }
 };
 
-template <class S> struct Planes {
-    Compute<S> u0, u1, u2, skip;
-};
+template <class S> struct Planes { Compute<S> u0, u1, u2, skip; };
 
 template <class S> __device__ Planes<S> read_planes(const Column<S>& at, int64_t t) {
     using C = Compute<S>;
@@ -125,28 +124,30 @@ template <class S> __global__ void sums_kernel(SruBackward<S> args) {
     else args.dbias[index - 2 * columns] = total;
 }
 
-} // namespace
+}  // namespace
 
 template <class S> int sru_forward(const SruForward<S>& args, void* stream) {
     const int64_t count = args.shape.batch * args.shape.columns();
     if (count == 0 || args.shape.steps == 0) return 0;
-    forward_kernel<S><<<blocks_for(count, kColumnThreads), kColumnThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
+    forward_kernel<S>
+        <<<blocks_for(count, kColumnThreads), kColumnThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
     return int(cudaGetLastError());
 }
 
 template <class S> int sru_backward(const SruBackward<S>& args, void* stream) {
     const int64_t columns = args.forward.shape.columns(), count = args.forward.shape.batch * columns;
     if (count == 0 || args.forward.shape.steps == 0) return 0;
-    backward_kernel<S><<<blocks_for(count, kColumnThreads), kColumnThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
+    backward_kernel<S>
+        <<<blocks_for(count, kColumnThreads), kColumnThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
     sums_kernel<S><<<blocks_for(4 * columns), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(args);
     return int(cudaGetLastError());
 }
 
-#define LITHE_INSTANTIATE(S)                                        \
-    template int sru_forward<S>(const SruForward<S>&, void*);       \
+#define LITHE_INSTANTIATE(S)                                  \
+    template int sru_forward<S>(const SruForward<S>&, void*); \
     template int sru_backward<S>(const SruBackward<S>&, void*);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 
-} // namespace lithe::kernels::cuda
+}  // namespace lithe::kernels::cuda

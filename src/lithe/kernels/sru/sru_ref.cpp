@@ -5,9 +5,7 @@
 namespace lithe::kernels {
 namespace {
 
-template <class C> C sigmoid(C x) {
-    return 1 / (1 + std::exp(-x));
-}
+template <class C> C sigmoid(C x) { return 1 / (1 + std::exp(-x)); }
 
 // Where one column (row b, direction, unit e) lies.
 template <class S> struct Column {
@@ -18,7 +16,8 @@ template <class S> struct Column {
     int64_t unit() const { return direction * a.shape.width + e; }
     int64_t row(int64_t t) const { return (t * a.shape.batch + b) * a.shape.columns() + unit(); }
     int64_t u_at(int64_t t, int plane) const {
-        return (((t * a.shape.batch + b) * a.shape.directions + direction) * a.shape.planes + plane) * a.shape.width + e;
+        return (((t * a.shape.batch + b) * a.shape.directions + direction) * a.shape.planes + plane) * a.shape.width +
+               e;
     }
     Compute<S> u(int64_t t, int plane) const { return to_compute(a.u[u_at(t, plane)]); }
     uint8_t flags(int64_t t) const { return a.flags ? a.flags[t * a.shape.batch + b] : 0; }
@@ -36,7 +35,7 @@ template <class S, class F> void for_each_column(const SruForward<S>& args, cons
             for (int64_t e = 0; e < args.shape.width; ++e) work(Column<S>{args, b, direction, e});
 }
 
-} // namespace
+}  // namespace
 
 template <class S> void sru_forward_ref(const SruForward<S>& a) {
     using C = Compute<S>;
@@ -108,7 +107,8 @@ template <class S> void sru_backward_ref(const SruBackward<S>& args) {
 
 template <class S> double sru_forward_bytes(const SruShape& shape, bool keep_c) {
     double elements = double(shape.steps) * double(shape.batch) * double(shape.columns());
-    return elements * double((shape.planes + 1 + (shape.planes == 3 ? 1 : 0)) * int(sizeof(S)) + (keep_c ? int(sizeof(Compute<S>)) : 0));
+    return elements * double((shape.planes + 1 + (shape.planes == 3 ? 1 : 0)) * int(sizeof(S)) +
+                             (keep_c ? int(sizeof(Compute<S>)) : 0));
 }
 
 template <class S> double sru_backward_bytes(const SruShape& shape) {
@@ -117,9 +117,9 @@ template <class S> double sru_backward_bytes(const SruShape& shape) {
     return elements * double((2 * shape.planes + 1 + skip) * int(sizeof(S)) + int(sizeof(Compute<S>)));
 }
 
-#define LITHE_INSTANTIATE(S)                                  \
-    template void sru_forward_ref<S>(const SruForward<S>&);   \
-    template void sru_backward_ref<S>(const SruBackward<S>&); \
+#define LITHE_INSTANTIATE(S)                                     \
+    template void sru_forward_ref<S>(const SruForward<S>&);      \
+    template void sru_backward_ref<S>(const SruBackward<S>&);    \
     template double sru_forward_bytes<S>(const SruShape&, bool); \
     template double sru_backward_bytes<S>(const SruShape&);
 LITHE_INSTANTIATE(float)
@@ -127,4 +127,4 @@ LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
 #undef LITHE_INSTANTIATE
 
-} // namespace lithe::kernels
+}  // namespace lithe::kernels
