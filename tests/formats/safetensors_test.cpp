@@ -91,6 +91,23 @@ TEST(Safetensors, RefusesDamage) {
     for (const Case& each : cases) EXPECT_ERROR(parse(each.bytes), ExitCode::bad_file, each.words);
 }
 
+// A model file without its manifest still tells when one bit of a weight is not what was written.
+TEST(Safetensors, EveryFlippedBitOfTheValuesIsNoticed) {
+    testing::TemporaryFolder folder;
+    float values[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    {
+        FileWriter writer(folder.file("x.safetensors"));
+        write_safetensors(writer, {{"a", DType::f32, {3}, values}, {"b", DType::f32, {5}, values + 3}}, {});
+        writer.close();
+    }
+    const std::string good = testing::read_all(folder.file("x.safetensors"));
+    for (size_t bit = 0; bit < sizeof values * 8; ++bit) {
+        std::string file = good;
+        file[file.size() - sizeof values + bit / 8] ^= char(1 << bit % 8);
+        EXPECT_ERROR(SafetensorsFile(folder.write("y.safetensors", file)), ExitCode::bad_file, "checksum of its values");
+    }
+}
+
 TEST(Safetensors, EveryCutIsNoticed) {
     std::string file = reference_file();
     for (size_t size = 0; size < file.size(); ++size) EXPECT_THROW(parse(file.substr(0, size)), Error) << size;

@@ -58,6 +58,13 @@ class StrictCallback {
               "the file is damaged or of another kind; take another copy or an earlier checkpoint");
 }
 
+constexpr const char* kValuesHash = "lithe.xxh3";  // metadata: hash of the tensors' XXH3-64 hashes in file order
+
+void append_hash(std::string& hashes, const void* data, size_t size) {
+    const uint64_t hash = hash_bytes({static_cast<const char*>(data), size});
+    hashes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+}
+
 uint64_t unsigned_of(const Json& value, const std::string& source, const std::string& what) {
     if (!value.is_number_unsigned()) bad(source, what + " is not a whole number");
     return value.get<uint64_t>();
@@ -149,7 +156,13 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
 
 SafetensorsFile::SafetensorsFile(const std::string& path)
     : file_(path),
-      header_(parse_safetensors(file_.bytes(), path)) {}
+      header_(parse_safetensors(file_.bytes(), path)) {
+    const auto stated = header_.metadata.find(kValuesHash);
+    if (stated == header_.metadata.end()) return;
+    std::string hashes;
+    for (const TensorInfo& tensor : header_.tensors) append_hash(hashes, data(tensor).data(), data(tensor).size());
+    if (to_hex(hash_bytes(hashes)) != stated->second) bad(path, "the checksum of its values does not fit");
+}
 
 const TensorInfo* SafetensorsFile::find(const std::string& name) const {
     for (const TensorInfo& tensor : header_.tensors)
@@ -167,7 +180,8 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
         return a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name;
     });
     Json header = Json::object();
-    if (!metadata.empty()) header["__metadata__"] = metadata;
+    header["__metadata__"] = metadata;
+    std::string hashes;
     uint64_t position = 0;
     for (const TensorToWrite& tensor : tensors) {
         uint64_t bytes = uint64_t(dtype_size(tensor.dtype));
@@ -176,8 +190,10 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
         header[tensor.name] = Json::object({{"dtype", dtype_name(tensor.dtype)},
                                             {"shape", tensor.shape},
                                             {"data_offsets", {position, position + bytes}}});
+        append_hash(hashes, tensor.data, bytes);
         position += bytes;
     }
+    header["__metadata__"][kValuesHash] = to_hex(hash_bytes(hashes));
     std::string text = header.dump();
     text.append((8 - text.size() % 8) % 8, ' ');
     uint64_t length = text.size();

@@ -36,7 +36,8 @@ struct SafetensorsHeader {
 // Checks everything but the values. `source` names the file in errors (exit code bad_file).
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source);
 
-// A memory-mapped safetensors file.
+// A memory-mapped safetensors file. Where the writer left the hash of the values in the metadata (write_safetensors
+// does), they are checked too.
 class SafetensorsFile {
  public:
     explicit SafetensorsFile(const std::string& path);
