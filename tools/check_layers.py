@@ -9,17 +9,18 @@ LAYERS = {
     "base": "",
     "spec": "base",
     "formats": "base spec",
+    "tokenize": "base",
     "kernels": "base",
-    "data": "base spec formats",
+    "data": "base spec formats tokenize",
     "report": "base spec formats",
     "ops": "base kernels",
     "nn": "base kernels ops",
     "blocks": "base spec kernels ops nn",
-    "model": "base spec formats data kernels ops nn blocks",
-    "train": "base spec formats data kernels ops nn blocks model report",
-    "cli": "base spec formats data kernels ops nn blocks model train report",
+    "model": "base spec formats tokenize data kernels ops nn blocks",
+    "train": "base spec formats tokenize data kernels ops nn blocks model report",
+    "cli": "base spec formats tokenize data kernels ops nn blocks model train report",
 }
-TORCH_FREE = {"base", "spec", "formats", "kernels", "data", "report"}
+TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report"}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "src" / "lithe"
 problems = []

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "lithe/data/batcher.h"
+#include "lithe/data/prepare.h"
 #include "support/errors.h"
 #include "support/files.h"
 
@@ -36,10 +37,8 @@ TEST(Corpus, UsedVocabularyNumbersBytesInOrder) {
     Corpus corpus = Corpus::open(config);
     EXPECT_EQ(corpus.tokenizer().vocabulary_size(), 3);
     EXPECT_EQ(corpus.tokenizer().encode("abc"), (std::vector<int64_t>{0, 1, 2}));
-    EXPECT_ERROR(corpus.tokenizer().encode("abz"), ExitCode::usage, "byte 122 at offset 2");
-    Tokenizer again = Tokenizer::from_json(corpus.tokenizer().to_json(), "t");
-    EXPECT_EQ(again.hash(), corpus.tokenizer().hash());
-    EXPECT_NE(again.hash(), Tokenizer().hash());
+    const auto again = tokenizer_from_json(corpus.tokenizer().to_json(), "t");
+    EXPECT_EQ(again->hash(), corpus.tokenizer().hash());
 }
 
 TEST(Corpus, FolderGoesThroughTheCacheAndSplitsByFile) {
@@ -65,10 +64,10 @@ TEST(Corpus, FolderGoesThroughTheCacheAndSplitsByFile) {
     unsetenv("XDG_CACHE_HOME");
 }
 
-TEST(Corpus, TokenFileEqualsItsText) {
+TEST(Corpus, TokenSetEqualsItsText) {
     testing::TemporaryFolder folder;
     std::string path = folder.write("a.txt", testing::sample_text(5000));
-    prepare_tokens(at_path(path), folder.file("a.tokens"), false);
+    prepare_tokens(at_path(path), folder.file("a.tokens"), {});
     Corpus plain = Corpus::open(at_path(path)), tokens = Corpus::open(at_path(folder.file("a.tokens")));
     EXPECT_EQ(plain.fingerprint(), tokens.fingerprint());
 }

@@ -104,7 +104,8 @@ TEST(Safetensors, EveryFlippedBitOfTheValuesIsNoticed) {
     for (size_t bit = 0; bit < sizeof values * 8; ++bit) {
         std::string file = good;
         file[file.size() - sizeof values + bit / 8] ^= char(1 << bit % 8);
-        EXPECT_ERROR(SafetensorsFile(folder.write("y.safetensors", file)), ExitCode::bad_file, "checksum of its values");
+        EXPECT_ERROR(SafetensorsFile(folder.write("y.safetensors", file)), ExitCode::bad_file,
+                     "checksum of its values");
     }
 }
 

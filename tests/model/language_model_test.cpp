@@ -6,6 +6,7 @@
 #include "lithe/model/cost.h"
 #include "lithe/model/generate.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
 #include "lithe/train/evaluate.h"
 #include "support/errors.h"
 #include "support/files.h"
@@ -158,7 +159,8 @@ TEST(Checkpoint, SavesAndLoadsTheSameModel) {
     config.model.vocabulary_size = 256;
     LanguageModel model(config, 256);
     model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
-    CheckpointContent content{named_masters(model.parameters()), {}, "", to_json(config), Tokenizer().to_json()};
+    CheckpointContent content{
+        named_masters(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
     const std::string place = folder.file("run/checkpoints/step-000000003");
     write_checkpoint(place, content);
     write_checkpoint(place, content);  // again, over itself
@@ -183,7 +185,8 @@ TEST(Checkpoint, EveryDamageIsNamed) {
     LanguageModel model(config, 256);
     model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     const std::string place = folder.file("run/checkpoints/step-000000001");
-    CheckpointContent content{named_masters(model.parameters()), {}, "", to_json(config), Tokenizer().to_json()};
+    CheckpointContent content{
+        named_masters(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
     for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "manifest.json"}) {
         write_checkpoint(place, content);
         std::string bytes = testing::read_all(place + "/" + name);
@@ -207,7 +210,7 @@ TEST(Checkpoint, WeightsOfAnotherModelAreRefused) {
     small.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     other.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     write_checkpoint(folder.file("c/step-000000001"),
-                     {named_masters(small.parameters()), {}, "", to_json(config), Tokenizer().to_json()});
+                     {named_masters(small.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
     EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")),
                  ExitCode::bad_file, "the weights do not fit the configuration");
 }

@@ -30,10 +30,8 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
         return;  // ":test" of the run's own data
     }
     if (split.empty()) split = "all";
-    const std::string vocabulary = config.data.vocabulary;
     config.data = DataConfig();
     config.data.path = path;
-    config.data.vocabulary = vocabulary;
     if (split == "all") config.data.split = "100/0/0";
 }
 
@@ -44,16 +42,7 @@ int run(const Flags& flags, const CommandContext& context) {
     Machine machine = set_up_machine(loaded.config.train);
     std::string split = "valid";
     choose_data(flags.data, loaded.config, split);
-    Corpus corpus = Corpus::open(loaded.config.data);
-    if (corpus.tokenizer().hash() != loaded.tokenizer.hash())
-        fail({.code = ExitCode::bad_file,
-              .what = "the data's tokenizer is not the model's",
-              .where = loaded.config.data.path,
-              .expected = "hash " + loaded.tokenizer.hash() + " (" +
-                          std::to_string(loaded.tokenizer.vocabulary_size()) + " ids)",
-              .got = "hash " + corpus.tokenizer().hash() + " (" + std::to_string(corpus.tokenizer().vocabulary_size()) +
-                     " ids)",
-              .hint = "prepare the data with the model's tokenizer"});
+    const Corpus corpus = Corpus::open(loaded.config.data, loaded.tokenizer);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
     load_parameters(loaded.model->parameters(), loaded.weights);
 

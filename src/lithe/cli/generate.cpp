@@ -17,7 +17,7 @@ namespace {
 struct Flags {
     std::string model, prompt = "\n", prompt_file, precision;
     SamplingOptions sampling;
-    bool no_stream = false, no_cache = false;
+    bool no_stream = false, no_cache = false, special = false;
     int64_t threads = 0;
 };
 
@@ -27,7 +27,10 @@ int run(Flags flags, const CommandContext& context) {
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     if (!flags.prompt_file.empty()) flags.prompt = read_file(flags.prompt_file, 64 << 20);
-    std::vector<int64_t> prompt = loaded.tokenizer.encode(flags.prompt);
+    const Tokenizer& tokenizer = *loaded.tokenizer;
+    const std::vector<int64_t> prompt =
+        tokenizer.encode(flags.prompt, flags.special ? SpecialText::parsed : SpecialText::plain);
+    StreamDecoder decoder(tokenizer);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
     load_parameters(loaded.model->parameters(), loaded.weights);
     flags.sampling.cache = !flags.no_cache;
@@ -36,12 +39,12 @@ int run(Flags flags, const CommandContext& context) {
     if (stream) std::cout << flags.prompt << std::flush;
     Timer timer;
     auto tokens = generate(*loaded.model, prompt, flags.sampling, [&](int64_t token) {
-        if (stream) std::cout << loaded.tokenizer.byte_of(token) << std::flush;
+        if (stream) std::cout << decoder.next(token) << std::flush;
         return bool(std::cout);  // a reader that went away ends it
     });
     const double seconds = timer.seconds();
-    const std::string text = loaded.tokenizer.decode(tokens);
-    if (stream) std::cout << std::endl;
+    const std::string text = tokenizer.decode(tokens);
+    if (stream) std::cout << decoder.rest() << std::endl;
     else if (!context.json) std::cout << flags.prompt << text << std::endl;
     if (context.json)
         print_json("generate", {{"model", loaded.folder},
@@ -83,6 +86,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_flag(
         "--stream,!--no-stream", [flags](int64_t count) { flags->no_stream = count < 0; },
         "print tokens as they come (default)");
+    app.add_flag("--special", flags->special, "special tokens in the prompt become their ids");
     app.add_flag("--no-cache", flags->no_cache, "project the memory again for every token (slow; the same text)");
     return [flags, &context] { return run(*flags, context); };
 }

@@ -97,7 +97,7 @@ void TokenFileWriter::flush_block() {
     block_.clear();
 }
 
-void TokenFileWriter::finish(TokenFileInfo info) {
+std::string TokenFileWriter::finish(TokenFileInfo info) {
     flush_block();
     while (!documents_.empty() && documents_.back() >= tokens_) documents_.pop_back();
     uint64_t data_bytes = tokens_ * uint64_t(token_bytes_);
@@ -140,6 +140,7 @@ void TokenFileWriter::finish(TokenFileInfo info) {
     writer_.reset();
     auto folder = std::filesystem::path(path_).parent_path();
     sync_folder(folder.empty() ? "." : folder.string());
+    return to_hex(prefix.prefix_hash);
 }
 
 TokenFile::TokenFile(const std::string& path)
@@ -188,6 +189,7 @@ void TokenFile::parse() {
                              prefix.trailer_bytes);
     if (hash_bytes(trailer) != prefix.trailer_hash)
         bad(name_, "the checksum of its trailer (offset " + std::to_string(prefix.trailer_offset) + ") does not fit");
+    root_ = to_hex(prefix.prefix_hash);
     data_offset_ = kDataOffset;
     data_bytes_ = prefix.data_bytes;
     checksums_ = {reinterpret_cast<const uint64_t*>(bytes_.data() + prefix.checksums_offset), prefix.checksum_count};

@@ -36,8 +36,8 @@ class TokenFileWriter {
     void append(const void* tokens, uint64_t count);
     void start_document();  // the next token begins a document
     uint64_t tokens() const { return tokens_; }
-    // info.tokens and info.token_bytes are filled in here.
-    void finish(TokenFileInfo info);
+    // info.tokens and info.token_bytes are filled in here. Returns the file's root (TokenFile::root).
+    std::string finish(TokenFileInfo info);
 
  private:
     void flush_block();
@@ -59,6 +59,8 @@ class TokenFile {
     const TokenFileInfo& info() const { return info_; }
     std::span<const uint64_t> documents() const { return documents_; }
     const std::string& name() const { return name_; }
+    // Hash of the header, which seals header, trailer, tables and, through the block checksums, every token.
+    const std::string& root() const { return root_; }
     // Copies tokens [begin, begin + count) after checking the checksums of the blocks they lie in (once per block) and
     // that every id is below the vocabulary size.
     void read(uint64_t begin, uint64_t count, int64_t* out) const;
@@ -72,7 +74,7 @@ class TokenFile {
     void check_blocks(uint64_t first_byte, uint64_t last_byte) const;
     std::unique_ptr<MappedFile> file_;
     std::span<const std::byte> bytes_;
-    std::string name_;
+    std::string name_, root_;
     TokenFileInfo info_;
     uint64_t data_offset_ = 0, data_bytes_ = 0;
     std::span<const uint64_t> checksums_, documents_;

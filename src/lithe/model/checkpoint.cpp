@@ -265,15 +265,15 @@ LoadedModel load_model(const std::string& selector) {
     loaded.folder = files.folder;
     loaded.weights = files.weights;
     loaded.config = config_from_json(read_file(files.config, 1 << 20), files.config);
-    loaded.tokenizer = Tokenizer::from_json(read_file(files.tokenizer, 64 << 20), files.tokenizer);
+    loaded.tokenizer = tokenizer_from_json(read_file(files.tokenizer, 1 << 29), files.tokenizer);
     const int64_t stated = loaded.config.model.vocabulary_size;
-    if (stated != 0 && stated != loaded.tokenizer.vocabulary_size())
+    if (stated != 0 && stated != loaded.tokenizer->vocabulary_size())
         fail({.code = ExitCode::bad_file,
               .what = "the tokenizer does not fit the model",
               .where = files.tokenizer,
               .expected = std::to_string(stated) + " ids (" + files.config + ")",
-              .got = std::to_string(loaded.tokenizer.vocabulary_size())});
-    loaded.model = std::make_unique<LanguageModel>(loaded.config, loaded.tokenizer.vocabulary_size());
+              .got = std::to_string(loaded.tokenizer->vocabulary_size())});
+    loaded.model = std::make_unique<LanguageModel>(loaded.config, loaded.tokenizer->vocabulary_size());
     return loaded;
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "lithe/data/tokenizer.h"
 #include "lithe/model/language_model.h"
+#include "lithe/tokenize/tokenizer.h"
 
 namespace lithe {
 
@@ -52,7 +52,7 @@ std::string checkpoint_name(int64_t step);
 
 struct LoadedModel {
     Config config;
-    Tokenizer tokenizer;
+    TokenizerPtr tokenizer;
     std::unique_ptr<LanguageModel> model;  // not materialized
     std::string weights;                   // path of the safetensors file
     std::string folder;

@@ -50,7 +50,16 @@ struct DataConfig {
     std::string path;
     std::string train, valid, test;  // separate files, instead of `path`
     std::string split = "90/5/5";
+    std::string tokenizer = "bytes";
     std::string vocabulary = "all";
+    int64_t min_count = 1;
+    std::string format = "auto";
+    std::string field = "text";
+    std::string label;
+    std::string documents = "file";
+    std::string document_end = "auto";
+    std::string deduplicate = "none";
+    double max_expansion = 500;
     std::vector<std::string> include, exclude;
     void visit(FieldVisitor& v);
 };

@@ -487,8 +487,11 @@ void Trainer::write_sample() {
     options.seed = uint64_t(config_.train.seed);
     options.segment = config_.train.length;
     std::vector<int64_t> prompt;
-    for (char c : config_.sample.prompt)
-        if (int id = p.corpus.tokenizer().id_of(static_cast<unsigned char>(c)); id >= 0) prompt.push_back(id);
+    try {
+        prompt = p.corpus.tokenizer().encode(config_.sample.prompt);
+    } catch (const Error& error) {  // a prompt that the vocabulary cannot express does not stop a run
+        log_verbose(error.what());
+    }
     if (prompt.empty()) prompt.push_back(0);
     std::string text = p.corpus.tokenizer().decode(generate(*p.model, prompt, options, [](int64_t) { return true; }));
     p.folder->sample({{"step", state_.step},

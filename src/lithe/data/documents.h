@@ -1,0 +1,43 @@
+// The documents of a corpus, in a fixed order, in parts of bounded size: what a tokenizer is fed with.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lithe/data/input.h"
+
+namespace lithe {
+
+struct DocumentPart {
+    std::string_view text;  // not empty, at most kLargestPart bytes
+    bool begins = false;    // the document begins here
+    bool ends = false;
+    int split = -1;               // as its input's
+    std::string_view label;       // data.label of the document, on its first part
+    uint64_t input_bytes = 0;     // read of all inputs so far, for progress
+};
+
+struct DocumentStatistics {
+    uint64_t documents = 0, bytes = 0;
+    uint64_t skipped_members = 0;  // links and devices in archives
+};
+
+// A document longer than this is given in parts. They end behind a single line break where there is one, else before a
+// space, else at any line break, else between characters, so that a tokenizer that works on words or lines finds the same
+// tokens as in the whole.
+inline constexpr size_t kLargestPart = 1 << 20;
+
+// Calls `use` for every part. What a document is, says data.documents (text) or the format (a JSON line, a CSV row).
+// Throws bad_file with file and offset for what cannot be read. `cuts`: places, in bytes of all text, where a part must
+// end (moved to the next character unless `exact`); only for corpora of one document.
+DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
+                                  const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts = {},
+                                  bool exact = true);
+
+// The length of the first part of a text that is longer than `limit`.
+size_t part_length(std::string_view text, size_t limit);
+
+}  // namespace lithe

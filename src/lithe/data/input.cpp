@@ -1,0 +1,136 @@
+#include "lithe/data/input.h"
+
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <tuple>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+namespace {
+
+bool parse_shares(std::string_view text, std::array<double, 3>& shares) {
+    const char* at = text.data();
+    const char* end = at + text.size();
+    for (size_t i = 0; i < 3; ++i) {
+        auto [next, error] = std::from_chars(at, end, shares[i]);
+        if (error != std::errc() || !(shares[i] >= 0) || shares[i] > 1e6) return false;
+        if (i == 2 ? next != end : next == end || *next != '/') return false;
+        at = next + 1;
+    }
+    return shares[0] + shares[1] + shares[2] > 0;
+}
+
+void require_data(const std::string& path, const std::string& key) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0) return;
+    const int reason = errno;
+    fail({.code = ExitCode::bad_file,
+          .what = "cannot find the data: " + std::string(std::strerror(reason)),
+          .where = path,
+          .hint = "set " + key +
+                  " to a text file, a folder, a compressed file, an archive or a token set (relative paths start at the "
+                  "current folder)"});
+}
+
+// By file: inside a split files stand in the order of a hash of their paths, so that any stretch of it is a fair sample.
+std::vector<Input> deal_files(const std::string& folder, const std::vector<std::string>& files) {
+    std::vector<Input> inputs;
+    for (size_t i = 0; i < files.size(); ++i)
+        inputs.push_back({files[i],
+                          i % 20 == 9    ? 1
+                          : i % 20 == 19 ? 2
+                                         : 0,
+                          hash_bytes(fs::path(files[i]).lexically_relative(folder).string())});
+    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) {
+        return std::tie(a.split, a.order) < std::tie(b.split, b.order);
+    });
+    return inputs;
+}
+
+}  // namespace
+
+SplitRule parse_split(const std::string& split) {
+    SplitRule rule;
+    if (split == "files") {
+        rule.by = SplitBy::files;
+        return rule;
+    }
+    std::string_view shares = split;
+    if (split == "documents" || split.rfind("documents ", 0) == 0) {
+        rule.by = SplitBy::documents;
+        if (split == "documents") return rule;
+        shares.remove_prefix(10);
+    }
+    if (!parse_shares(shares, rule.shares))
+        fail({.code = ExitCode::usage,
+              .what = "data.split",
+              .where = "data",
+              .expected = "three shares such as \"90/5/5\", \"documents 90/5/5\", or \"files\" for a folder",
+              .got = "\"" + printable(split) + "\""});
+    return rule;
+}
+
+bool passes(const std::string& name, const std::vector<std::string>& include, const std::vector<std::string>& exclude) {
+    auto matches = [&](const std::vector<std::string>& patterns) {
+        return std::any_of(patterns.begin(), patterns.end(),
+                           [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
+    };
+    return (include.empty() || matches(include)) && !matches(exclude);
+}
+
+std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include,
+                                    const std::vector<std::string>& exclude) {
+    std::vector<std::string> files;
+    std::error_code error;
+    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
+         it != end; it.increment(error)) {
+        if (error) fail_file("cannot list the folder: " + error.message(), folder);
+        if (it->is_symlink() || !it->is_regular_file()) continue;
+        if (passes(fs::path(it->path()).lexically_relative(folder).string(), include, exclude))
+            files.push_back(it->path().string());
+    }
+    if (error) fail_file("cannot list the folder: " + error.message(), folder);
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+uint64_t file_size(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) fail_errno("cannot find data", path, ExitCode::bad_file);
+    return uint64_t(status.st_size);
+}
+
+std::vector<Input> list_inputs(const DataConfig& config) {
+    std::vector<Input> inputs;
+    if (config.path.empty()) {
+        const std::string* paths[3] = {&config.train, &config.valid, &config.test};
+        for (int i = 0; i < 3; ++i) {
+            if (paths[i]->empty()) continue;
+            require_data(*paths[i], std::string("data.") + kSplitNames[i]);
+            if (!fs::is_directory(*paths[i])) inputs.push_back({*paths[i], i});
+            else
+                for (auto& file : list_files(*paths[i], config.include, config.exclude)) inputs.push_back({file, i});
+        }
+        return inputs;
+    }
+    require_data(config.path, "data.path");
+    if (!fs::is_directory(config.path)) return {{config.path, -1}};
+    auto files = list_files(config.path, config.include, config.exclude);
+    if (files.empty())
+        fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
+    if (parse_split(config.split).by == SplitBy::files) return deal_files(config.path, files);
+    for (const std::string& file : files) inputs.push_back({file});
+    return inputs;
+}
+
+}  // namespace lithe

@@ -1,0 +1,281 @@
+#include "lithe/data/prepare.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/base/timer.h"
+#include "lithe/data/corpus_reader.h"
+#include "lithe/data/part_batches.h"
+#include "lithe/data/round_writer.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kJournal = "progress.json";
+
+// Calls f(i) for i in [0, count) on some threads; the first error is thrown again here.
+template <class F> void on_threads(size_t count, int threads, const F& f) {
+    std::atomic<size_t> next = 0;
+    std::exception_ptr error;
+    std::mutex mutex;
+    auto work = [&] {
+        try {
+            for (size_t i; (i = next++) < count;) f(i);
+        } catch (...) {
+            std::lock_guard lock(mutex);
+            if (!error) error = std::current_exception();
+            next = count;
+        }
+    };
+    std::vector<std::thread> others;
+    for (int t = 1; t < std::min<int>(threads, int(count)); ++t) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+    if (error) std::rethrow_exception(error);
+}
+
+struct Journal {
+    std::string identity;
+    CorpusSize size;
+    uint64_t parts = 0;  // that are in finished rounds
+    TokenSetInfo info;
+};
+
+void save_journal(const std::string& folder, const Journal& journal) {
+    Json json = {{"identity", journal.identity},
+                 {"documents", journal.size.documents},
+                 {"bytes", journal.size.bytes},
+                 {"parts", journal.parts},
+                 {"set", to_json(journal.info)}};
+    replace_file(folder + "/" + kJournal, json.dump(1) + "\n");
+}
+
+std::optional<Journal> load_journal(const std::string& folder) {
+    const std::string path = folder + "/" + kJournal;
+    if (!fs::exists(path)) return std::nullopt;
+    const Json json = Json::parse(read_file(path, 64 << 20), nullptr, false);
+    try {
+        Journal journal;
+        journal.identity = json.at("identity").get<std::string>();
+        journal.size = {json.at("documents").get<uint64_t>(), json.at("bytes").get<uint64_t>()};
+        journal.parts = json.at("parts").get<uint64_t>();
+        journal.info = token_set_from_json(json.at("set").get<std::string>(), path);
+        return journal;
+    } catch (const Json::exception&) { return std::nullopt; } catch (const Error&) { return std::nullopt; }
+}
+
+// Leaves what the journal vouches for, takes away the rest.
+void clean_folder(const std::string& folder, const Journal* journal) {
+    std::vector<std::string> keep = {".lock"};
+    if (journal) {
+        keep.insert(keep.end(), {kJournal, "tokenizer.json"});
+        for (const TokenSetSplit& split : journal->info.splits)
+            for (const TokenShard& shard : split.shards) keep.push_back(shard.file);
+    }
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (std::find(keep.begin(), keep.end(), name) == keep.end()) fs::remove_all(entry.path());
+    }
+}
+
+void check_output(const std::string& output) {
+    if (!fs::exists(output)) {
+        make_folders(output);
+        return;
+    }
+    if (!fs::is_directory(output)) fail_usage("the output is a file; a token set is a folder", output, "choose another name");
+    if (fs::exists(output + "/" + kJournal)) return;
+    if (fs::exists(output + "/index.json"))
+        fail_usage("the folder holds a finished token set", output, "choose another name with --out, or remove the folder");
+    for (const auto& entry : fs::directory_iterator(output))
+        if (const std::string name = entry.path().filename().string(); name != ".lock" && name.find(".tmp-") == std::string::npos)
+            fail_usage("the folder is not empty: it holds " + name, output, "choose a new folder with --out");
+}
+
+// Tokens per byte of text of the first part, for the estimate of the disk space.
+double density(const Tokenizer& tokenizer, const DataConfig& config) {
+    if (tokenizer.kind() == "bytes") return 1;
+    double result = 1;
+    try {
+        read_documents(config, list_inputs(config), [&](const DocumentPart& part) {
+            std::vector<int32_t> ids;
+            tokenizer.encode(part.text.substr(0, 1 << 16), ids, SpecialText::plain);
+            result = double(ids.size()) / double(std::min<size_t>(part.text.size(), 1 << 16));
+            throw ReaderGone();
+        });
+    } catch (const ReaderGone&) {}
+    return result;
+}
+
+void check_space(const std::string& output, double needed) {
+    const auto free = double(free_bytes(output));
+    if (free >= needed) return;
+    fail({.code = ExitCode::resources,
+          .what = "not enough disk space for the token set",
+          .where = output,
+          .expected = "about " + format_bytes(needed),
+          .got = format_bytes(free),
+          .hint = "choose another place with --out, or free some space"});
+}
+
+class Preparation {
+ public:
+    Preparation(const DataConfig& config, std::string output, const PrepareOptions& options, TokenizerPtr tokenizer)
+        : config_(config),
+          output_(std::move(output)),
+          options_(options),
+          tokenizer_(std::move(tokenizer)),
+          reader_(config, !tokenizer_ || tokenizer_->kind() == "bytes"),
+          threads_(options.threads > 0 ? options.threads : int(std::max(1u, std::thread::hardware_concurrency()))) {}
+
+    TokenSetInfo run() {
+        const bool trained = !tokenizer_;
+        const std::string identity =
+            corpus_identity(config_, trained ? config_.tokenizer : tokenizer_->hash()) + "-" + std::to_string(options_.round_bytes);
+        check_output(output_);
+        FileLock lock(output_ + "/.lock", "another process prepares this token set");
+        auto journal = load_journal(output_);
+        if (journal && journal->identity != identity) {
+            log_warning("the folder holds a preparation of other data or settings; it starts anew");
+            journal.reset();
+        }
+        clean_folder(output_, journal ? &*journal : nullptr);
+        if (journal) {
+            journal_ = std::move(*journal);
+            tokenizer_ = tokenizer_from_json(read_file(output_ + "/tokenizer.json", 1 << 29), output_ + "/tokenizer.json");
+            reader_.set_size(journal_.size);
+            log_info("resuming   " + format_count(double(journal_.info.tokens())) + " tokens are there already");
+        } else {
+            start(identity);
+        }
+        encode_all();
+        finish();
+        return journal_.info;
+    }
+
+ private:
+    void start(const std::string& identity) {
+        journal_.identity = identity;
+        if (reader_.needs_size() || options_.progress) journal_.size = reader_.size(options_.progress);
+        if (reader_.needs_size() && journal_.size.bytes == 0) fail_file("the data is empty", name());
+        if (!tokenizer_) tokenizer_ = train_tokenizer(config_, training_options(config_), 0, options_.progress);
+        TokenSetInfo& info = journal_.info;
+        info.vocabulary_size = tokenizer_->vocabulary_size();
+        info.token_bytes = token_bytes_of(info.vocabulary_size);
+        info.tokenizer_hash = tokenizer_->hash();
+        info.identity = identity;
+        info.source = name();
+        for (const char* split : kSplitNames) info.splits.push_back({split, 0, 0, 0, {}});
+        const auto text = double(std::max(journal_.size.bytes, reader_.input_bytes()));
+        check_space(output_, text * density(*tokenizer_, config_) * info.token_bytes * 1.02 + (1 << 20));
+        replace_file(output_ + "/tokenizer.json", tokenizer_->to_json());
+        save_journal(output_, journal_);
+    }
+
+    void encode_all() {
+        BatchQueue queue;
+        PartBatcher batcher(queue, options_.round_bytes, journal_.parts);
+        std::thread reading([&] {
+            try {
+                reader_.read([&](const DocumentPart& part) { batcher.take(part); });
+                batcher.finish();
+                queue.finish(nullptr);
+            } catch (const ReaderGone&) { queue.finish(nullptr); } catch (...) {
+                queue.finish(std::current_exception());
+            }
+        });
+        struct Join {
+            BatchQueue& queue;
+            std::thread& thread;
+            ~Join() {
+                queue.close();
+                thread.join();
+            }
+        } join{queue, reading};
+        RoundWriter writer(output_, *tokenizer_, config_, journal_.info);
+        Timer timer;
+        uint64_t parts = journal_.parts, bytes = 0;
+        while (auto batch = queue.pop()) {
+            on_threads(batch->items.size(), threads_, [&](size_t i) {
+                auto& item = batch->items[i];
+                item.ids.reserve(item.text.size() / 2);
+                tokenizer_->encode(item.text, item.ids, SpecialText::plain);
+            });
+            writer.write(*batch);
+            parts += batch->items.size();
+            bytes += batch->bytes;
+            show(*batch, bytes, timer);
+            if (!batch->round_ends) continue;
+            writer.finish_round();
+            journal_.parts = parts;
+            save_journal(output_, journal_);
+        }
+        log_progress("");
+    }
+
+    void finish() {
+        TokenSetInfo& info = journal_.info;
+        if (info.tokens() == 0) fail_file("the data is empty", name());
+        info.removed = reader_.removed();
+        replace_file(output_ + "/index.json", to_json(info));
+        fs::remove(output_ + "/" + kJournal);
+        sync_folder(output_);
+    }
+
+    void show(const Batch& batch, uint64_t bytes, const Timer& timer) {
+        if (!options_.progress || timer.seconds() < 0.2) return;
+        const double rate = double(bytes) / timer.seconds();
+        std::string text = "preparing " + format_bytes(double(bytes)) + ", " + format_bytes(rate) + "/s";
+        const double total = reader_.plain() ? double(reader_.input_bytes()) : double(journal_.size.bytes);
+        const double done = reader_.plain() ? double(batch.input_bytes) : double(bytes);
+        if (total > done) text += ", " + format_seconds((total - done) / rate) + " left";
+        log_progress(text);
+    }
+    std::string name() const { return config_.path.empty() ? config_.train : config_.path; }
+
+    DataConfig config_;
+    std::string output_;
+    PrepareOptions options_;
+    TokenizerPtr tokenizer_;
+    CorpusReader reader_;
+    int threads_;
+    Journal journal_;
+};
+
+}  // namespace
+
+std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
+    DataConfig copy = config;
+    std::string text = "v3|" + tokenizer;
+    for (const std::string* each : {&copy.split, &copy.vocabulary, &copy.format, &copy.field, &copy.label, &copy.documents,
+                                    &copy.document_end, &copy.deduplicate})
+        text += "|" + std::to_string(each->size()) + ":" + *each;
+    text += "|" + std::to_string(copy.min_count) + "|" + join(copy.include, "\n") + "|" + join(copy.exclude, "\n");
+    for (const Input& input : list_inputs(config)) {
+        std::error_code error;
+        const auto time = fs::last_write_time(input.path, error);
+        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" + std::to_string(file_size(input.path)) + ":" +
+                std::to_string(time.time_since_epoch().count()) + ":" + std::to_string(input.split);
+    }
+    return to_hex(hash_bytes(text));
+}
+
+TokenSetInfo prepare_tokens(const DataConfig& config, const std::string& output, const PrepareOptions& options,
+                            TokenizerPtr tokenizer) {
+    if (!tokenizer) tokenizer = named_tokenizer(config);
+    return Preparation(config, output, options, std::move(tokenizer)).run();
+}
+
+}  // namespace lithe

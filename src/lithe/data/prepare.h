@@ -1,0 +1,29 @@
+// Turns text into a token set: read, split, leave out duplicates, encode on all cores, write shard by shard. Bounded
+// memory on any input size. A run that was killed goes on at the last finished round and makes the same bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "lithe/formats/token_set.h"
+#include "lithe/spec/config.h"
+#include "lithe/data/choose_tokenizer.h"
+
+namespace lithe {
+
+struct PrepareOptions {
+    bool progress = false;
+    int threads = 0;                             // 0: as many as this process may use; never changes the result
+    uint64_t round_bytes = uint64_t(256) << 20;  // of text between two durable points; a shard holds one round of a split
+};
+
+// `output` is a folder: new, empty, or one that an interrupted prepare left. Throws usage for settings that do not fit,
+// bad_file for input that cannot be read, resources when the disk is (or would be) full, stopped on a signal.
+// `tokenizer`: used instead of what the configuration names.
+TokenSetInfo prepare_tokens(const DataConfig& config, const std::string& output, const PrepareOptions& options,
+                            TokenizerPtr tokenizer = nullptr);
+
+// Identifies inputs and settings: equal identities make equal token sets.
+std::string corpus_identity(const DataConfig& config, const std::string& tokenizer);
+
+}  // namespace lithe

@@ -1,0 +1,65 @@
+#include "lithe/data/round_writer.h"
+
+#include <cstdio>
+
+#include "lithe/data/input.h"
+
+namespace lithe {
+
+int token_bytes_of(int64_t vocabulary) { return vocabulary <= 256 ? 1 : vocabulary <= 65536 ? 2 : 4; }
+
+RoundWriter::RoundWriter(std::string folder, const Tokenizer& tokenizer, const DataConfig& config, TokenSetInfo& info)
+    : folder_(std::move(folder)),
+      info_(info),
+      tokenizer_json_(tokenizer.to_json()) {
+    if (config.document_end == "auto") end_ = tokenizer.document_end();
+}
+
+void RoundWriter::write(const Batch& batch) {
+    for (const Batch::Item& item : batch.items) {
+        Open& open = open_[size_t(item.split)];
+        if (!open.writer) start(size_t(item.split));
+        if (item.begins) open.writer->start_document(), ++open.documents;
+        append(open, item.ids);
+        if (item.ends && end_) append(open, {*end_});
+        open.bytes += item.text.size();
+    }
+}
+
+void RoundWriter::finish_round() {
+    for (size_t s = 0; s < 3; ++s) {
+        Open& open = open_[s];
+        if (!open.writer) continue;
+        const uint64_t tokens = open.writer->tokens();
+        TokenFileInfo file;
+        file.vocabulary_size = info_.vocabulary_size;
+        file.tokenizer = tokenizer_json_;
+        file.tokenizer_hash = info_.tokenizer_hash;
+        file.splits = {{kSplitNames[s], 0, tokens, open.bytes}};
+        file.source = info_.source;
+        const std::string root = open.writer->finish(file);
+        TokenSetSplit& split = info_.splits[s];
+        split.tokens += tokens, split.bytes += open.bytes, split.documents += open.documents;
+        split.shards.push_back({open.name, tokens, open.bytes, open.documents, root});
+        open = Open();
+    }
+}
+
+void RoundWriter::start(size_t s) {
+    char name[48];
+    std::snprintf(name, sizeof name, "%s-%05zu.tokens", kSplitNames[s], info_.splits[s].shards.size());
+    open_[s].name = name;
+    open_[s].writer = std::make_unique<TokenFileWriter>(folder_ + "/" + name, info_.token_bytes);
+}
+
+void RoundWriter::append(Open& open, const std::vector<int32_t>& ids) {
+    if (info_.token_bytes == 4) return open.writer->append(ids.data(), ids.size());
+    if (info_.token_bytes == 2) {
+        narrow_.assign(ids.begin(), ids.end());
+        return open.writer->append(narrow_.data(), narrow_.size());
+    }
+    bytes_.assign(ids.begin(), ids.end());
+    open.writer->append(bytes_.data(), bytes_.size());
+}
+
+}  // namespace lithe

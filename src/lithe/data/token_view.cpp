@@ -1,0 +1,60 @@
+#include "lithe/data/token_view.h"
+
+#include <algorithm>
+
+#include "lithe/base/error.h"
+
+namespace lithe {
+
+MappedText::MappedText(std::shared_ptr<const MappedFile> file, uint64_t begin, uint64_t end,
+                       const std::array<int32_t, 256>& ids)
+    : file_(std::move(file)),
+      begin_(begin),
+      end_(end),
+      ids_(ids) {}
+
+void MappedText::read(uint64_t begin, uint64_t count, int64_t* out) const {
+    if (begin > size() || count > size() - begin)
+        fail({.what = "reading beyond the end of a split", .where = file_->path()});
+    const std::byte* data = file_->bytes().data() + begin_ + begin;
+    for (uint64_t i = 0; i < count; ++i) {
+        out[i] = ids_[size_t(data[i])];
+        if (out[i] < 0)
+            fail_file("byte " + std::to_string(int(data[i])) + " at offset " + std::to_string(begin_ + begin + i) +
+                          " is not in the vocabulary",
+                      file_->path());
+    }
+}
+
+ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes) : ranges_(std::move(ranges)), bytes_(bytes) {
+    starts_.push_back(0);
+    document_starts_.push_back(0);
+    for (const TokenRange& range : ranges_) {
+        starts_.push_back(starts_.back() + (range.end - range.begin));
+        const auto table = range.file->documents();
+        const auto first = std::lower_bound(table.begin(), table.end(), range.begin);
+        const auto last = std::lower_bound(first, table.end(), range.end);
+        first_document_.push_back(uint64_t(first - table.begin()));
+        document_starts_.push_back(document_starts_.back() + uint64_t(last - first));
+    }
+}
+
+void ShardedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
+    if (begin > size() || count > size() - begin) fail({.what = "reading beyond the end of a split", .where = "token set"});
+    size_t r = size_t(std::upper_bound(starts_.begin(), starts_.end(), begin) - starts_.begin()) - 1;
+    while (count > 0) {
+        const uint64_t inside = begin - starts_[r], part = std::min(count, starts_[r + 1] - begin);
+        if (part > 0) ranges_[r].file->read(ranges_[r].begin + inside, part, out);
+        begin += part, count -= part, out += part, ++r;
+    }
+}
+
+uint64_t ShardedTokens::document_begin(uint64_t number) const {
+    if (number >= documents()) fail({.what = "document " + std::to_string(number) + " asked for", .where = "token set"});
+    const size_t r = size_t(std::upper_bound(document_starts_.begin(), document_starts_.end(), number) - document_starts_.begin()) - 1;
+    const TokenRange& range = ranges_[r];
+    const uint64_t at = range.file->documents()[first_document_[r] + (number - document_starts_[r])];
+    return starts_[r] + (at - range.begin);
+}
+
+}  // namespace lithe

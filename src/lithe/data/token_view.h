@@ -1,0 +1,57 @@
+// Tokens of a split, wherever they stand: a mapped text file, or the shards of a token set.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lithe/base/file.h"
+#include "lithe/formats/token_set.h"
+
+namespace lithe {
+
+// A run of tokens that can be read at any place. Thread-compatible.
+class TokenView {
+ public:
+    virtual ~TokenView() = default;
+    virtual uint64_t size() const = 0;
+    virtual void read(uint64_t begin, uint64_t count, int64_t* out) const = 0;
+    virtual uint64_t bytes() const = 0;  // of the text that the tokens stand for
+    // Number of documents, and where number i begins; a view that knows of none is one document.
+    virtual uint64_t documents() const { return 1; }
+    virtual uint64_t document_begin(uint64_t) const { return 0; }
+};
+
+// A plain file, mapped; the id of each byte by look-up (-1: not in the vocabulary).
+class MappedText : public TokenView {
+ public:
+    MappedText(std::shared_ptr<const MappedFile> file, uint64_t begin, uint64_t end, const std::array<int32_t, 256>& ids);
+    uint64_t size() const override { return end_ - begin_; }
+    uint64_t bytes() const override { return size(); }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override;
+
+ private:
+    std::shared_ptr<const MappedFile> file_;
+    uint64_t begin_, end_;
+    std::array<int32_t, 256> ids_;
+};
+
+class ShardedTokens : public TokenView {
+ public:
+    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes);
+    uint64_t size() const override { return starts_.back(); }
+    uint64_t bytes() const override { return bytes_; }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override;
+    uint64_t documents() const override { return document_starts_.back(); }
+    uint64_t document_begin(uint64_t number) const override;
+
+ private:
+    std::vector<TokenRange> ranges_;
+    std::vector<uint64_t> starts_;           // first token of each range, and the total
+    std::vector<uint64_t> first_document_;   // of each range, in its file's table
+    std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
+    uint64_t bytes_;
+};
+
+}  // namespace lithe

@@ -1,0 +1,165 @@
+#include "lithe/formats/packed.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace {
+
+constexpr uint64_t kSmall = 64 << 20;  // unpacked bytes that are never called a bomb
+
+archive* new_reader() {
+    archive* reader = archive_read_new();
+    for (auto support : {archive_read_support_filter_gzip, archive_read_support_filter_xz, archive_read_support_filter_zstd,
+                         archive_read_support_filter_bzip2})
+        support(reader);
+    return reader;
+}
+
+bool has_tar_magic(const unsigned char* head, size_t count) {
+    return count >= 512 && std::memcmp(head + 257, "ustar", 5) == 0;
+}
+
+// Whether what is packed begins like a tar archive. libarchive's own guess takes any run of zeros for one.
+bool holds_tar(const std::string& path) {
+    std::unique_ptr<archive, int (*)(archive*)> reader(new_reader(), archive_read_free);
+    archive_read_support_format_raw(reader.get());
+    archive_entry* entry = nullptr;
+    unsigned char head[512] = {};
+    if (archive_read_open_filename(reader.get(), path.c_str(), 1 << 16) != ARCHIVE_OK ||
+        archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK)
+        return false;
+    const la_ssize_t count = archive_read_data(reader.get(), head, sizeof head);
+    return count > 0 && has_tar_magic(head, size_t(count));
+}
+
+// "the archive ends early" and the like, in the words of libarchive.
+std::string reason_of(archive* packed) {
+    const char* reason = archive_error_string(packed);
+    return printable(reason ? reason : "unknown reason");
+}
+
+}  // namespace
+
+struct PackedFile::Impl {
+    std::string path, member;  // member: name of the current one
+    double max_expansion = 0;
+    FILE* plain = nullptr;
+    archive* packed = nullptr;
+    bool started = false, is_archive = false;
+    uint64_t position = 0, total = 0, skipped = 0, size = 0;
+
+    ~Impl() {
+        if (plain) std::fclose(plain);
+        if (packed) archive_read_free(packed);
+    }
+    void open_packed(bool tar) {
+        packed = new_reader();
+        const bool zip = kind_of(path) == PackedKind::archive && !tar;
+        if (tar) archive_read_support_format_tar(packed);
+        else if (zip) archive_read_support_format_zip(packed);
+        else archive_read_support_format_raw(packed), archive_read_support_format_empty(packed);
+        if (archive_read_open_filename(packed, path.c_str(), 1 << 18) != ARCHIVE_OK) damaged();
+    }
+    std::string where() const { return is_archive ? path + ", member " + member : path; }
+    [[noreturn]] void damaged() const {
+        fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + reason_of(packed), where(),
+                  "the file is damaged or cut off; fetch it again");
+    }
+    void check_expansion() const {
+        if (total <= kSmall || double(total) <= max_expansion * double(size)) return;
+        fail_file("the file of " + format_bytes(double(size)) + " unpacks to more than " +
+                      format_number(max_expansion) + " times its size: an archive bomb",
+                  where(), "unpack it yourself if it is what it claims to be");
+    }
+};
+
+PackedKind PackedFile::kind_of(const std::string& path) {
+    FILE* file = std::fopen(path.c_str(), "rbe");
+    if (!file) return PackedKind::plain;
+    unsigned char head[512] = {};
+    const size_t count = std::fread(head, 1, sizeof head, file);
+    std::fclose(file);
+    auto begins = [&](std::initializer_list<unsigned char> magic) {
+        return count >= magic.size() && std::memcmp(head, magic.begin(), magic.size()) == 0;
+    };
+    if (begins({'P', 'K', 3, 4}) || begins({'P', 'K', 5, 6})) return PackedKind::archive;
+    if (has_tar_magic(head, count)) return PackedKind::archive;
+    const bool bzip2 = begins({'B', 'Z', 'h'}) && count >= 10 && std::memcmp(head + 4, "1AY&SY", 6) == 0;
+    const bool compressed = begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD});
+    return compressed || bzip2 ? PackedKind::compressed : PackedKind::plain;
+}
+
+PackedFile::PackedFile(const std::string& path, double max_expansion) : impl_(std::make_unique<Impl>()) {
+    impl_->path = path;
+    impl_->max_expansion = max_expansion;
+    impl_->member = std::filesystem::path(path).filename().string();
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    if (S_ISDIR(status.st_mode)) fail_file("a folder where a file is expected", path);
+    impl_->size = uint64_t(status.st_size);
+    if (kind_of(path) == PackedKind::plain) {
+        impl_->plain = std::fopen(path.c_str(), "rbe");
+        if (!impl_->plain) fail_errno("cannot open file", path, ExitCode::bad_file);
+        posix_fadvise(fileno(impl_->plain), 0, 0, POSIX_FADV_SEQUENTIAL);
+        return;
+    }
+    impl_->open_packed(holds_tar(path));
+}
+
+PackedFile::~PackedFile() = default;
+
+bool PackedFile::next() {
+    Impl& p = *impl_;
+    if (p.plain) return !std::exchange(p.started, true);
+    for (;;) {
+        archive_entry* entry = nullptr;
+        const int result = archive_read_next_header(p.packed, &entry);
+        if (result == ARCHIVE_EOF) return false;
+        if (result != ARCHIVE_OK && result != ARCHIVE_WARN) p.damaged();
+        p.position = 0;
+        if (archive_format(p.packed) == ARCHIVE_FORMAT_RAW) return true;
+        p.is_archive = true;
+        const char* name = archive_entry_pathname(entry);
+        p.member = printable(name ? name : "(no name)");
+        if (archive_entry_is_encrypted(entry)) fail_file("the archive is encrypted", p.where(), "decrypt it first");
+        const bool link = archive_entry_hardlink(entry) || archive_entry_symlink(entry);
+        if (archive_entry_filetype(entry) == AE_IFREG && !link) return true;
+        if (archive_entry_filetype(entry) != AE_IFDIR) ++p.skipped;
+    }
+}
+
+const std::string& PackedFile::name() const { return impl_->member; }
+uint64_t PackedFile::skipped() const { return impl_->skipped; }
+
+uint64_t PackedFile::read(char* buffer, uint64_t size) {
+    Impl& p = *impl_;
+    uint64_t count = 0;
+    if (p.plain) {
+        count = std::fread(buffer, 1, size, p.plain);
+        if (count == 0 && std::ferror(p.plain)) fail_errno("cannot read file", p.path, ExitCode::bad_file);
+    } else {
+        const la_ssize_t result = archive_read_data(p.packed, buffer, size);
+        if (result < 0) p.damaged();
+        count = uint64_t(result);
+        p.total += count;
+        p.check_expansion();
+    }
+    p.position += count;
+    return count;
+}
+
+}  // namespace lithe

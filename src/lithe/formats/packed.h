@@ -1,0 +1,36 @@
+// Files as streams of members, unpacked on the way, with bounded memory: a plain or compressed file (.gz, .xz, .zst,
+// .bz2) is one member; a tar (also compressed) or zip archive has one for each regular file in it. Nothing is written to
+// disk and no name of an archive is used as a path. The kind is told by content, not by name.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace lithe {
+
+enum class PackedKind { plain, compressed, archive };
+
+class PackedFile {
+ public:
+    // `max_expansion`: a file that unpacks to more than this many times its size is refused as an archive bomb.
+    explicit PackedFile(const std::string& path, double max_expansion = kMaxExpansion);
+    ~PackedFile();
+    // Goes to the next member; false at the end. Throws bad_file for damage, with the member and offset.
+    bool next();
+    // Of the member: as it stands in the archive, for people only; the file's own name for single files.
+    const std::string& name() const;
+    // The next bytes of the member; 0 at its end.
+    uint64_t read(char* buffer, uint64_t size);
+    // Links, devices and other members without content of their own that were passed over so far.
+    uint64_t skipped() const;
+
+    static PackedKind kind_of(const std::string& path);
+    static constexpr double kMaxExpansion = 500;
+
+ private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lithe

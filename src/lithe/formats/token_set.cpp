@@ -1,0 +1,158 @@
+#include "lithe/formats/token_set.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "lithe/base/error.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kMaxIndex = 64 << 20;
+constexpr const char* kSchema = "lithe.tokens/1";
+
+[[noreturn]] void bad(const std::string& source, const std::string& what) {
+    fail_file("not a valid token set: " + what, source, "make it anew with: lithe data prepare");
+}
+
+bool plain_name(const std::string& name) {
+    return !name.empty() && name.find('/') == std::string::npos && name[0] != '.' && name.find('\0') == std::string::npos;
+}
+
+}  // namespace
+
+uint64_t TokenSetInfo::tokens() const {
+    uint64_t sum = 0;
+    for (const TokenSetSplit& split : splits) sum += split.tokens;
+    return sum;
+}
+
+std::string to_json(const TokenSetInfo& info) {
+    Json splits = Json::array();
+    for (const TokenSetSplit& split : info.splits) {
+        Json shards = Json::array();
+        for (const TokenShard& shard : split.shards)
+            shards.push_back({{"file", shard.file},
+                              {"tokens", shard.tokens},
+                              {"bytes", shard.bytes},
+                              {"documents", shard.documents},
+                              {"root", shard.root}});
+        splits.push_back({{"name", split.name},
+                          {"tokens", split.tokens},
+                          {"bytes", split.bytes},
+                          {"documents", split.documents},
+                          {"shards", shards}});
+    }
+    return Json{{"schema", kSchema},
+                {"vocabulary_size", info.vocabulary_size},
+                {"token_bytes", info.token_bytes},
+                {"tokenizer_hash", info.tokenizer_hash},
+                {"identity", info.identity},
+                {"source", printable(info.source)},
+                {"removed", info.removed},
+                {"labels", info.labels},
+                {"parallel", info.parallel},
+                {"splits", splits}}
+               .dump(1, ' ', false, Json::error_handler_t::replace) +
+           "\n";
+}
+
+TokenSetInfo token_set_from_json(const std::string& text, const std::string& source) {
+    const Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded() || !json.is_object()) bad(source, "its index is not JSON");
+    TokenSetInfo info;
+    try {
+        if (json.at("schema") != kSchema)
+            bad(source, "its schema is " + printable(json["schema"].dump()) + "; this program reads " + kSchema);
+        info.vocabulary_size = json.at("vocabulary_size").get<int64_t>();
+        info.token_bytes = json.at("token_bytes").get<int>();
+        info.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
+        info.identity = json.at("identity").get<std::string>();
+        info.source = json.at("source").get<std::string>();
+        info.removed = json.at("removed").get<std::string>();
+        info.labels = json.at("labels").get<std::vector<std::string>>();
+        info.parallel = json.at("parallel").get<bool>();
+        for (const Json& each : json.at("splits")) {
+            TokenSetSplit split{each.at("name").get<std::string>(), each.at("tokens").get<uint64_t>(),
+                                each.at("bytes").get<uint64_t>(), each.at("documents").get<uint64_t>(), {}};
+            uint64_t tokens = 0;
+            for (const Json& part : each.at("shards")) {
+                TokenShard shard{part.at("file").get<std::string>(), part.at("tokens").get<uint64_t>(),
+                                 part.at("bytes").get<uint64_t>(), part.at("documents").get<uint64_t>(),
+                                 part.at("root").get<std::string>()};
+                if (!plain_name(shard.file))
+                    bad(source, "the shard name \"" + printable(shard.file) + "\" is no plain file name");
+                tokens += shard.tokens;
+                split.shards.push_back(std::move(shard));
+            }
+            if (tokens != split.tokens) bad(source, "the tokens of split '" + printable(split.name) + "' do not add up");
+            info.splits.push_back(std::move(split));
+        }
+    } catch (const Json::exception& error) { bad(source, "its index lacks a field or has one of the wrong type"); }
+    return info;
+}
+
+TokenSet::TokenSet(const std::string& path) : path_(path) {
+    if (std::filesystem::is_directory(path)) open_folder();
+    else open_file();
+}
+
+bool TokenSet::looks_like(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return false;
+    if (!S_ISDIR(status.st_mode)) return TokenFile::looks_like(path);
+    return stat((path + "/index.json").c_str(), &status) == 0 && stat((path + "/tokenizer.json").c_str(), &status) == 0;
+}
+
+void TokenSet::open_folder() {
+    const std::string index = path_ + "/index.json";
+    info_ = token_set_from_json(read_file(index, kMaxIndex), index);
+    tokenizer_json_ = read_file(path_ + "/tokenizer.json", 1 << 29);
+    for (const TokenSetSplit& split : info_.splits) {
+        std::vector<TokenRange> ranges;
+        for (const TokenShard& shard : split.shards) {
+            auto file = std::make_shared<TokenFile>(path_ + "/" + shard.file);
+            if (file->info().tokenizer_hash != info_.tokenizer_hash)
+                bad(file->name(), "its tokenizer has hash " + file->info().tokenizer_hash + ", the index says " + info_.tokenizer_hash);
+            if (file->root() != shard.root || file->info().tokens != shard.tokens)
+                bad(file->name(), "it is not the shard that the index names (root " + file->root() + " of " +
+                                      std::to_string(file->info().tokens) + " tokens, expected " + shard.root + " of " +
+                                      std::to_string(shard.tokens) + ")");
+            if (file->info().vocabulary_size != info_.vocabulary_size)
+                bad(file->name(), "its vocabulary size is not the index's");
+            ranges.push_back({file, 0, shard.tokens});
+        }
+        ranges_.push_back(std::move(ranges));
+    }
+}
+
+void TokenSet::open_file() {
+    auto whole = std::make_shared<TokenFile>(path_);
+    const TokenFileInfo& info = whole->info();
+    tokenizer_json_ = info.tokenizer;
+    info_.vocabulary_size = info.vocabulary_size;
+    info_.token_bytes = info.token_bytes;
+    info_.tokenizer_hash = info.tokenizer_hash;
+    info_.source = info.source;
+    for (const TokenSplit& split : info.splits) {
+        const uint64_t tokens = split.end - split.begin;
+        const auto documents = whole->documents();
+        const auto count = std::lower_bound(documents.begin(), documents.end(), split.end) -
+                           std::lower_bound(documents.begin(), documents.end(), split.begin);
+        info_.splits.push_back({split.name, tokens, split.bytes, uint64_t(count), {}});
+        ranges_.push_back({{whole, split.begin, split.end}});
+    }
+}
+
+void TokenSet::verify() const {
+    for (const auto& split : ranges_)
+        for (const TokenRange& range : split) range.file->verify();
+}
+
+}  // namespace lithe

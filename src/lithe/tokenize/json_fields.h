@@ -1,0 +1,42 @@
+// Typed look-ups in a parsed tokenizer.json, with errors that name the file and the key.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "lithe/base/error.h"
+#include "lithe/base/text.h"
+
+namespace lithe::tokenize {
+
+using Json = nlohmann::ordered_json;
+
+// The value of `key`; `otherwise` where it is missing or null.
+template <class T> T field(const Json& json, const char* key, T otherwise, const std::string& source) {
+    if (!json.is_object() || !json.contains(key) || json[key].is_null()) return otherwise;
+    try {
+        return json[key].get<T>();
+    } catch (const nlohmann::json::exception&) {
+        fail_file(std::string("the value of \"") + key + "\" has the wrong type: " + printable(json[key].dump().substr(0, 80)),
+                  source);
+    }
+}
+
+inline const Json& need(const Json& json, const char* key, const std::string& source) {
+    if (!json.is_object() || !json.contains(key)) fail_file(std::string("the key \"") + key + "\" is missing", source);
+    return json[key];
+}
+
+inline std::string type_of(const Json& json, const std::string& what, const std::string& source) {
+    if (!json.is_object() || !json.contains("type") || !json["type"].is_string())
+        fail_file("a " + what + " without a \"type\"", source);
+    return json["type"].get<std::string>();
+}
+
+[[noreturn]] inline void unsupported(const std::string& what, const std::string& type, const std::string& source) {
+    fail_file("the " + what + " \"" + printable(type) + "\" is not supported", source,
+              "supported parts are listed in docs/tokenizers.md; a tokenizer can be trained with: lithe data "
+              "train-tokenizer");
+}
+
+}  // namespace lithe::tokenize

@@ -1,0 +1,71 @@
+// Text to token ids and back. The kinds:
+//   bytes          every byte value is a token, or those that a corpus uses, in order (the enwik8 convention)
+//   characters     every code point of a corpus is a token
+//   words          words between white space, with <eos> at line ends and <unk> (the WikiText and billion-word conventions)
+//   sentencepiece  a model of the SentencePiece library (Kudo and Richardson 2018)
+//   tokenizer.json the pipeline of the Hugging Face `tokenizers` library: BPE, Unigram, WordPiece, WordLevel
+// Special tokens (end of text and the like) never come out of text unless the caller asks for them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lithe {
+
+enum class SpecialText { plain, parsed };  // what becomes of "<|endoftext|>" in a text
+
+class Tokenizer {
+ public:
+    virtual ~Tokenizer() = default;
+
+    virtual std::string kind() const = 0;
+    // One more than the largest id.
+    virtual int64_t vocabulary_size() const = 0;
+    // Appends the ids of a text, which may hold bytes that are no UTF-8. Thread-safe. Throws a usage error for text that
+    // the vocabulary cannot express and has no unknown token for.
+    virtual void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText special = SpecialText::plain) const = 0;
+    // Special tokens as their text. Throws for ids outside the vocabulary.
+    virtual std::string decode(std::span<const int32_t> ids) const = 0;
+    // Whether decode(encode(x)) == x for every text that encode takes.
+    virtual bool lossless() const = 0;
+    // The token that stands between documents, if there is one.
+    virtual std::optional<int32_t> document_end() const { return std::nullopt; }
+    // Reads back with tokenizer_from_json; it is what stands in tokenizer.json of a checkpoint.
+    virtual std::string to_json() const = 0;
+
+    std::string hash() const;  // of to_json(): equal tokenizers have equal hashes
+    std::vector<int64_t> encode(std::string_view text, SpecialText special = SpecialText::plain) const;
+    std::string decode(const std::vector<int64_t>& ids) const;
+
+ protected:
+    void check_id(int32_t id) const;
+};
+
+using TokenizerPtr = std::shared_ptr<const Tokenizer>;
+
+// `text` is a file of this program or a tokenizer.json. Throws bad_file with what is wrong or not supported.
+TokenizerPtr tokenizer_from_json(std::string_view text, const std::string& source);
+// A JSON file as above, or a model file of SentencePiece.
+TokenizerPtr tokenizer_from_file(const std::string& path);
+
+// Text of a growing list of ids, piece by piece: what is not yet sure (half a character, a token that the next one may
+// change) is held back.
+class StreamDecoder {
+ public:
+    explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+    std::string next(int64_t id);
+    std::string rest();  // what was held back
+
+ private:
+    std::string take(bool all);
+    const Tokenizer& tokenizer_;
+    std::vector<int32_t> ids_;
+    size_t context_ = 0, told_ = 0;  // ids before told_ are out; decoding begins at context_
+};
+
+}  // namespace lithe

@@ -1,0 +1,158 @@
+#include "lithe/data/prepare.h"
+
+#include <csignal>
+
+#include "lithe/base/stop.h"
+#include "lithe/data/corpus.h"
+#include "support/errors.h"
+#include "support/files.h"
+#include "support/random_text.h"
+
+namespace lithe {
+namespace {
+
+std::map<std::string, std::string> contents(const std::string& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        files[entry.path().filename().string()] = testing::read_all(entry.path().string());
+    return files;
+}
+
+std::string lines(int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += "line " + std::to_string(i) + " the old mill turns slowly past the river\n";
+    return text;
+}
+
+DataConfig words_by_line(const std::string& path) {
+    DataConfig config;
+    config.path = path;
+    config.documents = "line";
+    config.tokenizer = "words";
+    config.split = "documents 90/5/5";
+    return config;
+}
+
+TEST(Prepare, ShardsHoldTheWholeTextInOrder) {
+    testing::TemporaryFolder folder;
+    const std::string text = lines(100'000);
+    DataConfig config;
+    config.path = folder.write("a.txt", text);
+    config.split = "80/10/10";
+    const auto info = prepare_tokens(config, folder.file("set"), {.round_bytes = 1 << 16});
+    EXPECT_GE(info.splits[0].shards.size(), 4u);
+    EXPECT_EQ(info.tokens(), text.size());
+    const Corpus corpus = Corpus::open({.path = folder.file("set")});
+    std::string back;
+    for (const CorpusSplit& split : corpus.splits()) {
+        std::vector<int64_t> ids(split.tokens->size());
+        split.tokens->read(0, ids.size(), ids.data());
+        back += corpus.tokenizer().decode(ids);
+    }
+    EXPECT_EQ(back, text);
+    EXPECT_EQ(corpus.split("train").bytes(), text.size() * 8 / 10);
+}
+
+TEST(Prepare, DocumentsKeepTheirPlaces) {
+    testing::TemporaryFolder folder;
+    DataConfig config = words_by_line(folder.write("a.txt", lines(3000)));
+    prepare_tokens(config, folder.file("set"), {.round_bytes = 1 << 16});
+    const Corpus corpus = Corpus::open({.path = folder.file("set")});
+    uint64_t documents = 0;
+    for (const CorpusSplit& split : corpus.splits()) {
+        documents += split.tokens->documents();
+        for (uint64_t d = 0; d < split.tokens->documents(); ++d) {
+            int64_t id = 0;
+            split.tokens->read(split.tokens->document_begin(d), 1, &id);
+            EXPECT_EQ(corpus.tokenizer().decode(std::vector<int64_t>{id}), "line");
+        }
+    }
+    EXPECT_EQ(documents, 3000u);
+}
+
+TEST(Prepare, ThreadsDoNotChangeTheBytes) {
+    testing::TemporaryFolder folder;
+    const DataConfig config = words_by_line(folder.write("a.txt", lines(5000)));
+    prepare_tokens(config, folder.file("one"), {.threads = 1, .round_bytes = 1 << 17});
+    prepare_tokens(config, folder.file("four"), {.threads = 4, .round_bytes = 1 << 17});
+    EXPECT_EQ(contents(folder.file("one")), contents(folder.file("four")));
+}
+
+// Stopped at any time and started again, it makes the same bytes, and does not start from nothing.
+TEST(Prepare, GoesOnWhereItWasStopped) {
+    testing::TemporaryFolder folder;
+    const DataConfig config = words_by_line(folder.write("a.txt", lines(30'000)));
+    const PrepareOptions options{.round_bytes = 1 << 16};
+    prepare_tokens(config, folder.file("unbroken"), options);
+    const std::string broken = folder.file("broken");
+    int stops = 0;
+    for (bool finished = false; !finished;) {
+        std::thread stopper([&, wait = 5 + 11 * stops] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+            request_stop();
+        });
+        try {
+            prepare_tokens(config, broken, options);
+            finished = true;
+        } catch (const Error& error) {
+            EXPECT_EQ(int(error.code()), int(ExitCode::stopped)) << error.what();
+            ++stops;
+        }
+        stopper.join();
+        clear_requests();
+    }
+    EXPECT_GT(stops, 0);
+    EXPECT_EQ(contents(folder.file("unbroken")), contents(broken));
+}
+
+TEST(Prepare, RefusesWhatWouldLoseSomething) {
+    testing::TemporaryFolder folder;
+    DataConfig config;
+    config.path = folder.write("a.txt", lines(100));
+    prepare_tokens(config, folder.file("set"), {});
+    EXPECT_ERROR(prepare_tokens(config, folder.file("set"), {}), ExitCode::usage, "holds a finished token set");
+    folder.write("other/precious", "x");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("other"), {}), ExitCode::usage, "not empty: it holds precious");
+    EXPECT_ERROR(prepare_tokens(config, folder.write("file", "x"), {}), ExitCode::usage, "a token set is a folder");
+    config.tokenizer = "byts";
+    EXPECT_ERROR(prepare_tokens(config, folder.file("b"), {}), ExitCode::usage, "did you mean 'bytes'");
+    config.tokenizer = "bytes";
+    config.path = folder.write("empty", "");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("c"), {}), ExitCode::bad_file, "the data is empty");
+    config.path = folder.path() + "/other";
+    config.split = "files";
+    config.include = {"*.none"};
+    EXPECT_ERROR(prepare_tokens(config, folder.file("d"), {}), ExitCode::bad_file, "no files that match");
+}
+
+// Another shard of the same shape, an index that points elsewhere, a damaged block: each is named.
+TEST(TokenSet, NoticesWhatWasExchanged) {
+    testing::TemporaryFolder folder;
+    DataConfig config;
+    config.path = folder.write("a.txt", lines(3000));
+    config.documents = "line";
+    prepare_tokens(config, folder.file("a"), {.round_bytes = 1 << 16});
+    const std::string index = testing::read_all(folder.file("a/index.json"));
+    std::filesystem::copy(folder.file("a"), folder.file("b"));
+    std::filesystem::copy(folder.file("b/train-00001.tokens"), folder.file("b/train-00000.tokens"), std::filesystem::copy_options::overwrite_existing);
+    EXPECT_ERROR(TokenSet(folder.file("b")), ExitCode::bad_file, "it is not the shard that the index names");
+    std::string changed = index;
+    changed.replace(changed.find("train-00000"), 5, "../tr");
+    folder.write("c/index.json", changed);
+    std::filesystem::copy(folder.file("a/tokenizer.json"), folder.file("c/tokenizer.json"));
+    EXPECT_ERROR(TokenSet(folder.file("c")), ExitCode::bad_file, "is no plain file name");
+    std::filesystem::copy(folder.file("a"), folder.file("d"));
+    std::string shard = testing::read_all(folder.file("d/valid-00000.tokens"));
+    shard[4096 + 3] ^= 1;
+    folder.write("d/valid-00000.tokens", shard);
+    EXPECT_ERROR(TokenSet(folder.file("d")).verify(), ExitCode::bad_file, "block 0 (offset 4096)");
+    std::filesystem::remove(folder.file("d/valid-00000.tokens"));
+    EXPECT_ERROR(TokenSet(folder.file("d")), ExitCode::bad_file, "valid-00000.tokens");
+    // another tokenizer beside the same tokens
+    std::filesystem::copy(folder.file("a"), folder.file("e"));
+    folder.write("e/tokenizer.json", "{\"kind\":\"bytes\",\"bytes\":[1,2]}");
+    EXPECT_ERROR(Corpus::open({.path = folder.file("e")}), ExitCode::bad_file, "the index claims");
+}
+
+}  // namespace
+}  // namespace lithe

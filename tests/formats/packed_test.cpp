@@ -1,0 +1,96 @@
+#include "lithe/formats/packed.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "support/archives.h"
+#include "support/errors.h"
+#include "support/files.h"
+
+namespace lithe {
+namespace {
+
+struct Member {
+    std::string name, text;
+};
+
+std::vector<Member> read_members(const std::string& path, uint64_t* skipped = nullptr) {
+    PackedFile file(path);
+    std::vector<Member> members;
+    std::string buffer(1000, '\0');
+    while (file.next()) {
+        members.push_back({file.name(), ""});
+        while (uint64_t count = file.read(buffer.data(), buffer.size())) members.back().text.append(buffer, 0, count);
+    }
+    if (skipped) *skipped = file.skipped();
+    return members;
+}
+
+std::string read_one(const std::string& path) {
+    const auto members = read_members(path);
+    EXPECT_EQ(members.size(), 1u);
+    return members.empty() ? "" : members[0].text;
+}
+
+TEST(PackedFile, ReadsEveryCompressionAndNoticesCuts) {
+    testing::TemporaryFolder folder;
+    std::string text = testing::sample_text(200'000);
+    EXPECT_EQ(read_one(folder.write("plain", text)), text);
+    for (const testing::Filter& filter : testing::kFilters) {
+        const std::string path = folder.file(std::string("t") + filter.suffix);
+        testing::compress(path, text, filter.add);
+        EXPECT_EQ(PackedFile::kind_of(path), PackedKind::compressed);
+        EXPECT_EQ(read_one(path), text) << filter.suffix;
+        const std::string packed = testing::read_all(path);
+        EXPECT_ERROR(read_one(folder.write(std::string("cut") + filter.suffix, packed.substr(0, packed.size() / 2))),
+                     ExitCode::bad_file, "cannot decompress");
+    }
+    EXPECT_ERROR(read_one(folder.file("missing")), ExitCode::bad_file, "cannot open file");
+    EXPECT_ERROR(read_one(folder.path()), ExitCode::bad_file, "a folder where a file is expected");
+}
+
+// Names that leave the folder are only names: nothing is written. Links are passed over and counted.
+TEST(PackedFile, ArchivesHaveAMemberForEveryFile) {
+    testing::TemporaryFolder folder;
+    const std::vector<testing::ArchiveMember> members = {{"a/b.txt", "first"},
+                                                         {"../../evil.txt", "second"},
+                                                         {"/etc/evil.txt", "third"},
+                                                         {"link", "", "/etc/passwd"},
+                                                         {"empty", ""}};
+    for (const char* name : {"t.tar", "t.tar.gz", "t.tar.zst", "t.tar.xz", "t.zip"}) {
+        const std::string path = folder.file(name);
+        testing::write_archive(path, members);
+        uint64_t skipped = 0;
+        const auto found = read_members(path, &skipped);
+        ASSERT_EQ(found.size(), 4u) << name;
+        EXPECT_EQ(found[0].name, "a/b.txt");
+        EXPECT_EQ(found[1].text, "second");
+        EXPECT_EQ(found[2].text, "third");
+        EXPECT_EQ(found[3].text, "");
+        EXPECT_EQ(skipped, 1u) << name;
+    }
+    EXPECT_FALSE(std::filesystem::exists(folder.path() + "/../evil.txt"));
+    const std::string tar = testing::read_all(folder.file("t.tar"));
+    EXPECT_ERROR(read_members(folder.write("cut.tar", tar.substr(0, 514))), ExitCode::bad_file, "cannot decompress");
+}
+
+TEST(PackedFile, BombsAreRefused) {
+    testing::TemporaryFolder folder;
+    const std::string zeros(80 << 20, '\0');
+    for (const testing::Filter& filter : testing::kFilters) {
+        const std::string path = folder.file(std::string("bomb") + filter.suffix);
+        testing::compress(path, zeros, filter.add);
+        EXPECT_ERROR(read_one(path), ExitCode::bad_file, "an archive bomb");
+    }
+    testing::write_archive(folder.file("bomb.zip"), {{"zeros", zeros}});
+    EXPECT_ERROR(read_one(folder.file("bomb.zip")), ExitCode::bad_file, "bomb.zip, member zeros");
+    PackedFile allowed(folder.file("bomb.gz"), 1e6);
+    std::string buffer(1 << 20, '\0');
+    uint64_t total = 0;
+    ASSERT_TRUE(allowed.next());
+    while (uint64_t count = allowed.read(buffer.data(), buffer.size())) total += count;
+    EXPECT_EQ(total, zeros.size());
+}
+
+}  // namespace
+}  // namespace lithe
