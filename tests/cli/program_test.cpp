@@ -232,7 +232,7 @@ TEST(Program, PreparedDataIsDescribedAndVerified) {
     std::string config = tiny_config(folder);
     ASSERT_EQ(run({"train", config, "--max-steps", "2", "--run", folder.file("r")}).code, 0);
     EXPECT_FAILS(run({"eval", folder.file("r"), "--data", folder.file("t.tokens")}), 3,
-                 "the data's tokenizer is not the model's");
+                 "the data has another tokenizer than it is to be read with");
 }
 
 TEST(Program, NonFiniteLossStopsWithCode5OrSkips) {

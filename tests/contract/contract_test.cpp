@@ -41,7 +41,7 @@ class Contract : public ::testing::TestWithParam<int> {
         return c;
     }
     static Tensor input(at::ScalarType type = at::kDouble) { return wave({T, B, D}, 0.53, 0.7, 1.3, type); }
-    bool masks() const { return std::string(kind().name) != "lstm"; }  // LibTorch's LSTM has none
+    bool masks() const { return kind().traits.flags; }
 };
 
 TEST_P(Contract, KeepsShapeAndIsDeterministic) {

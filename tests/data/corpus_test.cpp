@@ -1,8 +1,8 @@
 #include "lithe/data/corpus.h"
 
+#include <cmath>
 #include <cstdlib>
 
-#include "lithe/data/batcher.h"
 #include "lithe/data/prepare.h"
 #include "support/errors.h"
 #include "support/files.h"
@@ -83,6 +83,40 @@ TEST(Corpus, SeparateFiles) {
     EXPECT_FALSE(corpus.has("test"));
 }
 
+TEST(Corpus, SourcesHaveWeightsAndOneTokenizer) {
+    testing::TemporaryFolder folder;
+    const std::string a = folder.write("a.txt", testing::sample_text(1000)),
+                      b = folder.write("b.txt", testing::sample_text(3000));
+    DataConfig config;
+    config.sources = {a, b};
+    Corpus sized = Corpus::open(config);
+    ASSERT_EQ(sized.sources().size(), 2u);
+    EXPECT_EQ(sized.sources()[1].share / sized.sources()[0].share, 3);
+    EXPECT_EQ(sized.split("valid").size(), 200u);
+    EXPECT_EQ(sized.split("train").size(), 3600u);
+    config.temperature = 2;
+    EXPECT_NEAR(Corpus::open(config).sources()[1].share / Corpus::open(config).sources()[0].share, std::sqrt(3.0),
+                1e-9);
+    config.temperature = 1;
+    config.sources = {"3 * " + a, "1.5*" + b};
+    Corpus weighted = Corpus::open(config);
+    EXPECT_EQ(weighted.sources()[0].share / weighted.sources()[1].share, 2);
+    config.sources = {"3 * " + a, b};
+    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "some of data.sources have a weight and some have none");
+    config.sources = {"-1 * " + a};
+    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "must be above 0");
+    config.sources = {a, folder.file("none")};
+    EXPECT_ERROR(Corpus::open(config), ExitCode::bad_file, "cannot find the data");
+    DataConfig words;
+    words.path = b;
+    words.tokenizer = "words";
+    prepare_tokens(words, folder.file("words"), {});
+    config.sources = {a, folder.file("words")};
+    EXPECT_ERROR(Corpus::open(config), ExitCode::bad_file, "the data has another tokenizer than it is to be read with");
+    config.path = a;
+    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "stands beside data.path");
+}
+
 TEST(Corpus, RefusesWhatIsNotThere) {
     testing::TemporaryFolder folder;
     EXPECT_ERROR(Corpus::open(at_path("/no/such/file")), ExitCode::bad_file, "cannot find the data");
@@ -94,35 +128,6 @@ TEST(Corpus, RefusesWhatIsNotThere) {
     EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "expected three shares");
     std::filesystem::create_directory(folder.file("none"));
     EXPECT_ERROR(Corpus::open(at_path(folder.file("none"))), ExitCode::bad_file, "no files that match");
-}
-
-TEST(StreamBatcher, PiecesAreContiguousAndEpochsStartAnew) {
-    testing::TemporaryFolder folder;
-    std::string text;
-    for (int i = 0; i < 200; ++i) text += char(i);
-    DataConfig config;
-    config.train = folder.write("a", text);
-    Corpus corpus = Corpus::open(config);
-    StreamBatcher batcher(corpus.split("train"), 2, 8);  // two pieces of 100
-    std::vector<int64_t> in(16), out(16);
-    EXPECT_TRUE(batcher.next(in.data(), out.data()));
-    EXPECT_EQ(in[0], 0);
-    EXPECT_EQ(in[1], 100);
-    EXPECT_EQ(in[2], 1);
-    EXPECT_EQ(out[0], 1);
-    EXPECT_EQ(out[15], 108);
-    EXPECT_FALSE(batcher.next(in.data(), out.data()));
-    EXPECT_EQ(in[0], 8);
-    StreamPosition middle = batcher.position();
-    for (int i = 2; i < 12; ++i) EXPECT_FALSE(batcher.next(in.data(), out.data()));
-    EXPECT_TRUE(batcher.next(in.data(), out.data()));  // 12 segments of 8 fit into 99
-    EXPECT_EQ(in[0], 0);
-    EXPECT_EQ(batcher.position().epoch, 1u);
-    batcher.seek(middle);
-    batcher.next(in.data(), out.data());
-    EXPECT_EQ(in[0], 16);
-    EXPECT_ERROR(StreamBatcher(corpus.split("train"), 100, 8), ExitCode::usage, "too short");
-    EXPECT_ERROR(batcher.seek({0, 3}), ExitCode::bad_file, "does not fit");
 }
 
 }  // namespace

@@ -59,7 +59,8 @@ TEST(Documents, SeparatorsAcrossReadsAndLongDocuments) {
 
 TEST(Documents, JsonLines) {
     testing::TemporaryFolder folder;
-    DataConfig config = at_path(folder.write("a.jsonl", "{\"text\":\"a\\nb\",\"n\":1}\n\n{\"text\":null}\n{\"n\":2,\"text\":\"\\u4e16\"}"));
+    DataConfig config = at_path(
+        folder.write("a.jsonl", "{\"text\":\"a\\nb\",\"n\":1}\n\n{\"text\":null}\n{\"n\":2,\"text\":\"\\u4e16\"}"));
     EXPECT_EQ(documents_of(config), (Texts{"a\nb", "世"}));
     auto refused = [&](const std::string& content, const char* words) {
         EXPECT_ERROR(documents_of(at_path(folder.write("b.jsonl", content))), ExitCode::bad_file, words);
@@ -83,14 +84,18 @@ TEST(Documents, Tables) {
     EXPECT_ERROR(documents_of(config), ExitCode::bad_file, "no column \"body\"; the first row has: id, text, label");
     config = at_path(folder.write("a.tsv", "text\tlabel\nit's \"quoted\tx\n"));
     EXPECT_EQ(documents_of(config), (Texts{"it's \"quoted"}));
-    EXPECT_ERROR(documents_of(at_path(folder.write("b.csv", "text\n\"never closed\n"))), ExitCode::bad_file, "never closed");
-    EXPECT_ERROR(documents_of(at_path(folder.write("c.csv", "id,text\n1,a\n2\n"))), ExitCode::bad_file, "row 3 has 1 fields, expected at least 2");
+    EXPECT_ERROR(documents_of(at_path(folder.write("b.csv", "text\n\"never closed\n"))), ExitCode::bad_file,
+                 "never closed");
+    EXPECT_ERROR(documents_of(at_path(folder.write("c.csv", "id,text\n1,a\n2\n"))), ExitCode::bad_file,
+                 "row 3 has 1 fields, expected at least 2");
 }
 
 TEST(Documents, ArchivesAndFoldersInOrder) {
     testing::TemporaryFolder folder;
     std::filesystem::create_directories(folder.file("in"));
-    testing::write_archive(folder.file("in/b.tar.gz"), {{"x.txt", "one"}, {"y.jsonl", "{\"text\":\"two\"}\n{\"text\":\"three\"}"}, {"z.bin", "no"}});
+    testing::write_archive(
+        folder.file("in/b.tar.gz"),
+        {{"x.txt", "one"}, {"y.jsonl", "{\"text\":\"two\"}\n{\"text\":\"three\"}"}, {"z.bin", "no"}});
     testing::write_archive(folder.file("in/c.zip"), {{"q/z.csv", "text\nfour\n"}});
     folder.write("in/a.txt", "zero");
     DataConfig config = at_path(folder.file("in"));

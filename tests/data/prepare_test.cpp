@@ -134,7 +134,8 @@ TEST(TokenSet, NoticesWhatWasExchanged) {
     prepare_tokens(config, folder.file("a"), {.round_bytes = 1 << 16});
     const std::string index = testing::read_all(folder.file("a/index.json"));
     std::filesystem::copy(folder.file("a"), folder.file("b"));
-    std::filesystem::copy(folder.file("b/train-00001.tokens"), folder.file("b/train-00000.tokens"), std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy(folder.file("b/train-00001.tokens"), folder.file("b/train-00000.tokens"),
+                          std::filesystem::copy_options::overwrite_existing);
     EXPECT_ERROR(TokenSet(folder.file("b")), ExitCode::bad_file, "it is not the shard that the index names");
     std::string changed = index;
     changed.replace(changed.find("train-00000"), 5, "../tr");

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -78,6 +79,8 @@ const Exact kExact[] = {
     {"accumulation", {"train.precision=fp32", "train.accumulation=3"}},
     {"schedule", {"train.precision=fp32", "schedule.name=cosine", "optimizer.name=radam"}},
     {"evaluation", {"train.precision=fp32", "evaluation.every=7"}},
+    {"documents", {"train.precision=fp32", "data.order=documents", "data.documents=line"}},
+    {"single_rows", {"train.precision=fp32", "data.order=documents", "data.documents=line", "data.rows=single"}},
 };
 
 // Stopped by a signal at several steps (the corpus has 140 segments an epoch, so the runs cross epochs), then
@@ -85,6 +88,7 @@ const Exact kExact[] = {
 TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     const Exact& which = kExact[GetParam()];
     TemporaryFolder folder;
+    setenv("XDG_CACHE_HOME", folder.file("cache").c_str(), 1);
     std::string config = tiny_config(folder), log = folder.file("log");
     auto arguments = [&](const std::string& run) {
         std::vector<std::string> list = {"train", config, "--run", run, "--max-steps", "900", "-q"};
@@ -230,6 +234,75 @@ TEST(Folder, ReadOnlyIsToldNotCrashed) {
                                  std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
     EXPECT_EQ(run({"train", config, "--run", folder.file("run"), "--max-steps", "5", "-q"}, "/dev/null"), 1);
     std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_all);
+}
+
+std::string folder_content(const std::string& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        files[entry.path().filename().string()] = read_all(entry.path().string());
+    std::string all;
+    for (const auto& [name, content] : files) all += name + ":" + std::to_string(content.size()) + ":" + content;
+    return all;
+}
+
+// kill -9 while a corpus is prepared: each start goes on from the last durable round, to the bytes of an unbroken one.
+TEST(Kill9, PrepareMakesTheSameBytes) {
+    TemporaryFolder folder;
+    std::string text, log = folder.file("log"), broken = folder.file("broken");
+    for (int i = 0; i < 150'000; ++i) text += "line " + std::to_string(i) + " of a text that is prepared\n";
+    folder.write("text.txt", text);
+    auto arguments = [&](const std::string& out) {
+        return std::vector<std::string>{
+            "data",  "prepare", folder.file("text.txt"), "--out",   out,    "--documents", "line", "--tokenizer",
+            "words", "--split", "documents 90/5/5",      "--shard", "200k", "-q"};
+    };
+    ASSERT_EQ(run(arguments(folder.file("whole")), log), 0) << read_all(log);
+    int kills = 0, code = 1;
+    for (int wait = 150; code != 0 && kills < 200; wait += 7) {
+        pid_t child = start(arguments(broken), log);
+        sleep_ms(wait);
+        kill(child, SIGKILL);
+        code = finish(child);
+        if (code == 0) break;
+        ASSERT_EQ(code, -SIGKILL) << read_all(log);
+        ++kills;
+    }
+    EXPECT_EQ(code, 0);
+    EXPECT_GT(kills, 3);
+    EXPECT_TRUE(folder_content(broken) == folder_content(folder.file("whole"))) << kills << " kills";
+}
+
+// A disk that is full is told with exit code 4; what was durable before is used once there is space.
+TEST(Disk, PrepareGoesOnWhenThereIsSpaceAgain) {
+    if (std::system("unshare -rm true 2>/dev/null") != 0)
+        GTEST_SKIP() << "SKIPPED LOUDLY: unshare -rm is not allowed here, the full disk was not tested";
+    TemporaryFolder folder;
+    std::string text, disk = folder.file("disk"), keep = folder.file("keep");
+    for (int i = 0; i < 100'000; ++i) text += "line " + std::to_string(i) + " of a text that is prepared\n";
+    folder.write("text.txt", text);
+    std::filesystem::create_directories(disk);
+    std::filesystem::create_directories(keep);
+    const std::string program =
+        std::string(LITHE_PROGRAM) + " data prepare " + folder.file("text.txt") + " -q --shard 500k --out ";
+    const std::string script = "mount -t tmpfs -o size=7m tmpfs " + disk + " && dd if=/dev/zero of=" + disk +
+                               "/filler bs=1k count=5000 2>/dev/null; " + program + disk + "/set >/dev/null 2>" + keep +
+                               "/refused; echo refused $? >>" + keep + "/codes; rm " + disk + "/filler; " +
+                               "(sleep 0.3; dd if=/dev/zero of=" + disk + "/filler bs=1k count=4000 2>/dev/null) & " +
+                               program + disk + "/set >/dev/null 2>" + keep + "/full; echo full $? >>" + keep +
+                               "/codes; wait; rm -f " + disk + "/filler; " + program + disk + "/set >/dev/null 2>" +
+                               keep + "/again; echo again $? >>" + keep + "/codes; cp -r " + disk + "/set " + keep +
+                               "/set";
+    ASSERT_EQ(std::system(("unshare -rm sh -c '" + script + "'").c_str()), 0);
+    const std::string codes = read_all(keep + "/codes");
+    EXPECT_NE(codes.find("refused 4"), std::string::npos) << codes;
+    EXPECT_NE(read_all(keep + "/refused").find("not enough disk space"), std::string::npos)
+        << read_all(keep + "/refused");
+    // the second start either meets the full disk or is quicker than it; the third finds a finished set then
+    EXPECT_TRUE(codes.find("full 4\nagain 0") != std::string::npos ||
+                codes.find("full 0\nagain 2") != std::string::npos)
+        << codes;
+    ASSERT_EQ(std::system((program + folder.file("whole") + " >/dev/null").c_str()), 0);
+    EXPECT_TRUE(folder_content(keep + "/set") == folder_content(folder.file("whole")));
 }
 
 // A disk that fills up while training: earlier checkpoints survive, training goes on to its end, the last save is

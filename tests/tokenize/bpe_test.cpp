@@ -20,7 +20,8 @@ using Symbols = std::vector<std::string>;
 
 std::string training_text() {
     std::string text;
-    for (uint64_t i = 0; i < 400; ++i) text += testing::random_text(i) + " some common words, some common words again\n";
+    for (uint64_t i = 0; i < 400; ++i)
+        text += testing::random_text(i) + " some common words, some common words again\n";
     return text;
 }
 
@@ -46,7 +47,8 @@ TEST(Gpt2Split, EqualsItsRegularExpression) {
         const std::string text = testing::random_text(seed);
         regex.spans(text, spans);
         std::vector<std::string_view> expected;
-        for (const Span& span : spans) expected.push_back(std::string_view(text).substr(span.begin, span.end - span.begin));
+        for (const Span& span : spans)
+            expected.push_back(std::string_view(text).substr(span.begin, span.end - span.begin));
         EXPECT_EQ(pieces_of(text), expected) << text;
     }
 }
@@ -96,8 +98,8 @@ TEST(BpeTrainer, EqualsTheDefinition) {
 }
 
 // The pair of lowest rank, leftmost first, again and again.
-std::vector<int64_t> merge_slowly(const std::map<std::pair<std::string, std::string>, size_t>& ranks, const std::map<std::string, int64_t>& id,
-                                  std::string_view piece) {
+std::vector<int64_t> merge_slowly(const std::map<std::pair<std::string, std::string>, size_t>& ranks,
+                                  const std::map<std::string, int64_t>& id, std::string_view piece) {
     Symbols word;
     for (char byte : piece) {
         std::string symbol;
@@ -107,7 +109,8 @@ std::vector<int64_t> merge_slowly(const std::map<std::pair<std::string, std::str
     for (;;) {
         size_t best = ~size_t(0), at = 0;
         for (size_t i = 0; i + 1 < word.size(); ++i)
-            if (auto found = ranks.find({word[i], word[i + 1]}); found != ranks.end() && found->second < best) best = found->second, at = i;
+            if (auto found = ranks.find({word[i], word[i + 1]}); found != ranks.end() && found->second < best)
+                best = found->second, at = i;
         if (best == ~size_t(0)) break;
         word[at] += word[at + 1];
         word.erase(word.begin() + int64_t(at) + 1);

@@ -1,4 +1,5 @@
-// Ids and texts that the `tokenizers` library made (tools/tokenizer_peers.py --golden), for sixteen makes of tokenizer.json.
+// Ids and texts that the `tokenizers` library made (tools/tokenizer_peers.py --golden), for sixteen makes of
+// tokenizer.json.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -21,7 +22,8 @@ TEST(TokenizerJson, EqualsThePeerOnGoldenTexts) {
             const auto text = each["text"].get<std::string>();
             const auto ids = each["ids"].get<std::vector<int64_t>>();
             EXPECT_EQ(tokenizer->encode(text), ids) << name << ": " << text;
-            EXPECT_EQ(tokenize::replace_bad_bytes(tokenizer->decode(ids)), each["back"].get<std::string>()) << name << ": " << text;
+            EXPECT_EQ(tokenize::replace_bad_bytes(tokenizer->decode(ids)), each["back"].get<std::string>())
+                << name << ": " << text;
             EXPECT_TRUE(!tokenizer->lossless() || tokenizer->decode(ids) == text) << name;
         }
         // what is written reads back as the same tokenizer

@@ -42,7 +42,9 @@ TEST(Tokenizer, BytesInOrder) {
 }
 
 TEST(Tokenizer, CharactersAreCodePointsAndKeepBadBytes) {
-    const auto all = train("characters", "aé世\xFF\xF0\x9F\x91\x8D" "a");
+    const auto all = train("characters",
+                           "aé世\xFF\xF0\x9F\x91\x8D"
+                           "a");
     EXPECT_EQ(all->vocabulary_size(), 5);
     EXPECT_EQ(all->encode("世a\xFF"), (std::vector<int64_t>{2, 0, 4}));
     EXPECT_EQ(all->decode(std::vector<int64_t>{2, 0, 4}), "世a\xFF");
@@ -92,7 +94,8 @@ TEST(Tokenizer, SpecialTokensComeOutOfTextOnlyWhenAskedFor) {
     // a model whose own vocabulary holds the special token
     const auto unigram = tokenizer_from_json(
         R"({"added_tokens":[{"id":1,"content":"</s>","special":true}],"model":{"type":"Unigram","unk_id":0,
-            "vocab":[["<unk>",0],["</s>",0],["<",-2],["/",-2],["s",-2],[">",-2]]}})", "test");
+            "vocab":[["<unk>",0],["</s>",0],["<",-2],["/",-2],["s",-2],[">",-2]]}})",
+        "test");
     EXPECT_EQ(unigram->encode("</s>"), (std::vector<int64_t>{2, 3, 4, 5}));
     EXPECT_EQ(unigram->encode("</s>", SpecialText::parsed), (std::vector<int64_t>{1}));
 }
@@ -149,7 +152,8 @@ template <class F> void each_field(const std::string& data, const F& use) {
 // The character map of a SentencePiece model inside a tokenizer.json normalizes as the library does.
 TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
     const auto library = train_with({.kind = "unigram", .size = 700, .normalization = "nmt_nfkc"}, long_text());
-    const auto model = tokenize::decode_base64(nlohmann::json::parse(library->to_json())["model"].get<std::string>(), "test");
+    const auto model =
+        tokenize::decode_base64(nlohmann::json::parse(library->to_json())["model"].get<std::string>(), "test");
     std::string charsmap;
     nlohmann::json vocabulary = nlohmann::json::array();
     each_field(model, [&](uint64_t number, const std::string& bytes) {
@@ -169,17 +173,22 @@ TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
     });
     ASSERT_GT(charsmap.size(), 1000u);
     const nlohmann::json json = {
-        {"normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Precompiled"}, {"precompiled_charsmap", tokenize::encode_base64(charsmap)}},
-                                                              {{"type", "Strip"}},
-                                                              {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", " "}}}}}},
+        {"normalizer",
+         {{"type", "Sequence"},
+          {"normalizers",
+           {{{"type", "Precompiled"}, {"precompiled_charsmap", tokenize::encode_base64(charsmap)}},
+            {{"type", "Strip"}},
+            {{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", " "}}}}}},
         {"pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "always"}, {"split", false}}},
-        {"added_tokens", {{{"id", 1}, {"content", "<s>"}, {"special", true}}, {{"id", 2}, {"content", "</s>"}, {"special", true}}}},
+        {"added_tokens",
+         {{{"id", 1}, {"content", "<s>"}, {"special", true}}, {{"id", 2}, {"content", "</s>"}, {"special", true}}}},
         {"model", {{"type", "Unigram"}, {"unk_id", 0}, {"byte_fallback", true}, {"vocab", vocabulary}}}};
     const auto ours = tokenizer_from_json(json.dump(), "test");
     int compared = 0;
     for (uint64_t seed = 0; seed < 800; ++seed) {
         const std::string text = testing::random_text(seed);
-        if (text.find('\n') != std::string::npos || text.find("endoftext") != std::string::npos) continue;  // a symbol of its own there
+        if (text.find('\n') != std::string::npos || text.find("endoftext") != std::string::npos)
+            continue;  // a symbol of its own there
         // the library maps code points; `tokenizers` maps grapheme clusters, which differs where one is in the map
         if (text.find("\xE2\x80\x8D") != std::string::npos || text.find("\xCC\x81") != std::string::npos) continue;
         EXPECT_EQ(ours->encode(text), library->encode(text)) << text;
@@ -190,7 +199,10 @@ TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
 
 TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
     for (const char* kind : {"bpe", "unigram", "bytes", "words"}) {
-        const auto tokenizer = train(kind, long_text(), kind == std::string("unigram") ? 600 : kind == std::string("bpe") ? 300 : 0);
+        const auto tokenizer = train(kind, long_text(),
+                                     kind == std::string("unigram") ? 600
+                                     : kind == std::string("bpe")   ? 300
+                                                                    : 0);
         for (uint64_t seed = 0; seed < 200; ++seed) {
             std::string text = testing::random_text(seed);
             std::vector<int64_t> ids;
@@ -237,26 +249,35 @@ TEST(Tokenizer, FilesAreChecked) {
         {R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"u"}})", "unk_token \"u\""},
         {R"({"model":{"type":"Unigram","vocab":[["a"]]}})", "no [token, score]"},
         {R"({"model":{"type":"Unigram","vocab":[["a",0]],"unk_id":5}})", "unk_id 5"},
-        {R"({"normalizer":{"type":"Rot13"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "normalizer \"Rot13\" is not supported"},
-        {R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "cannot be used"},
-        {R"({"pre_tokenizer":{"type":"UnicodeScripts"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "pre_tokenizer \"UnicodeScripts\" is not supported"},
-        {R"({"decoder":{"type":"Hex"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "decoder \"Hex\" is not supported"},
-        {R"({"post_processor":{"type":"X"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "post_processor \"X\" is not supported"},
-        {R"({"added_tokens":[{"id":1,"content":"a"}],"model":{"type":"WordLevel","vocab":{"a":0}}})", "the vocabulary says 0"},
-        {R"({"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"model":{"type":"WordLevel","vocab":{"a":0}}})", "character map is damaged"},
+        {R"({"normalizer":{"type":"Rot13"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "normalizer \"Rot13\" is not supported"},
+        {R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "cannot be used"},
+        {R"({"pre_tokenizer":{"type":"UnicodeScripts"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "pre_tokenizer \"UnicodeScripts\" is not supported"},
+        {R"({"decoder":{"type":"Hex"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "decoder \"Hex\" is not supported"},
+        {R"({"post_processor":{"type":"X"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "post_processor \"X\" is not supported"},
+        {R"({"added_tokens":[{"id":1,"content":"a"}],"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "the vocabulary says 0"},
+        {R"({"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "character map is damaged"},
     };
     for (const Case& each : cases) {
         SCOPED_TRACE(each.text);
         EXPECT_ERROR(tokenizer_from_json(each.text, "t.json"), ExitCode::bad_file, each.words);
     }
     testing::TemporaryFolder folder;
-    EXPECT_ERROR(tokenizer_from_file(folder.write("x", "GIF89a")), ExitCode::bad_file, "neither a tokenizer.json nor a SentencePiece model");
+    EXPECT_ERROR(tokenizer_from_file(folder.write("x", "GIF89a")), ExitCode::bad_file,
+                 "neither a tokenizer.json nor a SentencePiece model");
     EXPECT_ERROR(tokenizer_from_file(folder.write("m", "\nrubbish")), ExitCode::bad_file, "refuses the model");
 }
 
 TEST(Tokenizer, CostlyRegularExpressionsGiveUp) {
     const auto evil = tokenizer_from_json(
-        R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated"},"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}})", "t");
+        R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated"},"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}})",
+        "t");
     EXPECT_ERROR(evil->encode(std::string(5000, 'a') + "b"), ExitCode::bad_file, "gave up");
 }
 

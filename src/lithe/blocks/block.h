@@ -89,6 +89,7 @@ struct BlockTraits {
     bool streams = true;         // a segment split in two, with the state carried, equals the whole
     bool position_wise = false;  // no position sees another
     bool own_residual = false;
+    bool flags = true;  // takes padding and document resets
 };
 
 // Where a block is made.

@@ -44,7 +44,8 @@ std::span<const BlockKind> block_kinds() {
                                                   "position-wise feed-forward"),
         kind<AttentionBlock, AttentionValues>("attention", 's', {.bidirectional = true},
                                               "multi-head self-attention with memory"),
-        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM (LibTorch's), a baseline"),
+        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true, .flags = false},
+                                    "LSTM (LibTorch's), a baseline"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };

@@ -76,7 +76,8 @@ int prepare(Flags flags, const CommandContext& context) {
     }
     if (!flags.round.empty()) {
         const auto bytes = parse_count(flags.round);
-        if (!bytes || *bytes < 1 << 16) fail_usage("expected an amount such as 64M, at least 64k, got '" + flags.round + "'", "--shard");
+        if (!bytes || *bytes < 1 << 16)
+            fail_usage("expected an amount such as 64M, at least 64k, got '" + flags.round + "'", "--shard");
         flags.options.round_bytes = uint64_t(*bytes);
     }
     if (TokenSet::looks_like(flags.data.path)) fail_usage("the input is a token set already", flags.data.path);
@@ -95,7 +96,8 @@ Json longest(const TokenView& view) {
     const uint64_t count = view.documents();
     for (uint64_t i = 0; i < count; ++i)
         lengths.push_back((i + 1 < count ? view.document_begin(i + 1) : view.size()) - view.document_begin(i));
-    std::partial_sort(lengths.begin(), lengths.begin() + int64_t(std::min<size_t>(3, lengths.size())), lengths.end(), std::greater<>());
+    std::partial_sort(lengths.begin(), lengths.begin() + int64_t(std::min<size_t>(3, lengths.size())), lengths.end(),
+                      std::greater<>());
     lengths.resize(std::min<size_t>(3, lengths.size()));
     return lengths;
 }
@@ -142,18 +144,21 @@ int verify(const Flags& flags, const CommandContext& context) {
     set.verify();
     const auto tokenizer = tokenizer_from_json(set.tokenizer_json(), flags.data.path);
     if (tokenizer->hash() != set.info().tokenizer_hash)
-        fail_file("the tokenizer has hash " + tokenizer->hash() + ", expected " + set.info().tokenizer_hash, flags.data.path);
+        fail_file("the tokenizer has hash " + tokenizer->hash() + ", expected " + set.info().tokenizer_hash,
+                  flags.data.path);
     return print_data("data.verify",
-                      {{"file", flags.data.path}, {"tokens", set.info().tokens()}, {"result", "every checksum fits"}}, context);
+                      {{"file", flags.data.path}, {"tokens", set.info().tokens()}, {"result", "every checksum fits"}},
+                      context);
 }
 
 }  // namespace
 
 CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("input", flags->data.path,
-                   "text file, folder, compressed file (.gz .xz .zst .bz2), tar or zip archive, JSON lines, CSV, or - for "
-                   "standard input")
+    app.add_option(
+           "input", flags->data.path,
+           "text file, folder, compressed file (.gz .xz .zst .bz2), tar or zip archive, JSON lines, CSV, or - for "
+           "standard input")
         ->required();
     app.add_option("--out", flags->output, "folder to write; an interrupted one is continued")->required();
     app.add_option("--tokenizer", flags->data.tokenizer,
@@ -165,7 +170,8 @@ CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context) 
     app.add_option("--min-count", flags->data.min_count, "tokenizer characters, words: what is rarer is unknown")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000000000));
-    app.add_option("--document-end", flags->data.document_end, "auto: the tokenizer's end token follows each document; none")
+    app.add_option("--document-end", flags->data.document_end,
+                   "auto: the tokenizer's end token follows each document; none")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "none"}));
     add_data_flags(app, flags->data);

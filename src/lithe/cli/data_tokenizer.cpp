@@ -25,7 +25,8 @@ int train(TrainFlags flags, const CommandContext& context) {
         return *count;
     };
     flags.training.size = flags.size.empty() ? -1 : amount(flags.size, "--size");
-    const bool whole = flags.training.kind == "words" || flags.training.kind == "characters" || flags.training.kind == "bytes";
+    const bool whole =
+        flags.training.kind == "words" || flags.training.kind == "characters" || flags.training.kind == "bytes";
     if (flags.training.size < 0) flags.training.size = whole ? 0 : 8192;
     Timer timer;
     const TokenizerPtr tokenizer =
@@ -89,7 +90,8 @@ int encode(const CodeFlags& flags, const CommandContext& context) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const std::string& each : texts) {
         std::vector<int32_t> ids;
-        tokenizer->encode(flags.hex ? from_hex(each) : each, ids, flags.special ? SpecialText::parsed : SpecialText::plain);
+        tokenizer->encode(flags.hex ? from_hex(each) : each, ids,
+                          flags.special ? SpecialText::parsed : SpecialText::plain);
         if (context.json) {
             all.push_back(ids);
             continue;
@@ -129,17 +131,22 @@ CommandAction set_up_data_train_tokenizer(CLI::App& app, const CommandContext& c
     auto flags = std::make_shared<TrainFlags>();
     app.add_option("input", flags->data.path, "text as for prepare; the training split is used")->required();
     app.add_option("--out", flags->output, "tokenizer.json to write")->required();
-    app.add_option("--kind", flags->training.kind, "bpe: byte-level, GPT-2's form; unigram, sentencepiece-bpe: SentencePiece")
+    app.add_option("--kind", flags->training.kind,
+                   "bpe: byte-level, GPT-2's form; unigram, sentencepiece-bpe: SentencePiece")
         ->capture_default_str()
         ->check(CLI::IsMember(tokenizer_training_kinds()));
     app.add_option("--size", flags->size, "tokens at most, as 32k; default 8192, for words and characters all");
     app.add_option("--min-count", flags->training.min_count, "words, characters, merges that are rarer are left out");
-    app.add_option("--sample", flags->sample, "bpe, unigram, sentencepiece-bpe: bytes of text to learn from")->capture_default_str();
+    app.add_option("--sample", flags->sample, "bpe, unigram, sentencepiece-bpe: bytes of text to learn from")
+        ->capture_default_str();
     app.add_option("--end", flags->training.end, "bpe: token between documents; empty: none")->capture_default_str();
     app.add_flag("--lower", flags->training.lower, "words: lower case");
-    app.add_option("--line-end", flags->training.line_end, "words: token at every line end; empty: none")->capture_default_str();
-    app.add_flag("--line-start", flags->training.line_start, "words: the same token before every line (billion-word corpus)");
-    app.add_option("--normalization", flags->training.normalization, "SentencePiece: identity (text comes back), nmt_nfkc, nfkc_cf")
+    app.add_option("--line-end", flags->training.line_end, "words: token at every line end; empty: none")
+        ->capture_default_str();
+    app.add_flag("--line-start", flags->training.line_start,
+                 "words: the same token before every line (billion-word corpus)");
+    app.add_option("--normalization", flags->training.normalization,
+                   "SentencePiece: identity (text comes back), nmt_nfkc, nfkc_cf")
         ->capture_default_str();
     app.add_option("--coverage", flags->training.character_coverage, "SentencePiece: share of characters with a token")
         ->capture_default_str()

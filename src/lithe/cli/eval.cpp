@@ -46,7 +46,7 @@ int run(const Flags& flags, const CommandContext& context) {
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
     load_parameters(loaded.model->parameters(), loaded.weights);
 
-    EvaluationProtocol protocol = protocol_of(loaded.config);
+    EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);
     protocol.split = split == "all" ? "train" : split;
     protocol.tokens = 0;
     if (!flags.tokens.empty()) {

@@ -51,7 +51,8 @@ TokenizerPtr train_tokenizer(const DataConfig& config, const TokenizerTrainingOp
         used += part.text.size();
         if (!progress || timer.seconds() < shown + 0.5) return;
         shown = timer.seconds();
-        log_progress("reading " + format_bytes(double(used)) + " for the tokenizer, " + format_bytes(double(used) / shown) + "/s");
+        log_progress("reading " + format_bytes(double(used)) + " for the tokenizer, " +
+                     format_bytes(double(used) / shown) + "/s");
     });
     log_progress("");
     if (used == 0) fail_file("the data is empty", config.path.empty() ? config.train : config.path);

@@ -1,6 +1,7 @@
 #include "lithe/data/corpus.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -56,15 +57,29 @@ bool readable_in_place(const DataConfig& config, const std::vector<Input>& input
            });
 }
 
+// "2 * PATH" or "PATH" (weight 0: by size).
+std::pair<double, std::string> parse_source(const std::string& entry) {
+    double weight = 0;
+    const auto [end, error] = std::from_chars(entry.data(), entry.data() + entry.size(), weight);
+    std::string_view rest(end, size_t(entry.data() + entry.size() - end));
+    const size_t star = rest.find_first_not_of(' ');
+    if (error != std::errc() || star == std::string_view::npos || rest[star] != '*') return {0, entry};
+    if (!(weight > 0) || weight > 1e12)
+        fail_usage("the weight of a source must be above 0, got \"" + printable(entry) + "\"", "data.sources");
+    rest.remove_prefix(star + 1);
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    return {weight, std::string(rest)};
+}
+
 [[noreturn]] void fail_tokenizer(const std::string& path, const Tokenizer& wanted, const Tokenizer& found) {
     fail(
         {.code = ExitCode::bad_file,
-         .what = "the data's tokenizer is not the model's",
+         .what = "the data has another tokenizer than it is to be read with",
          .where = path,
          .expected =
              "hash " + wanted.hash() + " (" + wanted.kind() + ", " + std::to_string(wanted.vocabulary_size()) + " ids)",
          .got = "hash " + found.hash() + " (" + found.kind() + ", " + std::to_string(found.vocabulary_size()) + " ids)",
-         .hint = "prepare the data with the model's tokenizer"});
+         .hint = "prepare the data with that tokenizer: lithe data prepare --tokenizer FILE"});
 }
 
 }  // namespace
@@ -75,6 +90,19 @@ class CorpusBuilder {
     CorpusBuilder(const DataConfig& config, TokenizerPtr tokenizer) : config_(config), given_(std::move(tokenizer)) {}
 
     Corpus build() {
+        if (!config_.sources.empty()) {
+            from_sources();
+        } else {
+            from_one();
+            for (const CorpusSplit& split : corpus_.splits_)
+                if (split.name == "train") corpus_.sources_.push_back({split.name, 1, split.tokens});
+        }
+        corpus_.fingerprint_ = fingerprint_of(corpus_.splits_, *corpus_.tokenizer_);
+        return std::move(corpus_);
+    }
+
+ private:
+    void from_one() {
         if (config_.path.empty() && config_.train.empty())
             fail_usage("no data is named", "data.path",
                        "add to the configuration, or to the command line: --set data.path=FILE");
@@ -88,11 +116,37 @@ class CorpusBuilder {
             if (bytes && readable_in_place(config_, inputs)) from_plain(inputs);
             else from_cache();
         }
-        corpus_.fingerprint_ = fingerprint_of(corpus_.splits_, *corpus_.tokenizer_);
-        return std::move(corpus_);
     }
 
- private:
+    void from_sources() {
+        if (!config_.path.empty() || !config_.train.empty())
+            fail_usage("data.sources stands beside data.path or data.train", "data.sources",
+                       "name the text in one of them only");
+        std::vector<std::vector<std::shared_ptr<const TokenView>>> parts(3);
+        bool weighted = false, unweighted = false;
+        for (const std::string& entry : config_.sources) {
+            auto [weight, path] = parse_source(entry);
+            (weight > 0 ? weighted : unweighted) = true;
+            DataConfig config = config_;
+            config.sources.clear();
+            config.path = path;
+            Corpus one = Corpus::open(config, corpus_.tokenizer_ ? corpus_.tokenizer_ : given_);
+            corpus_.tokenizer_ = one.tokenizer_;
+            for (size_t s = 0; s < 3; ++s)
+                for (const CorpusSplit& split : one.splits_)
+                    if (split.name == kSplitNames[s] && split.tokens->size() > 0) parts[s].push_back(split.tokens);
+            if (one.has("train"))
+                corpus_.sources_.push_back(
+                    {path, weight > 0 ? weight : double(one.split("train").size()), one.sources_[0].train});
+        }
+        if (weighted && unweighted)
+            fail_usage("some of data.sources have a weight and some have none", "data.sources",
+                       "give all of them one, as \"2 * PATH\"");
+        for (CorpusSource& source : corpus_.sources_) source.share = std::pow(source.share, 1 / config_.temperature);
+        for (size_t s = 0; s < 3; ++s)
+            corpus_.splits_.push_back({kSplitNames[s], std::make_shared<JoinedTokens>(parts[s])});
+    }
+
     void from_token_set(const std::string& path) {
         TokenSet set(path);
         corpus_.tokenizer_ = tokenizer_from_json(set.tokenizer_json(), path);

@@ -18,6 +18,13 @@ struct CorpusSplit {
     std::shared_ptr<const TokenView> tokens;
 };
 
+// One of data.sources, or the corpus itself.
+struct CorpusSource {
+    std::string name;
+    double share = 1;  // of what is fed; relative
+    std::shared_ptr<const TokenView> train;
+};
+
 class Corpus {
  public:
     // `tokenizer`: read the text with this one instead of what the configuration names; a token set must have been made
@@ -29,12 +36,15 @@ class Corpus {
     const TokenView& split(const std::string& name) const;
     bool has(const std::string& name) const;  // with at least 2 tokens
     const std::vector<CorpusSplit>& splits() const { return splits_; }
+    // What training draws from; the split "train" is all of it in a row.
+    const std::vector<CorpusSource>& sources() const { return sources_; }
     // Identifies content cheaply: hash of sizes and a sample of the tokens. Travels with checkpoints.
     const std::string& fingerprint() const { return fingerprint_; }
 
  private:
     TokenizerPtr tokenizer_;
     std::vector<CorpusSplit> splits_;
+    std::vector<CorpusSource> sources_;
     std::string fingerprint_;
     friend class CorpusBuilder;
 };

@@ -73,7 +73,8 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
     if (inputs_.empty())
         fail_usage("no data is named", "data.path",
                    "add to the configuration, or to the command line: --set data.path=FILE");
-    if (rule_.by == SplitBy::files && inputs_[0].split < 0) fail_usage("data.split = \"files\" needs a folder", config.path);
+    if (rule_.by == SplitBy::files && inputs_[0].split < 0)
+        fail_usage("data.split = \"files\" needs a folder", config.path);
     by_bytes_ = rule_.by == SplitBy::bytes && inputs_[0].split < 0;
     for (const Input& input : inputs_) {
         input_bytes_ += file_size(input.path);
@@ -84,12 +85,13 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
 const CorpusSize& CorpusReader::size(bool progress) {
     if (size_) return *size_;
     size_ = std::make_unique<CorpusSize>();
-    if (plain_ && inputs_.size() == 1 && config_.documents == "file" && (config_.format == "auto" || config_.format == "text") &&
-        inputs_[0].path.find(".jsonl") == std::string::npos) {
+    if (plain_ && inputs_.size() == 1 && config_.documents == "file" &&
+        (config_.format == "auto" || config_.format == "text") && inputs_[0].path.find(".jsonl") == std::string::npos) {
         // one document whose size is the file's, unless its name says another format
         CorpusSize sizes{1, input_bytes_};
         const std::string& name = inputs_[0].path;
-        const bool table = config_.format == "auto" && (name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".ndjson"));
+        const bool table =
+            config_.format == "auto" && (name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".ndjson"));
         if (!table) return *size_ = sizes;
     }
     Timer timer;

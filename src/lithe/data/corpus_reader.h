@@ -1,4 +1,5 @@
-// The parts of a corpus with their splits decided, in order: what both the training of a tokenizer and the encoding read.
+// The parts of a corpus with their splits decided, in order: what both the training of a tokenizer and the encoding
+// read.
 #pragma once
 
 #include <functional>

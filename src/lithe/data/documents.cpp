@@ -142,7 +142,9 @@ class TextReader : public MemberReader {
     bool open_ = false;
 };
 
-std::string label_text(const nlohmann::json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string label_text(const nlohmann::json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 class JsonLinesReader : public MemberReader {
  public:
@@ -218,14 +220,15 @@ class CsvReader : public MemberReader {
 
  private:
     static bool is_number(const std::string& text) {
-        return !text.empty() && text.size() < 6 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+        return !text.empty() && text.size() < 6 &&
+               std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
     }
     size_t column_of(const std::string& name, const std::vector<std::string>& header) const {
         if (is_number(name)) return size_t(std::max(1, std::stoi(name))) - 1;
         const auto found = std::find(header.begin(), header.end(), name);
         if (found == header.end())
-            fail_file("no column \"" + name + "\"; the first row has: " + printable(join(header, ", ").substr(0, 200)), where_,
-                      "set data.field to one of them, or to a number from 1 where there is no such row");
+            fail_file("no column \"" + name + "\"; the first row has: " + printable(join(header, ", ").substr(0, 200)),
+                      where_, "set data.field to one of them, or to a number from 1 where there is no such row");
         return size_t(found - header.begin());
     }
     void take(std::vector<std::string>& fields) {
@@ -237,8 +240,8 @@ class CsvReader : public MemberReader {
         }
         const size_t needed = std::max(column_, label_.empty() ? 0 : label_column_);
         if (fields.size() <= needed)
-            fail_file("row " + std::to_string(row_) + " has " + std::to_string(fields.size()) + " fields, expected at least " +
-                          std::to_string(needed + 1),
+            fail_file("row " + std::to_string(row_) + " has " + std::to_string(fields.size()) +
+                          " fields, expected at least " + std::to_string(needed + 1),
                       where_);
         if (fields[column_].empty()) return;
         out_.add(fields[column_], label_.empty() ? std::string_view() : fields[label_column_]);
@@ -267,7 +270,8 @@ void read_input(const DataConfig& config, const Input& input, PartEmitter& out) 
     while (file.next()) {
         const bool member = archive || file.name() != std::string_view(input.path).substr(input.path.rfind('/') + 1);
         if (member && !passes(file.name(), config.include, config.exclude)) continue;
-        auto reader = make_reader(config, file.name(), member ? input.path + ", member " + file.name() : input.path, out);
+        auto reader =
+            make_reader(config, file.name(), member ? input.path + ", member " + file.name() : input.path, out);
         while (const uint64_t count = file.read(buffer.data(), kRead)) {
             if (stop_requested())
                 fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = input.path});
@@ -279,7 +283,9 @@ void read_input(const DataConfig& config, const Input& input, PartEmitter& out) 
     out.statistics.skipped_members += file.skipped();
 }
 
-bool space_at(std::string_view text, size_t at) { return tokenize::is_white_space(tokenize::decode_at(text, at).value); }
+bool space_at(std::string_view text, size_t at) {
+    return tokenize::is_white_space(tokenize::decode_at(text, at).value);
+}
 
 bool space_before(std::string_view text, size_t end) {
     size_t at = end - 1;

@@ -15,9 +15,9 @@ struct DocumentPart {
     std::string_view text;  // not empty, at most kLargestPart bytes
     bool begins = false;    // the document begins here
     bool ends = false;
-    int split = -1;               // as its input's
-    std::string_view label;       // data.label of the document, on its first part
-    uint64_t input_bytes = 0;     // read of all inputs so far, for progress
+    int split = -1;            // as its input's
+    std::string_view label;    // data.label of the document, on its first part
+    uint64_t input_bytes = 0;  // read of all inputs so far, for progress
 };
 
 struct DocumentStatistics {
@@ -26,8 +26,8 @@ struct DocumentStatistics {
 };
 
 // A document longer than this is given in parts. They end behind a single line break where there is one, else before a
-// space, else at any line break, else between characters, so that a tokenizer that works on words or lines finds the same
-// tokens as in the whole.
+// space, else at any line break, else between characters, so that a tokenizer that works on words or lines finds the
+// same tokens as in the whole.
 inline constexpr size_t kLargestPart = 1 << 20;
 
 // Calls `use` for every part. What a document is, says data.documents (text) or the format (a JSON line, a CSV row).

@@ -34,15 +34,17 @@ void require_data(const std::string& path, const std::string& key) {
     struct stat status {};
     if (stat(path.c_str(), &status) == 0) return;
     const int reason = errno;
-    fail({.code = ExitCode::bad_file,
-          .what = "cannot find the data: " + std::string(std::strerror(reason)),
-          .where = path,
-          .hint = "set " + key +
-                  " to a text file, a folder, a compressed file, an archive or a token set (relative paths start at the "
-                  "current folder)"});
+    fail(
+        {.code = ExitCode::bad_file,
+         .what = "cannot find the data: " + std::string(std::strerror(reason)),
+         .where = path,
+         .hint = "set " + key +
+                 " to a text file, a folder, a compressed file, an archive or a token set (relative paths start at the "
+                 "current folder)"});
 }
 
-// By file: inside a split files stand in the order of a hash of their paths, so that any stretch of it is a fair sample.
+// By file: inside a split files stand in the order of a hash of their paths, so that any stretch of it is a fair
+// sample.
 std::vector<Input> deal_files(const std::string& folder, const std::vector<std::string>& files) {
     std::vector<Input> inputs;
     for (size_t i = 0; i < files.size(); ++i)

@@ -1,5 +1,5 @@
-// Between the thread that reads a corpus and those that encode it: parts in batches, batches in rounds, cut at places that
-// depend on the text alone.
+// Between the thread that reads a corpus and those that encode it: parts in batches, batches in rounds, cut at places
+// that depend on the text alone.
 #pragma once
 
 #include <condition_variable>
@@ -76,11 +76,15 @@ struct ReaderGone {};
 // (they end a round).
 class PartBatcher {
  public:
-    PartBatcher(BatchQueue& queue, uint64_t round_bytes, uint64_t skip) : queue_(queue), round_bytes_(round_bytes), skip_(skip) {}
+    PartBatcher(BatchQueue& queue, uint64_t round_bytes, uint64_t skip)
+        : queue_(queue),
+          round_bytes_(round_bytes),
+          skip_(skip) {}
     void take(const DocumentPart& part) {
         ++parts_;
         if (parts_ <= skip_) return;
-        batch_.items.push_back({std::string(part.text), std::string(part.label), part.begins, part.ends, part.split, {}});
+        batch_.items.push_back(
+            {std::string(part.text), std::string(part.label), part.begins, part.ends, part.split, {}});
         batch_.bytes += part.text.size();
         batch_.input_bytes = part.input_bytes;
         round_ += part.text.size();

@@ -73,7 +73,9 @@ std::optional<Journal> load_journal(const std::string& folder) {
         journal.parts = json.at("parts").get<uint64_t>();
         journal.info = token_set_from_json(json.at("set").get<std::string>(), path);
         return journal;
-    } catch (const Json::exception&) { return std::nullopt; } catch (const Error&) { return std::nullopt; }
+    } catch (const Json::exception&) { return std::nullopt; } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
 // Leaves what the journal vouches for, takes away the rest.
@@ -95,12 +97,15 @@ void check_output(const std::string& output) {
         make_folders(output);
         return;
     }
-    if (!fs::is_directory(output)) fail_usage("the output is a file; a token set is a folder", output, "choose another name");
+    if (!fs::is_directory(output))
+        fail_usage("the output is a file; a token set is a folder", output, "choose another name");
     if (fs::exists(output + "/" + kJournal)) return;
     if (fs::exists(output + "/index.json"))
-        fail_usage("the folder holds a finished token set", output, "choose another name with --out, or remove the folder");
+        fail_usage("the folder holds a finished token set", output,
+                   "choose another name with --out, or remove the folder");
     for (const auto& entry : fs::directory_iterator(output))
-        if (const std::string name = entry.path().filename().string(); name != ".lock" && name.find(".tmp-") == std::string::npos)
+        if (const std::string name = entry.path().filename().string();
+            name != ".lock" && name.find(".tmp-") == std::string::npos)
             fail_usage("the folder is not empty: it holds " + name, output, "choose a new folder with --out");
 }
 
@@ -142,8 +147,8 @@ class Preparation {
 
     TokenSetInfo run() {
         const bool trained = !tokenizer_;
-        const std::string identity =
-            corpus_identity(config_, trained ? config_.tokenizer : tokenizer_->hash()) + "-" + std::to_string(options_.round_bytes);
+        const std::string identity = corpus_identity(config_, trained ? config_.tokenizer : tokenizer_->hash()) + "-" +
+                                     std::to_string(options_.round_bytes);
         check_output(output_);
         FileLock lock(output_ + "/.lock", "another process prepares this token set");
         auto journal = load_journal(output_);
@@ -154,7 +159,8 @@ class Preparation {
         clean_folder(output_, journal ? &*journal : nullptr);
         if (journal) {
             journal_ = std::move(*journal);
-            tokenizer_ = tokenizer_from_json(read_file(output_ + "/tokenizer.json", 1 << 29), output_ + "/tokenizer.json");
+            tokenizer_ =
+                tokenizer_from_json(read_file(output_ + "/tokenizer.json", 1 << 29), output_ + "/tokenizer.json");
             reader_.set_size(journal_.size);
             log_info("resuming   " + format_count(double(journal_.info.tokens())) + " tokens are there already");
         } else {
@@ -259,15 +265,16 @@ class Preparation {
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
     DataConfig copy = config;
     std::string text = "v3|" + tokenizer;
-    for (const std::string* each : {&copy.split, &copy.vocabulary, &copy.format, &copy.field, &copy.label, &copy.documents,
-                                    &copy.document_end, &copy.deduplicate})
+    for (const std::string* each : {&copy.split, &copy.vocabulary, &copy.format, &copy.field, &copy.label,
+                                    &copy.documents, &copy.document_end, &copy.deduplicate})
         text += "|" + std::to_string(each->size()) + ":" + *each;
     text += "|" + std::to_string(copy.min_count) + "|" + join(copy.include, "\n") + "|" + join(copy.exclude, "\n");
     for (const Input& input : list_inputs(config)) {
         std::error_code error;
         const auto time = fs::last_write_time(input.path, error);
-        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" + std::to_string(file_size(input.path)) + ":" +
-                std::to_string(time.time_since_epoch().count()) + ":" + std::to_string(input.split);
+        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" +
+                std::to_string(file_size(input.path)) + ":" + std::to_string(time.time_since_epoch().count()) + ":" +
+                std::to_string(input.split);
     }
     return to_hex(hash_bytes(text));
 }

@@ -5,16 +5,17 @@
 #include <cstdint>
 #include <string>
 
+#include "lithe/data/choose_tokenizer.h"
 #include "lithe/formats/token_set.h"
 #include "lithe/spec/config.h"
-#include "lithe/data/choose_tokenizer.h"
 
 namespace lithe {
 
 struct PrepareOptions {
     bool progress = false;
-    int threads = 0;                             // 0: as many as this process may use; never changes the result
-    uint64_t round_bytes = uint64_t(256) << 20;  // of text between two durable points; a shard holds one round of a split
+    int threads = 0;  // 0: as many as this process may use; never changes the result
+    uint64_t round_bytes =
+        uint64_t(256) << 20;  // of text between two durable points; a shard holds one round of a split
 };
 
 // `output` is a folder: new, empty, or one that an interrupted prepare left. Throws usage for settings that do not fit,

@@ -26,7 +26,9 @@ void MappedText::read(uint64_t begin, uint64_t count, int64_t* out) const {
     }
 }
 
-ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes) : ranges_(std::move(ranges)), bytes_(bytes) {
+ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes)
+    : ranges_(std::move(ranges)),
+      bytes_(bytes) {
     starts_.push_back(0);
     document_starts_.push_back(0);
     for (const TokenRange& range : ranges_) {
@@ -40,7 +42,8 @@ ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes) : r
 }
 
 void ShardedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
-    if (begin > size() || count > size() - begin) fail({.what = "reading beyond the end of a split", .where = "token set"});
+    if (begin > size() || count > size() - begin)
+        fail({.what = "reading beyond the end of a split", .where = "token set"});
     size_t r = size_t(std::upper_bound(starts_.begin(), starts_.end(), begin) - starts_.begin()) - 1;
     while (count > 0) {
         const uint64_t inside = begin - starts_[r], part = std::min(count, starts_[r + 1] - begin);
@@ -50,11 +53,46 @@ void ShardedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
 }
 
 uint64_t ShardedTokens::document_begin(uint64_t number) const {
-    if (number >= documents()) fail({.what = "document " + std::to_string(number) + " asked for", .where = "token set"});
-    const size_t r = size_t(std::upper_bound(document_starts_.begin(), document_starts_.end(), number) - document_starts_.begin()) - 1;
+    if (number >= documents())
+        fail({.what = "document " + std::to_string(number) + " asked for", .where = "token set"});
+    const size_t r =
+        size_t(std::upper_bound(document_starts_.begin(), document_starts_.end(), number) - document_starts_.begin()) -
+        1;
     const TokenRange& range = ranges_[r];
     const uint64_t at = range.file->documents()[first_document_[r] + (number - document_starts_[r])];
     return starts_[r] + (at - range.begin);
+}
+
+JoinedTokens::JoinedTokens(std::vector<std::shared_ptr<const TokenView>> parts) : parts_(std::move(parts)) {
+    for (const auto& part : parts_) {
+        starts_.push_back(starts_.back() + part->size());
+        document_starts_.push_back(document_starts_.back() + (part->size() > 0 ? part->documents() : 0));
+    }
+}
+
+uint64_t JoinedTokens::bytes() const {
+    uint64_t sum = 0;
+    for (const auto& part : parts_) sum += part->bytes();
+    return sum;
+}
+
+void JoinedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
+    if (begin > size() || count > size() - begin)
+        fail({.what = "reading beyond the end of a split", .where = "sources"});
+    auto p = size_t(std::upper_bound(starts_.begin(), starts_.end(), begin) - starts_.begin()) - 1;
+    while (count > 0) {
+        const uint64_t part = std::min(count, starts_[p + 1] - begin);
+        if (part > 0) parts_[p]->read(begin - starts_[p], part, out);
+        begin += part, count -= part, out += part, ++p;
+    }
+}
+
+uint64_t JoinedTokens::document_begin(uint64_t number) const {
+    if (number >= documents()) fail({.what = "document " + std::to_string(number) + " asked for", .where = "sources"});
+    const auto p =
+        size_t(std::upper_bound(document_starts_.begin(), document_starts_.end(), number) - document_starts_.begin()) -
+        1;
+    return starts_[p] + parts_[p]->document_begin(number - document_starts_[p]);
 }
 
 }  // namespace lithe

@@ -26,7 +26,8 @@ class TokenView {
 // A plain file, mapped; the id of each byte by look-up (-1: not in the vocabulary).
 class MappedText : public TokenView {
  public:
-    MappedText(std::shared_ptr<const MappedFile> file, uint64_t begin, uint64_t end, const std::array<int32_t, 256>& ids);
+    MappedText(std::shared_ptr<const MappedFile> file, uint64_t begin, uint64_t end,
+               const std::array<int32_t, 256>& ids);
     uint64_t size() const override { return end_ - begin_; }
     uint64_t bytes() const override { return size(); }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override;
@@ -52,6 +53,21 @@ class ShardedTokens : public TokenView {
     std::vector<uint64_t> first_document_;   // of each range, in its file's table
     std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
     uint64_t bytes_;
+};
+
+// Several views in a row.
+class JoinedTokens : public TokenView {
+ public:
+    explicit JoinedTokens(std::vector<std::shared_ptr<const TokenView>> parts);
+    uint64_t size() const override { return starts_.back(); }
+    uint64_t bytes() const override;
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override;
+    uint64_t documents() const override { return document_starts_.back(); }
+    uint64_t document_begin(uint64_t number) const override;
+
+ private:
+    std::vector<std::shared_ptr<const TokenView>> parts_;
+    std::vector<uint64_t> starts_{0}, document_starts_{0};
 };
 
 }  // namespace lithe

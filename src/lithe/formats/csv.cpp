@@ -51,7 +51,8 @@ void CsvParser::feed(std::string_view bytes) {
 }
 
 void CsvParser::finish() {
-    if (at_ == At::quoted) bad("the quote that opens at byte " + std::to_string(quote_offset_) + " is never closed, file ends");
+    if (at_ == At::quoted)
+        bad("the quote that opens at byte " + std::to_string(quote_offset_) + " is never closed, file ends");
     end_row();
 }
 

@@ -23,8 +23,8 @@ constexpr uint64_t kSmall = 64 << 20;  // unpacked bytes that are never called a
 
 archive* new_reader() {
     archive* reader = archive_read_new();
-    for (auto support : {archive_read_support_filter_gzip, archive_read_support_filter_xz, archive_read_support_filter_zstd,
-                         archive_read_support_filter_bzip2})
+    for (auto support : {archive_read_support_filter_gzip, archive_read_support_filter_xz,
+                         archive_read_support_filter_zstd, archive_read_support_filter_bzip2})
         support(reader);
     return reader;
 }
@@ -76,8 +76,8 @@ struct PackedFile::Impl {
     }
     std::string where() const { return is_archive ? path + ", member " + member : path; }
     [[noreturn]] void damaged() const {
-        fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + reason_of(packed), where(),
-                  "the file is damaged or cut off; fetch it again");
+        fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + reason_of(packed),
+                  where(), "the file is damaged or cut off; fetch it again");
     }
     void check_expansion() const {
         if (total <= kSmall || double(total) <= max_expansion * double(size)) return;
@@ -99,7 +99,8 @@ PackedKind PackedFile::kind_of(const std::string& path) {
     if (begins({'P', 'K', 3, 4}) || begins({'P', 'K', 5, 6})) return PackedKind::archive;
     if (has_tar_magic(head, count)) return PackedKind::archive;
     const bool bzip2 = begins({'B', 'Z', 'h'}) && count >= 10 && std::memcmp(head + 4, "1AY&SY", 6) == 0;
-    const bool compressed = begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD});
+    const bool compressed =
+        begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD});
     return compressed || bzip2 ? PackedKind::compressed : PackedKind::plain;
 }
 

@@ -1,6 +1,6 @@
 // Files as streams of members, unpacked on the way, with bounded memory: a plain or compressed file (.gz, .xz, .zst,
-// .bz2) is one member; a tar (also compressed) or zip archive has one for each regular file in it. Nothing is written to
-// disk and no name of an archive is used as a path. The kind is told by content, not by name.
+// .bz2) is one member; a tar (also compressed) or zip archive has one for each regular file in it. Nothing is written
+// to disk and no name of an archive is used as a path. The kind is told by content, not by name.
 #pragma once
 
 #include <cstdint>

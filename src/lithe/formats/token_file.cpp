@@ -221,7 +221,7 @@ void TokenFile::parse() {
     for (size_t i = 0; i < documents_.size(); ++i)
         if (documents_[i] >= info_.tokens || (i && documents_[i] <= documents_[i - 1]))
             bad(name_, "its document offsets do not rise");
-    checked_.assign(checksums_.size(), 0);
+    checked_ = std::make_unique<std::atomic<bool>[]>(checksums_.size());
 }
 
 void TokenFile::check_blocks(uint64_t first_byte, uint64_t last_byte) const {
@@ -237,7 +237,7 @@ void TokenFile::check_blocks(uint64_t first_byte, uint64_t last_byte) const {
             bad(name_, "token id " + std::to_string(id) + " in block " + std::to_string(block) + " (offset " +
                            std::to_string(data_offset_ + begin) + ") is outside the vocabulary of " +
                            std::to_string(info_.vocabulary_size));
-        checked_[block] = 1;
+        checked_[block] = true;
     }
 }
 

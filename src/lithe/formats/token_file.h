@@ -2,6 +2,7 @@
 // inside. The byte layout is in docs/file_formats.md.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -78,7 +79,7 @@ class TokenFile {
     TokenFileInfo info_;
     uint64_t data_offset_ = 0, data_bytes_ = 0;
     std::span<const uint64_t> checksums_, documents_;
-    mutable std::vector<char> checked_;
+    mutable std::unique_ptr<std::atomic<bool>[]> checked_;  // blocks; read from several threads
 };
 
 }  // namespace lithe

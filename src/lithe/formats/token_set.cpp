@@ -22,7 +22,8 @@ constexpr const char* kSchema = "lithe.tokens/1";
 }
 
 bool plain_name(const std::string& name) {
-    return !name.empty() && name.find('/') == std::string::npos && name[0] != '.' && name.find('\0') == std::string::npos;
+    return !name.empty() && name.find('/') == std::string::npos && name[0] != '.' &&
+           name.find('\0') == std::string::npos;
 }
 
 }  // namespace
@@ -79,8 +80,11 @@ TokenSetInfo token_set_from_json(const std::string& text, const std::string& sou
         info.labels = json.at("labels").get<std::vector<std::string>>();
         info.parallel = json.at("parallel").get<bool>();
         for (const Json& each : json.at("splits")) {
-            TokenSetSplit split{each.at("name").get<std::string>(), each.at("tokens").get<uint64_t>(),
-                                each.at("bytes").get<uint64_t>(), each.at("documents").get<uint64_t>(), {}};
+            TokenSetSplit split{each.at("name").get<std::string>(),
+                                each.at("tokens").get<uint64_t>(),
+                                each.at("bytes").get<uint64_t>(),
+                                each.at("documents").get<uint64_t>(),
+                                {}};
             uint64_t tokens = 0;
             for (const Json& part : each.at("shards")) {
                 TokenShard shard{part.at("file").get<std::string>(), part.at("tokens").get<uint64_t>(),
@@ -91,7 +95,8 @@ TokenSetInfo token_set_from_json(const std::string& text, const std::string& sou
                 tokens += shard.tokens;
                 split.shards.push_back(std::move(shard));
             }
-            if (tokens != split.tokens) bad(source, "the tokens of split '" + printable(split.name) + "' do not add up");
+            if (tokens != split.tokens)
+                bad(source, "the tokens of split '" + printable(split.name) + "' do not add up");
             info.splits.push_back(std::move(split));
         }
     } catch (const Json::exception& error) { bad(source, "its index lacks a field or has one of the wrong type"); }
@@ -119,7 +124,8 @@ void TokenSet::open_folder() {
         for (const TokenShard& shard : split.shards) {
             auto file = std::make_shared<TokenFile>(path_ + "/" + shard.file);
             if (file->info().tokenizer_hash != info_.tokenizer_hash)
-                bad(file->name(), "its tokenizer has hash " + file->info().tokenizer_hash + ", the index says " + info_.tokenizer_hash);
+                bad(file->name(), "its tokenizer has hash " + file->info().tokenizer_hash + ", the index says " +
+                                      info_.tokenizer_hash);
             if (file->root() != shard.root || file->info().tokens != shard.tokens)
                 bad(file->name(), "it is not the shard that the index names (root " + file->root() + " of " +
                                       std::to_string(file->info().tokens) + " tokens, expected " + shard.root + " of " +

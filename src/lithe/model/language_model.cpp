@@ -24,7 +24,14 @@ void check_model(const Config& config, Problems& problems) {
     if (config.stacks.count("encoder"))
         problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
     LayoutNode layout = decoder_layout(config);
-    resolve_blocks(layout, config.model, config.blocks, problems);
+    const bool flags = config.data.order == "documents" || config.data.sources.size() > 1;
+    for (const auto& [name, block] : resolve_blocks(layout, config.model, config.blocks, problems))
+        if (flags && !block.kind->traits.flags)
+            problems.add(
+                "the block '" + name + "' cannot begin anew inside a segment, which " +
+                    (config.data.order == "documents" ? "data.order = \"documents\"" : "several data.sources") +
+                    " need",
+                "model.layout");
     if (has_slots(layout))
         problems.add("the layout has searched places ('?'): write the blocks that should stand there", "model.layout");
     if (config.model.direction == "bidirectional")

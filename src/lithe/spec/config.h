@@ -60,6 +60,10 @@ struct DataConfig {
     std::string document_end = "auto";
     std::string deduplicate = "none";
     double max_expansion = 500;
+    std::vector<std::string> sources;
+    double temperature = 1;
+    std::string order = "streams";
+    std::string rows = "packed";
     std::vector<std::string> include, exclude;
     void visit(FieldVisitor& v);
 };

@@ -16,7 +16,9 @@ size_t before(std::string_view text, size_t end) {
 }
 
 bool word_at(std::string_view text, size_t at) { return at < text.size() && is_word(decode_at(text, at).value); }
-bool word_before(std::string_view text, size_t end) { return end > 0 && is_word(decode_at(text, before(text, end)).value); }
+bool word_before(std::string_view text, size_t end) {
+    return end > 0 && is_word(decode_at(text, before(text, end)).value);
+}
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// Added tokens of a tokenizer.json: strings that are tokens whatever the model says, found in the text before it is split.
+// Added tokens of a tokenizer.json: strings that are tokens whatever the model says, found in the text before it is
+// split.
 #pragma once
 
 #include <array>
@@ -31,7 +32,8 @@ class AddedTokenMatcher {
     void add(AddedToken token);
     bool empty() const { return tokens_.empty(); }
     // Calls between(text) for text without tokens and found(id) for tokens, in order.
-    template <class Between, class Found> void split(std::string_view text, const Between& between, const Found& found) const {
+    template <class Between, class Found>
+    void split(std::string_view text, const Between& between, const Found& found) const {
         size_t done = 0;
         Match match;
         for (size_t at = 0; next(text, at, done, match); at = match.resume) {

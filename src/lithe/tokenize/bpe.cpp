@@ -25,7 +25,8 @@ std::pair<std::string, std::string> merge_parts(const Json& merge, size_t index,
         if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos)
             return {text.substr(0, space), text.substr(space + 1)};
     }
-    fail_file("merge " + std::to_string(index) + " is not a pair of tokens: " + printable(merge.dump().substr(0, 80)), source);
+    fail_file("merge " + std::to_string(index) + " is not a pair of tokens: " + printable(merge.dump().substr(0, 80)),
+              source);
 }
 
 }  // namespace
@@ -42,7 +43,8 @@ BpeModel::BpeModel(const Json& json, bool byte_words, const SpecialTokens& speci
         fail_file("BPE dropout is not supported", source, "set \"dropout\" to null: ids must be the same every time");
     const auto unknown = field<std::string>(json, "unk_token", "", source);
     if (!unknown.empty()) {
-        if (!vocabulary_.find(unknown)) fail_file("the unk_token \"" + printable(unknown) + "\" is not in the vocabulary", source);
+        if (!vocabulary_.find(unknown))
+            fail_file("the unk_token \"" + printable(unknown) + "\" is not in the vocabulary", source);
         unknown_ = *vocabulary_.find(unknown);
     }
     for (int byte = 0; byte < 256; ++byte) {
@@ -119,7 +121,8 @@ void BpeModel::start_with(std::string_view symbol, bool first, bool last, Worksp
 
 void BpeModel::encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const {
     if (ignore_merges_)
-        if (const auto found = whole_.find(std::string(piece)); found != whole_.end()) return ids.push_back(found->second);
+        if (const auto found = whole_.find(std::string(piece)); found != whole_.end())
+            return ids.push_back(found->second);
     start(piece, work);
     if (work.symbols.size() > kShort) merge_long(work);
     else merge_short(work.symbols, work.ranks);

@@ -25,10 +25,10 @@ class BpeModel : public Model {
     void merge_long(Workspace& work) const;
 
     Vocabulary vocabulary_;
-    FlatMap merges_;                                             // (left, right) -> (rank, merged)
-    std::array<int32_t, 256> byte_ids_{};                        // byte_words: the symbol of each byte
-    std::array<int32_t, 256> fallback_ids_{};                    // <0x00> ..., -1 where missing
-    std::unordered_map<std::string, int32_t> whole_;             // ignore_merges: pieces that are tokens
+    FlatMap merges_;                                  // (left, right) -> (rank, merged)
+    std::array<int32_t, 256> byte_ids_{};             // byte_words: the symbol of each byte
+    std::array<int32_t, 256> fallback_ids_{};         // <0x00> ..., -1 where missing
+    std::unordered_map<std::string, int32_t> whole_;  // ignore_merges: pieces that are tokens
     std::string prefix_, suffix_;
     int32_t unknown_ = -1;
     bool byte_words_ = false, fuse_unknown_ = false, byte_fallback_ = false, ignore_merges_ = false;

@@ -33,7 +33,8 @@ class Pairs {
     explicit Pairs(std::vector<Word> words) : words_(std::move(words)) {
         for (size_t w = 0; w < words_.size(); ++w) {
             const auto& symbols = words_[w].symbols;
-            for (size_t i = 0; i + 1 < symbols.size(); ++i) change(pair_of(symbols[i], symbols[i + 1]), words_[w].count, w);
+            for (size_t i = 0; i + 1 < symbols.size(); ++i)
+                change(pair_of(symbols[i], symbols[i + 1]), words_[w].count, w);
         }
         for (const auto& [pair, entry] : entries_) queue_.push({entry.count, pair});
         touched_.clear();
@@ -101,7 +102,8 @@ class Pairs {
 };
 
 Json shape_of(const std::string& end, int64_t end_id) {
-    const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    const Json byte_level = {
+        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
     Json json = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", Json::array()}};
     if (!end.empty())
         json["added_tokens"].push_back({{"id", end_id},
@@ -130,7 +132,8 @@ void BpeTrainer::feed(std::string_view text) {
 Json BpeTrainer::finish(int64_t size, int64_t min_count, const std::string& end) {
     const int64_t smallest = 256 + !end.empty();
     if (size < smallest)
-        fail_usage("byte-level BPE needs at least " + std::to_string(smallest) + " tokens, got " + std::to_string(size), "--size");
+        fail_usage("byte-level BPE needs at least " + std::to_string(smallest) + " tokens, got " + std::to_string(size),
+                   "--size");
     // bytes in the order of their characters, as GPT-2 numbers them
     std::vector<uint32_t> characters;
     for (int byte = 0; byte < 256; ++byte) characters.push_back(character_of_byte(static_cast<unsigned char>(byte)));
@@ -156,7 +159,8 @@ Json BpeTrainer::finish(int64_t size, int64_t min_count, const std::string& end)
     Pairs pairs(std::move(words));
     Json merges = Json::array();
     for (Candidate next; int64_t(tokens.size()) + !end.empty() < size && pairs.best(next) && next.count >= min_count;) {
-        if (stop_requested()) fail({.code = ExitCode::stopped, .what = "stopped while training the tokenizer; nothing was kept"});
+        if (stop_requested())
+            fail({.code = ExitCode::stopped, .what = "stopped while training the tokenizer; nothing was kept"});
         const auto left = size_t(next.pair >> 32), right = size_t(uint32_t(next.pair));
         merges.push_back(tokens[left] + " " + tokens[right]);
         tokens.push_back(tokens[left] + tokens[right]);

@@ -9,8 +9,8 @@
 
 namespace lithe::tokenize {
 
-// Learns byte-level BPE in GPT-2's form (Sennrich et al. 2016; Radford et al. 2019): the most frequent pair of neighbours
-// becomes a token, again and again; of equally frequent pairs the one of smallest ids. Pieces are GPT-2's.
+// Learns byte-level BPE in GPT-2's form (Sennrich et al. 2016; Radford et al. 2019): the most frequent pair of
+// neighbours becomes a token, again and again; of equally frequent pairs the one of smallest ids. Pieces are GPT-2's.
 class BpeTrainer {
  public:
     void feed(std::string_view text);

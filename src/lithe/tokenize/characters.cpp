@@ -31,8 +31,9 @@ class CharacterTokenizer : public Tokenizer {
             const CodePoint c = decode_at(text, at);
             int32_t id = pages_[size_t(page_of_[c.value >> 8]) << 8 | (c.value & 255)];
             if (id < 0 && !unknown_)
-                fail_usage("the character \"" + printable(text.substr(at, c.length)) + "\" at byte " + std::to_string(at) +
-                               " is not among the " + std::to_string(characters_.size()) + " of this vocabulary",
+                fail_usage("the character \"" + printable(text.substr(at, c.length)) + "\" at byte " +
+                               std::to_string(at) + " is not among the " + std::to_string(characters_.size()) +
+                               " of this vocabulary",
                            "text", "the model was trained on text without that character");
             ids.push_back(std::max(id, 0));
             at += c.length;

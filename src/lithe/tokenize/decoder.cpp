@@ -15,14 +15,15 @@ using Tokens = std::vector<std::string>;
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
     if (from.empty()) return;
-    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+        text.replace(at, from.size(), to);
 }
 
 // Spaces that English tokenizers put where none belong.
 void clean_up(std::string& text) {
     static const std::pair<const char*, const char*> kRules[] = {
-        {" .", "."},    {" ?", "?"},     {" !", "!"},           {" ,", ","},   {" ' ", "'"},   {" n't", "n't"},
-        {" 'm", "'m"},  {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     for (const auto& [from, to] : kRules) replace_all(text, from, to);
 }
 
@@ -81,10 +82,11 @@ class Metaspace : public Decoder {
     Metaspace(const Json& json, const std::string& source)
         : replacement_(field<std::string>(json, "replacement", "\xE2\x96\x81", source)),
           prepended_(field<std::string>(json, "prepend_scheme",
-                                        field(json, "add_prefix_space", true, source) ? "always" : "never", source) !=
-                     "never") {}
+                                        field(json, "add_prefix_space", true, source) ? "always" : "never",
+                                        source) != "never") {}
     Tokens apply(Tokens tokens) const override {
-        for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], replacement_, i == 0 && prepended_ ? "" : " ");
+        for (size_t i = 0; i < tokens.size(); ++i)
+            replace_all(tokens[i], replacement_, i == 0 && prepended_ ? "" : " ");
         return tokens;
     }
 
@@ -114,7 +116,8 @@ class Strip : public Decoder {
     Tokens apply(Tokens tokens) const override {
         for (std::string& token : tokens) {
             for (int64_t i = 0; i < start_ && token.starts_with(content_); ++i) token.erase(0, content_.size());
-            for (int64_t i = 0; i < stop_ && token.ends_with(content_); ++i) token.resize(token.size() - content_.size());
+            for (int64_t i = 0; i < stop_ && token.ends_with(content_); ++i)
+                token.resize(token.size() - content_.size());
         }
         return tokens;
     }

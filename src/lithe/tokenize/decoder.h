@@ -1,5 +1,5 @@
-// Decoders of a tokenizer.json: tokens, as they stand in the vocabulary, back to text. One class per "type" of the file,
-// made by one table; what is not in it is refused by name.
+// Decoders of a tokenizer.json: tokens, as they stand in the vocabulary, back to text. One class per "type" of the
+// file, made by one table; what is not in it is refused by name.
 #pragma once
 
 #include <memory>

@@ -17,7 +17,8 @@ template <class T> T field(const Json& json, const char* key, T otherwise, const
     try {
         return json[key].get<T>();
     } catch (const nlohmann::json::exception&) {
-        fail_file(std::string("the value of \"") + key + "\" has the wrong type: " + printable(json[key].dump().substr(0, 80)),
+        fail_file(std::string("the value of \"") + key +
+                      "\" has the wrong type: " + printable(json[key].dump().substr(0, 80)),
                   source);
     }
 }

@@ -169,10 +169,12 @@ std::unique_ptr<Normalizer> make_normalizer(const Json& json, const std::string&
     if (type == "ByteLevel") return std::make_unique<Map>(byte_level);
     if (type == "BertNormalizer") return std::make_unique<Bert>(json, source);
     if (type == "Strip")
-        return std::make_unique<Strip>(field(json, "strip_left", true, source), field(json, "strip_right", true, source));
+        return std::make_unique<Strip>(field(json, "strip_left", true, source),
+                                       field(json, "strip_right", true, source));
     if (type == "Replace") return std::make_unique<Replace>(json, source);
     if (type == "Prepend") return std::make_unique<Prepend>(field<std::string>(json, "prepend", "", source));
-    if (type == "Precompiled") return make_charsmap(field<std::string>(json, "precompiled_charsmap", "", source), source);
+    if (type == "Precompiled")
+        return make_charsmap(field<std::string>(json, "precompiled_charsmap", "", source), source);
     if (type == "Sequence") return std::make_unique<Sequence>(need(json, "normalizers", source), source);
     unsupported("normalizer", type, source);
 }

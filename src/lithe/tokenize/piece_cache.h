@@ -1,5 +1,5 @@
-// Remembers the ids of short pieces, most of which come again and again. Fixed size, one per thread; a newer piece takes
-// the place of an older one with the same slot.
+// Remembers the ids of short pieces, most of which come again and again. Fixed size, one per thread; a newer piece
+// takes the place of an older one with the same slot.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ class PieceCache {
         Key key;
         std::memcpy(key.word, piece.data(), piece.size());
         key.word[2] |= uint64_t(piece.size()) << 56;
-        uint64_t h = key.word[0] * 0x9E3779B97F4A7C15ull ^ key.word[1] * 0xC2B2AE3D27D4EB4Full ^ key.word[2] * 0x165667B19E3779F9ull;
+        uint64_t h = key.word[0] * 0x9E3779B97F4A7C15ull ^ key.word[1] * 0xC2B2AE3D27D4EB4Full ^
+                     key.word[2] * 0x165667B19E3779F9ull;
         h ^= h >> 29;
         key.slot = size_t((h * 0xBF58476D1CE4E5B9ull) >> (64 - kBits));
         return key;

@@ -28,9 +28,11 @@ SpecialTokens specials_of(const std::vector<AddedToken>& tokens) {
 // Bytes can stay bytes on their way to the model where a ByteLevel comes last and the model knows no affixes.
 bool wants_byte_words(const Json& json) {
     const Json& model = part_of(json, "model");
-    if (!model.is_object() || !model.contains("merges") || !ends_in_byte_level(part_of(json, "pre_tokenizer"))) return false;
+    if (!model.is_object() || !model.contains("merges") || !ends_in_byte_level(part_of(json, "pre_tokenizer")))
+        return false;
     for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
-        if (model.contains(affix) && model[affix].is_string() && !model[affix].get_ref<const std::string&>().empty()) return false;
+        if (model.contains(affix) && model[affix].is_string() && !model[affix].get_ref<const std::string&>().empty())
+            return false;
     return true;
 }
 
@@ -45,7 +47,8 @@ class PipelineTokenizer : public Tokenizer {
  public:
     PipelineTokenizer(const Json& json, const std::string& source)
         : json_(json),
-          added_(read_added_tokens(part_of(json, "added_tokens").is_null() ? Json::array() : json["added_tokens"], source)),
+          added_(read_added_tokens(part_of(json, "added_tokens").is_null() ? Json::array() : json["added_tokens"],
+                                   source)),
           byte_words_(wants_byte_words(json)),
           normalizer_(make_normalizer(part_of(json, "normalizer"), source)),
           pre_tokenizer_(make_pre_tokenizer(part_of(json, "pre_tokenizer"), byte_words_, source)),
@@ -63,7 +66,8 @@ class PipelineTokenizer : public Tokenizer {
     int64_t vocabulary_size() const override { return size_; }
     bool lossless() const override { return lossless_; }
     std::optional<int32_t> document_end() const override {
-        for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "<end_of_text>", "[SEP]"})
+        for (const char* name :
+             {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "<end_of_text>", "[SEP]"})
             for (const AddedToken& token : added_)
                 if (token.special && token.content == name) return token.id;
         return std::nullopt;
@@ -131,7 +135,8 @@ class PipelineTokenizer : public Tokenizer {
         if (token.normalized && normalizer_) sought.content = normalizer_->apply(token.content);
         content_.emplace(token.id, sought.content);
         for (int parsed = 0; parsed < 2; ++parsed)
-            if (parsed || !token.special) (token.normalized ? matchers_[parsed].normalized : matchers_[parsed].raw).add(sought);
+            if (parsed || !token.special)
+                (token.normalized ? matchers_[parsed].normalized : matchers_[parsed].raw).add(sought);
     }
     void check_post_processor(const std::string& source) const {
         const std::string type = type_of(json_["post_processor"], "post_processor", source);

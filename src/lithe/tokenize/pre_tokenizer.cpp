@@ -92,7 +92,8 @@ class Delimiter : public PreTokenizer {
  public:
     explicit Delimiter(uint32_t c) : delimiter_(c) {}
     void split(const Piece& piece, PieceSink sink) const override {
-        emit(piece, arrange(spans_by(piece.text, [&](uint32_t c) { return c == delimiter_; }), Behavior::removed), sink);
+        emit(piece, arrange(spans_by(piece.text, [&](uint32_t c) { return c == delimiter_; }), Behavior::removed),
+             sink);
     }
 
  private:
@@ -277,9 +278,8 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Json& json, bool byte_wor
         return std::make_unique<ByTest>(is_punctuation,
                                         behavior_of(field<std::string>(json, "behavior", "Isolated", source), source));
     if (type == "Digits")
-        return std::make_unique<ByTest>(is_number, field(json, "individual_digits", false, source)
-                                                       ? Behavior::isolated
-                                                       : Behavior::contiguous);
+        return std::make_unique<ByTest>(
+            is_number, field(json, "individual_digits", false, source) ? Behavior::isolated : Behavior::contiguous);
     if (type == "CharDelimiterSplit")
         return std::make_unique<Delimiter>(only_character(field<std::string>(json, "delimiter", "", source), source));
     if (type == "Split") return std::make_unique<Split>(json, source);
@@ -289,8 +289,7 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Json& json, bool byte_wor
         if (length < 1) fail_file("FixedLength needs a length of at least 1", source);
         return std::make_unique<FixedLength>(size_t(length));
     }
-    if (type == "Sequence")
-        return std::make_unique<Sequence>(need(json, "pretokenizers", source), byte_words, source);
+    if (type == "Sequence") return std::make_unique<Sequence>(need(json, "pretokenizers", source), byte_words, source);
     unsupported("pre_tokenizer", type, source);
 }
 

@@ -55,8 +55,9 @@ Regex::Regex(const std::string& pattern, const std::string& source)
     const std::string spelled = spell_out_white_space(pattern);
     int error = 0;
     size_t offset = 0;
-    impl_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelled.data()), spelled.size(),
-                                PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
+    impl_->code =
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelled.data()), spelled.size(),
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
     if (!impl_->code)
         fail_file("the regular expression \"" + printable(pattern) + "\" cannot be used: " + message_of(error), source);
     pcre2_jit_compile(impl_->code, PCRE2_JIT_COMPLETE);  // not available everywhere; the interpreter then does
@@ -84,9 +85,11 @@ void Regex::spans(std::string_view text, std::vector<Span>& out) const {
 }
 
 void Regex::valid_spans(std::string_view text, size_t offset, std::vector<Span>& out) const {
-    thread_local std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(pcre2_match_data_create(1, nullptr),
-                                                                                     pcre2_match_data_free);
-    auto add = [&](size_t begin, size_t end, bool match) { out.push_back({offset + begin, offset + end, match, false}); };
+    thread_local std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> data(
+        pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
+    auto add = [&](size_t begin, size_t end, bool match) {
+        out.push_back({offset + begin, offset + end, match, false});
+    };
     size_t done = 0, at = 0;
     while (at <= text.size()) {
         // 0: matched, with more groups than there is room for

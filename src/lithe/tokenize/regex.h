@@ -21,9 +21,9 @@ class Regex {
     // Throws bad_file for a pattern that PCRE2 refuses, with the column. `source` names the file.
     Regex(const std::string& pattern, const std::string& source);
     ~Regex();
-    // Covers the text with matches and what lies between them; empty matches are passed over. Bytes that are no UTF-8 are
-    // spans of their own; what stands between two of them is a text for itself. Thread-safe. Throws when a match needs
-    // too much work.
+    // Covers the text with matches and what lies between them; empty matches are passed over. Bytes that are no UTF-8
+    // are spans of their own; what stands between two of them is a text for itself. Thread-safe. Throws when a match
+    // needs too much work.
     void spans(std::string_view text, std::vector<Span>& out) const;
     const std::string& pattern() const { return pattern_; }
 

@@ -11,7 +11,8 @@ class SentencePieceTokenizer : public Tokenizer {
  public:
     SentencePieceTokenizer(std::string model, const std::string& source) : model_(std::move(model)) {
         const auto status = processor_.LoadFromSerializedProto(model_);
-        if (!status.ok()) fail_file("the SentencePiece library refuses the model: " + printable(status.ToString()), source);
+        if (!status.ok())
+            fail_file("the SentencePiece library refuses the model: " + printable(status.ToString()), source);
         if (vocabulary_size() < 1) fail_file("the SentencePiece model has no pieces", source);
     }
     std::string kind() const override { return "sentencepiece"; }

@@ -62,8 +62,8 @@ class Trainer : public TokenizerTrainer {
         std::string model;
         const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &model);
         if (!status.ok())
-            fail_usage("the SentencePiece library cannot train this: " + printable(status.ToString()), "train-tokenizer",
-                       "other values of --size, --coverage or --normalization, or more text");
+            fail_usage("the SentencePiece library cannot train this: " + printable(status.ToString()),
+                       "train-tokenizer", "other values of --size, --coverage or --normalization, or more text");
         return sentencepiece_from_model(model, "training");
     }
 

@@ -50,8 +50,9 @@ std::string Tokenizer::decode(const std::vector<int64_t>& ids) const {
 
 void Tokenizer::check_id(int32_t id) const {
     if (id < 0 || id >= vocabulary_size())
-        fail_file("token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_size()),
-                  "tokenizer");
+        fail_file(
+            "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_size()),
+            "tokenizer");
 }
 
 TokenizerPtr tokenizer_from_json(std::string_view text, const std::string& source) {

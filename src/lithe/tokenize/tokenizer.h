@@ -1,9 +1,9 @@
 // Text to token ids and back. The kinds:
 //   bytes          every byte value is a token, or those that a corpus uses, in order (the enwik8 convention)
 //   characters     every code point of a corpus is a token
-//   words          words between white space, with <eos> at line ends and <unk> (the WikiText and billion-word conventions)
-//   sentencepiece  a model of the SentencePiece library (Kudo and Richardson 2018)
-//   tokenizer.json the pipeline of the Hugging Face `tokenizers` library: BPE, Unigram, WordPiece, WordLevel
+//   words          words between white space, with <eos> at line ends and <unk> (the WikiText and billion-word
+//   conventions) sentencepiece  a model of the SentencePiece library (Kudo and Richardson 2018) tokenizer.json the
+//   pipeline of the Hugging Face `tokenizers` library: BPE, Unigram, WordPiece, WordLevel
 // Special tokens (end of text and the like) never come out of text unless the caller asks for them.
 #pragma once
 
@@ -26,9 +26,10 @@ class Tokenizer {
     virtual std::string kind() const = 0;
     // One more than the largest id.
     virtual int64_t vocabulary_size() const = 0;
-    // Appends the ids of a text, which may hold bytes that are no UTF-8. Thread-safe. Throws a usage error for text that
-    // the vocabulary cannot express and has no unknown token for.
-    virtual void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText special = SpecialText::plain) const = 0;
+    // Appends the ids of a text, which may hold bytes that are no UTF-8. Thread-safe. Throws a usage error for text
+    // that the vocabulary cannot express and has no unknown token for.
+    virtual void encode(std::string_view text, std::vector<int32_t>& ids,
+                        SpecialText special = SpecialText::plain) const = 0;
     // Special tokens as their text. Throws for ids outside the vocabulary.
     virtual std::string decode(std::span<const int32_t> ids) const = 0;
     // Whether decode(encode(x)) == x for every text that encode takes.

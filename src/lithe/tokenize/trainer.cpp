@@ -51,7 +51,8 @@ class Characters : public TokenizerTrainer {
         }
         if (options_.size > 0 && int64_t(found.size()) + left_out > options_.size) {
             left_out = true;
-            std::stable_sort(found.begin(), found.end(), [&](uint32_t a, uint32_t b) { return counts_[a] > counts_[b]; });
+            std::stable_sort(found.begin(), found.end(),
+                             [&](uint32_t a, uint32_t b) { return counts_[a] > counts_[b]; });
             found.resize(size_t(std::max<int64_t>(1, options_.size - 1)));
             std::sort(found.begin(), found.end());
         }
@@ -96,7 +97,8 @@ class Words : public TokenizerTrainer {
         };
         std::vector<Entry> entries;
         for (const auto& [word, count] : counts_)
-            if (word != rules_.line_end && (count.times >= options_.min_count || word == rules_.unknown) && is_valid_utf8(word))
+            if (word != rules_.line_end && (count.times >= options_.min_count || word == rules_.unknown) &&
+                is_valid_utf8(word))
                 entries.push_back({&word, count});
         std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
             return a.count.times != b.count.times ? a.count.times > b.count.times : a.count.order < b.count.order;
@@ -140,7 +142,9 @@ struct Kind {
     std::unique_ptr<TokenizerTrainer> (*make)(const Options& options);
 };
 
-template <class T> std::unique_ptr<TokenizerTrainer> make(const Options& options) { return std::make_unique<T>(options); }
+template <class T> std::unique_ptr<TokenizerTrainer> make(const Options& options) {
+    return std::make_unique<T>(options);
+}
 
 const Kind kKinds[] = {
     {"bpe", make<Bpe>},

@@ -18,9 +18,9 @@ struct TokenizerTrainingOptions {
     bool lower = false;        // words
     std::string line_end = "<eos>";
     bool line_start = false;
-    std::string end = "<|endoftext|>";            // bpe: the token between documents; empty: none
-    std::string normalization = "identity";       // sentencepiece: its rule name
-    double character_coverage = 0.9995;           // sentencepiece
+    std::string end = "<|endoftext|>";       // bpe: the token between documents; empty: none
+    std::string normalization = "identity";  // sentencepiece: its rule name
+    double character_coverage = 0.9995;      // sentencepiece
 };
 
 class TokenizerTrainer {

@@ -25,8 +25,8 @@ void append_normal_form(std::string& out, std::string_view good, NormalForm form
     options |= form == NormalForm::nfc || form == NormalForm::nfkc ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
     if (form == NormalForm::nfkc || form == NormalForm::nfkd) options |= UTF8PROC_COMPAT;
     utf8proc_uint8_t* mapped = nullptr;
-    const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(good.data()), utf8proc_ssize_t(good.size()),
-                                   &mapped, utf8proc_option_t(options));
+    const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(good.data()),
+                                   utf8proc_ssize_t(good.size()), &mapped, utf8proc_option_t(options));
     std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(mapped, std::free);
     if (size < 0) fail({.what = std::string("Unicode normal form: ") + utf8proc_errmsg(size), .where = "text"});
     out.append(reinterpret_cast<const char*>(mapped), size_t(size));

@@ -1,5 +1,6 @@
 // Unicode, as far as tokenizers need it: UTF-8 in and out, the character classes that their rules name, normal forms
-// (utf8proc). Text that is not valid UTF-8 is read byte by byte: a bad byte is a code point of its own, kBadByte + byte.
+// (utf8proc). Text that is not valid UTF-8 is read byte by byte: a bad byte is a code point of its own, kBadByte +
+// byte.
 #pragma once
 
 #include <cstdint>

@@ -96,7 +96,8 @@ void UnigramModel::emit(std::string_view unknown, std::vector<int32_t>& ids) con
         return;
     }
     if (unknown_ < 0)
-        fail_usage("the text \"" + printable(unknown) + "\" is not in the vocabulary, which has no unknown token", "text");
+        fail_usage("the text \"" + printable(unknown) + "\" is not in the vocabulary, which has no unknown token",
+                   "text");
     ids.push_back(unknown_);
 }
 

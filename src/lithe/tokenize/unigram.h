@@ -26,7 +26,7 @@ class UnigramModel : public Model {
 
     std::vector<std::string> tokens_;
     std::vector<double> scores_;
-    FlatMap children_;              // (node << 8 | byte) -> node
+    FlatMap children_;               // (node << 8 | byte) -> node
     std::vector<int32_t> leaf_{-1};  // token that ends at a node, -1 for none
     std::unordered_map<std::string, int32_t> ids_;
     std::array<int32_t, 256> fallback_ids_{};

@@ -16,7 +16,8 @@ Vocabulary Vocabulary::from_object(const Json& json, const std::string& source) 
     if (!json.is_object()) fail_file("the vocabulary is no JSON object", source);
     Vocabulary vocabulary;
     for (const auto& [token, id] : json.items()) {
-        if (!id.is_number_integer()) fail_file("the id of the token \"" + printable(token) + "\" is no whole number", source);
+        if (!id.is_number_integer())
+            fail_file("the id of the token \"" + printable(token) + "\" is no whole number", source);
         vocabulary.add(token, id.get<int64_t>(), source);
     }
     return vocabulary;

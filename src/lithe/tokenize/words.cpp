@@ -18,7 +18,8 @@ class WordTokenizer : public Tokenizer {
                 fail_file("the word \"" + printable(words_[id]) + "\" stands twice in the vocabulary", source);
         auto id_of = [&](const std::string& word, const char* what) {
             const auto id = vocabulary_.find(word);
-            if (!id) fail_file(std::string("the ") + what + " \"" + printable(word) + "\" is not among the words", source);
+            if (!id)
+                fail_file(std::string("the ") + what + " \"" + printable(word) + "\" is not among the words", source);
             return *id;
         };
         if (!rules_.line_end.empty()) line_end_ = id_of(rules_.line_end, "line end");
@@ -92,7 +93,8 @@ class WordTokenizer : public Tokenizer {
         const auto id = vocabulary_.find(word);
         if (id && (*id != line_end_ || special == SpecialText::parsed)) return *id;
         if (unknown_ < 0)
-            fail_usage("the word \"" + printable(word) + "\" is not in the vocabulary, which has no unknown word", "text");
+            fail_usage("the word \"" + printable(word) + "\" is not in the vocabulary, which has no unknown word",
+                       "text");
         return unknown_;
     }
     std::vector<std::string> words_;

@@ -16,7 +16,8 @@ struct WordRules {
     std::string unknown = "<unk>";
 };
 
-// {"kind": "words", ..., "words": ["<eos>", "<unk>", "the", ...]}, ids in this order. line_end and unknown are among them.
+// {"kind": "words", ..., "words": ["<eos>", "<unk>", "the", ...]}, ids in this order. line_end and unknown are among
+// them.
 TokenizerPtr make_words(std::vector<std::string> words, const WordRules& rules, const std::string& source);
 TokenizerPtr read_words(const Json& json, const std::string& source);
 

@@ -7,6 +7,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
+#include "lithe/kernels/sru/sru.h"
 
 namespace lithe {
 namespace {
@@ -25,29 +26,84 @@ std::vector<Stream> make_streams(uint64_t count, uint64_t batch, uint64_t lead) 
     return streams;
 }
 
-// Fills one segment; targets outside a stream's scored range are -1.
-void fill(const TokenView& tokens, const std::vector<Stream>& streams, uint64_t at, int64_t length, Tensor& ids,
-          Tensor& targets, std::vector<int64_t>& buffer) {
-    const auto batch = int64_t(streams.size());
-    int64_t *in = ids.data_ptr<int64_t>(), *out = targets.data_ptr<int64_t>();
-    for (int64_t b = 0; b < batch; ++b) {
-        const Stream& stream = streams[size_t(b)];
-        uint64_t first = stream.start + at,
-                 available =
-                     first < tokens.size() ? std::min<uint64_t>(uint64_t(length) + 1, tokens.size() - first) : 0;
-        std::fill(buffer.begin(), buffer.end(), 0);
-        if (available > 0) tokens.read(first, available, buffer.data());
-        for (int64_t t = 0; t < length; ++t) {
-            uint64_t place = first + uint64_t(t) + 1;
-            in[t * batch + b] = buffer[size_t(t)];
-            out[t * batch + b] = place >= stream.begin && place < stream.end ? buffer[size_t(t) + 1] : -1;
+// The first document of a view that begins at or behind a place; the number of documents when none does.
+uint64_t document_from(const TokenView& tokens, uint64_t place) {
+    uint64_t low = 0, high = tokens.documents();
+    while (low < high) {
+        const uint64_t middle = (low + high) / 2;
+        if (tokens.document_begin(middle) < place) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+// One segment of every stream. Targets outside a stream's scored range are -1.
+class SegmentReader {
+ public:
+    SegmentReader(const TokenView& tokens, const std::vector<Stream>& streams, const EvaluationProtocol& protocol)
+        : tokens_(tokens),
+          streams_(streams),
+          protocol_(protocol),
+          ids(at::zeros({protocol.length, int64_t(streams.size())}, at::kLong)),
+          targets(at::zeros_like(ids)),
+          buffer_(size_t(protocol.length) + 1) {
+        if (protocol.documents) flags = at::zeros(ids.sizes(), at::kByte);
+    }
+    void read(uint64_t at) {
+        const auto batch = int64_t(streams_.size());
+        int64_t *in = ids.data_ptr<int64_t>(), *out = targets.data_ptr<int64_t>();
+        for (int64_t b = 0; b < batch; ++b) {
+            const Stream& stream = streams_[size_t(b)];
+            const uint64_t first = stream.start + at, wanted = uint64_t(protocol_.length) + 1,
+                           available = first < tokens_.size() ? std::min(wanted, tokens_.size() - first) : 0;
+            std::fill(buffer_.begin(), buffer_.end(), 0);
+            if (available > 0) tokens_.read(first, available, buffer_.data());
+            for (int64_t t = 0; t < protocol_.length; ++t) {
+                const uint64_t place = first + uint64_t(t) + 1;
+                in[t * batch + b] = buffer_[size_t(t)];
+                out[t * batch + b] = place >= stream.begin && place < stream.end ? buffer_[size_t(t) + 1] : -1;
+            }
+            if (protocol_.documents) mark_documents(b, first);
         }
     }
-}
+
+ private:
+    const TokenView& tokens_;
+    const std::vector<Stream>& streams_;
+    const EvaluationProtocol& protocol_;
+
+ public:
+    Tensor ids, targets, flags;  // [T][B]; flags: undefined without documents
+
+ private:
+    // A reset stands on the end token before a document, which then predicts its first token; without end tokens on the
+    // first token itself, which nothing predicts.
+    void mark_documents(int64_t b, uint64_t first) {
+        const int64_t batch = ids.size(1), length = ids.size(0);
+        uint8_t* flag = flags.data_ptr<uint8_t>() + b;
+        int64_t* out = targets.data_ptr<int64_t>() + b;
+        for (int64_t t = 0; t < length; ++t) flag[t * batch] = 0;
+        for (uint64_t d = document_from(tokens_, first); d < tokens_.documents(); ++d) {
+            const uint64_t begin = tokens_.document_begin(d);
+            if (begin > first + uint64_t(length)) break;
+            const auto t = int64_t(begin - first);
+            int64_t before = -1;
+            if (begin > 0) tokens_.read(begin - 1, 1, &before);
+            const bool end_token = protocol_.document_end && before == *protocol_.document_end;
+            if (end_token) {
+                if (t > 0) flag[(t - 1) * batch] = kernels::kSruReset;  // else it stands in the segment before
+                continue;
+            }
+            if (t < length) flag[t * batch] = kernels::kSruReset;
+            if (t > 0) out[(t - 1) * batch] = -1;
+        }
+    }
+    std::vector<int64_t> buffer_;
+};
 
 }  // namespace
 
-EvaluationProtocol protocol_of(const Config& config) {
+EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer) {
     const EvaluationConfig& e = config.evaluation;
     EvaluationProtocol protocol;
     protocol.tokens = uint64_t(e.tokens);
@@ -56,6 +112,8 @@ EvaluationProtocol protocol_of(const Config& config) {
     protocol.memory = e.memory >= 0 ? e.memory : config.model.memory;
     protocol.lead = e.lead;
     protocol.same_length = e.mask == "same_length";
+    protocol.documents = config.data.order == "documents";
+    if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
     protocol.precision = config.train.precision;
     return protocol;
 }
@@ -80,16 +138,16 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     EvaluationResult result;
     result.protocol = protocol;
     result.protocol.batch = int64_t(batch);
-    Tensor ids = at::zeros({protocol.length, int64_t(batch)}, at::kLong), targets = at::zeros_like(ids);
-    std::vector<int64_t> buffer(size_t(protocol.length) + 1);
+    SegmentReader segment(tokens, streams, protocol);
     State state;
     double sum = 0;
     for (uint64_t at = 0; at < steps; at += uint64_t(protocol.length)) {
         if (stop_requested()) return std::nullopt;
-        fill(tokens, streams, at, protocol.length, ids, targets, buffer);
-        auto out = model.loss(ids.to(model.device()), targets.to(model.device()), state, context);
+        segment.read(at);
+        if (protocol.documents) context.flags_TB = segment.flags.to(model.device());
+        auto out = model.loss(segment.ids.to(model.device()), segment.targets.to(model.device()), state, context);
         sum += out.sum.item<double>();
-        result.tokens += uint64_t(targets.ge(0).sum().item<int64_t>());
+        result.tokens += uint64_t(segment.targets.ge(0).sum().item<int64_t>());
         state = std::move(out.state);
         if (at / uint64_t(protocol.length) % 16 == 0)
             log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
@@ -111,16 +169,17 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
     json["bytes"] = result.bytes;
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
-    json["protocol"] = {{"split", p.split},
-                        {"first_tokens", p.tokens},
-                        {"batch", p.batch},
-                        {"length", p.length},
-                        {"memory", p.memory},
-                        {"lead", p.lead},
-                        {"mask", p.same_length ? "same_length" : "causal"},
-                        {"precision", p.precision},
-                        {"state", "carried"},
-                        {"unscored", "the first token"}};
+    json["protocol"] = {
+        {"split", p.split},
+        {"first_tokens", p.tokens},
+        {"batch", p.batch},
+        {"length", p.length},
+        {"memory", p.memory},
+        {"lead", p.lead},
+        {"mask", p.same_length ? "same_length" : "causal"},
+        {"precision", p.precision},
+        {"state", p.documents ? "anew with each document" : "carried"},
+        {"unscored", p.documents && !p.document_end ? "the first token of each document" : "the first token"}};
     return json;
 }
 

@@ -1,7 +1,8 @@
 // Loss over a text with state and memory carried, every token scored once, the protocol stated.
 //
 // The text is read by `batch` streams in step. Stream 0 starts cold at the first token; every other stream starts
-// `lead` tokens before its first scored token, so that its state is warm. All tokens but the very first are scored.
+// `lead` tokens before its first scored token, so that its state is warm. All tokens but the very first are scored;
+// with documents and without a token that ends them, the first of each document is not.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -17,6 +18,9 @@ struct EvaluationProtocol {
     uint64_t tokens = 0;  // first tokens of the split; 0 = all
     int64_t batch = 16, length = 256, memory = 0, lead = 1024;
     bool same_length = false;  // a query sees the last memory + 1 positions only
+    bool documents = false;    // state and attention begin anew with each document, as in training on documents
+    std::optional<int32_t>
+        document_end;  // the token that ends documents: it is the input before a document's first token
     std::string precision = "fp32";
 };
 
@@ -28,7 +32,7 @@ struct EvaluationResult {
     EvaluationProtocol protocol;
 };
 
-EvaluationProtocol protocol_of(const Config& config);
+EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer);
 
 // nullopt when a stop was asked for before the end.
 std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens,

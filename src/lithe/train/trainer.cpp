@@ -16,6 +16,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/base/version.h"
+#include "lithe/data/prefetch.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/model/cost.h"
 #include "lithe/model/generate.h"
@@ -26,11 +27,15 @@ namespace lithe {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key) {
+double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
+                              const Tensor& flags_TB) {
     Context context = model_.context(true);
+    context.flags_TB = flags_TB;
     context.dropout_key = combine_key(dropout_key, uint64_t(index));
     auto out = model_.loss(ids_TB, targets_TB, carried_, context);
-    const auto tokens = double(targets_TB.numel());
+    // without flags every target is scored
+    const auto tokens =
+        flags_TB.defined() ? std::max(1.0, targets_TB.ge(0).sum().item<double>()) : double(targets_TB.numel());
     Tensor total = out.sum * (1 / (tokens * double(accumulation_)));
     for (const auto& [name, loss] : out.aux.losses) total = total + loss / double(accumulation_);
     torch::autograd::backward({total}, {});
@@ -44,27 +49,75 @@ struct Trainer::Parts {
     std::unique_ptr<RunFolder> folder;
     std::unique_ptr<LanguageModel> model;
     std::unique_ptr<Optimizer> optimizer;
-    std::unique_ptr<StreamBatcher> batcher;
+    std::unique_ptr<Prefetcher> feeder;
+    Segment segment;
     std::unique_ptr<TrainStep> step;
     Machine machine;
     ModelCost cost;
     Timer since_save, since_start;
-    Tensor ids, targets;
     int64_t saved_step = -1;
     bool changed = true;  // state that no checkpoint holds yet
     bool save_failed = false;
     std::vector<double> recorded_progress;  // training seconds before each step, from an earlier start of this run
     std::optional<EvaluationResult> valid;
     double shown = 0, recent_loss = 0, session_seconds = 0;
+    double session_wait = 0;  // seconds that steps waited for data
     int64_t session_tokens = 0;
+    int64_t batch = 1;
+
+    // [length][batch] of a segment's numbers; undefined for none. The segment must outlive it on a CPU.
+    template <class T> Tensor tensor(std::vector<T>& numbers) const {
+        if (numbers.empty()) return {};
+        const at::ScalarType type = sizeof(T) == 1 ? at::kByte : at::kLong;
+        return at::from_blob(numbers.data(), {int64_t(numbers.size()) / batch, batch}, at::TensorOptions(type))
+            .to(model->device());
+    }
 };
+
+namespace {
+
+Json to_json(const FeedPosition& position) {
+    Json json = {{"epoch", position.epoch}, {"at", position.at}};
+    if (position.rows.empty()) return json;
+    json["drawn"] = position.drawn;
+    json["rows"] = Json::array();
+    for (const FeedPosition::Row& row : position.rows)
+        json["rows"].push_back({row.source, row.document, row.offset, row.open});
+    return json;
+}
+
+FeedPosition feed_position_from_json(const nlohmann::json& json) {
+    FeedPosition position;
+    position.epoch = json.at("epoch"), position.at = json.at("at");
+    if (!json.contains("rows")) return position;
+    position.drawn = json.at("drawn").get<std::vector<uint64_t>>();
+    for (const auto& row : json.at("rows")) position.rows.push_back({row.at(0), row.at(1), row.at(2), row.at(3)});
+    return position;
+}
+
+std::unique_ptr<Prefetcher> make_feeder(const Config& config, const Corpus& corpus) {
+    std::vector<FeedSource> sources;
+    for (const CorpusSource& source : corpus.sources())
+        sources.push_back({source.train.get(), source.share, source.name});
+    if (sources.empty()) corpus.split("train");  // tells what is missing
+    FeedOptions options{.batch = config.train.batch,
+                        .length = config.train.length,
+                        .seed = combine_key(uint64_t(config.train.seed), "documents"),
+                        .one_per_row = config.data.rows == "single"};
+    if (config.data.document_end == "auto") options.document_end = corpus.tokenizer().document_end();
+    const bool documents = config.data.order == "documents";
+    return std::make_unique<Prefetcher>(documents ? make_document_feeder(std::move(sources), options)
+                                                  : make_stream_feeder(std::move(sources), options));
+}
+
+}  // namespace
 
 Json to_json(const TrainerState& s) {
     return {{"schema", "lithe.state/1"},
             {"step", s.step},
             {"tokens", s.tokens},
             {"train_seconds", s.train_seconds},
-            {"data", {{"epoch", s.data.epoch}, {"at", s.data.at}}},
+            {"data", to_json(s.data)},
             {"evaluated_step", s.evaluated_step},
             {"evaluated_seconds", s.evaluated_seconds},
             {"evaluations", s.evaluations},
@@ -81,7 +134,7 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
         if (json.at("schema") != "lithe.state/1") fail_file("state of another version", source);
         TrainerState s;
         s.step = json.at("step"), s.tokens = json.at("tokens"), s.train_seconds = json.at("train_seconds");
-        s.data = {json.at("data").at("epoch"), json.at("data").at("at")};
+        s.data = feed_position_from_json(json.at("data"));
         s.evaluated_step = json.at("evaluated_step"), s.evaluated_seconds = json.at("evaluated_seconds");
         s.evaluations = json.at("evaluations"), s.without_best = json.at("without_best");
         s.best_bits = json.at("best_bits"), s.best_step = json.at("best_step");
@@ -131,8 +184,9 @@ std::string resolve_axis(const Config& config) {
 
 // Settings that may differ between a checkpoint and the run that resumes it.
 bool may_change(const std::string& difference) {
-    for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
-                               "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test"})
+    for (const char* prefix :
+         {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.", "checkpoint.",
+          "sample.", "data.path", "data.train", "data.valid", "data.test", "data.tokenizer"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
 }
@@ -161,7 +215,8 @@ Trainer::Trainer(Config config, TrainOptions options)
               .hint = "set it to 0 to take the tokenizer's, or set data.vocabulary"});
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
-    p.batcher = std::make_unique<StreamBatcher>(p.corpus.split("train"), config_.train.batch, config_.train.length);
+    p.feeder = make_feeder(config_, p.corpus);
+    p.batch = config_.train.batch;
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, {.length = config_.train.length, .memory = config_.model.memory});
 
@@ -214,8 +269,6 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
     p.optimizer = std::make_unique<Optimizer>(config_.optimizer, p.model->parameters());
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation);
-    p.ids = at::empty({config_.train.length, config_.train.batch}, at::kLong);
-    p.targets = at::empty_like(p.ids);
     if (place) resume(*place);
     else start_fresh();
     set_log_file(p.folder->file("log.txt"));
@@ -297,7 +350,7 @@ void Trainer::resume(const CheckpointPlace& place) {
     }
     p.optimizer->set_updates(json.value("updates", state_.step));
     p.step->carried() = unflatten(carried);
-    p.batcher->seek(state_.data);
+    p.feeder->seek(state_.data);
     p.folder->cut_back(state_.step);
     p.saved_step = state_.step;
     p.changed = false;
@@ -349,9 +402,13 @@ bool Trainer::train_step() {
     const uint64_t key = combine_key(combine_key(uint64_t(config_.train.seed), "dropout"), uint64_t(state_.step));
     State before = p.step->carried();
     double loss = 0;
+    int64_t tokens = 0;
     for (int64_t micro = 0; micro < config_.train.accumulation; ++micro) {
-        if (p.batcher->next(p.ids.data_ptr<int64_t>(), p.targets.data_ptr<int64_t>())) p.step->carried() = State();
-        loss += p.step->micro_batch(p.ids.to(p.model->device()), p.targets.to(p.model->device()), micro, key) /
+        p.feeder->next(p.segment);
+        tokens += p.segment.tokens;
+        if (p.segment.begins) p.step->carried() = State();
+        loss += p.step->micro_batch(p.tensor(p.segment.inputs), p.tensor(p.segment.targets), micro, key,
+                                    p.tensor(p.segment.flags)) /
                 double(config_.train.accumulation);
     }
     const double norm = p.optimizer->gradient_norm();
@@ -377,25 +434,24 @@ bool Trainer::train_step() {
         state_.skipped_in_row = 0;
         p.optimizer->step(rate, norm);
     }
-    const int64_t tokens = config_.train.batch * config_.train.length * config_.train.accumulation;
     ++state_.step;
     p.changed = true;
     state_.tokens += tokens;
-    state_.data = p.batcher->position();
+    state_.data = p.feeder->position();
+    p.session_wait += p.feeder->take_wait();
     const double seconds = timer.seconds();
     state_.train_seconds += seconds;
     p.session_seconds += seconds;
     p.session_tokens += tokens;
     if (finite) p.recent_loss = p.recent_loss == 0 ? loss : 0.95 * p.recent_loss + 0.05 * loss;
-    record(loss, norm, rate, seconds);
+    record(loss, norm, rate, double(tokens) / seconds);
     show_progress(loss, rate);
     return finite;
 }
 
-void Trainer::record(double loss, double norm, double rate, double seconds) {
+void Trainer::record(double loss, double norm, double rate, double speed) {
     Parts& p = *parts_;
     if (state_.step % config_.train.log_every != 0 && state_.step != 1) return;
-    const double speed = double(config_.train.batch * config_.train.length * config_.train.accumulation) / seconds;
     Json line = {{"step", state_.step},
                  {"tokens", state_.tokens},
                  {"seconds", state_.train_seconds},
@@ -405,6 +461,7 @@ void Trainer::record(double loss, double norm, double rate, double seconds) {
                  {"tokens_per_second", speed},
                  {"gflops", speed * p.cost.training_flops_per_token / 1e9},
                  {"epoch", state_.data.epoch},
+                 {"data_wait_seconds", p.session_wait},
                  {"peak_rss_bytes", peak_memory()}};
     p.folder->metrics(line);
     EventWriter& events = p.folder->events();
@@ -449,7 +506,7 @@ bool Trainer::evaluation_due() const {
 // False when a stop was asked for before the end.
 bool Trainer::evaluate_now() {
     Parts& p = *parts_;
-    auto result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
+    auto result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
     if (!result) return false;
     p.valid = result;
     p.changed = true;
@@ -580,7 +637,7 @@ TrainResult Trainer::run() {
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
         if (!p.valid && p.corpus.has("valid"))
-            p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_));
+            p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
     }
     if (p.changed && !save(false))
         fail({.code = ExitCode::resources,

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "lithe/data/batcher.h"
+#include "lithe/data/feeder.h"
 #include "lithe/train/evaluate.h"
 #include "lithe/train/machine.h"
 #include "lithe/train/optimizer.h"
@@ -19,7 +19,7 @@ struct TrainerState {
     int64_t step = 0;  // updates done
     int64_t tokens = 0;
     double train_seconds = 0;  // without evaluation, sampling and saving
-    StreamPosition data;
+    FeedPosition data;
     int64_t evaluated_step = -1;   // the step whose evaluation is done
     double evaluated_seconds = 0;  // training time at the last evaluation
     int64_t evaluations = 0, without_best = 0;
@@ -67,7 +67,7 @@ class Trainer {
     bool save_due() const;
     std::string budget_reached() const;
     double rate_position(double& total, double& unit) const;
-    void record(double loss, double norm, double rate, double seconds);
+    void record(double loss, double norm, double rate, double speed);
     void show_progress(double loss, double rate);
     double record_progress(double seconds);
     nlohmann::ordered_json start_record() const;
@@ -85,8 +85,9 @@ class TrainStep {
         : model_(model),
           optimizer_(optimizer),
           accumulation_(accumulation) {}
-    // One micro-batch; `index` of `accumulation`. Returns the mean loss in nats.
-    double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key);
+    // One micro-batch; `index` of `accumulation`; targets of -1 are not scored. Returns the mean loss in nats.
+    double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
+                       const Tensor& flags_TB = {});
     State& carried() { return carried_; }
 
  private:

@@ -1,0 +1,231 @@
+#include "lithe/data/feeder.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "lithe/data/prefetch.h"
+#include "support/errors.h"
+
+namespace lithe {
+namespace {
+
+// Documents of given lengths; token i of document d is 1000 d + i.
+class NumberedDocuments : public TokenView {
+ public:
+    explicit NumberedDocuments(std::vector<uint64_t> lengths, int64_t first = 0) : first_(first) {
+        for (uint64_t length : lengths) starts_.push_back(starts_.back() + length);
+    }
+    uint64_t size() const override { return starts_.back(); }
+    uint64_t bytes() const override { return size(); }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        for (uint64_t i = 0; i < count; ++i) {
+            const uint64_t place = begin + i;
+            const auto d = uint64_t(std::upper_bound(starts_.begin(), starts_.end(), place) - starts_.begin()) - 1;
+            out[i] = first_ + int64_t(1000 * d + place - starts_[d]);
+        }
+    }
+    uint64_t documents() const override { return starts_.size() - 1; }
+    uint64_t document_begin(uint64_t number) const override { return starts_[number]; }
+
+ private:
+    int64_t first_;
+    std::vector<uint64_t> starts_{0};
+};
+
+std::vector<uint64_t> lengths_of(uint64_t count) {
+    std::vector<uint64_t> lengths;
+    for (uint64_t i = 0; i < count; ++i) lengths.push_back(1 + i * 7 % 23);
+    return lengths;
+}
+
+bool same(const Segment& a, const Segment& b) {
+    return a.inputs == b.inputs && a.targets == b.targets && a.flags == b.flags && a.begins == b.begins && a.tokens == b.tokens;
+}
+
+TEST(StreamFeeder, PiecesAreContiguousAndEpochsStartAnew) {
+    const NumberedDocuments text({200});
+    auto feeder = make_stream_feeder({{&text, 1, "a"}}, {.batch = 2, .length = 8});  // two pieces of 100
+    Segment segment;
+    feeder->next(segment);
+    EXPECT_TRUE(segment.begins);
+    EXPECT_TRUE(segment.flags.empty());
+    EXPECT_EQ(segment.inputs[0], 0);
+    EXPECT_EQ(segment.inputs[1], 100);
+    EXPECT_EQ(segment.inputs[2], 1);
+    EXPECT_EQ(segment.targets[0], 1);
+    EXPECT_EQ(segment.targets[15], 108);
+    feeder->next(segment);
+    EXPECT_FALSE(segment.begins);
+    EXPECT_EQ(segment.inputs[0], 8);
+    const FeedPosition middle = feeder->position();
+    EXPECT_EQ(middle.at, 16u);
+    for (int i = 2; i < 12; ++i) {
+        feeder->next(segment);
+        EXPECT_FALSE(segment.begins);
+    }
+    EXPECT_EQ(feeder->position().at, 96u);
+    EXPECT_EQ(feeder->position().epoch, 0u);
+    feeder->next(segment);  // 12 segments of 8 fit into 99
+    EXPECT_TRUE(segment.begins);
+    EXPECT_EQ(segment.inputs[0], 0);
+    EXPECT_EQ(feeder->position().epoch, 1u);
+    feeder->seek(middle);
+    feeder->next(segment);
+    EXPECT_EQ(segment.inputs[0], 16);
+    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8}), ExitCode::usage, "too short");
+    EXPECT_ERROR(feeder->seek({.epoch = 0, .at = 3}), ExitCode::bad_file, "does not fit");
+}
+
+TEST(StreamFeeder, SourcesHaveRowsByTheirShares) {
+    const NumberedDocuments large({400}), small({40}, 500'000);
+    auto feeder = make_stream_feeder({{&large, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8});
+    Segment segment;
+    int resets = 0;
+    for (int step = 0; step < 20; ++step) {
+        feeder->next(segment);
+        for (int b = 0; b < 4; ++b) EXPECT_EQ(segment.inputs[size_t(b)] >= 500'000, b == 3);
+        if (segment.flags.empty()) continue;
+        for (size_t i = 0; i < segment.flags.size(); ++i) EXPECT_EQ(segment.flags[i], (i == 3 || (step == 16 && i < 3)) ? kFlagReset : 0) << step;
+        ++resets;
+    }
+    EXPECT_EQ(resets, 4);  // the small source begins anew every 4 segments, the large one after 16
+    EXPECT_EQ(deal_rows({{nullptr, 1, ""}, {nullptr, 1000, ""}}, 4), (std::vector<int64_t>{1, 3}));
+    EXPECT_EQ(deal_rows({{nullptr, 2, ""}, {nullptr, 2, ""}, {nullptr, 1, ""}}, 10), (std::vector<int64_t>{4, 4, 2}));
+    EXPECT_ERROR(deal_rows({{nullptr, 1, ""}, {nullptr, 1, ""}}, 1), ExitCode::usage, "2 sources need at least as many rows");
+}
+
+TEST(DocumentFeeder, OrderIsAPermutation) {
+    for (uint64_t count : {1, 2, 3, 5, 16, 17, 100, 1000}) {
+        std::set<uint64_t> seen;
+        bool moved = false;
+        for (uint64_t i = 0; i < count; ++i) {
+            const uint64_t to = permuted(i, count, 7);
+            EXPECT_LT(to, count);
+            moved = moved || to != i;
+            seen.insert(to);
+        }
+        EXPECT_EQ(seen.size(), count);
+        EXPECT_EQ(moved, count > 2 || moved);
+    }
+    EXPECT_NE(permuted(5, 1000, 1), permuted(5, 1000, 2));
+}
+
+// Every token of every document is an input, and a target in the right place, once an epoch.
+void check_epoch(bool one_per_row, std::optional<int32_t> document_end) {
+    const NumberedDocuments text(lengths_of(40));
+    auto feeder = make_document_feeder({{&text, 1, "a"}},
+                                       {.batch = 3, .length = 8, .seed = 5, .one_per_row = one_per_row, .document_end = document_end});
+    std::map<int64_t, int> targets;
+    std::vector<int64_t> before(3, -5);
+    std::vector<bool> padded(3, false);
+    Segment segment;
+    while (feeder->position().epoch == 0) {
+        feeder->next(segment);
+        if (feeder->position().epoch > 0) break;
+        int64_t tokens = 0;
+        for (size_t t = 0; t < 8; ++t)
+            for (size_t b = 0; b < 3; ++b) {
+                const size_t i = t * 3 + b;
+                if (segment.flags[i] == kFlagPad) {
+                    EXPECT_TRUE(one_per_row);
+                    EXPECT_EQ(segment.targets[i], -1);
+                    before[b] = -5;
+                    continue;
+                }
+                ++tokens;
+                const bool begins = segment.flags[i] == kFlagReset;
+                const bool first = document_end ? segment.inputs[i] == *document_end : segment.inputs[i] % 1000 == 0;
+                EXPECT_EQ(first, begins);
+                EXPECT_TRUE(begins || segment.inputs[i] == before[b]) << "the input is the target before";
+                const bool follows = segment.targets[i] == segment.inputs[i] + 1;
+                EXPECT_TRUE(begins && document_end ? segment.targets[i] % 1000 == 0 : follows);
+                before[b] = segment.targets[i];
+                ++targets[segment.targets[i]];
+            }
+        EXPECT_EQ(tokens, segment.tokens);
+    }
+    for (const auto& [token, count] : targets) EXPECT_EQ(count, 1) << token;
+    EXPECT_GT(targets.size(), (text.size() - (document_end ? 0 : 40)) * 8 / 10);  // the last segments of the epoch are not looked at
+}
+
+TEST(DocumentFeeder, EveryTokenOnceAnEpoch) {
+    for (bool one_per_row : {false, true})
+        for (std::optional<int32_t> end : {std::optional<int32_t>(), std::optional<int32_t>(999'999)}) check_epoch(one_per_row, end);
+}
+
+TEST(DocumentFeeder, GoesOnFromEveryPosition) {
+    const NumberedDocuments a(lengths_of(30)), b(lengths_of(9), 500'000);
+    const std::vector<FeedSource> sources = {{&a, 2, "a"}, {&b, 1, "b"}};
+    const FeedOptions options{.batch = 3, .length = 8, .seed = 5};
+    auto whole = make_document_feeder(sources, options);
+    std::vector<Segment> expected(40);
+    std::vector<FeedPosition> positions;
+    for (Segment& segment : expected) {
+        positions.push_back(whole->position());
+        whole->next(segment);
+    }
+    for (size_t i = 0; i < expected.size(); i += 7) {
+        auto resumed = make_document_feeder(sources, options);
+        resumed->seek(positions[i]);
+        for (size_t j = i; j < expected.size(); ++j) {
+            Segment segment;
+            resumed->next(segment);
+            EXPECT_TRUE(same(segment, expected[j])) << i << " " << j;
+        }
+    }
+    int64_t small = 0, all = 0;
+    for (const Segment& segment : expected)
+        for (int64_t id : segment.inputs) small += id >= 500'000, ++all;
+    EXPECT_NEAR(double(small) / double(all), 1.0 / 3, 0.12);
+    FeedPosition other = positions[5];
+    other.rows.pop_back();
+    EXPECT_ERROR(whole->seek(other), ExitCode::bad_file, "is of 2 rows and 2 sources, this run has 3 and 2");
+    other = positions[5];
+    other.rows[0].document = 1000;
+    EXPECT_ERROR(whole->seek(other), ExitCode::bad_file, "a document that is not there");
+    const NumberedDocuments ones({1, 1, 1});
+    EXPECT_ERROR(make_document_feeder({{&ones, 1, "ones"}}, options), ExitCode::usage, "no document of the split has a token to predict");
+}
+
+TEST(Prefetcher, GivesWhatTheFeederGives) {
+    const NumberedDocuments text(lengths_of(30));
+    const FeedOptions options{.batch = 3, .length = 8, .seed = 5};
+    auto plain = make_document_feeder({{&text, 1, "a"}}, options);
+    Prefetcher ahead(make_document_feeder({{&text, 1, "a"}}, options));
+    std::vector<FeedPosition> positions;
+    std::vector<Segment> segments(30);
+    Segment taken;
+    for (Segment& segment : segments) {
+        positions.push_back(plain->position());
+        plain->next(segment);
+        ahead.next(taken);
+        EXPECT_TRUE(same(taken, segment));
+        EXPECT_EQ(ahead.position().drawn, plain->position().drawn);
+    }
+    ahead.seek(positions[4]);
+    ahead.next(taken);
+    EXPECT_TRUE(same(taken, segments[4]));
+    EXPECT_GE(ahead.take_wait(), 0);
+}
+
+class Failing : public NumberedDocuments {
+ public:
+    Failing() : NumberedDocuments({100}) {}
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        if (begin > 50) fail_file("damaged block", "shard");
+        NumberedDocuments::read(begin, count, out);
+    }
+};
+
+TEST(Prefetcher, ErrorsArriveAtTheirSegment) {
+    const Failing text;
+    Prefetcher ahead(make_stream_feeder({{&text, 1, "a"}}, {.batch = 1, .length = 10}));
+    Segment segment;
+    for (int i = 0; i < 6; ++i) ahead.next(segment);
+    EXPECT_ERROR(ahead.next(segment), ExitCode::bad_file, "damaged block");
+}
+
+}  // namespace
+}  // namespace lithe

@@ -1,0 +1,78 @@
+#include "lithe/train/evaluate.h"
+
+#include <gtest/gtest.h>
+
+namespace lithe {
+namespace {
+
+class Documents : public TokenView {
+ public:
+    explicit Documents(std::vector<std::vector<int64_t>> documents) {
+        for (const auto& document : documents) {
+            starts_.push_back(tokens_.size());
+            tokens_.insert(tokens_.end(), document.begin(), document.end());
+        }
+    }
+    uint64_t size() const override { return tokens_.size(); }
+    uint64_t bytes() const override { return 2 * tokens_.size(); }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override { std::copy_n(tokens_.begin() + int64_t(begin), count, out); }
+    uint64_t documents() const override { return starts_.size(); }
+    uint64_t document_begin(uint64_t number) const override { return starts_[number]; }
+
+ private:
+    std::vector<int64_t> tokens_;
+    std::vector<uint64_t> starts_;
+};
+
+std::unique_ptr<LanguageModel> tiny_model() {
+    Config config;
+    config.model.width = 16;
+    config.model.layout = "us";
+    config.model.heads = 2;
+    config.model.memory = 12;
+    config.train.length = 8;
+    auto model = std::make_unique<LanguageModel>(config, 20);
+    model->materialize(at::kDouble, at::kDouble, at::kCPU, 3);
+    return model;
+}
+
+// Nats of tokens 1... of a text that starts from nothing.
+double alone(const LanguageModel& model, const std::vector<int64_t>& text, int64_t& scored) {
+    at::NoGradGuard guard;
+    Tensor all = at::tensor(text, at::kLong).unsqueeze(1);
+    const int64_t steps = all.size(0) - 1;
+    scored += steps;
+    return model.loss(all.narrow(0, 0, steps), all.narrow(0, 1, steps), {}, model.context(false)).sum.item<double>();
+}
+
+// With documents, a text scores what its documents score one by one, in any number of streams and segments.
+TEST(Evaluate, DocumentsStandAlone) {
+    const auto model = tiny_model();
+    for (bool end_token : {true, false}) {
+        std::vector<std::vector<int64_t>> documents;
+        for (int64_t d = 0; d < 12; ++d) {
+            std::vector<int64_t> document;
+            for (int64_t i = 0; i < 1 + d * 5 % 11; ++i) document.push_back((d * 3 + i * i) % 19);
+            if (end_token) document.push_back(19);
+            documents.push_back(document);
+        }
+        double expected = 0;
+        int64_t scored = 0;
+        for (size_t d = 0; d < documents.size(); ++d) {
+            std::vector<int64_t> text = documents[d];
+            if (end_token && d > 0) text.insert(text.begin(), 19);  // nothing stands before the first document
+            if (text.size() > 1) expected += alone(*model, text, scored);
+        }
+        for (int64_t batch : {1, 3}) {
+            EvaluationProtocol protocol{.batch = batch, .length = 4, .memory = 12, .lead = 12, .documents = true};
+            if (end_token) protocol.document_end = 19;
+            const auto result = evaluate(*model, Documents(documents), protocol);
+            ASSERT_TRUE(result);
+            EXPECT_EQ(int64_t(result->tokens), scored);
+            EXPECT_NEAR(result->loss * double(result->tokens), expected, 1e-6) << end_token << " " << batch;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace lithe
