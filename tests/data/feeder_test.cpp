@@ -41,7 +41,8 @@ std::vector<uint64_t> lengths_of(uint64_t count) {
 }
 
 bool same(const Segment& a, const Segment& b) {
-    return a.inputs == b.inputs && a.targets == b.targets && a.flags == b.flags && a.begins == b.begins && a.tokens == b.tokens;
+    return a.inputs == b.inputs && a.targets == b.targets && a.flags == b.flags && a.begins == b.begins &&
+           a.tokens == b.tokens;
 }
 
 TEST(StreamFeeder, PiecesAreContiguousAndEpochsStartAnew) {
@@ -87,13 +88,15 @@ TEST(StreamFeeder, SourcesHaveRowsByTheirShares) {
         feeder->next(segment);
         for (int b = 0; b < 4; ++b) EXPECT_EQ(segment.inputs[size_t(b)] >= 500'000, b == 3);
         if (segment.flags.empty()) continue;
-        for (size_t i = 0; i < segment.flags.size(); ++i) EXPECT_EQ(segment.flags[i], (i == 3 || (step == 16 && i < 3)) ? kFlagReset : 0) << step;
+        for (size_t i = 0; i < segment.flags.size(); ++i)
+            EXPECT_EQ(segment.flags[i], (i == 3 || (step == 16 && i < 3)) ? kFlagReset : 0) << step;
         ++resets;
     }
     EXPECT_EQ(resets, 4);  // the small source begins anew every 4 segments, the large one after 16
     EXPECT_EQ(deal_rows({{nullptr, 1, ""}, {nullptr, 1000, ""}}, 4), (std::vector<int64_t>{1, 3}));
     EXPECT_EQ(deal_rows({{nullptr, 2, ""}, {nullptr, 2, ""}, {nullptr, 1, ""}}, 10), (std::vector<int64_t>{4, 4, 2}));
-    EXPECT_ERROR(deal_rows({{nullptr, 1, ""}, {nullptr, 1, ""}}, 1), ExitCode::usage, "2 sources need at least as many rows");
+    EXPECT_ERROR(deal_rows({{nullptr, 1, ""}, {nullptr, 1, ""}}, 1), ExitCode::usage,
+                 "2 sources need at least as many rows");
 }
 
 TEST(DocumentFeeder, OrderIsAPermutation) {
@@ -115,8 +118,9 @@ TEST(DocumentFeeder, OrderIsAPermutation) {
 // Every token of every document is an input, and a target in the right place, once an epoch.
 void check_epoch(bool one_per_row, std::optional<int32_t> document_end) {
     const NumberedDocuments text(lengths_of(40));
-    auto feeder = make_document_feeder({{&text, 1, "a"}},
-                                       {.batch = 3, .length = 8, .seed = 5, .one_per_row = one_per_row, .document_end = document_end});
+    auto feeder = make_document_feeder(
+        {{&text, 1, "a"}},
+        {.batch = 3, .length = 8, .seed = 5, .one_per_row = one_per_row, .document_end = document_end});
     std::map<int64_t, int> targets;
     std::vector<int64_t> before(3, -5);
     std::vector<bool> padded(3, false);
@@ -147,12 +151,14 @@ void check_epoch(bool one_per_row, std::optional<int32_t> document_end) {
         EXPECT_EQ(tokens, segment.tokens);
     }
     for (const auto& [token, count] : targets) EXPECT_EQ(count, 1) << token;
-    EXPECT_GT(targets.size(), (text.size() - (document_end ? 0 : 40)) * 8 / 10);  // the last segments of the epoch are not looked at
+    EXPECT_GT(targets.size(),
+              (text.size() - (document_end ? 0 : 40)) * 8 / 10);  // the last segments of the epoch are not looked at
 }
 
 TEST(DocumentFeeder, EveryTokenOnceAnEpoch) {
     for (bool one_per_row : {false, true})
-        for (std::optional<int32_t> end : {std::optional<int32_t>(), std::optional<int32_t>(999'999)}) check_epoch(one_per_row, end);
+        for (std::optional<int32_t> end : {std::optional<int32_t>(), std::optional<int32_t>(999'999)})
+            check_epoch(one_per_row, end);
 }
 
 TEST(DocumentFeeder, GoesOnFromEveryPosition) {
@@ -186,7 +192,8 @@ TEST(DocumentFeeder, GoesOnFromEveryPosition) {
     other.rows[0].document = 1000;
     EXPECT_ERROR(whole->seek(other), ExitCode::bad_file, "a document that is not there");
     const NumberedDocuments ones({1, 1, 1});
-    EXPECT_ERROR(make_document_feeder({{&ones, 1, "ones"}}, options), ExitCode::usage, "no document of the split has a token to predict");
+    EXPECT_ERROR(make_document_feeder({{&ones, 1, "ones"}}, options), ExitCode::usage,
+                 "no document of the split has a token to predict");
 }
 
 TEST(Prefetcher, GivesWhatTheFeederGives) {

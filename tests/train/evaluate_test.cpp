@@ -15,7 +15,9 @@ class Documents : public TokenView {
     }
     uint64_t size() const override { return tokens_.size(); }
     uint64_t bytes() const override { return 2 * tokens_.size(); }
-    void read(uint64_t begin, uint64_t count, int64_t* out) const override { std::copy_n(tokens_.begin() + int64_t(begin), count, out); }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        std::copy_n(tokens_.begin() + int64_t(begin), count, out);
+    }
     uint64_t documents() const override { return starts_.size(); }
     uint64_t document_begin(uint64_t number) const override { return starts_[number]; }
 

@@ -13,7 +13,8 @@ class DocumentFeeder : public Feeder {
     DocumentFeeder(std::vector<FeedSource> sources, const FeedOptions& options)
         : sources_(std::move(sources)),
           options_(options),
-          at_{.rows = std::vector<FeedPosition::Row>(size_t(options.batch)), .drawn = std::vector<uint64_t>(sources_.size(), 0)} {
+          at_{.rows = std::vector<FeedPosition::Row>(size_t(options.batch)),
+              .drawn = std::vector<uint64_t>(sources_.size(), 0)} {
         for (const FeedSource& source : sources_) {
             // with an end token even documents of one token have a target
             const uint64_t without_target = options.document_end ? 0 : source.tokens->documents();
@@ -36,8 +37,8 @@ class DocumentFeeder : public Feeder {
     void seek(const FeedPosition& position) override {
         if (position.rows.size() != at_.rows.size() || position.drawn.size() != at_.drawn.size())
             fail_file("the data position is of " + std::to_string(position.rows.size()) + " rows and " +
-                          std::to_string(position.drawn.size()) + " sources, this run has " + std::to_string(at_.rows.size()) +
-                          " and " + std::to_string(at_.drawn.size()),
+                          std::to_string(position.drawn.size()) + " sources, this run has " +
+                          std::to_string(at_.rows.size()) + " and " + std::to_string(at_.drawn.size()),
                       "state.json");
         for (const FeedPosition::Row& row : position.rows)
             if (row.source >= sources_.size() || row.document >= sources_[row.source].tokens->documents() ||
@@ -48,16 +49,19 @@ class DocumentFeeder : public Feeder {
     bool uses_flags() const override { return true; }
 
  private:
-    // Time steps that a document takes: with an end token every token of it is a target once (the end token is the input
-    // before the first), else the first token is only an input.
+    // Time steps that a document takes: with an end token every token of it is a target once (the end token is the
+    // input before the first), else the first token is only an input.
     uint64_t steps_of(const FeedPosition::Row& row) const {
         const uint64_t tokens = length_of(row);
         return options_.document_end ? tokens : tokens - 1;
     }
-    uint64_t begin_of(const FeedPosition::Row& row) const { return sources_[row.source].tokens->document_begin(row.document); }
+    uint64_t begin_of(const FeedPosition::Row& row) const {
+        return sources_[row.source].tokens->document_begin(row.document);
+    }
     uint64_t length_of(const FeedPosition::Row& row) const {
         const TokenView& view = *sources_[row.source].tokens;
-        return (row.document + 1 < view.documents() ? view.document_begin(row.document + 1) : view.size()) - begin_of(row);
+        return (row.document + 1 < view.documents() ? view.document_begin(row.document + 1) : view.size()) -
+               begin_of(row);
     }
 
     void fill_row(Segment& segment, size_t b) {

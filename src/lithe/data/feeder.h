@@ -46,8 +46,8 @@ struct FeedSource {
 
 struct FeedOptions {
     int64_t batch = 1, length = 1;
-    uint64_t seed = 0;                     // of the order of documents
-    bool one_per_row = false;              // documents: a row takes no second document in a segment; the rest is padding
+    uint64_t seed = 0;                    // of the order of documents
+    bool one_per_row = false;             // documents: a row takes no second document in a segment; the rest is padding
     std::optional<int32_t> document_end;  // the token that ends documents; it then also stands before the first token
 };
 

@@ -1,5 +1,5 @@
-// Reads segments ahead on a thread of its own, so that page faults, checksums and look-ups do not stop the trainer. Wraps
-// any feeder; its position is that behind the last segment that was taken.
+// Reads segments ahead on a thread of its own, so that page faults, checksums and look-ups do not stop the trainer.
+// Wraps any feeder; its position is that behind the last segment that was taken.
 #pragma once
 
 #include <condition_variable>

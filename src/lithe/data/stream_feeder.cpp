@@ -89,8 +89,9 @@ class StreamFeeder : public Feeder {
 std::vector<int64_t> deal_rows(const std::vector<FeedSource>& sources, int64_t rows) {
     const auto count = int64_t(sources.size());
     if (count > rows)
-        fail_usage(std::to_string(count) + " sources need at least as many rows, train.batch is " + std::to_string(rows), "train.batch",
-                   "raise train.batch, or shuffle documents: data.order = \"documents\"");
+        fail_usage(
+            std::to_string(count) + " sources need at least as many rows, train.batch is " + std::to_string(rows),
+            "train.batch", "raise train.batch, or shuffle documents: data.order = \"documents\"");
     double total = 0;
     for (const FeedSource& source : sources) total += source.share;
     std::vector<int64_t> dealt(sources.size(), 1);

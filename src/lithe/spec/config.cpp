@@ -54,6 +54,33 @@ void ModelConfig::visit(FieldVisitor& v) {
             direction);
 }
 
+static void visit_feeding(DataConfig& data, FieldVisitor& v) {
+    v.field(
+        {.name = "sources",
+         .help =
+             "several corpora at once, instead of 'path': paths, each with a weight if wanted, as \"2 * wiki.tokens\"; "
+             "without weights they are fed by their sizes"},
+        data.sources);
+    v.field({.name = "temperature",
+             .help = "sources: shares are weight^(1/temperature); above 1 evens them out",
+             .minimum = 0.01,
+             .maximum = 1e6},
+            data.temperature);
+    v.field(
+        {.name = "order",
+         .help =
+             "streams: continuous text, state carried throughout; documents: whole documents in random order, state "
+             "and attention begin anew with each",
+         .choices = {"streams", "documents"}},
+        data.order);
+    v.field(
+        {.name = "rows",
+         .help =
+             "order documents. packed: the next one follows in the same row; single: one per row and segment, padded",
+         .choices = {"packed", "single"}},
+        data.rows);
+}
+
 void DataConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "path",
@@ -106,30 +133,7 @@ void DataConfig::visit(FieldVisitor& v) {
              .minimum = 2,
              .maximum = 1e9},
             max_expansion);
-    v.field(
-        {.name = "sources",
-         .help =
-             "several corpora at once, instead of 'path': paths, each with a weight if wanted, as \"2 * wiki.tokens\"; "
-             "without weights they are fed by their sizes"},
-        sources);
-    v.field({.name = "temperature",
-             .help = "sources: shares are weight^(1/temperature); above 1 evens them out",
-             .minimum = 0.01,
-             .maximum = 1e6},
-            temperature);
-    v.field(
-        {.name = "order",
-         .help =
-             "streams: continuous text, state carried throughout; documents: whole documents in random order, state "
-             "and attention begin anew with each",
-         .choices = {"streams", "documents"}},
-        order);
-    v.field(
-        {.name = "rows",
-         .help =
-             "order documents. packed: the next one follows in the same row; single: one per row and segment, padded",
-         .choices = {"packed", "single"}},
-        rows);
+    visit_feeding(*this, v);
     v.field({.name = "include", .help = "folder, archive: only files that match one of these patterns"}, include);
     v.field({.name = "exclude", .help = "folder, archive: no files that match one of these patterns"}, exclude);
 }
