@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build pkg-config ccache mold git ca-certificates python3 python3-pip unzip
           libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev
-          libarchive-dev libutf8proc-dev libpcre2-dev libsentencepiece-dev libgtest-dev libgoogle-perftools-dev)
+          libarchive-dev libutf8proc-dev libpcre2-dev libsentencepiece-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgoogle-perftools-dev)
 
 # name, version, sha256
 torch=(torch 2.11.0 0f68f4ac6d95d12e896c3b7a912b5871619542ec54d3649cf48cc1edd4dd2756)

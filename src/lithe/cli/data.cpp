@@ -11,6 +11,7 @@ const Command kSubcommands[] = {
     {"prepare", "turn text into a token set", set_up_data_prepare},
     {"info", "what a token set or a text holds", set_up_data_info},
     {"verify", "check every checksum and token id of a token set", set_up_data_verify},
+    {"get", "download a known corpus and split it the conventional way", set_up_data_get},
     {"train-tokenizer", "make a tokenizer from text", set_up_data_train_tokenizer},
     {"encode", "print the token ids of a text", set_up_data_encode},
     {"decode", "print the text of token ids", set_up_data_decode},

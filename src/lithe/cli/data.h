@@ -14,6 +14,7 @@ int print_data(const char* command, const nlohmann::ordered_json& json, const Co
 CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data_info(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data_verify(CLI::App& app, const CommandContext& context);
+CommandAction set_up_data_get(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data_train_tokenizer(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data_encode(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data_decode(CLI::App& app, const CommandContext& context);

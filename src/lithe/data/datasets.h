@@ -1,0 +1,43 @@
+// Known corpora: where they are, how they are checked, under which terms, and how they become the conventional splits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lithe/data/download.h"
+
+namespace lithe {
+
+// What a member of a downloaded file becomes.
+enum class Step {
+    append,    // to `output`, as it is
+    bytes,     // split by bytes in order into train, valid and test by `shares`
+    tagged,    // lines without markup; of 23, the last goes to valid and the rest to train (IWSLT'14)
+    segments,  // the text of <seg> elements (IWSLT'14)
+};
+
+struct DatasetPart {
+    std::string file;     // which download
+    std::string members;  // pattern on the names inside it
+    Step step = Step::append;
+    std::string output;  // append, segments: a file; tagged: its extension
+    std::string shares;  // bytes: "90/5/5"
+};
+
+struct Dataset {
+    std::string name, description, license, use;  // use: settings that read it
+    std::vector<RemoteFile> files;
+    std::vector<DatasetPart> parts;
+};
+
+const std::vector<Dataset>& datasets();
+// Throws a usage error with the nearest name.
+const Dataset& find_dataset(const std::string& name);
+
+// Downloads (or finds) the files in `folder`/downloads and writes the splits into `folder`; a folder that is complete
+// is left as it is. `mirrors` are tried first: a URL of the file itself, or of a folder that holds it. Returns what was
+// written, by file name.
+std::vector<std::string> install_dataset(const Dataset& dataset, const std::string& folder,
+                                         const std::vector<std::string>& mirrors, DownloadOptions options);
+
+}  // namespace lithe

@@ -1,0 +1,33 @@
+// Downloads over HTTP(S) that survive what networks do: a cut-off or stalled transfer goes on where it stopped, a
+// mirror that fails gives way to the next, a file that is not the expected one is never used.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lithe {
+
+struct RemoteFile {
+    std::string name;               // in the download folder
+    std::vector<std::string> urls;  // tried in order
+    uint64_t size = 0;              // bytes; 0: not known
+    std::string digest;             // "sha256:…", "sha1:…" or "md5:…"; empty: not known
+};
+
+struct DownloadOptions {
+    std::string folder;         // where the file and its unfinished part are kept
+    double stall_seconds = 30;  // without a byte
+    int tries = 5;              // for each URL; between them a growing pause
+    double pause_seconds = 1;
+    bool progress = true;
+};
+
+// Returns the path of the file, complete and checked; one that is there already is only checked. Throws bad_file when
+// no URL gives it (the message says where to put it by hand), resources when the disk is full, stopped on a signal.
+std::string download(const RemoteFile& file, const DownloadOptions& options);
+
+// "sha256:…" of a file, by the algorithm that `like` names.
+std::string digest_of(const std::string& path, const std::string& like = "sha256:");
+
+}  // namespace lithe
