@@ -70,6 +70,44 @@ TEST(Prepare, DocumentsKeepTheirPlaces) {
     EXPECT_EQ(documents, 3000u);
 }
 
+TEST(Prepare, LabelsAndPairsTravelWithDocuments) {
+    testing::TemporaryFolder folder;
+    std::string table = "text,kind\n";
+    for (int i = 0; i < 300; ++i) table += "some words " + std::to_string(i) + "," + (i % 3 ? "good" : "bad") + "\n";
+    DataConfig config;
+    config.path = folder.write("a.csv", table);
+    config.label = "kind";
+    config.split = "100/0/0";
+    const auto info = prepare_tokens(config, folder.file("labelled"), {});
+    EXPECT_EQ(info.labels, (std::vector<std::string>{"bad", "good"}));
+    const Corpus labelled = Corpus::open({.path = folder.file("labelled")});
+    for (uint64_t d = 0; d < 300; ++d) EXPECT_EQ(labelled.split("train").document_label(d), d % 3 ? 1 : 0);
+
+    std::string german, english;
+    for (int i = 0; i < 100; ++i)
+        german += i == 7 ? "\n" : "Zeile " + std::to_string(i) + "\n", english += "line " + std::to_string(i) + "\n";
+    DataConfig pairs;
+    pairs.path = folder.write("a.de", german);
+    folder.write("a.en", english);
+    pairs.parallel = ".en";
+    const auto both = prepare_tokens(pairs, folder.file("pairs"), {});
+    EXPECT_TRUE(both.parallel);
+    const Corpus corpus = Corpus::open({.path = folder.file("pairs")});
+    uint64_t documents = 0;
+    for (const CorpusSplit& split : corpus.splits()) {
+        EXPECT_EQ(split.tokens->documents() % 2, 0u) << "pairs stay together";
+        for (uint64_t d = 0; d < split.tokens->documents(); ++d) {
+            std::vector<int64_t> id(1);
+            split.tokens->read(split.tokens->document_begin(d), 1, id.data());
+            EXPECT_EQ(corpus.tokenizer().decode(id), d % 2 ? "l" : "Z");
+        }
+        documents += split.tokens->documents();
+    }
+    EXPECT_EQ(documents, 198u);  // line 7 has an empty side
+    folder.write("a.en", english + "more\n");
+    EXPECT_ERROR(prepare_tokens(pairs, folder.file("uneven"), {}), ExitCode::bad_file, "a.en]");
+}
+
 TEST(Prepare, ThreadsDoNotChangeTheBytes) {
     testing::TemporaryFolder folder;
     const DataConfig config = words_by_line(folder.write("a.txt", lines(5000)));

@@ -12,6 +12,7 @@ const Command kSubcommands[] = {
     {"info", "what a token set or a text holds", set_up_data_info},
     {"verify", "check every checksum and token id of a token set", set_up_data_verify},
     {"get", "download a known corpus and split it the conventional way", set_up_data_get},
+    {"import", "make a token set of nanoGPT's, llm.c's or Megatron's token files", set_up_data_import},
     {"train-tokenizer", "make a tokenizer from text", set_up_data_train_tokenizer},
     {"encode", "print the token ids of a text", set_up_data_encode},
     {"decode", "print the text of token ids", set_up_data_decode},
@@ -30,6 +31,8 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
     app.add_option("--field", config.field, "jsonl: the field with the text; csv, tsv: the column, by name or number")
         ->capture_default_str();
     app.add_option("--label", config.label, "jsonl, csv, tsv: the field with a label of each document");
+    app.add_option("--parallel", config.parallel,
+                   "text in two files, line by line: the other file's extension, as \".en\" for train.de");
     app.add_option("--documents", config.documents,
                    "text: what a document is: file, line, blank_line, or the separator itself, as \"<|endoftext|>\"")
         ->capture_default_str();

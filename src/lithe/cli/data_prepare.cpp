@@ -11,6 +11,7 @@
 #include "lithe/base/timer.h"
 #include "lithe/cli/data.h"
 #include "lithe/data/corpus.h"
+#include "lithe/data/import_tokens.h"
 #include "lithe/data/prepare.h"
 
 namespace lithe {
@@ -25,29 +26,6 @@ struct Flags {
 };
 
 double ratio(uint64_t bytes, uint64_t tokens) { return tokens > 0 ? double(bytes) / double(tokens) : 0; }
-
-Json describe(const TokenSetInfo& info) {
-    Json splits = Json::array();
-    uint64_t bytes = 0, documents = 0;
-    for (const TokenSetSplit& split : info.splits) {
-        splits.push_back({{"name", split.name},
-                          {"tokens", split.tokens},
-                          {"bytes", split.bytes},
-                          {"documents", split.documents},
-                          {"shards", std::max<size_t>(1, split.shards.size())}});
-        bytes += split.bytes, documents += split.documents;
-    }
-    return {{"tokens", info.tokens()},
-            {"bytes", bytes},
-            {"documents", documents},
-            {"bytes_per_token", ratio(bytes, info.tokens())},
-            {"token_bytes", info.token_bytes},
-            {"vocabulary_size", info.vocabulary_size},
-            {"tokenizer_hash", info.tokenizer_hash},
-            {"source", info.source},
-            {"removed", info.removed},
-            {"splits", splits}};
-}
 
 // Standard input cannot be read twice: it is kept beside the output while it is needed.
 class Spool {
@@ -84,7 +62,7 @@ int prepare(Flags flags, const CommandContext& context) {
     flags.options.progress = true;
     Timer timer;
     const TokenSetInfo info = prepare_tokens(flags.data, flags.output, flags.options);
-    Json json = describe(info);
+    Json json = describe_token_set(info);
     json["output"] = flags.output;
     json["seconds"] = timer.seconds();
     return print_data("data.prepare", json, context);
@@ -106,7 +84,7 @@ int info(const Flags& flags, const CommandContext& context) {
     const Corpus corpus = Corpus::open(flags.data);
     Json json;
     if (TokenSet::looks_like(flags.data.path)) {
-        json = describe(TokenSet(flags.data.path).info());
+        json = describe_token_set(TokenSet(flags.data.path).info());
     } else {
         Json splits = Json::array();
         uint64_t tokens = 0, bytes = 0;
@@ -139,6 +117,19 @@ int info(const Flags& flags, const CommandContext& context) {
     return print_data("data.info", json, context);
 }
 
+struct ImportFlags {
+    ImportOptions options;
+    std::string tokenizer, output;
+};
+
+int import(ImportFlags flags, const CommandContext& context) {
+    flags.options.progress = true;
+    const TokenSetInfo info = import_tokens(flags.options, tokenizer_from_file(flags.tokenizer), flags.output);
+    Json json = describe_token_set(info);
+    json["output"] = flags.output;
+    return print_data("data.import", json, context);
+}
+
 int verify(const Flags& flags, const CommandContext& context) {
     const TokenSet set(flags.data.path);
     set.verify();
@@ -152,6 +143,31 @@ int verify(const Flags& flags, const CommandContext& context) {
 }
 
 }  // namespace
+
+Json describe_token_set(const TokenSetInfo& info) {
+    Json splits = Json::array();
+    uint64_t bytes = 0, documents = 0;
+    for (const TokenSetSplit& split : info.splits) {
+        splits.push_back({{"name", split.name},
+                          {"tokens", split.tokens},
+                          {"bytes", split.bytes},
+                          {"documents", split.documents},
+                          {"shards", std::max<size_t>(1, split.shards.size())}});
+        bytes += split.bytes, documents += split.documents;
+    }
+    return {{"tokens", info.tokens()},
+            {"bytes", bytes},
+            {"documents", documents},
+            {"bytes_per_token", ratio(bytes, info.tokens())},
+            {"token_bytes", info.token_bytes},
+            {"vocabulary_size", info.vocabulary_size},
+            {"tokenizer_hash", info.tokenizer_hash},
+            {"source", info.source},
+            {"removed", info.removed},
+            {"labels", info.labels},
+            {"parallel", info.parallel},
+            {"splits", splits}};
+}
 
 CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
@@ -186,6 +202,22 @@ CommandAction set_up_data_info(CLI::App& app, const CommandContext& context) {
     app.add_option("--tokenizer", flags->data.tokenizer, "for text: as for prepare")->capture_default_str();
     add_data_flags(app, flags->data);
     return [flags, &context] { return info(*flags, context); };
+}
+
+CommandAction set_up_data_import(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<ImportFlags>();
+    app.add_option("train", flags->options.files[0], "token file of the training split")->required();
+    app.add_option("--valid", flags->options.files[1], "token file of the validation split");
+    app.add_option("--test", flags->options.files[2], "token file of the test split");
+    app.add_option("--tokenizer", flags->tokenizer,
+                   "the tokenizer that made the ids: tokenizer.json or SentencePiece model")
+        ->required();
+    app.add_option("--out", flags->output, "folder to write")->required();
+    app.add_option("--kind", flags->options.kind,
+                   "auto: Megatron where NAME.idx is beside NAME.bin, llm.c by its header, else nanoGPT")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "nanogpt", "llm.c", "megatron"}));
+    return [flags, &context] { return import(*flags, context); };
 }
 
 CommandAction set_up_data_verify(CLI::App& app, const CommandContext& context) {

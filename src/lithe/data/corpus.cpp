@@ -51,7 +51,7 @@ bool readable_in_place(const DataConfig& config, const std::vector<Input>& input
                        }));
     const bool one_each =
         inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
-    return text && one_each && config.tokenizer == "bytes" && config.documents == "file" &&
+    return text && one_each && config.tokenizer == "bytes" && config.documents == "file" && config.parallel.empty() &&
            config.deduplicate == "none" && std::none_of(inputs.begin(), inputs.end(), [](const Input& input) {
                return PackedFile::kind_of(input.path) != PackedKind::plain;
            });

@@ -75,6 +75,8 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
                    "add to the configuration, or to the command line: --set data.path=FILE");
     if (rule_.by == SplitBy::files && inputs_[0].split < 0)
         fail_usage("data.split = \"files\" needs a folder", config.path);
+    if (!config.parallel.empty() && config.deduplicate != "none")
+        fail_usage("data.deduplicate cannot look at pairs of documents", "data.parallel", "remove one of the two");
     by_bytes_ = rule_.by == SplitBy::bytes && inputs_[0].split < 0;
     for (const Input& input : inputs_) {
         input_bytes_ += file_size(input.path);
@@ -85,7 +87,7 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
 const CorpusSize& CorpusReader::size(bool progress) {
     if (size_) return *size_;
     size_ = std::make_unique<CorpusSize>();
-    if (plain_ && inputs_.size() == 1 && config_.documents == "file" &&
+    if (plain_ && inputs_.size() == 1 && config_.documents == "file" && config_.parallel.empty() &&
         (config_.format == "auto" || config_.format == "text") && inputs_[0].path.find(".jsonl") == std::string::npos) {
         // one document whose size is the file's, unless its name says another format
         CorpusSize sizes{1, input_bytes_};
@@ -141,7 +143,7 @@ void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
         config_, inputs_,
         [&](const DocumentPart& given) {
             DocumentPart part = given;
-            if (part.begins || one) {
+            if ((part.begins && !part.second) || one) {
                 const int before = split;
                 split = split_of(part, offset);
                 // the pieces of a single document are documents of their splits

@@ -7,9 +7,9 @@
 #include "lithe/base/error.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
+#include "lithe/data/parallel_text.h"
 #include "lithe/formats/csv.h"
 #include "lithe/formats/packed.h"
-#include "lithe/tokenize/unicode.h"
 
 namespace lithe {
 namespace {
@@ -39,63 +39,6 @@ std::string separator_of(const std::string& documents) {
     if (documents == "blank_line") return "\n\n";
     return documents;
 }
-
-// Takes whole documents or pieces of them, gives parts of bounded size.
-class PartEmitter {
- public:
-    PartEmitter(const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts, bool exact)
-        : use_(use),
-          cuts_(std::move(cuts)),
-          exact_(exact) {}
-    int split = -1;
-    uint64_t input_bytes = 0;
-    DocumentStatistics statistics;
-
-    // More of the current document; the first piece begins one and brings its label.
-    void add(std::string_view text, std::string_view label = {}) {
-        if (held_.empty() && !begun_) label_ = label;
-        while (!text.empty()) {
-            const size_t room = std::min(kLargestPart + kSlack - held_.size(), text.size());
-            held_ += text.substr(0, room);
-            text.remove_prefix(room);
-            while (held_.size() > kLargestPart) give(part_length(held_, kLargestPart), false);
-        }
-    }
-    void end() {
-        if (!held_.empty()) give(held_.size(), true);
-        label_.clear();
-    }
-
- private:
-    static constexpr size_t kSlack = 64;  // so that the last part is never empty
-
-    void give(size_t length, bool last) {
-        while (!cuts_.empty() && statistics.bytes + length > cuts_.front()) {
-            size_t cut = size_t(cuts_.front() - std::min(cuts_.front(), statistics.bytes));
-            if (!exact_)
-                while (cut < held_.size() && (static_cast<unsigned char>(held_[cut]) & 0xC0) == 0x80) ++cut;
-            cuts_.erase(cuts_.begin());
-            if (cut == 0 || cut >= length) continue;
-            give_one(cut, false);
-            length -= cut;
-        }
-        give_one(length, last);
-    }
-    void give_one(size_t length, bool last) {
-        DocumentPart part{std::string_view(held_).substr(0, length), !begun_, last, split, {}, input_bytes};
-        if (!begun_) part.label = label_, ++statistics.documents;
-        statistics.bytes += length;
-        begun_ = !last;
-        use_(part);
-        held_.erase(0, length);
-    }
-    const std::function<void(const DocumentPart&)>& use_;
-    std::vector<uint64_t> cuts_;
-    bool exact_;
-    std::string held_;
-    std::string label_;
-    bool begun_ = false;
-};
 
 // One member of an input: bytes in, documents out.
 class MemberReader {
@@ -283,36 +226,7 @@ void read_input(const DataConfig& config, const Input& input, PartEmitter& out) 
     out.statistics.skipped_members += file.skipped();
 }
 
-bool space_at(std::string_view text, size_t at) {
-    return tokenize::is_white_space(tokenize::decode_at(text, at).value);
-}
-
-bool space_before(std::string_view text, size_t end) {
-    size_t at = end - 1;
-    while (at > 0 && end - at < 4 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-    return space_at(text, at);
-}
-
 }  // namespace
-
-size_t part_length(std::string_view text, size_t limit) {
-    const size_t lowest = limit / 2;
-    size_t line = 0, space = 0;
-    for (size_t at = limit; at-- > lowest;) {
-        const char c = text[at];
-        if (c == '\n') {
-            const bool single = at > 0 && !space_before(text, at) && !space_at(text, at + 1);
-            if (single) return at + 1;
-            if (line == 0) line = at + 1;
-        } else if (c == ' ' && space == 0 && at > 0 && !space_before(text, at)) {
-            space = at;  // a space belongs to the word behind it
-        }
-    }
-    if (line > 0 || space > 0) return space > 0 ? space : line;
-    size_t end = limit;
-    while (end > limit - 4 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    return end;
-}
 
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
                                   const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts,
@@ -320,7 +234,8 @@ DocumentStatistics read_documents(const DataConfig& config, const std::vector<In
     PartEmitter out(use, std::move(cuts), exact);
     for (const Input& input : inputs) {
         out.split = input.split;
-        read_input(config, input, out);
+        if (config.parallel.empty()) read_input(config, input, out);
+        else read_pairs(config, input, out);
     }
     return out.statistics;
 }

@@ -16,6 +16,7 @@ struct DocumentPart {
     bool begins = false;    // the document begins here
     bool ends = false;
     int split = -1;            // as its input's
+    bool second = false;       // of a pair: belongs to the document before it
     std::string_view label;    // data.label of the document, on its first part
     uint64_t input_bytes = 0;  // read of all inputs so far, for progress
 };
@@ -23,6 +24,7 @@ struct DocumentPart {
 struct DocumentStatistics {
     uint64_t documents = 0, bytes = 0;
     uint64_t skipped_members = 0;  // links and devices in archives
+    uint64_t skipped_pairs = 0;    // with an empty side
 };
 
 // A document longer than this is given in parts. They end behind a single line break where there is one, else before a

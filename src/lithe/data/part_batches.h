@@ -22,6 +22,7 @@ struct Batch {
         std::string text, label;
         bool begins = false, ends = false;
         int split = 0;
+        uint64_t bytes = 0;  // of text
         std::vector<int32_t> ids;
     };
     std::vector<Item> items;
@@ -83,8 +84,13 @@ class PartBatcher {
     void take(const DocumentPart& part) {
         ++parts_;
         if (parts_ <= skip_) return;
-        batch_.items.push_back(
-            {std::string(part.text), std::string(part.label), part.begins, part.ends, part.split, {}});
+        batch_.items.push_back({std::string(part.text),
+                                std::string(part.label),
+                                part.begins,
+                                part.ends,
+                                part.split,
+                                part.text.size(),
+                                {}});
         batch_.bytes += part.text.size();
         batch_.input_bytes = part.input_bytes;
         round_ += part.text.size();

@@ -162,7 +162,8 @@ class Preparation {
             tokenizer_ =
                 tokenizer_from_json(read_file(output_ + "/tokenizer.json", 1 << 29), output_ + "/tokenizer.json");
             reader_.set_size(journal_.size);
-            log_info("resuming   " + format_count(double(journal_.info.tokens())) + " tokens are there already");
+            if (journal_.parts > 0)
+                log_info("resuming   " + format_count(double(journal_.info.tokens())) + " tokens are there already");
         } else {
             start(identity);
         }
@@ -183,6 +184,7 @@ class Preparation {
         info.tokenizer_hash = tokenizer_->hash();
         info.identity = identity;
         info.source = name();
+        info.parallel = !config_.parallel.empty();
         for (const char* split : kSplitNames) info.splits.push_back({split, 0, 0, 0, {}});
         const auto text = double(std::max(journal_.size.bytes, reader_.input_bytes()));
         check_space(output_, text * density(*tokenizer_, config_) * info.token_bytes * 1.02 + (1 << 20));
@@ -266,7 +268,7 @@ std::string corpus_identity(const DataConfig& config, const std::string& tokeniz
     DataConfig copy = config;
     std::string text = "v3|" + tokenizer;
     for (const std::string* each : {&copy.split, &copy.vocabulary, &copy.format, &copy.field, &copy.label,
-                                    &copy.documents, &copy.document_end, &copy.deduplicate})
+                                    &copy.parallel, &copy.documents, &copy.document_end, &copy.deduplicate})
         text += "|" + std::to_string(each->size()) + ":" + *each;
     text += "|" + std::to_string(copy.min_count) + "|" + join(copy.include, "\n") + "|" + join(copy.exclude, "\n");
     for (const Input& input : list_inputs(config)) {

@@ -11,7 +11,9 @@ int token_bytes_of(int64_t vocabulary) { return vocabulary <= 256 ? 1 : vocabula
 RoundWriter::RoundWriter(std::string folder, const Tokenizer& tokenizer, const DataConfig& config, TokenSetInfo& info)
     : folder_(std::move(folder)),
       info_(info),
-      tokenizer_json_(tokenizer.to_json()) {
+      tokenizer_json_(tokenizer.to_json()),
+      labelled_(!config.label.empty()) {
+    for (size_t i = 0; i < info.labels.size(); ++i) label_numbers_[info.labels[i]] = int32_t(i);
     if (config.document_end == "auto") end_ = tokenizer.document_end();
 }
 
@@ -19,10 +21,10 @@ void RoundWriter::write(const Batch& batch) {
     for (const Batch::Item& item : batch.items) {
         Open& open = open_[size_t(item.split)];
         if (!open.writer) start(size_t(item.split));
-        if (item.begins) open.writer->start_document(), ++open.documents;
+        if (item.begins) open.begins = true, open.label = labelled_ ? number_of(item.label) : 0;
         append(open, item.ids);
         if (item.ends && end_) append(open, {*end_});
-        open.bytes += item.text.size();
+        open.bytes += item.bytes;
     }
 }
 
@@ -37,6 +39,7 @@ void RoundWriter::finish_round() {
         file.tokenizer_hash = info_.tokenizer_hash;
         file.splits = {{kSplitNames[s], 0, tokens, open.bytes}};
         file.source = info_.source;
+        file.labels = std::move(open.labels);
         const std::string root = open.writer->finish(file);
         TokenSetSplit& split = info_.splits[s];
         split.tokens += tokens, split.bytes += open.bytes, split.documents += open.documents;
@@ -52,7 +55,21 @@ void RoundWriter::start(size_t s) {
     open_[s].writer = std::make_unique<TokenFileWriter>(folder_ + "/" + name, info_.token_bytes);
 }
 
+// Numbers are given in the order in which labels come.
+int32_t RoundWriter::number_of(const std::string& label) {
+    const auto [place, added] = label_numbers_.emplace(label, int32_t(info_.labels.size()));
+    if (added) info_.labels.push_back(label);
+    return place->second;
+}
+
 void RoundWriter::append(Open& open, const std::vector<int32_t>& ids) {
+    if (ids.empty()) return;
+    if (open.begins) {
+        open.writer->start_document();
+        ++open.documents;
+        if (labelled_) open.labels.push_back(open.label);
+        open.begins = false;
+    }
     if (info_.token_bytes == 4) return open.writer->append(ids.data(), ids.size());
     if (info_.token_bytes == 2) {
         narrow_.assign(ids.begin(), ids.end());

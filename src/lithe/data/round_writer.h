@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -28,7 +29,11 @@ class RoundWriter {
         std::unique_ptr<TokenFileWriter> writer;
         std::string name;
         uint64_t bytes = 0, documents = 0;
+        std::vector<int32_t> labels;
+        bool begins = false;  // a document whose first token has not come yet
+        int32_t label = 0;
     };
+    int32_t number_of(const std::string& label);
     void start(size_t split);
     void append(Open& open, const std::vector<int32_t>& ids);
     std::string folder_;
@@ -36,6 +41,8 @@ class RoundWriter {
     std::string tokenizer_json_;
     std::optional<int32_t> end_;
     std::array<Open, 3> open_;
+    bool labelled_;
+    std::map<std::string, int32_t> label_numbers_;
     std::vector<uint16_t> narrow_;
     std::vector<uint8_t> bytes_;
 };

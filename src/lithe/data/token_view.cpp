@@ -52,15 +52,23 @@ void ShardedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
     }
 }
 
-uint64_t ShardedTokens::document_begin(uint64_t number) const {
+std::pair<size_t, uint64_t> ShardedTokens::find_document(uint64_t number) const {
     if (number >= documents())
         fail({.what = "document " + std::to_string(number) + " asked for", .where = "token set"});
-    const size_t r =
-        size_t(std::upper_bound(document_starts_.begin(), document_starts_.end(), number) - document_starts_.begin()) -
-        1;
-    const TokenRange& range = ranges_[r];
-    const uint64_t at = range.file->documents()[first_document_[r] + (number - document_starts_[r])];
-    return starts_[r] + (at - range.begin);
+    const auto after = std::upper_bound(document_starts_.begin(), document_starts_.end(), number);
+    const auto r = size_t(after - document_starts_.begin()) - 1;
+    return {r, first_document_[r] + (number - document_starts_[r])};
+}
+
+uint64_t ShardedTokens::document_begin(uint64_t number) const {
+    const auto [r, place] = find_document(number);
+    return starts_[r] + (ranges_[r].file->documents()[place] - ranges_[r].begin);
+}
+
+int32_t ShardedTokens::document_label(uint64_t number) const {
+    const auto [r, place] = find_document(number);
+    const auto& labels = ranges_[r].file->info().labels;
+    return labels.empty() ? -1 : labels[place];
 }
 
 JoinedTokens::JoinedTokens(std::vector<std::shared_ptr<const TokenView>> parts) : parts_(std::move(parts)) {

@@ -21,6 +21,8 @@ class TokenView {
     // Number of documents, and where number i begins; a view that knows of none is one document.
     virtual uint64_t documents() const { return 1; }
     virtual uint64_t document_begin(uint64_t) const { return 0; }
+    // The number of its label (TokenSetInfo::labels); -1: none.
+    virtual int32_t document_label(uint64_t) const { return -1; }
 };
 
 // A plain file, mapped; the id of each byte by look-up (-1: not in the vocabulary).
@@ -46,8 +48,11 @@ class ShardedTokens : public TokenView {
     void read(uint64_t begin, uint64_t count, int64_t* out) const override;
     uint64_t documents() const override { return document_starts_.back(); }
     uint64_t document_begin(uint64_t number) const override;
+    int32_t document_label(uint64_t number) const override;
 
  private:
+    // The range that a document begins in, and its number in that file's table.
+    std::pair<size_t, uint64_t> find_document(uint64_t number) const;
     std::vector<TokenRange> ranges_;
     std::vector<uint64_t> starts_;           // first token of each range, and the total
     std::vector<uint64_t> first_document_;   // of each range, in its file's table

@@ -120,6 +120,7 @@ std::string TokenFileWriter::finish(TokenFileInfo info) {
                                {"tokenizer_hash", info.tokenizer_hash},
                                {"splits", splits},
                                {"source", printable(info.source)},
+                               {"labels", info.labels},
                                {"checksums_hash", to_hex(hash_of(checksums_.data(), checksums_.size() * 8))},
                                {"documents_hash", to_hex(hash_of(documents_.data(), documents_.size() * 8))}}
                               .dump();
@@ -204,6 +205,10 @@ void TokenFile::parse() {
         info_.tokenizer = json.at("tokenizer").get<std::string>();
         info_.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
         info_.source = json.at("source").get<std::string>();
+        if (json.contains("labels")) info_.labels = json["labels"].get<std::vector<int32_t>>();
+        if (!info_.labels.empty() && info_.labels.size() != documents_.size())
+            bad(name_, std::to_string(info_.labels.size()) + " labels for " + std::to_string(documents_.size()) +
+                           " documents");
         for (const Json& split : json.at("splits")) {
             TokenSplit each{split.at("name").get<std::string>(), split.at("begin").get<uint64_t>(),
                             split.at("end").get<uint64_t>(), split.at("bytes").get<uint64_t>()};

@@ -26,7 +26,8 @@ struct TokenFileInfo {
     std::string tokenizer;  // JSON text
     std::string tokenizer_hash;
     std::vector<TokenSplit> splits;
-    std::string source;  // words for people: what it was made from
+    std::string source;           // words for people: what it was made from
+    std::vector<int32_t> labels;  // of each document; empty: none
 };
 
 // Writes data in one pass with bounded memory, to a temporary file that finish() renames into place.

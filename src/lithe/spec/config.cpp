@@ -116,6 +116,10 @@ void DataConfig::visit(FieldVisitor& v) {
             field);
     v.field({.name = "label", .help = "jsonl, csv, tsv: the field that holds a label of each document; empty: none"},
             label);
+    v.field({.name = "parallel",
+             .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
+                     "\".en\" for train.de; documents then come in pairs"},
+            parallel);
     v.field({.name = "documents",
              .help = "text: what a document is. file, line, blank_line (ends at one), or the separator itself, as "
                      "\"<|endoftext|>\""},

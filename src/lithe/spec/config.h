@@ -56,6 +56,7 @@ struct DataConfig {
     std::string format = "auto";
     std::string field = "text";
     std::string label;
+    std::string parallel;
     std::string documents = "file";
     std::string document_end = "auto";
     std::string deduplicate = "none";

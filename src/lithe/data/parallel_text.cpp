@@ -1,0 +1,92 @@
+#include "lithe/data/parallel_text.h"
+
+#include "lithe/base/error.h"
+#include "lithe/base/stop.h"
+#include "lithe/base/text.h"
+#include "lithe/formats/packed.h"
+
+namespace lithe {
+namespace {
+
+constexpr size_t kRead = 1 << 20;
+constexpr size_t kLongestLine = size_t(1) << 29;
+
+// Lines of a plain or compressed file.
+class LineReader {
+ public:
+    LineReader(const std::string& path, const DataConfig& config)
+        : path_(path),
+          file_(path, config.max_expansion),
+          more_(file_.next()) {}
+    bool next(std::string& line) {
+        size_t end;
+        while ((end = buffer_.find('\n', at_)) == std::string::npos && more_) {
+            buffer_.erase(0, at_);
+            at_ = 0;
+            const size_t held = buffer_.size();
+            if (held > kLongestLine)
+                fail_file(
+                    "line " + std::to_string(number_ + 1) + " is longer than " + format_bytes(double(kLongestLine)),
+                    path_);
+            buffer_.resize(held + kRead);
+            const uint64_t count = file_.read(buffer_.data() + held, kRead);
+            buffer_.resize(held + count);
+            more_ = count > 0;
+        }
+        if (at_ >= buffer_.size()) return false;
+        line = buffer_.substr(at_, end == std::string::npos ? end : end - at_);
+        if (line.ends_with('\r')) line.pop_back();
+        at_ = end == std::string::npos ? buffer_.size() : end + 1;
+        ++number_;
+        return true;
+    }
+    uint64_t number() const { return number_; }
+    const std::string& path() const { return path_; }
+
+ private:
+    std::string path_, buffer_;
+    PackedFile file_;
+    bool more_;
+    size_t at_ = 0;
+    uint64_t number_ = 0;
+};
+
+// "a/train.de.gz", ".en" -> "a/train.en.gz"
+std::string partner_path(const std::string& path, const std::string& extension) {
+    std::string packed, stem = path;
+    for (const char* suffix : {".gz", ".xz", ".zst", ".bz2"})
+        if (stem.ends_with(suffix)) packed = suffix, stem.resize(stem.size() - packed.size());
+    const size_t dot = stem.rfind('.'), slash = stem.rfind('/');
+    if (dot != std::string::npos && (slash == std::string::npos || dot > slash)) stem.resize(dot);
+    return stem + extension + packed;
+}
+
+}  // namespace
+
+void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) {
+    LineReader source(input.path, config), target(partner_path(input.path, config.parallel), config);
+    std::string from, to;
+    for (;;) {
+        const bool a = source.next(from), b = target.next(to);
+        if (a != b)
+            fail_file("it has more lines than its partner " + (a ? target : source).path() +
+                          ", which ends after line " + std::to_string((a ? target : source).number()),
+                      (a ? source : target).path());
+        if (!a) return;
+        if (stop_requested())
+            fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = input.path});
+        out.input_bytes += from.size() + 1;
+        if (from.empty() || to.empty()) {
+            ++out.statistics.skipped_pairs;
+            continue;
+        }
+        out.second = false;
+        out.add(from);
+        out.end();
+        out.second = true;
+        out.add(to);
+        out.end();
+    }
+}
+
+}  // namespace lithe

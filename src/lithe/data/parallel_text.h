@@ -1,0 +1,12 @@
+// Parallel text: line n of a file and line n of its partner are a pair of documents.
+#pragma once
+
+#include "lithe/data/part_emitter.h"
+
+namespace lithe {
+
+// The partner has data.parallel as its extension. A pair with an empty side is left out. Throws bad_file when one file
+// has more lines than the other.
+void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out);
+
+}  // namespace lithe
