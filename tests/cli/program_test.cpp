@@ -286,7 +286,11 @@ TEST(Program, EarlyStopEndsTheRun) {
 
 TEST(Program, ShippedConfigurationsBuildTheirModels) {
     for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/configs")) {
-        auto result = run({"info", entry.path().string(), "--json"});
+        std::vector<std::string> arguments = {"info", entry.path().string(), "--json"};
+        // the data that tells the size of other vocabularies than bytes is not here
+        const bool bytes = testing::read_all(entry.path().string()).find("tokenizer = ") == std::string::npos;
+        if (!bytes) arguments.insert(arguments.end(), {"--set", "model.vocabulary_size=1000"});
+        auto result = run(arguments);
         EXPECT_EQ(result.code, 0) << entry.path() << result.err;
         EXPECT_GT(result.json()["parameters"], 1000);
     }

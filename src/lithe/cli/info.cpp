@@ -93,7 +93,12 @@ int model_info(const Flags& flags, const CommandContext& context) {
         check_model(config, problems);
         problems.throw_if_any(flags.subject);
         int64_t vocabulary = config.model.vocabulary_size;
-        if (vocabulary == 0 && config.data.vocabulary == "all") vocabulary = 256;
+        const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == "all";
+        const bool named = !config.data.path.empty() || !config.data.train.empty() || !config.data.sources.empty();
+        if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path)) vocabulary = 256;
+        if (vocabulary == 0 && !named)
+            fail_usage("the vocabulary's size depends on the data, and none is named", flags.subject,
+                       "--set data.path=FILE, or --set model.vocabulary_size=N");
         if (vocabulary == 0) vocabulary = Corpus::open(config.data).tokenizer().vocabulary_size();
         model = std::make_unique<LanguageModel>(config, vocabulary);
     } else {

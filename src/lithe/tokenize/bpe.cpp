@@ -150,7 +150,8 @@ void BpeModel::merge_short(std::vector<int32_t>& symbols, std::vector<uint32_t>&
 
 // A linked list of symbols and a heap of candidate merges (rank, place); stale candidates are passed over.
 void BpeModel::merge_long(Workspace& work) const {
-    auto& [symbols, previous, next, ranks, heap, scores] = work;
+    auto &symbols = work.symbols, &previous = work.previous, &next = work.next;
+    auto& heap = work.heap;
     const auto count = int32_t(symbols.size());
     previous.resize(size_t(count)), next.resize(size_t(count));
     for (int32_t i = 0; i < count; ++i) previous[size_t(i)] = i - 1, next[size_t(i)] = i + 1 < count ? i + 1 : -1;

@@ -2,6 +2,7 @@
 // takes the place of an older one with the same slot.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -43,7 +44,7 @@ class PieceCache {
         if (count > kMostIds) return;
         Entry& entry = entries_[key.slot];
         std::memcpy(entry.word, key.word, sizeof key.word);
-        std::memcpy(entry.ids, ids, count * sizeof(int32_t));
+        std::copy_n(ids, count, entry.ids);
         entry.count = int32_t(count);
     }
 

@@ -103,7 +103,7 @@ void UnigramModel::emit(std::string_view unknown, std::vector<int32_t>& ids) con
 
 void UnigramModel::encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const {
     search(piece, work);
-    auto& [symbols, starts, order, ranks, heap, scores] = work;
+    auto &symbols = work.symbols, &starts = work.previous, &order = work.next;
     order.clear();  // ends of tokens, last first
     for (size_t end = piece.size(); end > 0; end = size_t(starts[end])) order.push_back(int32_t(end));
     std::reverse(order.begin(), order.end());
