@@ -9,9 +9,8 @@
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
-#include "lithe/data/input.h"
+#include "lithe/data/documents.h"
 #include "lithe/data/prepare.h"
-#include "lithe/formats/packed.h"
 #include "lithe/tokenize/bytes.h"
 
 namespace lithe {
@@ -39,22 +38,12 @@ std::string fingerprint_of(const std::vector<CorpusSplit>& splits, const Tokeniz
     return to_hex(hash_bytes(text));
 }
 
-bool named_as_table(const std::string& path) {
-    return path.ends_with(".jsonl") || path.ends_with(".ndjson") || path.ends_with(".csv") || path.ends_with(".tsv");
-}
-
 // Bytes of plain files that need no preparation: each file is one document and is read in place.
 bool readable_in_place(const DataConfig& config, const std::vector<Input>& inputs) {
-    const bool text = config.format == "text" ||
-                      (config.format == "auto" && std::none_of(inputs.begin(), inputs.end(), [](const Input& input) {
-                           return named_as_table(input.path);
-                       }));
     const bool one_each =
         inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
-    return text && one_each && config.tokenizer == "bytes" && config.documents == "file" && config.parallel.empty() &&
-           config.deduplicate == "none" && std::none_of(inputs.begin(), inputs.end(), [](const Input& input) {
-               return PackedFile::kind_of(input.path) != PackedKind::plain;
-           });
+    return one_each && config.tokenizer == "bytes" && config.deduplicate == "none" &&
+           files_are_documents(config, inputs);
 }
 
 // "2 * PATH" or "PATH" (weight 0: by size).
@@ -197,9 +186,13 @@ class CorpusBuilder {
     void from_cache() {
         const std::string folder = cache_folder();
         make_folders(folder);
-        const TokenizerPtr tokenizer = given_ ? given_ : named_tokenizer(config_);
+        const TokenizerPtr named = named_tokenizer(config_), tokenizer = given_ ? given_ : named;
         const std::string path =
             folder + "/" + corpus_identity(config_, tokenizer ? tokenizer->hash() : config_.tokenizer) + ".tokens";
+        // a tokenizer that was made from this text: the set that it was made for
+        const std::string own = folder + "/" + corpus_identity(config_, config_.tokenizer) + ".tokens";
+        if (given_ && !named && TokenSet::looks_like(own) && TokenSet(own).info().tokenizer_hash == given_->hash())
+            return from_token_set(own);
         if (TokenSet::looks_like(path)) {
             try {
                 return from_token_set(path);

@@ -87,15 +87,7 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
 const CorpusSize& CorpusReader::size(bool progress) {
     if (size_) return *size_;
     size_ = std::make_unique<CorpusSize>();
-    if (plain_ && inputs_.size() == 1 && config_.documents == "file" && config_.parallel.empty() &&
-        (config_.format == "auto" || config_.format == "text") && inputs_[0].path.find(".jsonl") == std::string::npos) {
-        // one document whose size is the file's, unless its name says another format
-        CorpusSize sizes{1, input_bytes_};
-        const std::string& name = inputs_[0].path;
-        const bool table =
-            config_.format == "auto" && (name.ends_with(".csv") || name.ends_with(".tsv") || name.ends_with(".ndjson"));
-        if (!table) return *size_ = sizes;
-    }
+    if (inputs_.size() == 1 && files_are_documents(config_, inputs_)) return *size_ = {1, input_bytes_};
     Timer timer;
     double shown = 0;
     const auto statistics = read_documents(config_, inputs_, [&](const DocumentPart& part) {

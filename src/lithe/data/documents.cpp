@@ -228,6 +228,14 @@ void read_input(const DataConfig& config, const Input& input, PartEmitter& out) 
 
 }  // namespace
 
+bool files_are_documents(const DataConfig& config, const std::vector<Input>& inputs) {
+    return config.documents == "file" && config.parallel.empty() &&
+           std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
+               return PackedFile::kind_of(input.path) == PackedKind::plain &&
+                      format_of(config.format, input.path) == "text";
+           });
+}
+
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
                                   const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts,
                                   bool exact) {

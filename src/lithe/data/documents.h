@@ -32,6 +32,9 @@ struct DocumentStatistics {
 // same tokens as in the whole.
 inline constexpr size_t kLargestPart = 1 << 20;
 
+// Whether every input is one document whose text is the file as it stands.
+bool files_are_documents(const DataConfig& config, const std::vector<Input>& inputs);
+
 // Calls `use` for every part. What a document is, says data.documents (text) or the format (a JSON line, a CSV row).
 // Throws bad_file with file and offset for what cannot be read. `cuts`: places, in bytes of all text, where a part must
 // end (moved to the next character unless `exact`); only for corpora of one document.

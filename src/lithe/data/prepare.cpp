@@ -142,7 +142,7 @@ class Preparation {
           output_(std::move(output)),
           options_(options),
           tokenizer_(std::move(tokenizer)),
-          reader_(config, !tokenizer_ || tokenizer_->kind() == "bytes"),
+          reader_(config, tokenizer_ ? tokenizer_->kind() == "bytes" : config.tokenizer == "bytes"),
           threads_(options.threads > 0 ? options.threads : int(std::max(1u, std::thread::hardware_concurrency()))) {}
 
     TokenSetInfo run() {

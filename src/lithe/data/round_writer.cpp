@@ -44,7 +44,10 @@ void RoundWriter::finish_round() {
         TokenSetSplit& split = info_.splits[s];
         split.tokens += tokens, split.bytes += open.bytes, split.documents += open.documents;
         split.shards.push_back({open.name, tokens, open.bytes, open.documents, root});
-        open = Open();
+        Open next;  // a document may have begun without a token yet
+        next.begins = open.begins;
+        next.label = open.label;
+        open = std::move(next);
     }
 }
 

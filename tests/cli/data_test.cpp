@@ -1,0 +1,145 @@
+// The data commands as a user calls them, and what other tokenizers than bytes do to train, eval and generate.
+#include <cmath>
+#include <fstream>
+
+#include "support/archives.h"
+#include "support/files.h"
+#include "support/program.h"
+#include "support/tiny_run.h"
+
+namespace lithe {
+namespace {
+
+using testing::read_all;
+using testing::run;
+using testing::tiny_config;
+
+class DataCommand : public ::testing::Test {
+ protected:
+    void SetUp() override { setenv("XDG_CACHE_HOME", folder.file("cache").c_str(), 1); }
+    void TearDown() override { unsetenv("XDG_CACHE_HOME"); }
+    nlohmann::json good(std::vector<std::string> arguments) {
+        arguments.push_back("--json");
+        const auto result = run(arguments);
+        EXPECT_EQ(result.code, 0) << result.err;
+        return result.json();
+    }
+    void refused(const std::vector<std::string>& arguments, int code, const std::string& words) {
+        const auto result = run(arguments);
+        EXPECT_EQ(result.code, code) << result.err;
+        EXPECT_NE(result.err.find(words), std::string::npos) << result.err;
+    }
+    testing::TemporaryFolder folder;
+};
+
+TEST_F(DataCommand, TokenizerToTokenSet) {
+    const std::string text = folder.write("text.txt", testing::sample_text(100'000)), bpe = folder.file("bpe.json"),
+                      set = folder.file("set");
+    const auto trained = good({"data", "train-tokenizer", text, "--size", "300", "--out", bpe});
+    EXPECT_TRUE(trained["lossless"]);
+    EXPECT_LE(trained["vocabulary_size"], 300);
+    const auto prepared = good({"data", "prepare", text, "--tokenizer", bpe, "--out", set});
+    EXPECT_EQ(prepared["bytes"], 100'000);
+    EXPECT_GT(prepared["bytes_per_token"], 2);
+    const auto info = good({"data", "info", set});
+    EXPECT_EQ(info["tokens"], prepared["tokens"]);
+    EXPECT_EQ(info["tokenizer_hash"], trained["hash"]);
+    EXPECT_EQ(info["longest_documents"]["train"][0], info["splits"][0]["tokens"]);
+    EXPECT_EQ(info["sample"].get<std::string>().substr(0, 20), testing::sample_text(20));
+    EXPECT_EQ(good({"data", "verify", set})["result"], "every checksum fits");
+    refused({"data", "prepare", text, "--out", set}, 2, "holds a finished token set");
+    refused({"data", "prepare", set, "--out", folder.file("again")}, 2, "a token set already");
+    refused({"data", "prepare", text, "--tokenizer", folder.file("none.json"), "--out", folder.file("x")}, 2,
+            "neither a kind nor a file");
+    refused({"data", "prepare", text, "--tokenizer", text, "--out", folder.file("x")}, 3,
+            "neither a tokenizer.json nor a SentencePiece model");
+    refused({"data", "prepare", text, "--shard", "12", "--out", folder.file("x")}, 2, "at least 64k");
+    std::string shard = read_all(set + "/train-00000.tokens");
+    shard[5000] ^= 1;
+    std::ofstream(set + "/train-00000.tokens", std::ios::binary) << shard;
+    refused({"data", "verify", set}, 3, "the checksum of block 0 (offset 4096) does not fit");
+}
+
+TEST_F(DataCommand, EncodeAndDecode) {
+    const std::string text = folder.write("text.txt", testing::sample_text(20'000)), bpe = folder.file("bpe.json");
+    good({"data", "train-tokenizer", text, "--size", "300", "--out", bpe});
+    const std::string ids = folder.file("ids");
+    const auto encoded =
+        run({"data", "encode", bpe, folder.write("lines", "the old mill\n<|endoftext|>\n"), "--lines"});
+    EXPECT_EQ(encoded.code, 0);
+    EXPECT_EQ(run({"data", "decode", bpe, folder.write("ids", encoded.out)}).out, "the old mill\n<|endoftext|>\n");
+    EXPECT_EQ(good({"data", "encode", bpe, folder.file("lines"), "--lines", "--special"})["ids"][1].size(), 1u);
+    EXPECT_EQ(run({"data", "decode", bpe,
+                   folder.write("hex-ids", run({"data", "encode", bpe, folder.write("hex", "00ff0a\n"), "--hex"}).out),
+                   "--hex"})
+                  .out,
+              "00ff0a\n");
+    refused({"data", "encode", bpe, folder.write("bad-hex", "0g\n"), "--hex"}, 2, "not hexadecimal");
+    refused({"data", "encode", bpe, folder.write("odd-hex", "012\n"), "--hex"}, 2, "not hexadecimal");
+    refused({"data", "decode", bpe, folder.write("bad-ids", "1 x\n")}, 2, "not a token id: x");
+    refused({"data", "decode", bpe, folder.write("large-ids", "99999\n")}, 3,
+            "token id 99999 is outside the vocabulary");
+    refused({"data", "encode", folder.file("none.json")}, 3, "none.json");
+    refused({"data", "train-tokenizer", text, "--kind", "unigram", "--size", "5", "--out", bpe}, 2,
+            "cannot train this");
+    refused({"data", "train-tokenizer", text, "--size", "many", "--out", bpe}, 2, "expected an amount");
+}
+
+TEST_F(DataCommand, StandardInputAndArchives) {
+    folder.write("text.txt", testing::sample_text(50'000));
+    const std::string command = std::string(LITHE_PROGRAM) + " -q data prepare - --out " + folder.file("set") + " < " +
+                                folder.file("text.txt") + " > /dev/null";
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    EXPECT_EQ(good({"data", "info", folder.file("set")})["bytes"], 50'000);
+    testing::write_archive(folder.file("a.tar.zst"),
+                           {{"b.jsonl", "{\"body\":\"one\"}\n{\"body\":\"two\"}\n"}, {"c.txt", "skipped"}});
+    const auto info = good({"data", "prepare", folder.file("a.tar.zst"), "--include", "*.jsonl", "--field", "body",
+                            "--split", "100/0/0", "--out", folder.file("tar")});
+    EXPECT_EQ(info["documents"], 2);
+    EXPECT_EQ(info["bytes"], 6);
+    refused({"data", "prepare", folder.file("a.tar.zst"), "--out", folder.file("x")}, 3, "a.tar.zst, member b.jsonl");
+}
+
+// Train, evaluate and generate with tokens that are not bytes; bits per byte count the bytes of the text.
+TEST_F(DataCommand, RunsOnOtherTokens) {
+    const std::string config = tiny_config(folder), bpe = folder.file("bpe.json"), path = folder.file("run");
+    good({"data", "train-tokenizer", folder.file("text.txt"), "--size", "280", "--out", bpe});
+    const auto trained = good({"train", config, "--run", path, "--max-steps", "30", "--set", "data.tokenizer=" + bpe});
+    EXPECT_GT(trained["valid"]["bits_per_byte"], 0);
+    const auto evaluated = good({"eval", path, "--tokens", "0"});
+    EXPECT_NEAR(evaluated["bits_per_byte"].get<double>(),
+                evaluated["loss"].get<double>() / std::log(2.0) * evaluated["tokens"].get<double>() /
+                    evaluated["bytes"].get<double>(),
+                1e-6);
+    EXPECT_LT(evaluated["tokens"], evaluated["bytes"]);
+    // text by path is read with the model's tokenizer; a token set of another one is refused
+    EXPECT_EQ(good({"eval", path, "--data", folder.file("text.txt") + ":all"})["tokens"].get<int>() > 1000, true);
+    good({"data", "prepare", folder.file("text.txt"), "--out", folder.file("bytes")});
+    refused({"eval", path, "--data", folder.file("bytes") + ":valid"}, 3,
+            "another tokenizer than it is to be read with");
+    const auto text = run({"generate", path, "--prompt", "the old", "--tokens", "20"});
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_EQ(text.out.substr(0, 7), "the old");
+    refused({"train", config, "--run", path, "--max-steps", "40"}, 2, "the tokenizer's hash");
+}
+
+TEST_F(DataCommand, RunsOnDocuments) {
+    const std::string config = tiny_config(folder), path = folder.file("run");
+    const std::vector<std::string> settings = {"--set", "data.documents=line", "--set", "data.order=documents",
+                                               "--set", "data.tokenizer=words"};
+    std::vector<std::string> arguments = {"train", config, "--run", path, "--max-steps", "20"};
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    good(arguments);
+    const auto evaluated = good({"eval", path});
+    EXPECT_EQ(evaluated["protocol"]["state"], "anew with each document");
+    arguments = {"train", config, "--run", folder.file("lstm"), "--max-steps", "20", "--set", "model.layout=\"l\""};
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    refused(arguments, 2, "the block 'l' cannot begin anew inside a segment");
+    // several sources in one run
+    const std::string other = folder.write("other.txt", testing::sample_text(5000));
+    good({"train", config, "--run", folder.file("sources"), "--max-steps", "20", "--set", "data.path=", "--set",
+          "data.sources=[\"2 * " + folder.file("text.txt") + "\", \"1 * " + other + "\"]"});
+}
+
+}  // namespace
+}  // namespace lithe
