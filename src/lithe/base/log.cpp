@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 
+#include "lithe/base/timer.h"
+
 namespace lithe {
 namespace {
 
@@ -19,6 +21,7 @@ struct Loggers {
     std::shared_ptr<spdlog::logger> screen;
     std::mutex mutex;
     bool progress_shown = false;
+    Timer since_plain;  // the last progress line that is no terminal's
 
     Loggers() {
         screen = std::make_shared<spdlog::logger>("screen", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -75,9 +78,21 @@ void log_verbose(std::string_view text) { write(spdlog::level::info, "", text, l
 
 void log_warning(std::string_view text) { write(spdlog::level::warn, "warning: ", text, true); }
 
+// Where lines cannot be replaced, one comes every 15 seconds.
+static void log_plain_progress(Loggers& all, std::string_view text) {
+    constexpr double kEvery = 15;
+    {
+        std::lock_guard lock(all.mutex);
+        if (text.empty() || all.since_plain.seconds() < kEvery) return;
+        all.since_plain.restart();
+    }
+    log_info(text);
+}
+
 void log_progress(std::string_view text) {
     Loggers& all = loggers();
-    if (all.level == LogLevel::quiet || !stderr_is_terminal()) return;
+    if (all.level == LogLevel::quiet) return;
+    if (!stderr_is_terminal()) return log_plain_progress(all, text);
     std::lock_guard lock(all.mutex);
     end_progress(all);
     if (text.empty()) return;

@@ -9,13 +9,15 @@
 namespace lithe {
 namespace {
 
-constexpr size_t kShingle = 5;          // words
-constexpr size_t kMostCandidates = 32;  // looked at per band
+constexpr size_t kShingle = 5;  // words
 
 std::string_view trimmed(std::string_view text) {
     const size_t begin = text.find_first_not_of(" \t\r\n"), end = text.find_last_not_of(" \t\r\n");
     return begin == std::string_view::npos ? std::string_view() : text.substr(begin, end - begin + 1);
 }
+
+// The table has no room for this one key.
+uint64_t key_of(uint64_t hash) { return hash == ~uint64_t(0) ? 0 : hash; }
 
 }  // namespace
 
@@ -40,30 +42,32 @@ DuplicateFinder::Signature DuplicateFinder::signature(std::string_view document)
 
 bool DuplicateFinder::seen(std::string_view document) {
     const std::string_view text = trimmed(document);
-    if (!exact_.insert(hash_bytes(text)).second) {
+    const uint64_t hash = key_of(hash_bytes(text));
+    if (exact_.find(hash)) {
         ++exact_found_;
         return true;
     }
-    if (!near_) return false;
+    exact_.insert(hash, 1);
+    if (!near_ || !seen_nearly(text)) return false;
+    ++near_found_;
+    return true;
+}
+
+bool DuplicateFinder::seen_nearly(std::string_view text) {
     const Signature mine = signature(text);
     std::array<uint64_t, kBands> keys{};
-    for (int b = 0; b < kBands; ++b) {
-        keys[size_t(b)] = combine_key(0, uint64_t(b));
-        for (int r = 0; r < kRows; ++r) keys[size_t(b)] = combine_key(keys[size_t(b)], mine[size_t(b * kRows + r)]);
-        const auto found = bands_.find(keys[size_t(b)]);
-        if (found == bands_.end()) continue;
-        for (size_t i = 0; i < std::min(found->second.size(), kMostCandidates); ++i) {
-            const Signature& other = signatures_[found->second[i]];
-            int equal = 0;
-            for (int h = 0; h < kHashes; ++h) equal += mine[size_t(h)] == other[size_t(h)];
-            if (equal >= kSimilar * kHashes) {
-                ++near_found_;
-                return true;
-            }
-        }
+    for (size_t b = 0; b < kBands; ++b) {
+        uint64_t key = combine_key(0, b);
+        for (size_t r = 0; r < kRows; ++r) key = combine_key(key, mine[b * kRows + r]);
+        keys[b] = key_of(key);
+        const uint64_t* candidate = bands_.find(keys[b]);
+        if (!candidate) continue;
+        const Signature& other = signatures_[*candidate];
+        int equal = 0;
+        for (size_t h = 0; h < kHashes; ++h) equal += mine[h] == other[h];
+        if (equal >= kSimilar * kHashes) return true;
     }
-    for (uint64_t key : keys)
-        if (auto& bucket = bands_[key]; bucket.size() < kMostCandidates) bucket.push_back(uint32_t(signatures_.size()));
+    for (uint64_t key : keys) bands_.insert(key, signatures_.size());
     signatures_.push_back(mine);
     return false;
 }

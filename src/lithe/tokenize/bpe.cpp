@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lithe/tokenize/byte_alphabet.h"
-#include "lithe/tokenize/json_fields.h"
 #include "lithe/tokenize/unicode.h"
 
 namespace lithe::tokenize {
@@ -32,7 +31,7 @@ std::pair<std::string, std::string> merge_parts(const Json& merge, size_t index,
 }  // namespace
 
 BpeModel::BpeModel(const Json& json, bool byte_words, const SpecialTokens& special, const std::string& source)
-    : vocabulary_(Vocabulary::from_object(need(json, "vocab", source), source)),
+    : VocabularyModel(json, source),
       prefix_(field<std::string>(json, "continuing_subword_prefix", "", source)),
       suffix_(field<std::string>(json, "end_of_word_suffix", "", source)),
       byte_words_(byte_words),

@@ -2,20 +2,16 @@
 
 #include <array>
 
-#include "lithe/tokenize/model.h"
-#include "lithe/tokenize/vocabulary.h"
+#include "lithe/tokenize/vocabulary_model.h"
 
 namespace lithe::tokenize {
 
 // Byte-pair encoding as the `tokenizers` library means it: the pair of lowest rank is merged first, the leftmost of
 // equal ones first. O(n log n) in the length of a piece.
-class BpeModel : public Model {
+class BpeModel : public VocabularyModel {
  public:
     BpeModel(const Json& json, bool byte_words, const SpecialTokens& special, const std::string& source);
     void encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const override;
-    int64_t size() const override { return vocabulary_.size(); }
-    std::string_view token(int64_t id) const override { return vocabulary_.token(id); }
-    std::optional<int32_t> find(std::string_view token) const override { return vocabulary_.find(token); }
 
  private:
     void read_merges(const Json& merges, const std::string& source);
@@ -24,7 +20,6 @@ class BpeModel : public Model {
     void merge_short(std::vector<int32_t>& symbols, std::vector<uint32_t>& ranks) const;
     void merge_long(Workspace& work) const;
 
-    Vocabulary vocabulary_;
     FlatMap merges_;                                  // (left, right) -> (rank, merged)
     std::array<int32_t, 256> byte_ids_{};             // byte_words: the symbol of each byte
     std::array<int32_t, 256> fallback_ids_{};         // <0x00> ..., -1 where missing

@@ -11,15 +11,6 @@
 namespace lithe::tokenize {
 namespace {
 
-// Calls f(code point, its bytes) over the text.
-template <class F> void each(std::string_view text, const F& f) {
-    for (size_t at = 0; at < text.size();) {
-        const CodePoint c = decode_at(text, at);
-        f(c.value, text.substr(at, c.length));
-        at += c.length;
-    }
-}
-
 class Form : public Normalizer {
  public:
     explicit Form(NormalForm form) : form_(form) {}
@@ -37,7 +28,7 @@ class Map : public Normalizer {
     std::string apply(std::string_view text) const override {
         std::string out;
         out.reserve(text.size());
-        each(text, [&](uint32_t c, std::string_view bytes) { function_(out, c, bytes); });
+        each_code_point(text, [&](uint32_t c, std::string_view bytes) { function_(out, c, bytes); });
         return out;
     }
 
@@ -95,7 +86,7 @@ class Strip : public Normalizer {
     Strip(bool left, bool right) : left_(left), right_(right) {}
     std::string apply(std::string_view text) const override {
         size_t begin = std::string_view::npos, end = 0, at = 0;
-        each(text, [&](uint32_t c, std::string_view bytes) {
+        each_code_point(text, [&](uint32_t c, std::string_view bytes) {
             if (!is_white_space(c)) begin = std::min(begin, at), end = at + bytes.size();
             at += bytes.size();
         });

@@ -238,8 +238,6 @@ class Sequence : public PreTokenizer {
     std::vector<std::unique_ptr<PreTokenizer>> parts_;
 };
 
-bool is_bert_space(uint32_t c) { return is_white_space(c); }
-
 // White space goes, punctuation stands alone.
 class Bert : public PreTokenizer {
  public:
@@ -249,7 +247,7 @@ class Bert : public PreTokenizer {
     }
 
  private:
-    ByTest spaces_{is_bert_space, Behavior::removed}, punctuation_{is_punctuation, Behavior::isolated};
+    ByTest spaces_{is_white_space, Behavior::removed}, punctuation_{is_punctuation, Behavior::isolated};
 };
 
 uint32_t only_character(const std::string& text, const std::string& source) {

@@ -35,11 +35,7 @@ class Characters : public TokenizerTrainer {
  public:
     explicit Characters(const Options& options) : options_(options), counts_(tokenize::kBadByte + 256, 0) {}
     void feed(std::string_view text) override {
-        for (size_t at = 0; at < text.size();) {
-            const auto c = tokenize::decode_at(text, at);
-            ++counts_[c.value];
-            at += c.length;
-        }
+        tokenize::each_code_point(text, [&](uint32_t c, std::string_view) { ++counts_[c]; });
     }
     TokenizerPtr finish() override {
         std::vector<uint32_t> found;
@@ -75,16 +71,7 @@ class Words : public TokenizerTrainer {
         tokenize::each_word(
             text,
             [&](std::string_view word) {
-                std::string key(word);
-                if (rules_.lower) {
-                    key.clear();
-                    for (size_t at = 0; at < word.size();) {
-                        const auto c = tokenize::decode_at(word, at);
-                        tokenize::append_lower(key, c.value);
-                        at += c.length;
-                    }
-                }
-                Count& count = counts_[std::move(key)];
+                Count& count = counts_[rules_.lower ? tokenize::lower_case(word) : std::string(word)];
                 if (count.times++ == 0) count.order = int64_t(counts_.size());
             },
             [] {});

@@ -128,15 +128,17 @@ void append_lower(std::string& out, uint32_t c) {
     else append_utf8(out, c < kBadByte ? uint32_t(utf8proc_tolower(utf8proc_int32_t(c))) : c);
 }
 
+std::string lower_case(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    each_code_point(text, [&](uint32_t c, std::string_view) { append_lower(out, c); });
+    return out;
+}
+
 std::string replace_bad_bytes(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    for (size_t at = 0; at < text.size();) {
-        const CodePoint c = decode_at(text, at);
-        if (c.bad()) out += "\xEF\xBF\xBD";
-        else out.append(text.substr(at, c.length));
-        at += c.length;
-    }
+    each_code_point(text, [&](uint32_t c, std::string_view bytes) { out += c >= kBadByte ? "\xEF\xBF\xBD" : bytes; });
     return out;
 }
 

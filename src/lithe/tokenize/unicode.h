@@ -23,6 +23,14 @@ CodePoint decode_at(std::string_view text, size_t at);
 inline size_t length_at(std::string_view text, size_t at) {
     return static_cast<unsigned char>(text[at]) < 0x80 ? 1 : decode_at(text, at).length;
 }
+// Calls f(code point, its bytes) over a text.
+template <class F> void each_code_point(std::string_view text, const F& f) {
+    for (size_t at = 0; at < text.size();) {
+        const CodePoint c = decode_at(text, at);
+        f(c.value, text.substr(at, c.length));
+        at += c.length;
+    }
+}
 // A bad byte is written as itself.
 void append_utf8(std::string& text, uint32_t value);
 // Where the last code point that may go on beyond the end begins: text.substr(0, n) can be decoded now.
@@ -42,6 +50,7 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 // Bad bytes stay where they are.
 std::string normal_form(std::string_view text, NormalForm form);
 void append_lower(std::string& out, uint32_t c);  // full lower-case mapping
+std::string lower_case(std::string_view text);
 // The same text with every bad byte as U+FFFD.
 std::string replace_bad_bytes(std::string_view text);
 

@@ -1,6 +1,5 @@
 #include "lithe/tokenize/word_models.h"
 
-#include "lithe/tokenize/json_fields.h"
 #include "lithe/tokenize/unicode.h"
 
 namespace lithe::tokenize {
@@ -17,7 +16,7 @@ int32_t unknown_of(const Json& json, const Vocabulary& vocabulary, const std::st
 }  // namespace
 
 WordLevelModel::WordLevelModel(const Json& json, const SpecialTokens& special, const std::string& source)
-    : vocabulary_(Vocabulary::from_object(need(json, "vocab", source), source)),
+    : VocabularyModel(json, source),
       special_(special),
       unknown_(unknown_of(json, vocabulary_, source)) {}
 
@@ -29,7 +28,7 @@ void WordLevelModel::encode(std::string_view piece, std::vector<int32_t>& ids, W
 }
 
 WordPieceModel::WordPieceModel(const Json& json, const SpecialTokens& special, const std::string& source)
-    : vocabulary_(Vocabulary::from_object(need(json, "vocab", source), source)),
+    : VocabularyModel(json, source),
       special_(special),
       prefix_(field<std::string>(json, "continuing_subword_prefix", "##", source)),
       longest_(field<int64_t>(json, "max_input_chars_per_word", 100, source)),

@@ -80,16 +80,8 @@ class WordTokenizer : public Tokenizer {
 
  private:
     int32_t id_of(std::string_view word, SpecialText special) const {
-        thread_local std::string lowered;
-        if (rules_.lower) {
-            lowered.clear();
-            for (size_t at = 0; at < word.size();) {
-                const CodePoint c = decode_at(word, at);
-                append_lower(lowered, c.value);
-                at += c.length;
-            }
-            word = lowered;
-        }
+        std::string lowered;
+        if (rules_.lower) word = lowered = lower_case(word);
         const auto id = vocabulary_.find(word);
         if (id && (*id != line_end_ || special == SpecialText::parsed)) return *id;
         if (unknown_ < 0)
