@@ -152,6 +152,18 @@ TEST(Prepare, RefusesWhatWouldLoseSomething) {
     folder.write("other/precious", "x");
     EXPECT_ERROR(prepare_tokens(config, folder.file("other"), {}), ExitCode::usage, "not empty: it holds precious");
     EXPECT_ERROR(prepare_tokens(config, folder.write("file", "x"), {}), ExitCode::usage, "a token set is a folder");
+    config.path = "/dev/zero";
+    EXPECT_ERROR(prepare_tokens(config, folder.file("z"), {}), ExitCode::bad_file,
+                 "a device or pipe cannot be read twice");
+    config.path = folder.write("a.txt", lines(100));
+    config.label = "kind";
+    EXPECT_ERROR(prepare_tokens(config, folder.file("l"), {}), ExitCode::usage, "plain text has no field \"kind\"");
+    config.label = "";
+    auto trainer = make_tokenizer_trainer({.kind = "characters", .size = 0});
+    trainer->feed("abc");
+    EXPECT_ERROR(
+        prepare_tokens(config, folder.file("u"), {}, trainer->finish()), ExitCode::bad_file,
+        "the character \"l\" at byte 0 is not among the 3 of this vocabulary (counted from byte 0 of the text)");
     config.tokenizer = "byts";
     EXPECT_ERROR(prepare_tokens(config, folder.file("b"), {}), ExitCode::usage, "did you mean 'bytes'");
     config.tokenizer = "bytes";
@@ -187,6 +199,13 @@ TEST(TokenSet, NoticesWhatWasExchanged) {
     EXPECT_ERROR(TokenSet(folder.file("d")).verify(), ExitCode::bad_file, "block 0 (offset 4096)");
     std::filesystem::remove(folder.file("d/valid-00000.tokens"));
     EXPECT_ERROR(TokenSet(folder.file("d")), ExitCode::bad_file, "valid-00000.tokens");
+    // a folder that lacks a part of it is no folder of texts
+    std::filesystem::copy(folder.file("a"), folder.file("f"));
+    std::filesystem::remove(folder.file("f/tokenizer.json"));
+    EXPECT_ERROR(Corpus::open({.path = folder.file("f")}), ExitCode::bad_file, "tokenizer.json");
+    folder.write("g/progress.json", "{}");
+    std::filesystem::copy(folder.file("a/tokenizer.json"), folder.file("g/tokenizer.json"));
+    EXPECT_ERROR(Corpus::open({.path = folder.file("g")}), ExitCode::bad_file, "the token set is not finished");
     // another tokenizer beside the same tokens
     std::filesystem::copy(folder.file("a"), folder.file("e"));
     folder.write("e/tokenizer.json", "{\"kind\":\"bytes\",\"bytes\":[1,2]}");

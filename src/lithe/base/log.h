@@ -14,7 +14,8 @@ void set_log_file(const std::string& path);
 void log_info(std::string_view text);
 void log_verbose(std::string_view text);
 void log_warning(std::string_view text);
-// A line that replaces the one before on a terminal (progress); elsewhere one comes every 15 seconds. Empty text ends it.
+// A line that replaces the one before on a terminal (progress); elsewhere one comes every 15 seconds. Empty text ends
+// it.
 void log_progress(std::string_view text);
 bool stderr_is_terminal();
 

@@ -51,6 +51,7 @@ int prepare(Flags flags, const CommandContext& context) {
     if (flags.data.path == "-") {
         spool = std::make_unique<Spool>(flags.output + ".stdin-" + std::to_string(getpid()));
         flags.data.path = spool->path();
+        flags.options.source = "standard input";
     }
     if (!flags.round.empty()) {
         const auto bytes = parse_count(flags.round);

@@ -203,6 +203,9 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const std::s
     if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, where);
     if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', where);
     if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', where);
+    if (!config.label.empty())
+        fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + where, "data.label",
+                   "use JSON lines, CSV or TSV");
     return std::make_unique<TextReader>(out, separator_of(config.documents));
 }
 

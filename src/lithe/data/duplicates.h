@@ -1,7 +1,7 @@
 // Finds documents that were there before: exactly (a 64-bit hash of the text without outer white space), or nearly
 // (MinHash of word 5-grams, 16 bands of 4: Broder 1997; pairs of Jaccard similarity 0.8 are found with probability
-// 0.9998, of 0.5 with 0.64, of 0.3 with 0.12; candidates are confirmed at an estimated similarity of 0.7). A document takes
-// about 40 bytes of memory, with similar ones about 1 kB.
+// 0.9998, of 0.5 with 0.64, of 0.3 with 0.12; candidates are confirmed at an estimated similarity of 0.7). A document
+// takes about 40 bytes of memory, with similar ones about 1 kB.
 #pragma once
 
 #include <array>
@@ -29,8 +29,8 @@ class DuplicateFinder {
  private:
     bool seen_nearly(std::string_view text);
     bool near_;
-    tokenize::FlatMap exact_;              // hashes of texts
-    tokenize::FlatMap bands_;              // hash of a band of a signature -> the first document that has it
+    tokenize::FlatMap exact_;  // hashes of texts
+    tokenize::FlatMap bands_;  // hash of a band of a signature -> the first document that has it
     std::vector<Signature> signatures_;
     uint64_t exact_found_ = 0, near_found_ = 0;
 };

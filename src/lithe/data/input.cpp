@@ -32,7 +32,11 @@ bool parse_shares(std::string_view text, std::array<double, 3>& shares) {
 
 void require_data(const std::string& path, const std::string& key) {
     struct stat status {};
-    if (stat(path.c_str(), &status) == 0) return;
+    if (stat(path.c_str(), &status) == 0) {
+        if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return;
+        fail_file("neither a file nor a folder: a device or pipe cannot be read twice", path,
+                  "pipe it into: lithe data prepare - --out DIR");
+    }
     const int reason = errno;
     fail(
         {.code = ExitCode::bad_file,

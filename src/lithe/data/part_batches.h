@@ -22,7 +22,8 @@ struct Batch {
         std::string text, label;
         bool begins = false, ends = false;
         int split = 0;
-        uint64_t bytes = 0;  // of text
+        uint64_t bytes = 0;   // of text
+        uint64_t offset = 0;  // in all text
         std::vector<int32_t> ids;
     };
     std::vector<Item> items;
@@ -83,6 +84,8 @@ class PartBatcher {
           skip_(skip) {}
     void take(const DocumentPart& part) {
         ++parts_;
+        const uint64_t offset = text_;
+        text_ += part.text.size();
         if (parts_ <= skip_) return;
         batch_.items.push_back({std::string(part.text),
                                 std::string(part.label),
@@ -90,6 +93,7 @@ class PartBatcher {
                                 part.ends,
                                 part.split,
                                 part.text.size(),
+                                offset,
                                 {}});
         batch_.bytes += part.text.size();
         batch_.input_bytes = part.input_bytes;
@@ -108,7 +112,7 @@ class PartBatcher {
         batch_ = Batch();
     }
     BatchQueue& queue_;
-    uint64_t round_bytes_, skip_, parts_ = 0, round_ = 0;
+    uint64_t round_bytes_, skip_, parts_ = 0, round_ = 0, text_ = 0;
     Batch batch_;
 };
 

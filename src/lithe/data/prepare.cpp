@@ -120,7 +120,10 @@ double density(const Tokenizer& tokenizer, const DataConfig& config) {
             result = double(ids.size()) / double(std::min<size_t>(part.text.size(), 1 << 16));
             throw ReaderGone();
         });
-    } catch (const ReaderGone&) {}
+    } catch (const ReaderGone&) {
+    } catch (const Error& error) {
+        if (error.code() != ExitCode::usage) throw;  // else the encoding will tell, with the place
+    }
     return result;
 }
 
@@ -218,8 +221,7 @@ class Preparation {
         while (auto batch = queue.pop()) {
             on_threads(batch->items.size(), threads_, [&](size_t i) {
                 auto& item = batch->items[i];
-                item.ids.reserve(item.text.size() / 2);
-                tokenizer_->encode(item.text, item.ids, SpecialText::plain);
+                encode(item);
             });
             writer.write(*batch);
             parts += batch->items.size();
@@ -231,6 +233,18 @@ class Preparation {
             save_journal(output_, journal_);
         }
         log_progress("");
+    }
+
+    // Text that the vocabulary cannot express is a fault of the data, at a place.
+    void encode(Batch::Item& item) const {
+        item.ids.reserve(item.text.size() / 2);
+        try {
+            tokenizer_->encode(item.text, item.ids, SpecialText::plain);
+        } catch (const Error& error) {
+            if (error.code() != ExitCode::usage) throw;
+            fail_file(error.parts().what + " (counted from byte " + std::to_string(item.offset) + " of the text)",
+                      name(), "make the tokenizer from this text too: lithe data train-tokenizer");
+        }
     }
 
     void finish() {
@@ -251,7 +265,10 @@ class Preparation {
         if (total > done) text += ", " + format_seconds((total - done) / rate) + " left";
         log_progress(text);
     }
-    std::string name() const { return config_.path.empty() ? config_.train : config_.path; }
+    std::string name() const {
+        if (!options_.source.empty()) return options_.source;
+        return config_.path.empty() ? config_.train : config_.path;
+    }
 
     DataConfig config_;
     std::string output_;

@@ -13,7 +13,8 @@ namespace lithe {
 
 struct PrepareOptions {
     bool progress = false;
-    int threads = 0;  // 0: as many as this process may use; never changes the result
+    int threads = 0;     // 0: as many as this process may use; never changes the result
+    std::string source;  // what to call the input; empty: its path
     uint64_t round_bytes =
         uint64_t(256) << 20;  // of text between two durable points; a shard holds one round of a split
 };

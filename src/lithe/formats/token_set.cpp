@@ -112,11 +112,17 @@ bool TokenSet::looks_like(const std::string& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) return false;
     if (!S_ISDIR(status.st_mode)) return TokenFile::looks_like(path);
-    return stat((path + "/index.json").c_str(), &status) == 0 && stat((path + "/tokenizer.json").c_str(), &status) == 0;
+    auto has = [&](const char* name) { return stat((path + name).c_str(), &status) == 0; };
+    if (has("/tokenizer.json") && (has("/index.json") || has("/progress.json"))) return true;
+    if (!has("/index.json") || status.st_size > off_t(kMaxIndex)) return false;
+    return read_file(path + "/index.json", kMaxIndex).find("\"lithe.tokens/") != std::string::npos;
 }
 
 void TokenSet::open_folder() {
     const std::string index = path_ + "/index.json";
+    if (!std::filesystem::exists(index) && std::filesystem::exists(path_ + "/progress.json"))
+        fail_file("the token set is not finished", path_,
+                  "start the same lithe data prepare again: it goes on where it was");
     info_ = token_set_from_json(read_file(index, kMaxIndex), index);
     tokenizer_json_ = read_file(path_ + "/tokenizer.json", 1 << 29);
     for (const TokenSetSplit& split : info_.splits) {
