@@ -91,6 +91,11 @@ TEST_F(DataCommand, StandardInputAndArchives) {
                                 folder.file("text.txt") + " > /dev/null";
     EXPECT_EQ(std::system(command.c_str()), 0);
     EXPECT_EQ(good({"data", "info", folder.file("set")})["bytes"], 50'000);
+    folder.write("valid.txt", "a validation text");
+    const auto given = good({"data", "prepare", folder.file("text.txt"), "--valid", folder.file("valid.txt"), "--out",
+                             folder.file("given")});
+    EXPECT_EQ(given["splits"][0]["bytes"], 50'000);
+    EXPECT_EQ(given["splits"][1]["bytes"], 17);
     testing::write_archive(folder.file("a.tar.zst"),
                            {{"b.jsonl", "{\"body\":\"one\"}\n{\"body\":\"two\"}\n"}, {"c.txt", "skipped"}});
     const auto info = good({"data", "prepare", folder.file("a.tar.zst"), "--include", "*.jsonl", "--field", "body",

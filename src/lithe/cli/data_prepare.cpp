@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <utility>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -60,6 +61,7 @@ int prepare(Flags flags, const CommandContext& context) {
         flags.options.round_bytes = uint64_t(*bytes);
     }
     if (TokenSet::looks_like(flags.data.path)) fail_usage("the input is a token set already", flags.data.path);
+    if (!flags.data.valid.empty() || !flags.data.test.empty()) flags.data.train = std::exchange(flags.data.path, "");
     flags.options.progress = true;
     Timer timer;
     const TokenSetInfo info = prepare_tokens(flags.data, flags.output, flags.options);
@@ -177,6 +179,8 @@ CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context) 
            "text file, folder, compressed file (.gz .xz .zst .bz2), tar or zip archive, JSON lines, CSV, or - for "
            "standard input")
         ->required();
+    app.add_option("--valid", flags->data.valid, "validation text; the input is then all for training");
+    app.add_option("--test", flags->data.test, "test text, likewise");
     app.add_option("--out", flags->output, "folder to write; an interrupted one is continued")->required();
     app.add_option("--tokenizer", flags->data.tokenizer,
                    "bytes, characters, words, or a file: tokenizer.json, a SentencePiece model")
