@@ -5,6 +5,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
+#include <torch/version.h>
 
 #include <filesystem>
 #include <sstream>
@@ -25,8 +26,17 @@ std::string folder_of(const void* symbol) {
     return std::filesystem::path(info.dli_fname).parent_path().string();
 }
 
+// LibTorch 2.11 is the first that gives a stream of any device as a plain handle.
+constexpr bool kHasStreams = TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 11;
+
+template <class Stream> void* handle_of(const Stream& stream) {
+    if constexpr (kHasStreams) return stream.native_handle();
+    else return nullptr;  // never asked for: load_gpu() finds no GPU
+}
+
 // Any look at the device before libtorch_cuda.so is loaded freezes LibTorch's stub without CUDA for the process.
 CudaStatus load_gpu() {
+    if (!kHasStreams) return {false, "a GPU needs LibTorch 2.11 or newer, this is " TORCH_VERSION};
     if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL)) return {false, "no NVIDIA driver (libcuda.so.1)"};
     std::string torch = folder_of(reinterpret_cast<const void*>(&at::globalContext)) + "/libtorch_cuda.so";
     if (!dlopen(torch.c_str(), RTLD_NOW | RTLD_GLOBAL))
@@ -66,7 +76,7 @@ std::string shape_of(const Tensor& tensor) {
 void* stream_of(const Tensor& tensor, const char* op) {
     check(kernels::cuda_table() != nullptr, op, "this machine's CUDA kernels are not loaded: " + status_.reason);
     c10::impl::VirtualGuardImpl guard(at::kCUDA);
-    return guard.getStream(tensor.device()).native_handle();
+    return handle_of(guard.getStream(tensor.device()));
 }
 
 void check_cuda(int status, const char* op) {
