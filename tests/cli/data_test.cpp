@@ -137,6 +137,8 @@ TEST_F(DataCommand, RunsOnDocuments) {
     good(arguments);
     const auto evaluated = good({"eval", path});
     EXPECT_EQ(evaluated["protocol"]["state"], "anew with each document");
+    const auto other_text = good({"eval", path, "--data", folder.file("text.txt") + ":valid"});
+    EXPECT_EQ(other_text["protocol"]["state"], "anew with each document");
     arguments = {"train", config, "--run", folder.file("lstm"), "--max-steps", "20", "--set", "model.layout=\"l\""};
     arguments.insert(arguments.end(), settings.begin(), settings.end());
     refused(arguments, 2, "the block 'l' cannot begin anew inside a segment");

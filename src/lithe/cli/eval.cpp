@@ -30,8 +30,13 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
         return;  // ":test" of the run's own data
     }
     if (split.empty()) split = "all";
-    config.data = DataConfig();
-    config.data.path = path;
+    // another text, whose documents are treated as in the run
+    DataConfig data;
+    data.path = path;
+    data.order = config.data.order;
+    data.documents = config.data.documents;
+    data.document_end = config.data.document_end;
+    config.data = data;
     if (split == "all") config.data.split = "100/0/0";
 }
 
