@@ -64,6 +64,25 @@ TEST(Corpus, FolderGoesThroughTheCacheAndSplitsByFile) {
     unsetenv("XDG_CACHE_HOME");
 }
 
+// A set of the cache that another process is still making is not taken for a damaged one and removed.
+TEST(Corpus, UnfinishedSetsOfTheCacheAreLeftToTheirMaker) {
+    testing::TemporaryFolder folder, cache;
+    setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+    DataConfig config = at_path(folder.write("a.txt", testing::sample_text(5000)));
+    config.documents = "line";
+    const std::string fingerprint = Corpus::open(config).fingerprint();
+    std::string set;
+    for (const auto& entry : std::filesystem::directory_iterator(cache.file("lithe"))) set = entry.path().string();
+    std::filesystem::rename(set + "/index.json", set + "/progress.json");
+    {
+        FileLock other(set + "/.lock", "the other process");
+        EXPECT_THROW(Corpus::open(config), Error);
+        EXPECT_TRUE(std::filesystem::exists(set + "/progress.json"));
+    }
+    EXPECT_EQ(Corpus::open(config).fingerprint(), fingerprint);
+    unsetenv("XDG_CACHE_HOME");
+}
+
 TEST(Corpus, TokenSetEqualsItsText) {
     testing::TemporaryFolder folder;
     std::string path = folder.write("a.txt", testing::sample_text(5000));

@@ -171,15 +171,27 @@ class CorpusBuilder {
             if (rule.by != SplitBy::bytes)
                 fail_usage("data.split = \"" + config_.split + "\" needs a folder or several documents", config_.path,
                            "shares such as \"90/5/5\" cut a single document");
-            uint64_t begin = 0;
-            double sum = 0;
-            for (size_t i = 0; i < 3; ++i) {
-                sum += rule.shares[i];
-                const double all = rule.shares[0] + rule.shares[1] + rule.shares[2];
-                const uint64_t end = i == 2 ? size : uint64_t(std::floor(double(size) * (sum / all) + 1e-9));
-                corpus_.splits_.push_back({kSplitNames[i], std::make_shared<MappedText>(file, begin, end, ids)});
-                begin = end;
-            }
+            const auto [valid, test] = split_borders(rule.shares, size);
+            const uint64_t borders[4] = {0, valid, test, size};
+            for (size_t i = 0; i < 3; ++i)
+                corpus_.splits_.push_back(
+                    {kSplitNames[i], std::make_shared<MappedText>(file, borders[i], borders[i + 1], ids)});
+        }
+    }
+
+    // Takes a set of the cache that is finished, whole and of the tokenizer asked for. One that is not finished is left
+    // alone: a preparation goes on with it, or is going on.
+    bool opens(const std::string& path) {
+        if (!TokenSet::is_finished(path)) return false;
+        try {
+            if (given_ && TokenSet(path).info().tokenizer_hash != given_->hash()) return false;
+            from_token_set(path);
+            return true;
+        } catch (const Error& error) {
+            log_warning(std::string("made anew: ") + error.what());
+            corpus_ = Corpus();
+            fs::remove_all(path);
+            return false;
         }
     }
 
@@ -187,21 +199,13 @@ class CorpusBuilder {
         const std::string folder = cache_folder();
         make_folders(folder);
         const TokenizerPtr named = named_tokenizer(config_), tokenizer = given_ ? given_ : named;
-        const std::string path =
-            folder + "/" + corpus_identity(config_, tokenizer ? tokenizer->hash() : config_.tokenizer) + ".tokens";
+        auto place_of = [&](const std::string& made_with) {
+            return folder + "/" + corpus_identity(config_, made_with) + ".tokens";
+        };
+        const std::string path = place_of(tokenizer ? tokenizer->hash() : config_.tokenizer);
         // a tokenizer that was made from this text: the set that it was made for
-        const std::string own = folder + "/" + corpus_identity(config_, config_.tokenizer) + ".tokens";
-        if (given_ && !named && TokenSet::looks_like(own) && TokenSet(own).info().tokenizer_hash == given_->hash())
-            return from_token_set(own);
-        if (TokenSet::looks_like(path)) {
-            try {
-                return from_token_set(path);
-            } catch (const Error& error) {
-                log_warning(std::string("made anew: ") + error.what());
-                corpus_ = Corpus();
-                fs::remove_all(path);
-            }
-        }
+        if (given_ && !named && opens(place_of(config_.tokenizer))) return;
+        if (opens(path)) return;
         log_info("preparing " + (config_.path.empty() ? config_.train : config_.path) + " once into " + path);
         PrepareOptions options;
         options.progress = true;

@@ -1,7 +1,6 @@
 #include "lithe/data/corpus_reader.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -115,12 +114,7 @@ void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
     bool one = false;
     if (by_bytes_) {
         const CorpusSize& all = size(false);
-        const double total = rule_.shares[0] + rule_.shares[1] + rule_.shares[2];
-        double sum = 0;
-        for (size_t i = 0; i < 2; ++i) {
-            sum += rule_.shares[i];
-            borders_[i] = uint64_t(std::floor(double(all.bytes) * (sum / total) + 1e-9));
-        }
+        borders_ = split_borders(rule_.shares, all.bytes);
         one = all.documents == 1;
         if (one) cuts = {borders_[0], borders_[1]};
     }

@@ -3,7 +3,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -52,17 +51,12 @@ class Outputs {
 };
 
 void write_by_bytes(const std::string& text, const std::string& shares, Outputs& out) {
-    const SplitRule rule = parse_split(shares);
-    const double total = rule.shares[0] + rule.shares[1] + rule.shares[2];
-    size_t begin = 0;
-    double sum = 0;
-    for (size_t i = 0; i < 3; ++i) {
-        sum += rule.shares[i];
-        const size_t end = i == 2 ? text.size() : size_t(std::floor(double(text.size()) * (sum / total) + 1e-9));
-        if (end > begin)
-            out.at(std::string(kSplitNames[i]) + ".txt").write(std::string_view(text).substr(begin, end - begin));
-        begin = end;
-    }
+    const auto [valid, test] = split_borders(parse_split(shares).shares, text.size());
+    const uint64_t borders[4] = {0, valid, test, text.size()};
+    for (size_t i = 0; i < 3; ++i)
+        if (borders[i + 1] > borders[i])
+            out.at(std::string(kSplitNames[i]) + ".txt")
+                .write(std::string_view(text).substr(borders[i], borders[i + 1] - borders[i]));
 }
 
 std::string_view trimmed(std::string_view text) {

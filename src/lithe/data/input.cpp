@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <tuple>
@@ -84,6 +85,12 @@ SplitRule parse_split(const std::string& split) {
               .expected = "three shares such as \"90/5/5\", \"documents 90/5/5\", or \"files\" for a folder",
               .got = "\"" + printable(split) + "\""});
     return rule;
+}
+
+std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint64_t bytes) {
+    const double total = shares[0] + shares[1] + shares[2];
+    auto border = [&](double sum) { return uint64_t(std::floor(double(bytes) * (sum / total) + 1e-9)); };
+    return {border(shares[0]), border(shares[0] + shares[1])};
 }
 
 bool passes(const std::string& name, const std::vector<std::string>& include, const std::vector<std::string>& exclude) {

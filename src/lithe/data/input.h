@@ -30,6 +30,8 @@ struct SplitRule {
 };
 // Throws a usage error for anything else.
 SplitRule parse_split(const std::string& split);
+// Where valid and test begin in a text of `bytes` bytes that is divided by these shares.
+std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint64_t bytes);
 
 // Throws bad_file for what is missing, with what to set.
 std::vector<Input> list_inputs(const DataConfig& config);

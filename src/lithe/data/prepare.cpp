@@ -100,7 +100,7 @@ void check_output(const std::string& output) {
     if (!fs::is_directory(output))
         fail_usage("the output is a file; a token set is a folder", output, "choose another name");
     if (fs::exists(output + "/" + kJournal)) return;
-    if (fs::exists(output + "/index.json"))
+    if (TokenSet::is_finished(output))
         fail_usage("the folder holds a finished token set", output,
                    "choose another name with --out, or remove the folder");
     for (const auto& entry : fs::directory_iterator(output))
@@ -219,10 +219,7 @@ class Preparation {
         Timer timer;
         uint64_t parts = journal_.parts, bytes = 0;
         while (auto batch = queue.pop()) {
-            on_threads(batch->items.size(), threads_, [&](size_t i) {
-                auto& item = batch->items[i];
-                encode(item);
-            });
+            on_threads(batch->items.size(), threads_, [&](size_t i) { encode(batch->items[i]); });
             writer.write(*batch);
             parts += batch->items.size();
             bytes += batch->bytes;
@@ -282,12 +279,12 @@ class Preparation {
 }  // namespace
 
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
-    DataConfig copy = config;
     std::string text = "v3|" + tokenizer;
-    for (const std::string* each : {&copy.split, &copy.vocabulary, &copy.format, &copy.field, &copy.label,
-                                    &copy.parallel, &copy.documents, &copy.document_end, &copy.deduplicate})
+    for (const std::string* each : {&config.split, &config.vocabulary, &config.format, &config.field, &config.label,
+                                    &config.parallel, &config.documents, &config.document_end, &config.deduplicate})
         text += "|" + std::to_string(each->size()) + ":" + *each;
-    text += "|" + std::to_string(copy.min_count) + "|" + join(copy.include, "\n") + "|" + join(copy.exclude, "\n");
+    text +=
+        "|" + std::to_string(config.min_count) + "|" + join(config.include, "\n") + "|" + join(config.exclude, "\n");
     for (const Input& input : list_inputs(config)) {
         std::error_code error;
         const auto time = fs::last_write_time(input.path, error);

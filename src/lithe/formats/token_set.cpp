@@ -118,9 +118,11 @@ bool TokenSet::looks_like(const std::string& path) {
     return read_file(path + "/index.json", kMaxIndex).find("\"lithe.tokens/") != std::string::npos;
 }
 
+bool TokenSet::is_finished(const std::string& path) { return std::filesystem::exists(path + "/index.json"); }
+
 void TokenSet::open_folder() {
     const std::string index = path_ + "/index.json";
-    if (!std::filesystem::exists(index) && std::filesystem::exists(path_ + "/progress.json"))
+    if (!is_finished(path_) && std::filesystem::exists(path_ + "/progress.json"))
         fail_file("the token set is not finished", path_,
                   "start the same lithe data prepare again: it goes on where it was");
     info_ = token_set_from_json(read_file(index, kMaxIndex), index);

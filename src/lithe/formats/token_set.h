@@ -50,7 +50,9 @@ class TokenSet {
  public:
     // A folder or a token file. Checks every header and that shards are those of the index.
     explicit TokenSet(const std::string& path);
+    // Whether it is meant as a token set: finished, unfinished or damaged.
     static bool looks_like(const std::string& path);
+    static bool is_finished(const std::string& path);
 
     const TokenSetInfo& info() const { return info_; }
     const std::string& tokenizer_json() const { return tokenizer_json_; }

@@ -40,12 +40,14 @@ uint64_t document_from(const TokenView& tokens, uint64_t place) {
 // One segment of every stream. Targets outside a stream's scored range are -1.
 class SegmentReader {
  public:
+    Tensor ids, targets, flags;  // [T][B]; flags: undefined without documents
+
     SegmentReader(const TokenView& tokens, const std::vector<Stream>& streams, const EvaluationProtocol& protocol)
-        : tokens_(tokens),
+        : ids(at::zeros({protocol.length, int64_t(streams.size())}, at::kLong)),
+          targets(at::zeros_like(ids)),
+          tokens_(tokens),
           streams_(streams),
           protocol_(protocol),
-          ids(at::zeros({protocol.length, int64_t(streams.size())}, at::kLong)),
-          targets(at::zeros_like(ids)),
           buffer_(size_t(protocol.length) + 1) {
         if (protocol.documents) flags = at::zeros(ids.sizes(), at::kByte);
     }
@@ -66,14 +68,6 @@ class SegmentReader {
             if (protocol_.documents) mark_documents(b, first);
         }
     }
-
- private:
-    const TokenView& tokens_;
-    const std::vector<Stream>& streams_;
-    const EvaluationProtocol& protocol_;
-
- public:
-    Tensor ids, targets, flags;  // [T][B]; flags: undefined without documents
 
  private:
     // A reset stands on the end token before a document, which then predicts its first token; without end tokens on the
@@ -98,6 +92,9 @@ class SegmentReader {
             if (t > 0) out[(t - 1) * batch] = -1;
         }
     }
+    const TokenView& tokens_;
+    const std::vector<Stream>& streams_;
+    const EvaluationProtocol& protocol_;
     std::vector<int64_t> buffer_;
 };
 
