@@ -1,8 +1,10 @@
 // The FLOPs that a kind declares are the ones its products perform, counted while it runs.
-#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "lithe/blocks/block.h"
+#include "lithe/ops/profile.h"
 #include "support/block_maker.h"
 #include "support/waves.h"
 
@@ -14,28 +16,12 @@ using testing::wave;
 
 constexpr int64_t B = 3, D = 8, M = 7;
 
-double counted = 0;
-
-// A product of (.. m, k) by (.. k, n): 2 m k n per matrix of the batch.
-double product_flops(const c10::IValue& left, const c10::IValue& right) {
-    return 2.0 * double(left.toTensor().numel()) * double(right.toTensor().size(-1));
-}
-
-std::unique_ptr<at::ObserverContext> count_product(const at::RecordFunction& call) {
-    const std::string name = call.name();
-    const auto inputs = call.inputs();
-    if (name == "aten::mm" || name == "aten::bmm") counted += product_flops(inputs[0], inputs[1]);
-    if (name == "aten::addmm" || name == "aten::baddbmm") counted += product_flops(inputs[1], inputs[2]);
-    return nullptr;
-}
-
 double count_flops(const std::function<void()>& body) {
-    counted = 0;
-    const auto handle = at::addThreadLocalCallback(
-        at::RecordFunctionCallback(count_product).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+    ops::Profiler profiler;
     body();
-    at::removeCallback(handle);
-    return counted;
+    double flops = 0;
+    for (const ops::ProfileRow& row : profiler.rows()) flops += row.flops;
+    return flops;
 }
 
 class Flops : public ::testing::TestWithParam<int> {
@@ -60,6 +46,19 @@ TEST_P(Flops, DeclaredEqualCountedWithMemory) {
     const Tensor x = wave({1, B, D}, 0.3, 0.1, 1.0);
     const double flops = count_flops([&] { made.block->branch(x, state, context); });
     EXPECT_DOUBLE_EQ(flops, double(B) * made.block->flops_per_token({.length = 1, .memory = M}));
+}
+
+// A causal segment: the fused attention skips what the mask hides.
+TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
+    if (!kind().traits.causal) GTEST_SKIP();
+    MadeBlock made(kind(), model(true));
+    Context context;
+    context.memory = M;
+    State state = made.block->branch(wave({M, B, D}, 0.53, 0.7, 1.3), {}, context).state;
+    const int64_t T = 13;
+    const Tensor x = wave({T, B, D}, 0.3, 0.1, 1.0);
+    const double flops = count_flops([&] { made.block->branch(x, state, context); });
+    EXPECT_NEAR(flops, double(T * B) * made.block->flops_per_token({.length = T, .memory = M}), 1e-6 * flops);
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {

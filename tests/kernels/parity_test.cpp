@@ -27,7 +27,7 @@ TEST_P(Parity, EqualsTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())),
-                         [](const auto& info) { return std::string(catalog()[size_t(info.param)].name); });
+                         [](const auto& which) { return std::string(catalog()[size_t(which.param)].name); });
 
 TEST(Dropout, KeepsTheExpectedShareAndTheMean) {
     const int64_t count = 200'000;

@@ -39,6 +39,8 @@ const char* const kModels[] = {
     "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"sinusoidal\"\nnorm = \"post\"\n[train]\nlength "
     "= 32",
     "[model]\nwidth = 16\nlayout = \"<sru>l\"\n[train]\nlength = 8",
+    "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 4\nngram_rows = 50\nngram_width = 3\n[train]\nlength = "
+    "8",
 };
 
 TEST(LanguageModel, LossIsTheCrossEntropyOfTheLogits) {
@@ -144,8 +146,8 @@ TEST(Parameters, Bf16CopiesFollowTheMasters) {
     LanguageModel model(config, 32);
     model.materialize(at::kFloat, at::kBFloat16, at::kCPU, 1);
     for (size_t i = 0; i < model.parameters().size(); ++i) {
-        bool matrix =
-            model.parameters().spec(i).role == Role::matrix || model.parameters().spec(i).role == Role::embedding;
+        const Role role = model.parameters().spec(i).role;
+        const bool matrix = role == Role::matrix || role == Role::embedding || role == Role::head;
         EXPECT_EQ(model.parameters().working(i).scalar_type(), matrix ? at::kBFloat16 : at::kFloat);
         expect_close(model.parameters().working(i),
                      model.parameters().master(i).to(model.parameters().working(i).scalar_type()), 0,

@@ -39,11 +39,35 @@ TEST(Softmax, NothingVisibleIsZeroNotNan) {
 }
 
 TEST(CrossEntropy, ChecksItsTargets) {
-    Tensor logits = wave({3, 5}, 0.3, 0.1, 1.0), bias = at::zeros({5}, at::kDouble);
-    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, 5, 1}, at::kLong)), ExitCode::failed,
-                 "target 5 is outside the vocabulary of 5");
-    EXPECT_ERROR(ops::cross_entropy(logits, bias, at::tensor({0, -2, 1}, at::kLong)), ExitCode::failed, "target -2");
-    EXPECT_EQ(ops::cross_entropy(logits, bias, at::tensor({-1, -1, -1}, at::kLong)).sum().item<double>(), 0);
+    Tensor h = wave({3, 2}, 0.3, 0.1, 1.0), weight = wave({5, 2}, 0.5, 0.2, 1.0), bias = at::zeros({5}, at::kDouble);
+    auto loss = [&](std::vector<int64_t> targets) {
+        return ops::linear_cross_entropy(h, weight, bias, at::tensor(targets, at::kLong)).item<double>();
+    };
+    EXPECT_ERROR(loss({0, 5, 1}), ExitCode::failed, "target 5 is outside the vocabulary of 5");
+    EXPECT_ERROR(loss({0, -2, 1}), ExitCode::failed, "target -2");
+    EXPECT_EQ(loss({-1, -1, -1}), 0);
+}
+
+// In one chunk and in many, with some targets not scored, against the plain formula.
+TEST(CrossEntropy, EqualsAtenInChunks) {
+    const int64_t rows = 201, width = 6, vocabulary = 37;
+    std::vector<Tensor> leaves = {wave({rows, width}, 0.37, 0.1, 1.0), wave({vocabulary, width}, 0.53, 0.4, 1.0),
+                                  wave({vocabulary}, 0.9, 0.2, 0.5)};
+    for (Tensor& each : leaves) each.set_requires_grad(true);
+    Tensor targets = at::arange(rows, at::kLong).mul(7).remainder(vocabulary + 1) - 1;
+    auto gradients = [&](const Tensor& loss) {
+        torch::autograd::backward({loss * 0.3}, {});
+        std::vector<Tensor> all = {loss.detach()};
+        for (Tensor& each : leaves) all.push_back(each.grad().clone()), each.mutable_grad().reset();
+        return all;
+    };
+    Tensor logp = at::log_softmax(at::linear(leaves[0], leaves[1], leaves[2]), 1);
+    Tensor picked = logp.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1);
+    auto expected = gradients(-(picked * targets.ge(0)).sum());
+    for (int64_t chunk_bytes : {int64_t(1), int64_t(70 * 37 * 8), int64_t(32 << 20)}) {
+        auto got = gradients(ops::linear_cross_entropy(leaves[0], leaves[1], leaves[2], targets, chunk_bytes));
+        for (size_t i = 0; i < got.size(); ++i) expect_close(got[i], expected[i], 1e-11, "loss, dh, dweight, dbias");
+    }
 }
 
 TEST(Dropout, BackwardDrawsTheSameMask) {

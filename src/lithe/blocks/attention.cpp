@@ -22,57 +22,53 @@ void AttentionValues::check(const ModelConfig& model, const std::string& where, 
                      std::to_string(heads));
 }
 
-AttentionBlock::Projection AttentionBlock::add(const BlockSite& site, const std::string& name) const {
+AttentionBlock::Projection AttentionBlock::add(const BlockSite& site, const std::string& name, int64_t stacked) const {
     Projection p;
-    p.weight = site.store.add({site.name + "." + name, {width_, width_}, Role::matrix, Init::xavier(width_, width_)});
+    p.weight = site.store.add(
+        {site.name + "." + name, {stacked * width_, width_}, Role::matrix, Init::xavier(width_, width_), stacked});
     if (values_.bias)
-        p.bias = site.store.add({site.name + "." + name + "_bias", {width_}, Role::vector, Init::constant(0)});
+        p.bias =
+            site.store.add({site.name + "." + name + "_bias", {stacked * width_}, Role::vector, Init::constant(0)});
     return p;
 }
 
-Tensor AttentionBlock::Projection::operator()(const Tensor& x) const {
-    return bias ? at::linear(x, weight.tensor(), bias.tensor().to(x.scalar_type())) : at::linear(x, weight.tensor());
+Tensor AttentionBlock::Projection::operator()(const Tensor& x, int64_t first) const {
+    auto rows = [&](const Tensor& all) { return first == 0 ? all : all.narrow(0, first, all.size(0) - first); };
+    return at::linear(x, rows(weight.tensor()), bias ? rows(bias.tensor()).to(x.scalar_type()) : Tensor());
 }
 
 AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site)
     : values_(values),
       width_(site.model.width) {
-    q_ = add(site, "q");
-    k_ = add(site, "k");
-    v_ = add(site, "v");
-    out_ = add(site, "out");
+    qkv_ = add(site, "qkv", 3);
+    out_ = add(site, "out", 1);
 }
 
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
     BranchOutput out;
-    AttentionKeys keys;
-    Tensor x_BTD = x_TBD.transpose(0, 1).contiguous(), seen_BSD = x_BTD;
-    if (Tensor memory = state.get("memory"); memory.defined() && !context.keep_projections) {
-        keys.memory = memory.size(0);
-        seen_BSD = at::cat({memory.transpose(0, 1), x_BTD}, 1);
-    }
-    keys.k_BSP = k_(seen_BSD);
-    keys.v_BSP = v_(seen_BSD);
-    if (Tensor old = state.get("keys"); old.defined() && context.keep_projections) {
-        keys.memory = old.size(1);
-        keys.k_BSP = at::cat({old, keys.k_BSP}, 1);
-        keys.v_BSP = at::cat({state.get("values"), keys.v_BSP}, 1);
-    }
-    MaskAndHidden mask = make_mask(state, keys.memory, x_TBD.size(0), x_TBD.size(1), context);
-    Tensor mixed_BTD = attend(q_(x_BTD), keys, mask.mask, values_.heads, values_.attention_dropout, context);
-    out.delta_TBD = out_(mixed_BTD.transpose(0, 1).contiguous());
-    if (context.keep_projections) remember_projections(keys, mask, context, out.state);
+    ops::AttentionInput in{.kv_TBX = qkv_(x_TBD), .heads = values_.heads};
+    Tensor memory = state.get("memory");
+    if (context.keep_projections) in.memory_MBX = state.get("projections");
+    else if (memory.defined()) in.memory_MBX = qkv_(memory, width_);
+    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0;
+    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
+    in.mask = mask.mask;
+    if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    out.delta_TBD = out_(ops::attention(in));
+    if (context.keep_projections)
+        remember_projections(state, in.kv_TBX.narrow(2, width_, 2 * width_), mask, context, out.state);
     else remember_inputs(state, x_TBD, mask, context, out.state);
     return out;
 }
 
 double AttentionBlock::flops_per_token(const CostShape& shape) const {
-    const double d = double(width_), again = shape.causal ? double(shape.memory) / double(shape.length) : 0;
-    return 8 * d * d + 4 * shape.keys() * d + again * 4 * d * d;
+    const double d = double(width_);
+    return 8 * d * d + 4 * shape.keys() * d + shape.again() * 4 * d * d;
 }
 
 double AttentionBlock::flops_without_input_gradient(const CostShape& shape) const {
-    return shape.causal ? double(shape.memory) / double(shape.length) * 4 * double(width_) * double(width_) : 0;
+    const double d = double(width_);
+    return shape.again() * 4 * d * d + (shape.kept ? 4 * double(shape.memory) * d : 0);
 }
 
 double AttentionBlock::activation_numbers_per_token(const CostShape& shape) const {

@@ -3,7 +3,7 @@
 // embedding.
 //
 //   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h
-//   W_o^T
+//   W_o^T                                                   W_q, W_k, W_v stand stacked in one parameter, qkv
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
@@ -31,12 +31,12 @@ class AttentionBlock : public Block {
  private:
     struct Projection {
         Parameter weight, bias;
-        Tensor operator()(const Tensor& x) const;
+        Tensor operator()(const Tensor& x, int64_t first = 0) const;  // by the rows from `first` on
     };
-    Projection add(const BlockSite& site, const std::string& name) const;
+    Projection add(const BlockSite& site, const std::string& name, int64_t stacked) const;
     AttentionValues values_;
     int64_t width_;
-    Projection q_, k_, v_, out_;
+    Projection qkv_, out_;
 };
 
 }  // namespace lithe

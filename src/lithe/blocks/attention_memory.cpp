@@ -1,9 +1,6 @@
 #include "lithe/blocks/attention_memory.h"
 
-#include <cmath>
-
 #include "lithe/kernels/sru/sru.h"
-#include "lithe/ops/dropout.h"
 
 namespace lithe {
 namespace {
@@ -26,12 +23,6 @@ void read_flags(const Tensor& flags_TB, int64_t memory, Tensor& hidden_BS, Tenso
         }
         for (int64_t j = 0; j < keys; ++j) next[b * keys + j] = j < start ? 1 : hidden[b * keys + j];
     }
-}
-
-Tensor split_heads(const Tensor& x_BSP, int64_t heads) {
-    if (heads == 1) return x_BSP.contiguous();
-    const int64_t batch = x_BSP.size(0), steps = x_BSP.size(1), size = x_BSP.size(2) / heads;
-    return x_BSP.reshape({batch, steps, heads, size}).transpose(1, 2).reshape({batch * heads, steps, size});
 }
 
 }  // namespace
@@ -71,23 +62,11 @@ void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidd
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
 }
 
-void remember_projections(const AttentionKeys& keys, const MaskAndHidden& mask, const Context& context, State& after) {
+void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
+                          State& after) {
     if (context.memory == 0 || !context.causal) return;
-    after.put("keys", keep_last({}, keys.k_BSP.detach(), 1, context.memory), 0, 1);
-    after.put("values", keep_last({}, keys.v_BSP.detach(), 1, context.memory), 0, 1);
+    after.put("projections", keep_last(before.get("projections"), kv_TBX.detach(), 0, context.memory), 1, 0);
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
-}
-
-Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads,
-              double dropout, const Context& context) {
-    const int64_t batch = q_BTP.size(0), steps = q_BTP.size(1), width = q_BTP.size(2);
-    Tensor q = split_heads(q_BTP, heads), k = split_heads(keys.k_BSP, heads), v = split_heads(keys.v_BSP, heads);
-    Tensor scores = at::bmm(q, k.transpose(1, 2));
-    Tensor p = ops::masked_softmax_(scores, mask, heads, 1 / std::sqrt(double(width) / double(heads)));
-    if (context.training) p = ops::dropout(p, dropout, context.site("attention"));
-    Tensor mixed = at::bmm(p, v);
-    if (heads == 1) return mixed;
-    return mixed.view({batch, heads, steps, width / heads}).transpose(1, 2).reshape({batch, steps, width});
 }
 
 }  // namespace lithe

@@ -1,20 +1,15 @@
 // What attention with memory shares among block kinds: which earlier positions are there, who sees them, what is kept.
 //
 // The state holds either the inputs of earlier positions ("memory" [M][B][D], re-projected by today's weights: the
-// papers' form) or, under Context::keep_projections, their keys and values ("keys", "values" [B][M][p]: the same
-// numbers while weights do not change). "hidden" [B][M] marks positions that a row must not see: padding, or before its
-// document began.
+// papers' form) or, under Context::keep_projections, their keys and values side by side ("projections" [M][B][2P]: the
+// same numbers while weights do not change). "hidden" [B][M] marks positions that a row must not see: padding, or
+// before its document began.
 #pragma once
 
 #include "lithe/blocks/block.h"
-#include "lithe/ops/softmax.h"
+#include "lithe/ops/attention.h"
 
 namespace lithe {
-
-struct AttentionKeys {
-    Tensor k_BSP, v_BSP;  // all keys and values, memory first
-    int64_t memory = 0;   // M
-};
 
 // The mask for T queries after M memory positions, and the "hidden" row of the next state (undefined when nothing is
 // hidden).
@@ -27,13 +22,11 @@ MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int6
 // The last `count` of [old; now] along `axis`; `old` may be undefined.
 Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count);
 
-// Puts into `after` what the next segment needs: kept inputs, or kept keys and values, and hidden marks.
+// Puts into `after` what the next segment needs: inputs, or keys and values (kv [T][B][2P] of this segment), and hidden
+// marks.
 void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context,
                      State& after);
-void remember_projections(const AttentionKeys& keys, const MaskAndHidden& mask, const Context& context, State& after);
-
-// softmax(q k^T / sqrt(P / heads) + mask) v per head; q_BTP, result [B][T][P].
-Tensor attend(const Tensor& q_BTP, const AttentionKeys& keys, const ops::AttentionMask& mask, int64_t heads,
-              double dropout, const Context& context);
+void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
+                          State& after);
 
 }  // namespace lithe

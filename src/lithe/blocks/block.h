@@ -57,6 +57,9 @@ struct CostShape {
     int64_t length = 256;
     int64_t memory = 0;
     bool causal = true;
+    bool kept = false;  // the memory holds projections: nothing is projected again, and no gradient reaches it
+    // Memory positions that are projected anew, per token.
+    double again() const { return causal && !kept ? double(memory) / double(length) : 0; }
     double keys() const {
         return causal ? double(memory) + (double(length) + 1) / 2 : double(length);
     }  // seen per query, on average
@@ -68,7 +71,7 @@ class Block {
     virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
     virtual double flops_per_token(const CostShape& shape) const = 0;
-    // Of these, what is spent on memory positions whose input takes no gradient (the backward pass costs less there).
+    // What the backward pass, else twice this, leaves out: gradients of a memory's inputs or projections.
     virtual double flops_without_input_gradient(const CostShape&) const { return 0; }
     // Bytes per token of activations that the backward pass keeps, for the memory estimate.
     virtual double activation_numbers_per_token(const CostShape& shape) const = 0;

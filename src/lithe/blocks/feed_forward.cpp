@@ -1,7 +1,6 @@
 #include "lithe/blocks/feed_forward.h"
 
 #include "lithe/ops/dropout.h"
-
 namespace lithe {
 
 FeedForwardValues FeedForwardValues::defaults(const ModelConfig& model) {

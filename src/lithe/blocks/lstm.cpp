@@ -12,8 +12,8 @@ void LstmValues::visit(FieldVisitor& v) {
 LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(site.model.width) {
     const int64_t d = width_;
     const Init init = Init::uniform(1 / std::sqrt(double(d)));
-    w_input_ = site.store.add({site.name + ".w_input", {4 * d, d}, Role::matrix, init});
-    w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init});
+    w_input_ = site.store.add({site.name + ".w_input", {4 * d, d}, Role::matrix, init, 4});
+    w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init, 4});
     std::vector<double> start(size_t(4 * d), 0.0);  // gates: input, forget, cell, output
     for (int64_t i = d; i < 2 * d; ++i) start[size_t(i)] = values.forget_bias;
     b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::vector, Init::rows(start)});

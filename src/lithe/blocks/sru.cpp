@@ -48,7 +48,7 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
     const int64_t in = values.projection > 0 ? values.projection : d;
     if (values.projection > 0)
         w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
-    w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d)});
+    w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d), planes});
     if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d);
     cell_ = SruCell(site.store, site.name,
                     {.width = d,

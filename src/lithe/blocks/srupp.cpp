@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "lithe/ops/dropout.h"
-
 namespace lithe {
 namespace {
 
@@ -62,65 +61,44 @@ SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : value
     const int64_t d = width_, p = values.projection;
     ParameterStore& store = site.store;
     w1_ = store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
-    w2_ = store.add({site.name + ".w2", {2 * p, p}, Role::matrix, Init::xavier(p, 2 * p)});
+    w2_ = store.add({site.name + ".w2", {2 * p, p}, Role::matrix, Init::xavier(p, 2 * p), 2});
     scale_ = store.add({site.name + ".scale", {}, Role::scalar, Init::constant(0)});
     norm_ = LayerNorm(store, site.name + ".norm", p);
-    w3_ =
-        store.add({site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+    w3_ = store.add(
+        {site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout)), 3});
     cell_ = SruCell(
         store, site.name,
         {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
 }
 
-// Keys and values of memory and segment. z_BTP: the projected segment.
-AttentionKeys SruppBlock::project(const Tensor& z_BTP, const State& state, const Context& context) const {
-    const Tensor w_k = w2_.tensor().narrow(0, 0, values_.projection),
-                 w_v = w2_.tensor().narrow(0, values_.projection, values_.projection);
-    AttentionKeys keys;
-    Tensor z_BSP = z_BTP;
-    if (!context.keep_projections) {
-        Tensor memory = state.get("memory");
-        if (memory.defined() && memory.size(0) > 0) {
-            keys.memory = memory.size(0);
-            z_BSP = at::cat({at::linear(memory, w1_.tensor()).transpose(0, 1), z_BTP}, 1);
-        }
-        keys.k_BSP = at::linear(z_BSP, w_k);
-        keys.v_BSP = at::linear(z_BSP, w_v);
-        return keys;
-    }
-    keys.k_BSP = at::linear(z_BTP, w_k);
-    keys.v_BSP = at::linear(z_BTP, w_v);
-    if (Tensor old = state.get("keys"); old.defined()) {
-        keys.memory = old.size(1);
-        keys.k_BSP = at::cat({old, keys.k_BSP}, 1);
-        keys.v_BSP = at::cat({state.get("values"), keys.v_BSP}, 1);
-    }
-    return keys;
-}
-
 BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
     BranchOutput out;
-    Tensor z_BTP = at::linear(x_TBD, w1_.tensor()).transpose(0, 1).contiguous();
-    AttentionKeys keys = project(z_BTP, state, context);
-    MaskAndHidden mask = make_mask(state, keys.memory, x_TBD.size(0), x_TBD.size(1), context);
-    Tensor mixed_BTP = attend(z_BTP, keys, mask.mask, values_.heads, values_.attention_dropout, context);
-    Tensor y_TBP =
-        norm_(at::addcmul(z_BTP, mixed_BTP, scale_.tensor().to(mixed_BTP.scalar_type()))).transpose(0, 1).contiguous();
+    Tensor z_TBP = at::linear(x_TBD, w1_.tensor());
+    ops::AttentionInput in{.q_TBP = z_TBP, .kv_TBX = at::linear(z_TBP, w2_.tensor()), .heads = values_.heads};
+    Tensor memory = state.get("memory");
+    if (context.keep_projections) in.memory_MBX = state.get("projections");
+    else if (memory.defined()) in.memory_MBX = at::linear(at::linear(memory, w1_.tensor()), w2_.tensor());
+    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0;
+    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
+    in.mask = mask.mask;
+    if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    Tensor mixed_TBP = ops::attention(in);
+    Tensor y_TBP = norm_(at::addcmul(z_TBP, mixed_TBP, scale_.tensor().to(mixed_TBP.scalar_type())));
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
-    if (context.keep_projections) remember_projections(keys, mask, context, out.state);
+    if (context.keep_projections) remember_projections(state, in.kv_TBX, mask, context, out.state);
     else remember_inputs(state, x_TBD, mask, context, out.state);
     return out;
 }
 
 double SruppBlock::flops_per_token(const CostShape& shape) const {
     const double d = double(width_), p = double(values_.projection);
-    const double again = double(shape.memory) / double(shape.length);  // memory positions projected anew per token
-    return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + again * (2 * d * p + 4 * p * p);
+    return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + shape.again() * (2 * d * p + 4 * p * p);
 }
 
 double SruppBlock::flops_without_input_gradient(const CostShape& shape) const {
-    return double(shape.memory) / double(shape.length) * 2 * double(width_) * double(values_.projection);
+    const double p = double(values_.projection);
+    return shape.again() * 2 * double(width_) * p + (shape.kept ? 4 * double(shape.memory) * p : 0);
 }
 
 double SruppBlock::activation_numbers_per_token(const CostShape& shape) const {
@@ -150,7 +128,7 @@ ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const Blo
     w1_ = site.store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
     norm_ = LayerNorm(site.store, site.name + ".norm", p);
     w2_ = site.store.add(
-        {site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout))});
+        {site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout)), 3});
     cell_ = SruCell(
         site.store, site.name,
         {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});

@@ -36,7 +36,6 @@ class SruppBlock : public Block {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  private:
-    AttentionKeys project(const Tensor& z_BTP, const State& state, const Context& context) const;
     SruppValues values_;
     int64_t width_;
     Parameter w1_, w2_, w3_, scale_;

@@ -22,7 +22,7 @@ int finish_bench(const Json& machine, const Json& results, const CommandContext&
     for (const auto& row : results) {
         std::cout << row["name"].get<std::string>();
         for (const auto& [key, value] : row.items()) {
-            if (key == "name") continue;
+            if (key == "name" || key == "profile") continue;
             std::cout << "  " << key << " ";
             if (value.is_number_float()) {
                 char text[32];
@@ -33,6 +33,7 @@ int finish_bench(const Json& machine, const Json& results, const CommandContext&
             }
         }
         std::cout << "\n";
+        if (row.contains("profile")) std::cout << profile_text(row["profile"]);
     }
     std::cout << std::flush;
     return 0;
@@ -53,6 +54,11 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
             ->capture_default_str()
             ->check(CLI::Range(1, 10000));
     }
+    for (CLI::App* sub : {train, generate})
+        sub->add_option("--config", flags->config,
+                        "measure this configuration (bytes, unless model.vocabulary_size says)")
+            ->check(CLI::ExistingFile);
+    train->add_flag("--profile", flags->profile, "also show where a step's time goes, per phase and operator");
     train->add_option("--precision", flags->precision, "fp32, bf16 or both")
         ->capture_default_str()
         ->check(CLI::IsMember({"fp32", "bf16", "both"}));

@@ -5,13 +5,16 @@
 #include <vector>
 
 #include "lithe/cli/command.h"
+#include "lithe/ops/profile.h"
 
 namespace lithe {
 
 struct BenchFlags {
     int64_t threads = 0;
     int repeats = 7;
+    bool profile = false;
     std::string only, precision = "both";
+    std::string config;  // a configuration file to measure instead of the known models
 };
 
 int bench_kernels(const BenchFlags& flags, const CommandContext& context);
@@ -21,6 +24,11 @@ int bench_generate(const BenchFlags& flags, const CommandContext& context);
 double median(std::vector<double> values);
 int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results,
                  const CommandContext& context);
+
+// Phases and operators of one step, from the profile of `steps` steps: time, share, GF/s, GB/s.
+nlohmann::ordered_json profile_json(const std::vector<ops::ProfileRow>& rows, int steps, double gflops,
+                                    double gb_per_s);
+std::string profile_text(const nlohmann::ordered_json& profile);
 
 // Measured here and now: matrix products per precision (GF/s) and an in-place stream (GB/s).
 struct Ceiling {

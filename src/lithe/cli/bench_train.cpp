@@ -6,6 +6,7 @@
 #include "lithe/kernels/isa.h"
 #include "lithe/model/cost.h"
 #include "lithe/model/generate.h"
+#include "lithe/ops/profile.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
 
@@ -15,8 +16,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Row {
-    const char* name;
-    const char* config;
+    std::string name;
+    std::string config;  // text of a configuration
 };
 
 // Shapes that others measure too; bytes, no dropout, AdamW with clipping.
@@ -28,10 +29,26 @@ memory = 256
 [train]
 batch = 16
 length = 256)"},
+    {"srupp-small-kept", R"([model]
+width = 512
+layout = "ux6"
+memory = 256
+memory_form = "projections"
+[train]
+batch = 16
+length = 256)"},
     {"srupp-42m", R"([model]
 width = 1920
 layout = "ux10"
 memory = 256
+[train]
+batch = 4
+length = 256)"},
+    {"srupp-42m-kept", R"([model]
+width = 1920
+layout = "ux10"
+memory = 256
+memory_form = "projections"
 [train]
 batch = 4
 length = 256)"},
@@ -66,47 +83,67 @@ length = 256)"},
 };
 
 // Text-like ids: skewed, so that caches behave as in training.
-Tensor random_ids(int64_t length, int64_t batch, uint64_t key) {
+Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary) {
     Tensor ids = at::empty({length, batch}, at::kLong);
     for (int64_t i = 0; i < ids.numel(); ++i)
-        ids.data_ptr<int64_t>()[i] = int64_t(256 * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
+        ids.data_ptr<int64_t>()[i] =
+            int64_t(double(vocabulary) * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
     return ids;
 }
 
 Json time_training(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
     Config config = parse_config(row.config, row.name);
-    LanguageModel model(config, 256);
+    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
     TrainStep step(model, optimizer, 1);
-    ModelCost cost = count_cost(model, {.length = config.train.length, .memory = config.model.memory});
+    ModelCost cost = count_cost(model, cost_shape(config));
+    uint64_t count = 0;
+    auto run = [&] {
+        ops::ProfileScope whole("step");
+        Tensor ids, targets;
+        {
+            ops::ProfileScope scope("lithe::data");
+            ids = random_ids(config.train.length, config.train.batch, count, model.vocabulary_size());
+            targets = random_ids(config.train.length, config.train.batch, count + 100, model.vocabulary_size());
+        }
+        Timer timer;
+        step.micro_batch(ids, targets, 0, count++);
+        optimizer.step(1e-3, optimizer.gradient_norm());
+        return timer.seconds();
+    };
     std::vector<double> seconds;
     for (int i = 0; i < flags.repeats + 3; ++i) {
-        Tensor ids = random_ids(config.train.length, config.train.batch, uint64_t(i)),
-               targets = random_ids(config.train.length, config.train.batch, uint64_t(i) + 100);
-        Timer timer;
-        step.micro_batch(ids, targets, 0, uint64_t(i));
-        optimizer.step(1e-3, optimizer.gradient_norm());
-        if (i >= 3) seconds.push_back(timer.seconds());
+        const double time = run();
+        if (i >= 3) seconds.push_back(time);
+    }
+    Json profile;
+    if (flags.profile) {
+        ops::Profiler profiler;
+        for (int i = 0; i < flags.repeats; ++i) run();
+        profile = profile_json(profiler.rows(), flags.repeats, bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops,
+                               ceiling.stream_gb_per_s);
     }
     const double tokens = double(config.train.batch * config.train.length), time = median(seconds);
     const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
-    return {{"name", row.name},
-            {"precision", precision},
-            {"parameters", cost.parameters},
-            {"milliseconds", 1e3 * time},
-            {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},
-            {"tokens_per_second", tokens / time},
-            {"gflops", gflops},
-            {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)},
-            {"peak_rss_bytes", peak_memory()}};
+    Json result = {{"name", row.name},
+                   {"precision", precision},
+                   {"parameters", cost.parameters},
+                   {"milliseconds", 1e3 * time},
+                   {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},
+                   {"tokens_per_second", tokens / time},
+                   {"gflops", gflops},
+                   {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)},
+                   {"peak_rss_bytes", peak_memory()}};
+    if (flags.profile) result["profile"] = std::move(profile);
+    return result;
 }
 
 Json time_generation(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
     constexpr int64_t kTokens = 200;
     Config config = parse_config(row.config, row.name);
-    LanguageModel model(config, 256);
+    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
     model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     std::vector<int64_t> prompt(size_t(config.train.length), 32);
     if (model.max_positions() > 0) prompt.resize(32);
@@ -136,8 +173,10 @@ template <class F> int run_rows(const BenchFlags& flags, const CommandContext& c
     Machine machine = set_up_machine(train);
     Ceiling ceiling = measure_ceiling(products);
     Json results = Json::array();
-    for (const Row& row : kRows) {
-        if (std::string(row.name).find(flags.only) == std::string::npos) continue;
+    std::vector<Row> rows(std::begin(kRows), std::end(kRows));
+    if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20)}};
+    for (const Row& row : rows) {
+        if (row.name.find(flags.only) == std::string::npos) continue;
         for (const char* precision : {"bf16", "fp32"}) {
             if (flags.precision != "both" && flags.precision != precision) continue;
             if (precision == std::string("bf16") && !kernels::has_bf16_products()) {

@@ -108,7 +108,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
         model = std::move(loaded.model);
     }
     if (config.train.precision == "auto") config.train.precision = kernels::has_bf16_products() ? "bf16" : "fp32";
-    ModelCost cost = count_cost(*model, {.length = config.train.length, .memory = config.model.memory});
+    ModelCost cost = count_cost(*model, cost_shape(config));
     MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == "bf16" ? 2 : 4);
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers)

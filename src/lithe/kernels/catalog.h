@@ -20,6 +20,7 @@ struct BenchmarkCase {
     std::string name;
     double bytes = 0;  // that must move at least
     std::function<void()> run;
+    double flops = 0;  // 0: bound by memory alone
 };
 
 struct KernelRow {

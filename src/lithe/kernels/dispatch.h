@@ -14,12 +14,16 @@
     }                           \
     namespace avx512 {          \
     __VA_ARGS__;                \
+    }                           \
+    namespace avx512_bf16 {     \
+    __VA_ARGS__;                \
     }
-#define LITHE_CALL_ISA(function, ...)                           \
-    switch (selected_isa()) {                                   \
-        case Isa::avx512: return avx512::function(__VA_ARGS__); \
-        case Isa::avx2: return avx2::function(__VA_ARGS__);     \
-        default: return portable::function(__VA_ARGS__);        \
+#define LITHE_CALL_ISA(function, ...)                                     \
+    switch (selected_isa()) {                                             \
+        case Isa::avx512_bf16: return avx512_bf16::function(__VA_ARGS__); \
+        case Isa::avx512: return avx512::function(__VA_ARGS__);           \
+        case Isa::avx2: return avx2::function(__VA_ARGS__);               \
+        default: return portable::function(__VA_ARGS__);                  \
     }
 #else
 #define LITHE_DECLARE_ISAS(...) \

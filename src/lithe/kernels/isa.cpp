@@ -9,20 +9,23 @@
 namespace lithe::kernels {
 namespace {
 
+constexpr Isa kIsas[] = {Isa::avx512_bf16, Isa::avx512, Isa::avx2, Isa::portable};
+
 Isa widest() {
-    if (isa_available(Isa::avx512)) return Isa::avx512;
-    return isa_available(Isa::avx2) ? Isa::avx2 : Isa::portable;
+    for (Isa isa : kIsas)
+        if (isa_available(isa)) return isa;
+    return Isa::portable;
 }
 
 Isa from_environment() {
     const char* forced = std::getenv("LITHE_ISA");
     if (!forced || !*forced) return widest();
-    for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+    for (Isa isa : kIsas) {
         if (std::string(forced) != isa_name(isa)) continue;
         if (isa_available(isa)) return isa;
         fail_usage(std::string("LITHE_ISA=") + forced + ": this machine has no " + forced, "environment");
     }
-    fail_usage(std::string("LITHE_ISA=") + forced + ": expected portable, avx2 or avx512", "environment");
+    fail_usage(std::string("LITHE_ISA=") + forced + ": expected portable, avx2, avx512 or avx512_bf16", "environment");
 }
 
 std::atomic<int>& selection() {
@@ -34,10 +37,18 @@ std::atomic<int>& selection() {
 
 Isa selected_isa() { return Isa(selection().load(std::memory_order_relaxed)); }
 
-const char* isa_name(Isa isa) { return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "portable"; }
+const char* isa_name(Isa isa) {
+    switch (isa) {
+        case Isa::avx512_bf16: return "avx512_bf16";
+        case Isa::avx512: return "avx512";
+        case Isa::avx2: return "avx2";
+        default: return "portable";
+    }
+}
 
 bool isa_available(Isa isa) {
 #if defined(__x86_64__)
+    if (isa == Isa::avx512_bf16) return isa_available(Isa::avx512) && __builtin_cpu_supports("avx512bf16");
     if (isa == Isa::avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
@@ -51,7 +62,7 @@ bool isa_available(Isa isa) {
 
 std::vector<Isa> available_isas() {
     std::vector<Isa> list;
-    for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
+    for (Isa isa : kIsas)
         if (isa_available(isa)) list.push_back(isa);
     return list;
 }

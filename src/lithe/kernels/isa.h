@@ -1,5 +1,5 @@
 // Which instruction set the CPU kernels use: the widest that this machine has, or what LITHE_ISA forces
-// (portable, avx2, avx512; an unavailable one is an error).
+// (portable, avx2, avx512, avx512_bf16; an unavailable one is an error).
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace lithe::kernels {
 
-enum class Isa { portable, avx2, avx512 };
+enum class Isa { portable, avx2, avx512, avx512_bf16 };
 
 Isa selected_isa();
 const char* isa_name(Isa isa);

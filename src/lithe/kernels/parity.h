@@ -45,4 +45,11 @@ void compare(ParityResult& result, const TestBuffer<T>& got, const TestBuffer<T>
     }
 }
 
+// Calls f with a value of every storage type.
+template <class F> void for_each_storage(const F& f) {
+    f(float{});
+    f(bfloat16{});
+    f(double{});
+}
+
 }  // namespace lithe::kernels

@@ -2,6 +2,13 @@
 
 namespace lithe {
 
+CostShape cost_shape(const Config& config) {
+    return {.length = config.train.length,
+            .memory = config.model.memory,
+            .causal = config.model.direction == "causal",
+            .kept = config.model.memory_form == "projections"};
+}
+
 ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     ModelCost cost;
     cost.parameters = model.parameters().count();
@@ -15,17 +22,18 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
         cost.flops_per_token += layer.flops_per_token;
         cost.layers.push_back(layer);
     }
-    cost.flops_per_token += 2 * double(model.config().width) * double(model.vocabulary_size());
+    cost.flops_per_token += model.outer_flops_per_token();
     cost.training_flops_per_token = 3 * cost.flops_per_token - saved;
     return cost;
 }
 
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
     MemoryEstimate estimate;
-    const auto parameters = double(model.parameters().count());
+    const auto tables = double(model.parameters().count_in_tables());
+    const auto parameters = double(model.parameters().count()) - tables;
     const auto tokens = double(config.train.batch) * double(config.train.length);
-    const CostShape shape{.length = config.train.length, .memory = config.model.memory};
-    estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0));
+    const CostShape shape = cost_shape(config);
+    estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0)) + tables * 4;
     estimate.optimizer = parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) +
                                        working_bytes);  // flat gradient, moments, gradients of one pass
     double numbers = 2 * double(model.config().width);

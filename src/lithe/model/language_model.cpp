@@ -53,12 +53,15 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
     if (config_.positions == "learned")
         positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
+    if (config_.ngrams >= 2)
+        ngrams_ = NgramEmbedding(
+            store_, {.longest = config_.ngrams, .rows = config_.ngram_rows, .width = config_.ngram_width}, d);
     LayoutNode layout = decoder_layout(config);
     stack_ =
         build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
     if (!config_.tie_embeddings)
-        head_ = store_.add({"head", {vocabulary_size, d}, Role::matrix, embedding_init(config_)});
+        head_ = store_.add({"head", {vocabulary_size, d}, Role::head, embedding_init(config_)});
     head_bias_ = store_.add({"head_bias", {vocabulary_size}, Role::vector, Init::constant(0)});
 }
 
@@ -67,11 +70,16 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
     store_.materialize(master, working, device, seed);
 }
 
+double LanguageModel::outer_flops_per_token() const {
+    return 2 * double(config_.width) * double(vocabulary_size_) + (ngrams_ ? ngrams_.flops_per_token() : 0);
+}
+
 Context LanguageModel::context(bool training) const {
     Context context;
     context.training = training;
     context.causal = config_.direction == "causal";
     context.memory = config_.memory;
+    context.keep_projections = config_.memory_form == "projections";
     return context;
 }
 
@@ -94,8 +102,9 @@ Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) co
     return places;
 }
 
-Tensor LanguageModel::embed(const Tensor& ids_TB, const Context& context) const {
+Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const {
     Tensor x_TBD = at::embedding(embedding_.tensor(), ids_TB);
+    if (ngrams_) x_TBD = x_TBD + ngrams_(ids_TB, context.flags_TB, state.get("ngrams"), last_ids);
     if (config_.positions == "learned") x_TBD = x_TBD + at::embedding(positions_.tensor(), positions(ids_TB, context));
     if (config_.positions == "sinusoidal") {  // Vaswani et al. 2017, section 3.5
         const int64_t half = config_.width / 2;
@@ -110,8 +119,10 @@ Tensor LanguageModel::embed(const Tensor& ids_TB, const Context& context) const 
 
 Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after,
                              Aux& aux) const {
-    UnitOutput out = stack_.root->forward(embed(ids_TB, context), state, context);
+    Tensor last_ids;
+    UnitOutput out = stack_.root->forward(embed(ids_TB, state, context, last_ids), state, context);
     after = std::move(out.state);
+    if (last_ids.defined()) after.put("ngrams", last_ids, 1, 0);
     aux = std::move(out.aux);
     Tensor h_TBD = config_.final_norm ? final_norm_(out.y_TBD) : out.y_TBD;
     if (context.training) h_TBD = ops::dropout(h_TBD, config_.dropout, combine_key(context.dropout_key, "head"));
@@ -131,8 +142,7 @@ LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targ
     Loss out;
     Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
     const Parameter& head = head_ ? head_ : embedding_;
-    Tensor logits = at::linear(h_TBD, head.tensor()).flatten(0, 1);
-    out.sum = ops::cross_entropy(logits, head_bias_.tensor(), targets_TB.flatten()).sum();
+    out.sum = ops::linear_cross_entropy(h_TBD.flatten(0, 1), head.tensor(), head_bias_.tensor(), targets_TB.flatten());
     return out;
 }
 

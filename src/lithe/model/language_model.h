@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lithe/model/stack.h"
+#include "lithe/nn/ngram_embedding.h"
 
 namespace lithe {
 
@@ -37,12 +38,14 @@ class LanguageModel {
     int64_t vocabulary_size() const { return vocabulary_size_; }
     const ModelConfig& config() const { return config_; }
     const Stack& stack() const { return stack_; }
+    // Forward, of what stands outside the stack: n-gram projection and head.
+    double outer_flops_per_token() const;
     // Number of absolute positions; 0: unlimited.
     int64_t max_positions() const { return config_.positions == "none" ? 0 : max_positions_; }
     at::Device device() const { return device_; }
 
  private:
-    Tensor embed(const Tensor& ids_TB, const Context& context) const;
+    Tensor embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const;
     Tensor positions(const Tensor& ids_TB, const Context& context) const;
     Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;
 
@@ -50,6 +53,7 @@ class LanguageModel {
     int64_t vocabulary_size_, max_positions_;
     ParameterStore store_;
     Parameter embedding_, positions_, head_, head_bias_;
+    NgramEmbedding ngrams_;
     LayerNorm final_norm_;
     Stack stack_;
     at::Device device_ = at::kCPU;

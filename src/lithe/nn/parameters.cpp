@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "lithe/base/rng.h"
+#include "lithe/ops/profile.h"
 
 namespace lithe {
 namespace {
@@ -32,7 +33,9 @@ template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
 const char* role_name(Role role) {
     switch (role) {
         case Role::matrix: return "matrix";
+        case Role::head: return "head";
         case Role::embedding: return "embedding";
+        case Role::table: return "table";
         case Role::vector: return "vector";
         default: return "scalar";
     }
@@ -54,27 +57,39 @@ Parameter ParameterStore::add(ParameterSpec spec) {
     if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
     if (materialized()) fail({.what = "parameter '" + spec.name + "' is added after the store was materialized"});
     offsets_.push_back(flat_size_);
-    flat_size_ += (spec.count() + kAlignment - 1) / kAlignment * kAlignment;
+    if (spec.role == Role::table) tables_.push_back(specs_.size());
+    else flat_size_ += (spec.count() + kAlignment - 1) / kAlignment * kAlignment;
     specs_.push_back(std::move(spec));
     return Parameter(this, specs_.size() - 1);
 }
 
 bool ParameterStore::has_copy(size_t index) const {
-    return working_flat_.defined() && (specs_[index].role == Role::matrix || specs_[index].role == Role::embedding);
+    return working_flat_.defined() && specs_[index].shape.size() == 2 && specs_[index].role != Role::vector &&
+           specs_[index].role != Role::table;
 }
 
 void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed) {
     master_flat_ = at::zeros({flat_size_}, at::TensorOptions(master));
+    std::vector<Tensor> own(specs_.size());  // tables
     for (size_t i = 0; i < specs_.size(); ++i) {
         uint64_t key = combine_key(combine_key(seed, "init"), specs_[i].name);
-        if (master == at::kDouble) fill(master_flat_.data_ptr<double>() + offsets_[i], specs_[i], key);
-        else fill(master_flat_.data_ptr<float>() + offsets_[i], specs_[i], key);
+        Tensor into = master_flat_;
+        if (specs_[i].role == Role::table) into = own[i] = at::empty(specs_[i].shape, at::TensorOptions(master));
+        const int64_t at = own[i].defined() ? 0 : offsets_[i];
+        if (master == at::kDouble) fill(into.data_ptr<double>() + at, specs_[i], key);
+        else fill(into.data_ptr<float>() + at, specs_[i], key);
     }
     master_flat_ = master_flat_.to(device);
     if (working != master) working_flat_ = master_flat_.to(working);
     master_.clear();
     working_.clear();
+    table_gradients_.assign(tables_.size(), Tensor());
     for (size_t i = 0; i < specs_.size(); ++i) {
+        if (own[i].defined()) {
+            master_.push_back(own[i].to(device));
+            working_.push_back(master_[i].detach().set_requires_grad(true));
+            continue;
+        }
         master_.push_back(master_view(master_flat_, i));
         Tensor leaf = has_copy(i) ? master_view(working_flat_, i) : master_view(master_flat_, i);
         working_.push_back(leaf.detach().set_requires_grad(true));
@@ -88,9 +103,18 @@ Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
 Tensor ParameterStore::gradient(size_t index) const { return master_view(gradient_flat_, index); }
 
 void ParameterStore::collect_gradients(bool first) {
+    ops::ProfileScope scope("lithe::gradients");
     at::NoGradGuard no_grad;
     if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
+    for (size_t table = 0; table < tables_.size(); ++table) {
+        Tensor &from = working_[tables_[table]].mutable_grad(), &to = table_gradients_[table];
+        if (from.defined() && !first && to.defined()) to = (to + from).coalesce();
+        else if (from.defined()) to = from.coalesce();
+        else if (first) to.reset();
+        from.reset();
+    }
     for (size_t i = 0; i < specs_.size(); ++i) {
+        if (specs_[i].role == Role::table) continue;
         Tensor& from = working_[i].mutable_grad();
         Tensor to = gradient(i);
         if (from.defined() && first) to.copy_(from);
@@ -114,7 +138,13 @@ int64_t ParameterStore::count() const {
 int64_t ParameterStore::count_without_embeddings() const {
     int64_t total = 0;
     for (const ParameterSpec& spec : specs_)
-        if (spec.role != Role::embedding) total += spec.count();
+        if (spec.role != Role::embedding && spec.role != Role::table) total += spec.count();
+    return total;
+}
+
+int64_t ParameterStore::count_in_tables() const {
+    int64_t total = 0;
+    for (size_t i : tables_) total += specs_[i].count();
     return total;
 }
 

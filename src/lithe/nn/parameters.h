@@ -1,8 +1,8 @@
 // All parameters of a model live in one store: name, role, fp32 master, working copy, gradient. Blocks hold handles.
 //
-// Masters and gradients are views into one flat buffer each, so that the optimizer, clipping and checkpoints are single
-// passes. With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and vectors and
-// scalars are used as they are; the optimizer writes the copies in its own pass.
+// Masters and gradients (but those of tables) are views into one flat buffer each, so that the optimizer and clipping
+// are single passes. With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and
+// vectors and scalars are used as they are; the optimizer writes the copies in its own pass.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace lithe {
 
-enum class Role { matrix, embedding, vector, scalar };
+// A table is looked up by rows and large: it lies outside the flat buffers and its gradient is a list of rows.
+enum class Role { matrix, head, embedding, table, vector, scalar };
 const char* role_name(Role role);
 
 // How a parameter starts. Values are drawn by counter from (seed, name), so that they depend on nothing else.
@@ -35,6 +36,7 @@ struct ParameterSpec {
     std::vector<int64_t> shape;
     Role role = Role::matrix;
     Init init;
+    int64_t stacked = 1;  // independent matrices that stand in one, along its rows: gates, keys and values
     int64_t count() const;
 };
 
@@ -78,17 +80,23 @@ class ParameterStore {
 
     // Moves the gradients of the last backward pass into the flat buffer: overwriting it when `first`, else adding.
     void collect_gradients(bool first);
+    // Tables, by index, and the rows' gradients of the last pass: sparse, coalesced; undefined: none.
+    const std::vector<size_t>& tables() const { return tables_; }
+    const Tensor& table_gradient(size_t table) const { return table_gradients_[table]; }
     // After masters were changed from outside: writes the working copies anew.
     void refresh_working();
 
-    int64_t count() const;  // of numbers in all parameters
-    int64_t count_without_embeddings() const;
+    int64_t count() const;                     // of numbers in all parameters
+    int64_t count_without_embeddings() const;  // nor tables
+    int64_t count_in_tables() const;
 
  private:
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
+    std::vector<size_t> tables_;
+    std::vector<Tensor> table_gradients_;
     Tensor master_flat_, gradient_flat_, working_flat_;
     int64_t flat_size_ = 0;
 };

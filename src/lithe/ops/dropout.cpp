@@ -24,6 +24,8 @@ Tensor apply_dropout(const Tensor& in, double probability, uint64_t key) {
 struct DropoutNode : torch::autograd::Node {
     double probability = 0;
     uint64_t key = 0;
+    std::string name() const override { return "lithe::dropout backward"; }
+
     variable_list apply(variable_list&& gradients) override {
         return {gradients[0].defined() ? apply_dropout(gradients[0], probability, key) : Tensor()};
     }

@@ -2,6 +2,7 @@
 
 #include "lithe/kernels/cuda.h"
 #include "lithe/ops/node.h"
+#include "lithe/ops/profile.h"
 
 namespace lithe::ops {
 namespace {
@@ -25,6 +26,8 @@ struct SoftmaxNode : torch::autograd::Node {
     int64_t heads = 1;
     double scale = 1;
 
+    std::string name() const override { return "lithe::softmax backward"; }
+
     variable_list apply(variable_list&& gradients) override {
         check(probabilities.defined(), "softmax", "backward was run twice through a graph that was freed");
         if (!gradients[0].defined()) return {Tensor()};
@@ -47,17 +50,22 @@ struct SoftmaxNode : torch::autograd::Node {
 
 }  // namespace
 
+void check_mask(const AttentionMask& mask, int64_t batch, int64_t steps, int64_t keys, const char* op) {
+    check(!mask.hidden_BS.defined() || (mask.hidden_BS.sizes() == at::IntArrayRef({batch, keys}) &&
+                                        mask.hidden_BS.scalar_type() == at::kByte && mask.hidden_BS.is_contiguous()),
+          op, "hidden keys " + shape_of(mask.hidden_BS) + " are not [B][S] bytes");
+    check(!mask.first_BT.defined() || (mask.first_BT.sizes() == at::IntArrayRef({batch, steps}) &&
+                                       mask.first_BT.scalar_type() == at::kInt && mask.first_BT.is_contiguous()),
+          op, "first keys " + shape_of(mask.first_BT) + " are not [B][T] int32");
+}
+
 Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, double scale) {
+    ProfileScope scope("lithe::softmax");
     check(
         scores.dim() == 3 && scores.is_contiguous() && scores.size(0) % heads == 0 && scores.size(2) >= scores.size(1),
         "softmax", "expected contiguous scores [B H][T][S] with S >= T, got " + shape_of(scores));
     const int64_t batch = scores.size(0) / heads;
-    check(!mask.hidden_BS.defined() || (mask.hidden_BS.sizes() == at::IntArrayRef({batch, scores.size(2)}) &&
-                                        mask.hidden_BS.scalar_type() == at::kByte && mask.hidden_BS.is_contiguous()),
-          "softmax", "hidden keys " + shape_of(mask.hidden_BS) + " are not [B][S] bytes");
-    check(!mask.first_BT.defined() || (mask.first_BT.sizes() == at::IntArrayRef({batch, scores.size(1)}) &&
-                                       mask.first_BT.scalar_type() == at::kInt && mask.first_BT.is_contiguous()),
-          "softmax", "first keys " + shape_of(mask.first_BT) + " are not [B][T] int32");
+    check_mask(mask, batch, scores.size(1), scores.size(2), "softmax");
     Tensor p = scores.detach();
     for_storage(p.scalar_type(), "softmax", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;

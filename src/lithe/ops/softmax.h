@@ -13,6 +13,9 @@ struct AttentionMask {
     Tensor first_BT;      // int32, first key that a query sees; undefined: 0
 };
 
+// Throws, in the name of `op`, when the mask does not fit.
+void check_mask(const AttentionMask& mask, int64_t batch, int64_t steps, int64_t keys, const char* op);
+
 // scores [B H][T][S] are overwritten by the probabilities; use only the result afterwards. S - T earlier keys precede
 // the first query's own position.
 Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, double scale);

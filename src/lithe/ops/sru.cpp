@@ -2,6 +2,7 @@
 
 #include "lithe/kernels/cuda.h"
 #include "lithe/ops/node.h"
+#include "lithe/ops/profile.h"
 
 namespace lithe::ops {
 namespace {
@@ -40,6 +41,8 @@ kernels::SruForward<S> forward_args(const SruInput& in, const Tensor& h, const T
 struct SruNode : torch::autograd::Node {
     SruSaved saved;
 
+    std::string name() const override { return "lithe::sru backward"; }
+
     variable_list apply(variable_list&& gradients) override {
         const SruInput& in = saved.in;
         check(in.u.defined(), "sru", "backward was run twice through a graph that was freed");
@@ -64,6 +67,7 @@ struct SruNode : torch::autograd::Node {
             if (in.u.is_cuda())
                 check_cuda(kernels::cuda_table()->of<S>().sru_backward(args, stream_of(in.u, "sru")), "sru");
             else kernels::sru_backward(args);
+            add_work(0, kernels::sru_backward_bytes<S>(args.forward.shape));
         });
         return {du, dx, dv, dbias, in.c0_BD.defined() ? dc0 : Tensor()};
     }
@@ -102,6 +106,7 @@ Tensor plain(const Tensor& tensor) { return tensor.defined() ? tensor.detach().c
 }  // namespace
 
 SruOutput sru(const SruInput& input) {
+    ProfileScope scope("lithe::sru");
     check_shapes(input);
     SruInput in = input;
     for (Tensor* each : {&in.u, &in.x_TBD, &in.v_2D, &in.bias_2D, &in.c0_BD, &in.mask_BD, &in.flags_TB})
@@ -121,6 +126,7 @@ SruOutput sru(const SruInput& input) {
         } else {
             kernels::sru_forward(args);
         }
+        add_work(0, kernels::sru_forward_bytes<S>(args.shape, c_all.defined()));
     });
     if (differentiate && steps > 0 && batch > 0) {
         auto node = make_node<SruNode>(input.u, input.x_TBD, input.v_2D, input.bias_2D, input.c0_BD);

@@ -27,6 +27,11 @@ void ModelConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1 << 24},
             memory);
+    v.field({.name = "memory_form",
+             .help = "what training keeps of them: inputs, projected anew by today's weights (the papers' form), or "
+                     "their projections, which costs less and lets them age by a segment",
+             .choices = {"inputs", "projections"}},
+            memory_form);
     v.field({.name = "heads", .help = "attention heads", .minimum = 1, .maximum = 4096}, heads);
     v.field({.name = "norm",
              .help = "layer norm of blocks without a skip of their own: before the block, after the residual, or none",
@@ -44,6 +49,18 @@ void ModelConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1 << 24},
             max_positions);
+    v.field({.name = "ngrams",
+             .help = "longest n-gram that is looked up besides the token, by hash; 0 = none",
+             .minimum = 0,
+             .maximum = 16},
+            ngrams);
+    v.field({.name = "ngram_rows",
+             .help = "rows of the table per length of n-gram",
+             .unit = Amount::count,
+             .minimum = 1,
+             .maximum = 1 << 28},
+            ngram_rows);
+    v.field({.name = "ngram_width", .help = "numbers per row", .minimum = 1, .maximum = 1 << 16}, ngram_width);
     v.field({.name = "embedding_init",
              .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02",
              .choices = {"uniform", "normal"}},
@@ -143,7 +160,7 @@ void DataConfig::visit(FieldVisitor& v) {
 }
 
 void OptimizerConfig::visit(FieldVisitor& v) {
-    v.field({.name = "name", .help = "update rule", .choices = {"adamw", "radam", "adam", "sgd"}}, name);
+    v.field({.name = "name", .help = "update rule", .choices = {"adamw", "radam", "adam", "sgd", "muon"}}, name);
     v.field({.name = "learning_rate", .help = "peak learning rate", .minimum = 0, .maximum = 1000}, learning_rate);
     v.field({.name = "beta1", .help = "decay of the first moment", .minimum = 0, .maximum = 0.999999}, beta1);
     v.field({.name = "beta2", .help = "decay of the second moment", .minimum = 0, .maximum = 0.999999}, beta2);
@@ -162,12 +179,29 @@ void OptimizerConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "clip_norm", .help = "bound of the gradient's global norm; 0 = none", .minimum = 0, .maximum = 1e9},
         clip_norm);
+    v.field({.name = "table_learning_rate",
+             .help = "peak rate of n-gram tables, which take row-wise Adagrad",
+             .minimum = 0,
+             .maximum = 1000},
+            table_learning_rate);
+    v.field({.name = "muon_learning_rate",
+             .help = "muon: peak rate of hidden matrices; embeddings, head and vectors take adamw's learning_rate",
+             .minimum = 0,
+             .maximum = 1000},
+            muon_learning_rate);
+    v.field({.name = "muon_momentum", .help = "muon: decay of the gradient's mean", .minimum = 0, .maximum = 0.999999},
+            muon_momentum);
+    v.field({.name = "muon_scale",
+             .help = "muon: an update is orthogonal times sqrt(max(1, rows / columns)) (shape), or times "
+                     "0.2 sqrt(max(rows, columns)), so that it is as large as adamw's (rms)",
+             .choices = {"shape", "rms"}},
+            muon_scale);
 }
 
 void ScheduleConfig::visit(FieldVisitor& v) {
     v.field({.name = "name",
              .help = "shape of the learning rate after warm-up; 'recipe' is the SRU++ recipe's closed form",
-             .choices = {"constant", "linear", "cosine", "inverse_sqrt", "recipe"}},
+             .choices = {"constant", "linear", "cosine", "wsd", "inverse_sqrt", "recipe"}},
             name);
     v.field({.name = "axis",
              .help = "what the schedule runs over; auto = that of the budget",
@@ -178,6 +212,11 @@ void ScheduleConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1e15},
             warmup);
+    v.field({.name = "decay",
+             .help = "wsd (warm-up, stable, decay): share of the budget over which the rate falls linearly at the end",
+             .minimum = 0.001,
+             .maximum = 1},
+            decay);
     v.field({.name = "final_ratio", .help = "final rate as a share of the peak", .minimum = 0, .maximum = 1},
             final_ratio);
 }

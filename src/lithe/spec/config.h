@@ -35,12 +35,16 @@ struct ModelConfig {
     double dropout = 0.0;
     double attention_dropout = 0.0;
     int64_t memory = 0;
+    std::string memory_form = "inputs";
     int64_t heads = 1;
     std::string norm = "pre";
     bool final_norm = false;
     bool tie_embeddings = false;
     std::string positions = "none";
     int64_t max_positions = 0;
+    int64_t ngrams = 0;
+    int64_t ngram_rows = 65536;
+    int64_t ngram_width = 64;
     std::string embedding_init = "uniform";
     std::string direction = "causal";
     void visit(FieldVisitor& v);
@@ -78,6 +82,10 @@ struct OptimizerConfig {
     std::string decay = "matrices";
     std::string radam_fallback = "sgd";
     double clip_norm = 1.0;
+    double table_learning_rate = 0.05;
+    double muon_learning_rate = 0.01;
+    double muon_momentum = 0.95;
+    std::string muon_scale = "shape";
     void visit(FieldVisitor& v);
 };
 
@@ -85,6 +93,7 @@ struct ScheduleConfig {
     std::string name = "cosine";
     std::string axis = "auto";
     double warmup = 0.02;
+    double decay = 0.2;
     double final_ratio = 0.0;
     void visit(FieldVisitor& v);
 };

@@ -3,19 +3,24 @@
 #include <cmath>
 
 #include "lithe/kernels/cuda.h"
+#include "lithe/ops/profile.h"
 
 namespace lithe {
 
 Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store) : config_(config), store_(store) {
     m_ = at::zeros_like(store.master_flat());
     if (config.name != "sgd") v_ = at::zeros_like(store.master_flat());
+    for (size_t i : store.tables())
+        table_sums_.push_back(at::zeros({store.spec(i).shape[0]}, store.master(i).options()));
+    if (config.name == "muon") muon_.emplace(config, store);
 }
 
 bool Optimizer::decays(const ParameterSpec& spec) const {
-    return config_.decay == "all" || spec.role == Role::matrix || spec.role == Role::embedding;
+    return config_.decay == "all" || (spec.role != Role::vector && spec.role != Role::scalar);
 }
 
 double Optimizer::gradient_norm() const {
+    ops::ProfileScope scope("lithe::optimizer norm");
     const Tensor& gradient = store_.gradient_flat();
     if (gradient.is_cuda()) return gradient.to(at::kDouble).norm().item<double>();
     if (gradient.scalar_type() == at::kDouble)
@@ -53,14 +58,31 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
     return result;
 }
 
+void Optimizer::step_tables(double learning_rate, double gradient_scale) {
+    for (size_t table = 0; table < store_.tables().size(); ++table) {
+        const Tensor& gradient = store_.table_gradient(table);
+        if (!gradient.defined()) continue;
+        Tensor rows = gradient.indices()[0], g = gradient.values() * gradient_scale;
+        Tensor sums = table_sums_[table].index_select(0, rows) + g.square().mean(1);
+        table_sums_[table].index_copy_(0, rows, sums);
+        Tensor weight = store_.master(store_.tables()[table]);
+        weight.index_add_(0, rows, g / (sums.sqrt() + 1e-8).unsqueeze(1), -learning_rate);
+    }
+}
+
 void Optimizer::step(double learning_rate, double gradient_norm) {
+    ops::ProfileScope scope("lithe::optimizer update");
     ++updates_;
     Rule base = rule_of(config_, updates_, learning_rate);
     if (base.skip) base.rule.step = 0;  // the moments still move
     base.rule.gradient_scale =
         config_.clip_norm > 0 && gradient_norm > config_.clip_norm ? config_.clip_norm / gradient_norm : 1;
     at::NoGradGuard no_grad;
+    const double share = config_.learning_rate > 0 ? learning_rate / config_.learning_rate : 0;  // of the peak
+    step_tables(share * config_.table_learning_rate, base.rule.gradient_scale);
+    if (muon_) { muon_->step(m_, share * config_.muon_learning_rate, base.rule.gradient_scale); }
     for (size_t i = 0; i < store_.size(); ++i) {
+        if (store_.spec(i).role == Role::table || (muon_ && Muon::takes(store_.spec(i)))) continue;
         kernels::UpdateRule rule = base.rule;
         if (decays(store_.spec(i)) && !base.skip) {
             if (config_.name == "adam") rule.l2 = config_.weight_decay;

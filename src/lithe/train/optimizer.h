@@ -1,14 +1,20 @@
-// AdamW, RAdam, Adam and SGD over the flat parameter store, one pass over memory, with clipping by the global norm.
+// AdamW, RAdam, Adam, SGD and Muon over the flat parameter store, one pass over memory, with clipping by the global
+// norm.
 //
 // AdamW: Loshchilov, Hutter 2019. RAdam: Liu et al. 2020 as in the authors' code: decoupled decay p <- p - wd lr p in
 // the same step; rectified when N_sma >= 5, else a momentum step ("sgd") or no update at all ("none"); sqrt(v) is not
 // bias-corrected, the factor stands in the step size. Adam: L2 decay in the gradient. SGD: m <- mu m + g, w <- w - lr m
-// - lr wd w.
+// - lr wd w. Tables: row-wise Adagrad (Duchi et al. 2011; one sum per row as in Naumov et al. 2019, DLRM) on the rows
+// that were looked up: s <- s + mean(g^2), w <- w - lr g / (sqrt(s) + 1e-8); outside clipping's norm, never decayed.
+// Muon: train/muon.h for hidden matrices, AdamW for the rest.
 #pragma once
+
+#include <optional>
 
 #include "lithe/kernels/optimizer/optimizer.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/spec/config.h"
+#include "lithe/train/muon.h"
 
 namespace lithe {
 
@@ -23,6 +29,8 @@ class Optimizer {
 
     int64_t updates() const { return updates_; }
     void set_updates(int64_t updates) { updates_ = updates; }
+    // Sums of squares per row of table number `table` of the store.
+    const std::vector<Tensor>& table_sums() const { return table_sums_; }
     // First and second moment, laid out like the store's master buffer; v is undefined for SGD.
     const Tensor& m() const { return m_; }
     const Tensor& v() const { return v_; }
@@ -36,9 +44,12 @@ class Optimizer {
 
  private:
     bool decays(const ParameterSpec& spec) const;
+    void step_tables(double learning_rate, double gradient_scale);
     OptimizerConfig config_;
     ParameterStore& store_;
     Tensor m_, v_;
+    std::vector<Tensor> table_sums_;
+    std::optional<Muon> muon_;
     int64_t updates_ = 0;
 };
 

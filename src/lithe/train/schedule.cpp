@@ -13,6 +13,8 @@ double learning_rate(const ScheduleConfig& schedule, double peak, const Schedule
     if (n < warmup) return peak * std::min(1.0, (n + position.unit) / warmup);
     const double final_rate = peak * schedule.final_ratio;
     const double share = total > warmup ? std::clamp((n - warmup) / (total - warmup), 0.0, 1.0) : 0.0;
+    if (schedule.name == "wsd")
+        return peak + (final_rate - peak) * std::clamp(1 - (total - n) / (schedule.decay * total), 0.0, 1.0);
     if (schedule.name == "linear") return peak + (final_rate - peak) * share;
     if (schedule.name == "cosine") return final_rate + (peak - final_rate) * 0.5 * (1 + std::cos(pi * share));
     if (schedule.name == "inverse_sqrt")

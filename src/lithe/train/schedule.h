@@ -1,5 +1,6 @@
 // Learning-rate schedules as closed forms of the position on an axis (steps, tokens or seconds).
 //
+//   wsd: constant, then peak -> final over the last `decay` of T (Hu et al. 2024, MiniCPM, section 4)
 //   n < w:  peak (n + unit) / w           warm-up; `unit` is one update's size on the axis, so that the first rate is
 //   not 0 constant       peak linear         peak -> final over [w, T] cosine         final + (peak - final) (1 + cos
 //   pi (n - w)/(T - w)) / 2 inverse_sqrt   peak sqrt(w / n) recipe         peak (1 + cos(pi n / T)) / (1 + cos(pi (w -

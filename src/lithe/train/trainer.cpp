@@ -160,7 +160,7 @@ std::string now_text() {
 void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
     const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
-                           config.schedule.name == "recipe" ||
+                           config.schedule.name == "recipe" || config.schedule.name == "wsd" ||
                            (config.schedule.warmup > 0 && config.schedule.warmup < 1);
     const std::string& axis = config.schedule.axis;
     const bool any = t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
@@ -218,7 +218,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.feeder = make_feeder(config_, p.corpus);
     p.batch = config_.train.batch;
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
-    p.cost = count_cost(*p.model, {.length = config_.train.length, .memory = config_.model.memory});
+    p.cost = count_cost(*p.model, cost_shape(config_));
 
     MemoryEstimate estimate = estimate_memory(*p.model, config_, p.machine.working == at::kBFloat16 ? 2 : 4);
     const auto available = double(available_memory());
@@ -307,6 +307,12 @@ void Trainer::start_fresh() {
     replace_file(p.folder->file("config.toml"), to_toml(config_));
 }
 
+// The sums that a checkpoint calls "table.N"; undefined where there are none.
+static Tensor table_sums(const Optimizer& optimizer, const std::string& name) {
+    const auto table = size_t(std::strtoul(name.c_str() + std::strlen("table."), nullptr, 10));
+    return table < optimizer.table_sums().size() ? optimizer.table_sums()[table] : Tensor();
+}
+
 void Trainer::resume(const CheckpointPlace& place) {
     Parts& p = *parts_;
     const std::string config_path = place.folder + "/config.json", state_path = place.folder + "/state.json";
@@ -338,6 +344,7 @@ void Trainer::resume(const CheckpointPlace& place) {
         };
         if (each.name == "m") into(p.optimizer->m());
         else if (each.name == "v") into(p.optimizer->v());
+        else if (each.name.rfind("table.", 0) == 0) into(table_sums(*p.optimizer, each.name));
         else {
             int batch_axis = 0, time_axis = -1;
             size_t colon = each.name.find(':');
@@ -574,6 +581,8 @@ bool Trainer::save(bool best) {
     content.model = named_masters(p.model->parameters());
     content.optimizer.push_back({"m", p.optimizer->m()});
     if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});
+    for (size_t table = 0; table < p.optimizer->table_sums().size(); ++table)
+        content.optimizer.push_back({"table." + std::to_string(table), p.optimizer->table_sums()[table]});
     for (const auto& [path, tensor] : flatten(p.step->carried()))
         content.optimizer.push_back(
             {path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});

@@ -7,6 +7,10 @@
 
 #include "lithe/kernels/types.h"
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #ifndef LITHE_ISA
 #error "compile with -DLITHE_ISA=portable, avx2 or avx512, and -DLITHE_LANES"
 #endif
@@ -37,20 +41,37 @@ inline VecD load(const double* p) {
     __builtin_memcpy(&v, p, sizeof v);
     return v;
 }
-inline VecF load(const bfloat16* p) {
+// kLanes 16-bit numbers, widened; the compiler's own conversion goes through halves of a register.
+inline VecU load_halves(const void* p) {
+#if defined(__AVX512F__)
+    return (VecU)_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+#else
     VecH h;
     __builtin_memcpy(&h, p, sizeof h);
-    return (VecF)(__builtin_convertvector(h, VecU) << 16);
+    return __builtin_convertvector(h, VecU);
+#endif
 }
+inline VecF load(const bfloat16* p) { return (VecF)(load_halves(p) << 16); }
 inline void store(float* p, VecF v) { __builtin_memcpy(p, &v, sizeof v); }
 inline void store(double* p, VecD v) { __builtin_memcpy(p, &v, sizeof v); }
+#if defined(__AVX512BF16__)
+inline void store(bfloat16* p, VecF v) {
+    __m256bh h = _mm512_cvtneps_pbh((__m512)v);  // subnormal numbers become 0
+    __builtin_memcpy(p, &h, sizeof h);
+}
+#else
 inline void store(bfloat16* p, VecF v) {
     VecU bits = (VecU)v;
     VecU rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
     rounded = v != v ? ((bits >> 16) | 0x40u) : rounded;
+#if defined(__AVX512F__)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)rounded));
+#else
     VecH h = __builtin_convertvector(rounded, VecH);
     __builtin_memcpy(p, &h, sizeof h);
+#endif
 }
+#endif
 
 // Loads or stores the first `count` lanes; the others are 0.
 template <class S> inline Vec<Compute<S>> load_part(const S* p, int64_t count) {
@@ -66,18 +87,27 @@ template <class S> inline void store_part(S* p, Vec<Compute<S>> v, int64_t count
 
 template <class C> inline Vec<C> broadcast(C value) { return value - Vec<C>{}; }
 
-// exp by 2^n · e^r with |r| <= ln2/2 and e^r by its Taylor series to degree 7 (relative error below 1e-7).
+// The larger of two; b where they cannot be compared.
+template <class V> inline V max(V a, V b) { return a > b ? a : b; }
+template <class V> inline V min(V a, V b) { return a < b ? a : b; }
+#if defined(__AVX512F__)
+inline VecF max(VecF a, VecF b) { return (VecF)_mm512_max_ps((__m512)a, (__m512)b); }
+inline VecF min(VecF a, VecF b) { return (VecF)_mm512_min_ps((__m512)a, (__m512)b); }
+#endif
+
+constexpr float kExp[4] = {0.0013863764515962729f, 0.008367474016430666f, 0.04166723773819536f, 0.16666534074193473f};
+
+// exp by 2^n e^r with |r| <= ln2/2 and a polynomial whose coefficients spread the error evenly (relative error below
+// 2e-7); arguments outside [-87, 88] count as these.
 inline VecF exp(VecF x) {
-    x = x < -87.0f ? broadcast(-87.0f) : x;
-    x = x > 88.0f ? broadcast(88.0f) : x;
+    x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
     VecF shifted = x * 1.44269504088896341f + 12582912.0f;  // round to nearest in the low bits
     VecF n = shifted - 12582912.0f;
     VecF r = x - n * 0.693145751953125f;
     r = r - n * 1.42860682030941723e-6f;
-    VecF p = r * 1.98412698e-4f + 1.38888889e-3f;
-    p = p * r + 8.33333333e-3f;
-    p = p * r + 4.16666667e-2f;
-    p = p * r + 1.66666667e-1f;
+    VecF p = r * kExp[0] + kExp[1];
+    p = p * r + kExp[2];
+    p = p * r + kExp[3];
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
@@ -89,14 +119,21 @@ inline VecD exp(VecD x) {
     for (int i = 0; i < kLanes; ++i) result[i] = __builtin_exp(x[i]);
     return result;
 }
-template <class V> inline V sigmoid(V x) { return 1 / (1 + exp(-x)); }
+// 1 / x for x >= 1, to the last bit or the one before it; a division costs several times as much.
+template <class V> inline V reciprocal(V x) { return 1 / x; }
+#if defined(__AVX512F__)
+inline VecF reciprocal(VecF x) {
+    VecF y = (VecF)_mm512_rcp14_ps((__m512)x);
+    return y + y * (1 - x * y);
+}
+#endif
+template <class V> inline V sigmoid(V x) { return reciprocal(1 + exp(-x)); }
 
 template <class V> inline auto sum(V v) {
     auto total = v[0];
     for (int i = 1; i < kLanes; ++i) total += v[i];
     return total;
 }
-template <class V> inline V max(V a, V b) { return a > b ? a : b; }
 template <class V> inline auto highest(V v) {
     auto best = v[0];
     for (int i = 1; i < kLanes; ++i) best = v[i] > best ? v[i] : best;

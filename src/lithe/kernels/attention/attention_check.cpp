@@ -1,0 +1,132 @@
+// Parity and speed of the attention kernel.
+#include <memory>
+
+#include "lithe/kernels/attention/attention.h"
+#include "lithe/kernels/parity.h"
+#include "lithe/kernels/rows.h"
+
+namespace lithe::kernels {
+namespace {
+
+template <class S> struct AttentionBuffers {
+    using C = Compute<S>;
+    SoftmaxMask mask;
+    int64_t size, memory, now;
+    TestBuffer<S> q, k, v, memory_k, memory_v, out, p, d_out, dq, dk, dv, memory_dk, memory_dv;
+    TestBuffer<C> lse;
+
+    AttentionBuffers(const SoftmaxMask& m, int64_t head_size, int64_t memory_keys)
+        : mask(m),
+          size(head_size),
+          memory(memory_keys),
+          now(m.keys - memory_keys),
+          q(m.queries * width(), 0.37, 0.1, 1.0),
+          k(now * width(), 0.53, 0.7, 1.0),
+          v(now * width(), 0.91, 0.3, 1.0),
+          memory_k(memory * width(), 0.43, 0.2, 1.0),
+          memory_v(memory * width(), 0.71, 0.5, 1.0),
+          out(q.size()),
+          p(m.batch * m.heads * m.queries * attention_row(m.keys)),
+          d_out(q.size(), 0.3, 1.57, 1.0),
+          dq(q.size()),
+          dk(k.size()),
+          dv(k.size()),
+          memory_dk(memory_k.size()),
+          memory_dv(memory_k.size()),
+          lse(m.batch * m.heads * m.queries) {}
+    int64_t width() const { return mask.batch * mask.heads * size; }
+    template <class T> AttentionRows<T> rows(TestBuffer<S>& buffer) {
+        return {buffer.data(), width(), mask.heads * size, size};
+    }
+    AttentionForward<S> forward(bool keep) {
+        return {mask,
+                size,
+                memory,
+                C(0.3),
+                rows<const S>(q),
+                rows<const S>(k),
+                rows<const S>(v),
+                rows<const S>(memory_k),
+                rows<const S>(memory_v),
+                rows<S>(out),
+                keep ? p.data() : nullptr,
+                lse.data()};
+    }
+    AttentionBackward<S> backward(bool keep, bool memory_gradient) {
+        AttentionBackward<S> args{forward(keep), rows<const S>(d_out), rows<S>(dq), rows<S>(dk), rows<S>(dv), {}, {}};
+        if (memory_gradient) args.memory_dk = rows<S>(memory_dk), args.memory_dv = rows<S>(memory_dv);
+        return args;
+    }
+};
+
+template <class S>
+void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size, int64_t memory, bool keep,
+                    const std::string& words) {
+    AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
+    const bool gradient = memory > 0 && keep;
+    attention_forward(got.forward(keep));
+    attention_forward_ref(expected.forward(keep));
+    attention_backward(got.backward(keep, gradient));
+    attention_backward_ref(expected.backward(keep, gradient));
+    const std::string what = std::string("attention ") + storage_name<S>() + " keys " + std::to_string(mask.keys) +
+                             " size " + std::to_string(size) + words + (keep ? "" : ", not kept");
+    const double tolerance = storage_tolerance<S>();
+    compare(result, got.out, expected.out, tolerance, what + " out");
+    compare(result, got.lse, expected.lse, tolerance, what + " lse");
+    compare(result, got.dq, expected.dq, tolerance, what + " dq", 2);
+    compare(result, got.dk, expected.dk, tolerance, what + " dk", 2);
+    compare(result, got.dv, expected.dv, tolerance, what + " dv", 2);
+    if (!gradient) return;
+    compare(result, got.memory_dk, expected.memory_dk, tolerance, what + " memory dk", 2);
+    compare(result, got.memory_dv, expected.memory_dv, tolerance, what + " memory dv", 2);
+}
+
+ParityResult attention_parity(int64_t size) {
+    ParityResult result;
+    const int64_t keys = size, queries = std::min<int64_t>((size + 1) / 2, 130);
+    std::vector<uint8_t> hidden(size_t(2 * keys));
+    for (size_t i = 0; i < hidden.size(); ++i) hidden[i] = i % 5 == 1 || i < size_t(keys) / 2;
+    std::vector<int32_t> first(size_t(2 * queries));
+    for (size_t i = 0; i < first.size(); ++i) first[i] = int32_t(i % 3);
+    for_each_storage([&](auto storage) {
+        using S = decltype(storage);
+        SoftmaxMask mask{.batch = 2, .heads = 1, .queries = queries, .keys = keys};
+        attention_case<S>(result, mask, 24, keys - queries, true, " causal");
+        attention_case<S>(result, mask, 7, keys - queries, false, " causal");
+        mask.window = 9;
+        attention_case<S>(result, mask, 70, 0, false, " window");
+        mask.hidden = hidden.data(), mask.first = first.data(), mask.heads = 2;
+        attention_case<S>(result, mask, 17, (keys - queries) / 2, true, " hidden");
+        mask.window = -1, mask.causal = false;
+        attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
+    });
+    return result;
+}
+
+template <class S> void add_attention_benchmarks(std::vector<BenchmarkCase>& list) {
+    SoftmaxMask mask{.batch = 16, .heads = 1, .queries = 256, .keys = 512};
+    auto buffers = std::make_shared<AttentionBuffers<S>>(mask, 128, 256);
+    const double moved = double(buffers->q.size()) * sizeof(S);
+    const double products = 16.0 * 256 * 384.5 * 128;  // of one multiply-add per visible pair and number
+    attention_forward(buffers->forward(true));
+    std::string suffix = std::string(" ") + storage_name<S>();
+    list.push_back({"attention forward" + suffix, 6 * moved, [buffers] { attention_forward(buffers->forward(true)); },
+                    2 * 2 * products});
+    list.push_back({"attention backward" + suffix, 12 * moved,
+                    [buffers] { attention_backward(buffers->backward(true, true)); }, 4 * 2 * products});
+}
+
+std::vector<BenchmarkCase> attention_benchmarks() {
+    std::vector<BenchmarkCase> list;
+    add_attention_benchmarks<float>(list);
+    add_attention_benchmarks<bfloat16>(list);
+    return list;
+}
+
+}  // namespace
+
+KernelRow attention_row() {
+    return {"attention", "o = softmax(scale q k^T) v over visible keys", attention_parity, attention_benchmarks};
+}
+
+}  // namespace lithe::kernels

@@ -1,0 +1,102 @@
+#include <cmath>
+#include <vector>
+
+#include "lithe/kernels/attention/attention.h"
+
+namespace lithe::kernels {
+namespace {
+
+template <class S> struct Head {
+    const AttentionForward<S>& a;
+    int64_t b, h;
+    template <class T> T* at(const AttentionRows<T>& now, const AttentionRows<T>& memory, int64_t j) const {
+        return j < a.memory ? memory.row(j, b, h) : now.row(j - a.memory, b, h);
+    }
+    const S* k(int64_t j) const { return at(a.k, a.memory_k, j); }
+    const S* v(int64_t j) const { return at(a.v, a.memory_v, j); }
+    bool visible(int64_t i, int64_t j) const {
+        const KeyRange range = visible_keys(a.mask, b, i);
+        return j >= range.begin && j < range.end && !(a.mask.hidden && a.mask.hidden[b * a.mask.keys + j]);
+    }
+    double dot(const S* x, const S* y) const {
+        double sum = 0;
+        for (int64_t n = 0; n < a.size; ++n) sum += double(to_compute(x[n])) * double(to_compute(y[n]));
+        return sum;
+    }
+    // p_i over all keys; returns log sum exp.
+    double probabilities(int64_t i, std::vector<double>& p) const {
+        double highest = -INFINITY, sum = 0;
+        for (int64_t j = 0; j < a.mask.keys; ++j) {
+            p[size_t(j)] = visible(i, j) ? double(a.scale) * dot(a.q.row(i, b, h), k(j)) : -INFINITY;
+            highest = std::max(highest, p[size_t(j)]);
+        }
+        for (double& each : p) sum += each = highest == -INFINITY ? 0 : std::exp(each - highest);
+        for (double& each : p) each = sum > 0 ? each / sum : 0;
+        return sum > 0 ? highest + std::log(sum) : 0;
+    }
+};
+
+template <class S> void write(const std::vector<double>& values, S* to) {
+    for (size_t n = 0; n < values.size(); ++n) from_compute(Compute<S>(values[n]), to[n]);
+}
+
+}  // namespace
+
+template <class S> void attention_forward_ref(const AttentionForward<S>& a) {
+    std::vector<double> p(size_t(a.mask.keys)), out(size_t(a.size));
+    for (int64_t row = 0; row < a.mask.batch * a.mask.heads * a.mask.queries; ++row) {
+        const int64_t i = row % a.mask.queries, h = row / a.mask.queries % a.mask.heads,
+                      b = row / a.mask.queries / a.mask.heads;
+        const Head<S> head{a, b, h};
+        const double lse = head.probabilities(i, p);
+        if (a.lse) a.lse[row] = Compute<S>(lse);
+        if (a.probabilities) write(p, a.probabilities + row * attention_row(a.mask.keys));
+        for (int64_t n = 0; n < a.size; ++n) {
+            out[size_t(n)] = 0;
+            for (int64_t j = 0; j < a.mask.keys; ++j) out[size_t(n)] += p[size_t(j)] * double(to_compute(head.v(j)[n]));
+        }
+        write(out, a.out.row(i, b, h));
+    }
+}
+
+template <class S> void attention_backward_ref(const AttentionBackward<S>& args) {
+    const AttentionForward<S>& a = args.forward;
+    const size_t keys = size_t(a.mask.keys), size = size_t(a.size);
+    std::vector<double> p(keys), dp(keys), dq(size);
+    for (int64_t task = 0; task < a.mask.batch * a.mask.heads; ++task) {
+        const int64_t b = task / a.mask.heads, h = task % a.mask.heads;
+        const Head<S> head{a, b, h};
+        std::vector<std::vector<double>> dk(keys, std::vector<double>(size)), dv = dk;
+        for (int64_t i = 0; i < a.mask.queries; ++i) {
+            head.probabilities(i, p);
+            double mean = 0;
+            for (size_t j = 0; j < keys; ++j)
+                mean += p[j] * (dp[j] = head.dot(args.d_out.row(i, b, h), head.v(int64_t(j))));
+            std::fill(dq.begin(), dq.end(), 0.0);
+            for (size_t j = 0; j < keys; ++j) {
+                const double ds = double(a.scale) * p[j] * (dp[j] - mean);
+                for (size_t n = 0; n < size; ++n) {
+                    dq[n] += ds * double(to_compute(head.k(int64_t(j))[n]));
+                    dk[j][n] += ds * double(to_compute(a.q.row(i, b, h)[n]));
+                    dv[j][n] += p[j] * double(to_compute(args.d_out.row(i, b, h)[n]));
+                }
+            }
+            write(dq, args.dq.row(i, b, h));
+        }
+        for (int64_t j = 0; j < a.mask.keys; ++j) {
+            if (j < a.memory && !args.memory_dk.data) continue;
+            write(dk[size_t(j)], head.at(args.dk, args.memory_dk, j));
+            write(dv[size_t(j)], head.at(args.dv, args.memory_dv, j));
+        }
+    }
+}
+
+#define LITHE_INSTANTIATE(S)                                            \
+    template void attention_forward_ref<S>(const AttentionForward<S>&); \
+    template void attention_backward_ref<S>(const AttentionBackward<S>&);
+LITHE_INSTANTIATE(float)
+LITHE_INSTANTIATE(bfloat16)
+LITHE_INSTANTIATE(double)
+#undef LITHE_INSTANTIATE
+
+}  // namespace lithe::kernels

@@ -1,0 +1,15 @@
+// The catalog's rows, each in its kernel's folder.
+#pragma once
+
+#include "lithe/kernels/catalog.h"
+
+namespace lithe::kernels {
+
+KernelRow sru_row();
+KernelRow softmax_row();
+KernelRow attention_row();
+KernelRow dropout_row();
+KernelRow cross_entropy_row();
+KernelRow optimizer_row();
+
+}  // namespace lithe::kernels

@@ -1,0 +1,38 @@
+// Hashed n-gram embeddings: what stood just before a token, looked up instead of computed (Pagnoni et al. 2024, "Byte
+// Latent Transformer", section 3.2.1; hashing as in Svenstrup et al. 2017).
+//
+//   row_n(t) = hash(x_{t-n+1} ... x_t) mod rows          n = 2 ... N
+//   e_t = W [table_2[row_2(t)]; ...; table_N[row_N(t)]]      tables [N-1][rows][width], W [d][(N-1) width]
+//
+// The last N-1 tokens are state, so that segments of a stream join; a document's reset forgets them.
+#pragma once
+
+#include "lithe/nn/parameters.h"
+
+namespace lithe {
+
+struct NgramOptions {
+    int64_t longest = 0;  // N; below 2: no n-grams
+    int64_t rows = 65536;
+    int64_t width = 64;
+};
+
+class NgramEmbedding {
+ public:
+    NgramEmbedding() = default;
+    NgramEmbedding(ParameterStore& store, const NgramOptions& options, int64_t model_width);
+    double flops_per_token() const {
+        return 2 * double(options_.longest - 1) * double(options_.width) * double(model_width_);
+    }
+    explicit operator bool() const { return options_.longest >= 2; }
+
+    // ids [T][B]; flags as Context::flags_TB or undefined; before, after: the last N-1 ids [N-1][B], -1 for none.
+    Tensor operator()(const Tensor& ids_TB, const Tensor& flags_TB, const Tensor& before, Tensor& after) const;
+
+ private:
+    NgramOptions options_;
+    int64_t model_width_ = 0;
+    Parameter table_, projection_;
+};
+
+}  // namespace lithe

@@ -1,0 +1,187 @@
+#include "lithe/ops/attention.h"
+
+#include <cmath>
+
+#include "lithe/kernels/attention/attention.h"
+#include "lithe/ops/dropout.h"
+#include "lithe/ops/node.h"
+#include "lithe/ops/profile.h"
+
+namespace lithe::ops {
+namespace {
+
+using torch::autograd::variable_list;
+
+constexpr int64_t kFewQueries = 8;           // below, packing keys costs more than it gains
+constexpr int64_t kKeptBytes = 1024 * 1024;  // of probabilities per head; longer ones are computed anew
+
+struct Sizes {
+    int64_t steps, batch, memory, width, heads;
+    explicit Sizes(const AttentionInput& in)
+        : steps(in.kv_TBX.size(0)),
+          batch(in.kv_TBX.size(1)),
+          memory(in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0),
+          width(in.kv_TBX.size(2) / (in.q_TBP.defined() ? 2 : 3)),
+          heads(in.heads) {}
+    int64_t keys() const { return memory + steps; }
+    double scale() const { return 1 / std::sqrt(double(width) / double(heads)); }
+};
+
+void check_shapes(const AttentionInput& in) {
+    check(in.kv_TBX.dim() == 3 && in.kv_TBX.size(2) % ((in.q_TBP.defined() ? 2 : 3) * in.heads) == 0, "attention",
+          "keys and values " + shape_of(in.kv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
+    const Sizes n(in);
+    check(!in.q_TBP.defined() || in.q_TBP.sizes() == at::IntArrayRef({n.steps, n.batch, n.width}), "attention",
+          "queries " + shape_of(in.q_TBP) + " do not fit keys and values " + shape_of(in.kv_TBX));
+    check(!in.memory_MBX.defined() || in.memory_MBX.sizes() == at::IntArrayRef({n.memory, n.batch, 2 * n.width}),
+          "attention", "memory " + shape_of(in.memory_MBX) + " is not [M][B][2P]");
+    for (const Tensor* each : {&in.q_TBP, &in.memory_MBX})
+        check(!each->defined() || each->scalar_type() == in.kv_TBX.scalar_type(), "attention",
+              "queries, keys, values and memory must have one type");
+    check_mask(in.mask, n.batch, n.steps, n.keys(), "attention");
+}
+
+// A part of a packed tensor as rows of heads; part 0 of [queries,] keys, values.
+template <class S> kernels::AttentionRows<S> rows_of(const Tensor& packed, int64_t part, const Sizes& n) {
+    if (!packed.defined()) return {};
+    return {pointer<std::remove_const_t<S>>(packed) + part * n.width, packed.stride(0), packed.stride(1),
+            n.width / n.heads};
+}
+
+template <class S>
+kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor& out, const Tensor& probabilities,
+                                          const Tensor& lse) {
+    const Sizes n(in);
+    const bool packed = !in.q_TBP.defined();
+    return {{.batch = n.batch,
+             .heads = n.heads,
+             .queries = n.steps,
+             .keys = n.keys(),
+             .causal = in.mask.causal,
+             .window = in.mask.window,
+             .hidden = pointer<uint8_t>(in.mask.hidden_BS),
+             .first = pointer<int32_t>(in.mask.first_BT)},
+            n.width / n.heads,
+            n.memory,
+            kernels::Compute<S>(n.scale()),
+            rows_of<const S>(packed ? in.kv_TBX : in.q_TBP, 0, n),
+            rows_of<const S>(in.kv_TBX, packed ? 1 : 0, n),
+            rows_of<const S>(in.kv_TBX, packed ? 2 : 1, n),
+            rows_of<const S>(in.memory_MBX, 0, n),
+            rows_of<const S>(in.memory_MBX, 1, n),
+            rows_of<S>(out, 0, n),
+            pointer<S>(probabilities),
+            pointer<kernels::Compute<S>>(lse)};
+}
+
+// For profiles: products over the visible pairs, and the tensors that are read or written.
+template <class S>
+void count_work(const kernels::AttentionForward<S>& args, int products, std::initializer_list<Tensor> touched) {
+    if (!profiling()) return;
+    double bytes = 0;
+    for (const Tensor& each : touched)
+        if (each.defined()) bytes += double(each.nbytes());
+    add_work(2 * products * double(args.size) * kernels::attention_pairs(args.mask), bytes);
+}
+
+struct AttentionNode : torch::autograd::Node {
+    AttentionInput in;
+    Tensor probabilities, lse;
+
+    std::string name() const override { return "lithe::attention backward"; }
+
+    variable_list apply(variable_list&& gradients) override {
+        check(in.kv_TBX.defined(), "attention", "backward was run twice through a graph that was freed");
+        if (!gradients[0].defined()) return {Tensor(), Tensor(), Tensor()};
+        const Sizes n(in);
+        Tensor d_out = gradients[0].contiguous();
+        const bool packed = !in.q_TBP.defined();
+        Tensor dq = packed ? Tensor() : at::empty_like(in.q_TBP, at::MemoryFormat::Contiguous);
+        Tensor dkv = at::empty_like(in.kv_TBX, at::MemoryFormat::Contiguous), d_memory;
+        if (in.memory_MBX.defined() && task_should_compute_output(2))
+            d_memory = at::empty_like(in.memory_MBX, at::MemoryFormat::Contiguous);
+        for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
+            using S = std::remove_pointer_t<decltype(type)>;
+            const kernels::AttentionBackward<S> args{forward_args<S>(in, Tensor(), probabilities, lse),
+                                                     rows_of<const S>(d_out, 0, n),
+                                                     rows_of<S>(packed ? dkv : dq, 0, n),
+                                                     rows_of<S>(dkv, packed ? 1 : 0, n),
+                                                     rows_of<S>(dkv, packed ? 2 : 1, n),
+                                                     rows_of<S>(d_memory, 0, n),
+                                                     rows_of<S>(d_memory, 1, n)};
+            kernels::attention_backward<S>(args);
+            count_work(args.forward, 4, {d_out, in.q_TBP, in.kv_TBX, in.memory_MBX, dq, dkv, d_memory, probabilities});
+        });
+        return {dq, dkv, d_memory};
+    }
+
+    void release_variables() override {
+        in = {};
+        probabilities.reset(), lse.reset();
+    }
+};
+
+Tensor rows_side_by_side(const Tensor& x) {
+    if (!x.defined()) return x;
+    Tensor plain = x.detach();
+    return plain.stride(-1) == 1 ? plain : plain.contiguous();
+}
+
+Tensor fused(const AttentionInput& input) {
+    AttentionInput in = input;
+    for (Tensor* each : {&in.q_TBP, &in.kv_TBX, &in.memory_MBX}) *each = rows_side_by_side(*each);
+    const Sizes n(in);
+    const bool differentiate = needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX);
+    auto like = in.kv_TBX.options();
+    Tensor out = at::empty({n.steps, n.batch, n.width}, like), probabilities, lse;
+    if (differentiate) {
+        lse = at::empty({n.batch * n.heads, n.steps}, like.dtype(compute_type(in.kv_TBX.scalar_type())));
+        const int64_t row = kernels::attention_row(n.keys());
+        if (n.steps * row * int64_t(in.kv_TBX.element_size()) <= kKeptBytes)
+            probabilities = at::empty({n.batch * n.heads, n.steps, row}, like);
+    }
+    for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
+        using S = std::remove_pointer_t<decltype(type)>;
+        const auto args = forward_args<S>(in, out, probabilities, lse);
+        kernels::attention_forward<S>(args);
+        count_work(args, 2, {in.q_TBP, in.kv_TBX, in.memory_MBX, out, probabilities});
+    });
+    if (differentiate) {
+        auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX);
+        node->in = in, node->probabilities = probabilities, node->lse = lse;
+        torch::autograd::set_history(out, node);
+    }
+    return out;
+}
+
+// [S][B][P] -> [B H][S][P / H]
+Tensor heads_first(const Tensor& x_SBP, int64_t heads) {
+    const int64_t steps = x_SBP.size(0), batch = x_SBP.size(1), size = x_SBP.size(2) / heads;
+    return x_SBP.reshape({steps, batch, heads, size}).permute({1, 2, 0, 3}).reshape({batch * heads, steps, size});
+}
+
+// Two products and a softmax, with the scores in memory.
+Tensor unfused(const AttentionInput& in) {
+    const Sizes n(in);
+    Tensor q = in.q_TBP, kv = in.kv_TBX;
+    if (!q.defined()) q = kv.narrow(2, 0, n.width), kv = kv.narrow(2, n.width, 2 * n.width);
+    if (n.memory > 0) kv = at::cat({in.memory_MBX, kv});
+    Tensor k = heads_first(kv.narrow(2, 0, n.width), n.heads), v = heads_first(kv.narrow(2, n.width, n.width), n.heads);
+    Tensor p = masked_softmax_(at::bmm(heads_first(q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
+    p = dropout(p, in.dropout, in.dropout_key);
+    return at::bmm(p, v)
+        .view({n.batch, n.heads, n.steps, n.width / n.heads})
+        .permute({2, 0, 1, 3})
+        .reshape({n.steps, n.batch, n.width});
+}
+
+}  // namespace
+
+Tensor attention(const AttentionInput& input) {
+    ProfileScope scope("lithe::attention");
+    check_shapes(input);
+    const bool few = input.kv_TBX.size(0) < kFewQueries || input.kv_TBX.numel() == 0;
+    return input.kv_TBX.is_cuda() || input.dropout > 0 || few ? unfused(input) : fused(input);
+}
+
+}  // namespace lithe::ops

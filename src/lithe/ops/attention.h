@@ -1,0 +1,24 @@
+// Multi-head attention over a segment and a memory before it, as one differentiable operator. Formula:
+// kernels/attention/attention.h.
+#pragma once
+
+#include "lithe/ops/softmax.h"
+
+namespace lithe::ops {
+
+// Queries, keys and values stand side by side along the last axis, each P wide (heads inside, each P / heads wide), so
+// that one product makes them and one tensor takes their gradient.
+struct AttentionInput {
+    Tensor q_TBP;       // undefined: kv_TBX holds the queries too
+    Tensor kv_TBX;      // [T][B][2P]: keys, values; or [T][B][3P]: queries, keys, values
+    Tensor memory_MBX;  // [M][B][2P]: keys and values of earlier positions; undefined: none
+    AttentionMask mask;
+    int64_t heads = 1;
+    double dropout = 0;  // of attention weights
+    uint64_t dropout_key = 0;
+};
+
+// softmax(q k^T / sqrt(P / heads) + mask) v per head, [T][B][P].
+Tensor attention(const AttentionInput& input);
+
+}  // namespace lithe::ops

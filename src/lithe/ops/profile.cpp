@@ -1,0 +1,147 @@
+#include "lithe/ops/profile.h"
+
+#include <ATen/record_function.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace lithe::ops {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Open {
+    std::string name, phase;
+    Clock::time_point start;
+    double inside = 0, flops = 0, bytes = 0;
+};
+
+struct Session {
+    std::vector<Open> open;
+    std::map<std::pair<std::string, std::string>, ProfileRow> rows;
+};
+
+thread_local std::unique_ptr<Session> session;
+
+bool has(const std::string& name, std::initializer_list<const char*> words) {
+    return std::any_of(words.begin(), words.end(),
+                       [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
+// Phases that a scope gives to all that runs inside.
+std::string phase_of_scope(const std::string& name) {
+    if (has(name, {"lithe::optimizer", "lithe::gradients"})) return "optimizer";
+    return has(name, {"lithe::data"}) ? "data" : "";
+}
+
+std::string phase_of(const std::string& name) {
+    if (has(name, {"attention", "softmax"})) return "attention";
+    if (has(name, {"lithe::sru"})) return "recurrence";
+    if (has(name, {"cross_entropy"})) return "loss";
+    if (has(name, {"norm"})) return "norm";
+    if (has(name, {"dropout"})) return "dropout";
+    if (has(name,
+            {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::mkldnn_linear", "lstm", "mkldnn_rnn"}))
+        return "matrix products";
+    if (name.rfind("aten::", 0) != 0 || has(name, {"aten::linear", "aten::matmul", "view", "reshape", "transpose",
+                                                   "narrow", "detach", "aten::t", "as_strided", "aten::empty"}))
+        return "other";
+    return "element-wise";
+}
+
+// FLOPs of a matrix product; its sizes, rows x summed x columns, are added to the name.
+double product_flops(std::string& name, c10::ArrayRef<const c10::IValue> inputs) {
+    const size_t first = has(name, {"addmm", "baddbmm"}) ? 1 : 0;
+    if (!has(name, {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn_linear"}) ||
+        inputs.size() < first + 2 || !inputs[first].isTensor() || !inputs[first + 1].isTensor())
+        return 0;
+    const Tensor &a = inputs[first].toTensor(), &b = inputs[first + 1].toTensor();
+    const int64_t columns = name == "aten::mkldnn_linear" ? b.size(0) : b.size(-1), sum = a.size(-1);
+    name += " " + std::to_string(a.numel() / std::max<int64_t>(1, sum)) + "x" + std::to_string(sum) + "x" +
+            std::to_string(columns);
+    return 2 * double(a.numel()) * double(columns);
+}
+
+template <class Values> double bytes_of(const Values& values) {
+    double bytes = 0;
+    for (const c10::IValue& value : values)
+        if (value.isTensor() && value.toTensor().defined() && value.toTensor().layout() == at::kStrided)
+            bytes += double(value.toTensor().nbytes());
+    return bytes;
+}
+
+void begin(const std::string& name, double flops, double bytes) {
+    Session& s = *session;
+    std::string phase = phase_of_scope(name);
+    if (phase.empty() && !s.open.empty() && (s.open.back().phase == "optimizer" || s.open.back().phase == "data"))
+        phase = s.open.back().phase;
+    if (phase.empty()) phase = phase_of(name);
+    s.open.push_back({name, phase, Clock::now(), 0, flops, bytes});
+}
+
+void end(double bytes) {
+    Session& s = *session;
+    if (s.open.empty()) return;
+    Open done = std::move(s.open.back());
+    s.open.pop_back();
+    const double seconds = std::chrono::duration<double>(Clock::now() - done.start).count();
+    if (!s.open.empty()) s.open.back().inside += seconds;
+    ProfileRow& row = s.rows[{done.phase, done.name}];
+    row.phase = done.phase, row.name = done.name;
+    ++row.calls;
+    row.seconds += seconds - done.inside;
+    row.flops += done.flops;
+    row.bytes += done.bytes + bytes;
+}
+
+std::unique_ptr<at::ObserverContext> on_start(const at::RecordFunction& function) {
+    if (!session) return nullptr;
+    std::string name = function.name();
+    const auto inputs = function.inputs();
+    const double flops = product_flops(name, inputs);
+    begin(name, flops, bytes_of(inputs));
+    return nullptr;
+}
+
+void on_end(const at::RecordFunction& function, at::ObserverContext*) {
+    if (session) end(bytes_of(function.outputs()));
+}
+
+}  // namespace
+
+Profiler::Profiler() {
+    session = std::make_unique<Session>();
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(on_start, on_end)
+                                             .needsInputs(true)
+                                             .needsOutputs(true)
+                                             .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+}
+
+Profiler::~Profiler() {
+    at::removeCallback(handle_);
+    session.reset();
+}
+
+std::vector<ProfileRow> Profiler::rows() const {
+    std::vector<ProfileRow> rows;
+    for (const auto& [key, row] : session->rows) rows.push_back(row);
+    std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.seconds > b.seconds; });
+    return rows;
+}
+
+bool profiling() { return session != nullptr; }
+
+ProfileScope::ProfileScope(const char* name) : active_(profiling()) {
+    if (active_) begin(name, 0, 0);
+}
+ProfileScope::~ProfileScope() {
+    if (active_ && session) end(0);
+}
+
+void add_work(double flops, double bytes) {
+    if (!session || session->open.empty()) return;
+    session->open.back().flops += flops;
+    session->open.back().bytes += bytes;
+}
+
+}  // namespace lithe::ops

@@ -1,0 +1,54 @@
+// Where a step's time goes: every LibTorch and Lithe operator that the calling thread runs, with its own time (that of
+// operators inside it taken off), its arithmetic and the memory it touches. Operators on a CPU are done when they
+// return, so that the rows add up to the step.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lithe/ops/torch.h"
+
+namespace lithe::ops {
+
+struct ProfileRow {
+    std::string
+        phase;  // matrix products, attention, recurrence, norm, dropout, loss, optimizer, data, element-wise, other
+    std::string name;
+    int64_t calls = 0;
+    double seconds = 0;
+    double flops = 0;  // 0: not counted
+    double bytes = 0;  // of inputs and outputs
+};
+
+// Collects from construction to destruction, on this thread. One at a time.
+class Profiler {
+ public:
+    Profiler();
+    ~Profiler();
+    Profiler(const Profiler&) = delete;
+    Profiler& operator=(const Profiler&) = delete;
+    // Longest first.
+    std::vector<ProfileRow> rows() const;
+
+ private:
+    uint64_t handle_;
+};
+
+// Names a stretch of code: operators inside belong to its phase, and what is left is its own.
+class ProfileScope {
+ public:
+    explicit ProfileScope(const char* name);
+    ~ProfileScope();
+    ProfileScope(const ProfileScope&) = delete;
+    ProfileScope& operator=(const ProfileScope&) = delete;
+
+ private:
+    bool active_;
+};
+
+// What the innermost open scope computes and touches; for kernels, which LibTorch does not see.
+bool profiling();
+void add_work(double flops, double bytes);
+
+}  // namespace lithe::ops
