@@ -98,6 +98,10 @@ TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
 }
 
+int64_t sample_token(const Tensor& logits, const SamplingOptions& options, uint64_t index) {
+    return Sampler(options).draw(logits.data_ptr<float>(), logits.numel(), index);
+}
+
 TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {
     Tensor logits = at::tensor({1.0f, 3.0f, 2.0f, -1.0f});
     EXPECT_EQ(sample_token(logits, {.temperature = 0}, 0), 1);

@@ -61,6 +61,15 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     return out;
 }
 
+StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    float *qkv = program.vector(3 * width_), *mixed = program.vector(width_), *delta = program.vector(width_);
+    program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
+    auto load = program.attention(
+        {.q = qkv, .kv = qkv + width_, .width = width_, .heads = values_.heads, .memory = memory, .out = mixed});
+    program.product({.weight = out_.weight, .bias = out_.bias, .x = mixed, .y = delta});
+    return {delta, [load](const State& state) { load(state.get("projections")); }};
+}
+
 double AttentionBlock::flops_per_token(const CostShape& shape) const {
     const double d = double(width_);
     return 8 * d * d + 4 * shape.keys() * d + shape.again() * 4 * d * d;

@@ -5,6 +5,7 @@
 // How a stack is run (layer dropping, checkpointing …) wraps units from outside; kinds know nothing of it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "lithe/base/rng.h"
 #include "lithe/blocks/state.h"
 #include "lithe/nn/parameters.h"
+#include "lithe/nn/step_program.h"
 #include "lithe/spec/config.h"
 
 namespace lithe {
@@ -65,10 +67,18 @@ struct CostShape {
     }  // seen per query, on average
 };
 
+// A block's part in a program of single steps.
+struct StepOutput {
+    const float* y = nullptr;                // the delta; null: the kind has no single steps, use branch()
+    std::function<void(const State&)> load;  // takes over a state that branch() left; empty: there is none
+};
+
 class Block {
  public:
     virtual ~Block() = default;
     virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
+    // Appends one time step at batch 1 to a program: reads x [D]; attention keeps `memory` earlier positions.
+    virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
     virtual double flops_per_token(const CostShape& shape) const = 0;
     // What the backward pass, else twice this, leaves out: gradients of a memory's inputs or projections.

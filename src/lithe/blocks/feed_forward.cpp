@@ -38,6 +38,15 @@ BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const C
     return out;
 }
 
+StepOutput FeedForwardBlock::add_step(StepProgram& program, const float* x, int64_t) const {
+    float *inner = program.vector(values_.inner), *delta = program.vector(width_);
+    const auto activation =
+        values_.activation == "relu" ? StepProgram::Activation::relu : StepProgram::Activation::gelu;
+    program.product({.weight = w1_, .bias = b1_, .x = x, .y = inner, .activation = activation});
+    program.product({.weight = w2_, .bias = b2_, .x = inner, .y = delta});
+    return {delta, {}};
+}
+
 double FeedForwardBlock::flops_per_token(const CostShape&) const { return 4 * double(width_) * double(values_.inner); }
 
 double FeedForwardBlock::activation_numbers_per_token(const CostShape&) const {

@@ -17,6 +17,7 @@ class LstmBlock : public Block {
     LstmBlock(const LstmValues& values, const BlockSite& site);
     // Padding and document resets are refused: the operator has no masks.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 

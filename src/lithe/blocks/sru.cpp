@@ -73,6 +73,28 @@ BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Con
     return out;
 }
 
+StepOutput SruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
+    if (values_.bidirectional) return {};
+    const float* in = x;
+    if (values_.layer_norm == "before") {
+        float* y = program.vector(width_);
+        program.norm(norm_, x, width_, y);
+        in = y;
+    }
+    if (w_projection_) {
+        float* z = program.vector(values_.projection);
+        program.product({.weight = w_projection_, .x = in, .y = z});
+        in = z;
+    }
+    float* u = program.vector(cell_.plane_rows());
+    program.product({.weight = w_, .x = in, .y = u, .planes = cell_.planes(), .settled = false});
+    StepOutput cell = cell_.add_step(program, u, x);
+    if (values_.layer_norm != "after") return cell;
+    float* y = program.vector(width_);
+    program.norm(norm_, cell.y, width_, y);
+    return {y, cell.load};
+}
+
 double SruBlock::flops_per_token(const CostShape&) const {
     const double d = double(width_), planes = values_.skip == "projected" ? 4 : 3, p = double(values_.projection);
     return p > 0 ? 2 * p * (d + planes * d) : 2 * planes * d * d;

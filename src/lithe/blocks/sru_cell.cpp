@@ -34,4 +34,20 @@ Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, c
     return out.h_TBD;
 }
 
+StepOutput SruCell::add_step(StepProgram& program, const float* u, const float* x) const {
+    if (options_.directions != 1) return {};
+    const int64_t width = options_.width;
+    kernels::StepSru step{.width = width,
+                          .u = u,
+                          .v = v_.tensor().data_ptr<float>(),
+                          .bias = bias_.tensor().data_ptr<float>(),
+                          .c = program.vector(width),
+                          .h = program.vector(width),
+                          .tanh = options_.tanh};
+    if (options_.planes == 4) step.skip = u + 3 * width;
+    else if (options_.skip) step.skip = x, step.alpha = float(alpha_);
+    program.parts(width, [step](int64_t begin, int64_t end) { kernels::step_sru(step, begin, end); });
+    return {step.h, [c = step.c, width](const State& state) { copy_state(state.get("c"), width, c); }};
+}
+
 }  // namespace lithe

@@ -91,6 +91,27 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     return out;
 }
 
+StepOutput SruppBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    const int64_t p = values_.projection;
+    float *z = program.vector(p), *kv = program.vector(2 * p), *mixed = program.vector(p), *y = program.vector(p),
+          *u = program.vector(cell_.plane_rows());
+    program.product({.weight = w1_, .x = x, .y = z});
+    program.product({.weight = w2_, .x = z, .y = kv});
+    auto load =
+        program.attention({.q = z, .kv = kv, .width = p, .heads = values_.heads, .memory = memory, .out = mixed});
+    const float* scale = scale_.tensor().data_ptr<float>();
+    program.single([=] {
+        for (int64_t i = 0; i < p; ++i) mixed[i] = z[i] + *scale * mixed[i];
+    });
+    program.norm(norm_, mixed, p, y);
+    program.product({.weight = w3_, .x = y, .y = u, .planes = cell_.planes(), .settled = false});
+    StepOutput cell = cell_.add_step(program, u, x);
+    return {cell.y, [load, rest = cell.load](const State& state) {
+                load(state.get("projections"));
+                rest(state);
+            }};
+}
+
 double SruppBlock::flops_per_token(const CostShape& shape) const {
     const double d = double(width_), p = double(values_.projection);
     return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + shape.again() * (2 * d * p + 4 * p * p);
@@ -140,6 +161,15 @@ BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, 
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, state, context, out.state);
     return out;
+}
+
+StepOutput ProjectedSruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
+    const int64_t p = values_.projection;
+    float *z = program.vector(p), *y = program.vector(p), *u = program.vector(cell_.plane_rows());
+    program.product({.weight = w1_, .x = x, .y = z});
+    program.norm(norm_, z, p, y);
+    program.product({.weight = w2_, .x = y, .y = u, .planes = cell_.planes(), .settled = false});
+    return cell_.add_step(program, u, x);
 }
 
 double ProjectedSruBlock::flops_per_token(const CostShape&) const {

@@ -1,5 +1,7 @@
 #include "lithe/blocks/state.h"
 
+#include <algorithm>
+
 #include <charconv>
 
 namespace lithe {
@@ -88,6 +90,14 @@ State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list) {
         at->tensors.back().name = path.substr(begin);
     }
     return root;
+}
+
+void copy_state(const Tensor& value, int64_t count, float* to) {
+    if (!value.defined()) return std::fill_n(to, count, 0.0f), void();
+    Tensor numbers = value.detach().to(at::kCPU, at::kFloat).contiguous();
+    ops::check(numbers.numel() == count, "state",
+               "expected one row of " + std::to_string(count) + ", got " + ops::shape_of(value));
+    std::copy_n(numbers.data_ptr<float>(), count, to);
 }
 
 }  // namespace lithe

@@ -37,6 +37,9 @@ struct State {
     void for_each(const std::function<void(const std::string& path, const StateTensor&)>& use) const;
 };
 
+// A state tensor of batch 1 as `count` fp32 numbers; zeros where it is undefined.
+void copy_state(const Tensor& value, int64_t count, float* to);
+
 // For checkpoints: the flat list and back.
 std::vector<std::pair<std::string, StateTensor>> flatten(const State& state);
 State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list);

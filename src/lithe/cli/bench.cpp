@@ -62,9 +62,9 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     train->add_option("--precision", flags->precision, "fp32, bf16 or both")
         ->capture_default_str()
         ->check(CLI::IsMember({"fp32", "bf16", "both"}));
-    generate->add_option("--precision", flags->precision, "fp32, bf16 or both")
+    generate->add_option("--precision", flags->precision, "fp32, bf16 or int8 weights, or both: all of them")
         ->capture_default_str()
-        ->check(CLI::IsMember({"fp32", "bf16", "both"}));
+        ->check(CLI::IsMember({"fp32", "bf16", "int8", "both"}));
     return [=, &context] {
         if (kernels->parsed()) return bench_kernels(*flags, context);
         return train->parsed() ? bench_train(*flags, context) : bench_generate(*flags, context);

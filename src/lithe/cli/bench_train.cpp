@@ -148,7 +148,7 @@ Json time_generation(const Row& row, const std::string& precision, const BenchFl
     std::vector<int64_t> prompt(size_t(config.train.length), 32);
     if (model.max_positions() > 0) prompt.resize(32);
     std::vector<double> seconds;
-    SamplingOptions options{.tokens = kTokens, .segment = config.train.length};
+    SamplingOptions options{.tokens = kTokens, .segment = config.train.length, .int8 = precision == "int8"};
     for (int i = 0; i < std::min(flags.repeats, 3) + 1; ++i) {
         Timer timer;
         double first = 0;
@@ -158,8 +158,8 @@ Json time_generation(const Row& row, const std::string& precision, const BenchFl
         });
         if (i > 0) seconds.push_back((timer.seconds() - first) / double(kTokens - 1));
     }
-    const double bytes = double(model.parameters().count_without_embeddings()) * (precision == "bf16" ? 2 : 4),
-                 time = median(seconds);
+    const double width = precision == "int8" ? 1 : precision == "bf16" ? 2 : 4;
+    const double bytes = double(model.parameters().count_without_embeddings()) * width, time = median(seconds);
     return {{"name", row.name},
             {"precision", precision},
             {"tokens_per_second", 1 / time},
@@ -177,8 +177,9 @@ template <class F> int run_rows(const BenchFlags& flags, const CommandContext& c
     if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20)}};
     for (const Row& row : rows) {
         if (row.name.find(flags.only) == std::string::npos) continue;
-        for (const char* precision : {"bf16", "fp32"}) {
-            if (flags.precision != "both" && flags.precision != precision) continue;
+        for (const char* precision : {"bf16", "int8", "fp32"}) {
+            const bool int8 = precision == std::string("int8");
+            if ((int8 && products) || (flags.precision != "both" && flags.precision != precision)) continue;
             if (precision == std::string("bf16") && !kernels::has_bf16_products()) {
                 log_info(std::string(row.name) + ": no bf16 products on this machine, row left out");
                 continue;

@@ -23,7 +23,8 @@ struct Flags {
 
 int run(Flags flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
-    if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
+    flags.sampling.int8 = flags.precision == "int8";  // of the single steps; the prompt is read as trained
+    if (!flags.precision.empty() && !flags.sampling.int8) loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     if (!flags.prompt_file.empty()) flags.prompt = read_file(flags.prompt_file, 64 << 20);
@@ -80,8 +81,8 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 24));
-    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
-        ->check(CLI::IsMember({"fp32", "bf16"}));
+    app.add_option("--precision", flags->precision, "fp32, bf16 or int8 weights; default as trained")
+        ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
     app.add_flag(
         "--stream,!--no-stream", [flags](int64_t count) { flags->no_stream = count < 0; },

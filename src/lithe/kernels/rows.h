@@ -11,5 +11,6 @@ KernelRow attention_row();
 KernelRow dropout_row();
 KernelRow cross_entropy_row();
 KernelRow optimizer_row();
+KernelRow step_row();
 
 }  // namespace lithe::kernels

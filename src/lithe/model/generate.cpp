@@ -1,16 +1,19 @@
 #include "lithe/model/generate.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "lithe/base/rng.h"
 #include "lithe/base/stop.h"
+#include "lithe/model/step_model.h"
 
 namespace lithe {
 namespace {
 
-// Reads a prompt or one token and keeps the logits of the last position.
+// Reads a prompt by forward passes and single tokens by steps, and keeps the logits of the last position.
 class Reader {
  public:
     Reader(const LanguageModel& model, const SamplingOptions& options)
@@ -20,10 +23,23 @@ class Reader {
         context_.keep_projections = options.cache;
         context_.memory = options.memory > 0 ? options.memory : model.config().memory;
         if (context_.memory == 0) context_.memory = model.max_positions() > 0 ? model.max_positions() : options.segment;
+        if (options.steps && options.cache)
+            step_ = StepModel::make(
+                model, {.memory = context_.memory, .threads = at::get_num_threads(), .int8 = options.int8});
+        if (options.int8 && !step_)
+            fail_usage("this model has no single steps, and int8 weights need them", "--precision");
     }
 
-    Tensor read(const std::vector<int64_t>& tokens) {
-        Tensor logits;
+    const float* step(int64_t token) {
+        if (!step_) return read({token});
+        if (!loaded_) step_->load(state_, position_);
+        loaded_ = true;
+        ++position_;
+        return step_->next(token);
+    }
+
+    const float* read(const std::vector<int64_t>& tokens) {
+        loaded_ = false;
         for (size_t at = 0; at < tokens.size(); at += size_t(options_.segment)) {
             auto count = int64_t(std::min(tokens.size() - at, size_t(options_.segment)));
             Tensor ids = at::empty({count, 1}, at::kLong);
@@ -33,9 +49,9 @@ class Reader {
             auto out = model_.forward(ids.to(model_.device()), state_, context_);
             state_ = std::move(out.state);
             position_ += count;
-            logits = out.logits_TBV[count - 1][0].to(at::kCPU, at::kFloat);
+            logits_ = out.logits_TBV[count - 1][0].to(at::kCPU, at::kFloat).contiguous();
         }
-        return logits;
+        return logits_.data_ptr<float>();
     }
 
     // Absolute positions are used up: start anew from the last half of what was seen.
@@ -50,7 +66,10 @@ class Reader {
     SamplingOptions options_;
     Context context_;
     State state_;
+    Tensor logits_;
     int64_t position_ = 0;
+    std::unique_ptr<StepModel> step_;
+    bool loaded_ = false;  // the steps go on from where the last forward pass ended
 };
 
 std::vector<int64_t> last_half(const std::vector<int64_t>& seen, int64_t positions) {
@@ -60,30 +79,48 @@ std::vector<int64_t> last_half(const std::vector<int64_t>& seen, int64_t positio
 
 }  // namespace
 
-int64_t sample_token(const Tensor& logits_V, const SamplingOptions& options, uint64_t index) {
-    Tensor logits = logits_V.contiguous();
-    const float* values = logits.data_ptr<float>();
-    const auto size = size_t(logits.numel());
-    std::vector<size_t> order(size);
-    std::iota(order.begin(), order.end(), size_t(0));
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] > values[b]; });
-    if (!std::isfinite(values[order[0]]))
+int64_t Sampler::draw(const float* logits, int64_t size, uint64_t index) {
+    const float* highest = std::max_element(logits, logits + size);
+    const bool finite = std::all_of(logits, logits + size, [](float value) { return !std::isnan(value); });
+    if (!finite || !std::isfinite(*highest))
         fail({.code = ExitCode::diverged,
               .what = "the model's logits are not finite",
               .hint = "take an earlier checkpoint"});
-    if (options.temperature <= 0) return int64_t(order[0]);
-    size_t count = options.top_k > 0 ? std::min(size, size_t(options.top_k)) : size;
-    std::vector<double> weight(count);
+    if (options_.temperature <= 0) return highest - logits;
+    const double share = random_unit(combine_key(options_.seed, "sample"), index);
+    const bool all = options_.top_k <= 0 && options_.top_p >= 1;
+    return all ? draw_from_all(logits, size, *highest, share) : draw_from_likeliest(logits, size, share);
+}
+
+int64_t Sampler::draw_from_all(const float* logits, int64_t size, float highest, double share) {
+    weight_.resize(size_t(size));
     double total = 0;
-    for (size_t i = 0; i < count; ++i)
-        total += weight[i] = std::exp((double(values[order[i]]) - double(values[order[0]])) / options.temperature);
+    for (int64_t i = 0; i < size; ++i)
+        total += weight_[size_t(i)] = std::exp((double(logits[i]) - double(highest)) / options_.temperature);
+    double left = share * total;
+    for (int64_t i = 0; i < size; ++i)
+        if ((left -= weight_[size_t(i)]) < 0) return i;
+    return std::max_element(logits, logits + size) - logits;  // rounding left something over
+}
+
+// Ties are broken by the smaller id.
+int64_t Sampler::draw_from_likeliest(const float* logits, int64_t size, double share) {
+    order_.resize(size_t(size));
+    std::iota(order_.begin(), order_.end(), int64_t(0));
+    const int64_t count = options_.top_k > 0 ? std::min(size, options_.top_k) : size;
+    std::partial_sort(order_.begin(), order_.begin() + count, order_.end(),
+                      [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+    weight_.resize(size_t(count));
+    double total = 0;
+    for (size_t i = 0; i < size_t(count); ++i)
+        total += weight_[i] = std::exp((double(logits[order_[i]]) - double(logits[order_[0]])) / options_.temperature);
     double kept = 0;
     size_t last = 0;
-    while (last < count && (last == 0 || kept < options.top_p * total)) kept += weight[last++];
-    double draw = random_unit(combine_key(options.seed, "sample"), index) * kept;
+    while (last < size_t(count) && (last == 0 || kept < options_.top_p * total)) kept += weight_[last++];
+    double left = share * kept;
     for (size_t i = 0; i < last; ++i)
-        if ((draw -= weight[i]) < 0) return int64_t(order[i]);
-    return int64_t(order[last - 1]);
+        if ((left -= weight_[i]) < 0) return order_[i];
+    return order_[last - 1];
 }
 
 std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int64_t>& prompt,
@@ -100,9 +137,11 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
     std::vector<int64_t> seen = positions > 0 && int64_t(prompt.size()) >= positions ? last_half(prompt, positions)
                                                                                      : prompt,
                          made;
-    Tensor logits = reader.read(seen);
+    Sampler sampler(options);
+    made.reserve(size_t(std::clamp<int64_t>(options.tokens, 0, 1 << 20)));
+    const float* logits = reader.read(seen);
     while (int64_t(made.size()) < options.tokens && !stop_requested()) {
-        int64_t token = sample_token(logits, options, made.size());
+        const int64_t token = sampler.draw(logits, model.vocabulary_size(), made.size());
         made.push_back(token);
         seen.push_back(token);
         if (!use(token) || int64_t(made.size()) == options.tokens) break;
@@ -110,7 +149,7 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
             reader.restart();
             logits = reader.read(last_half(seen, positions));
         } else {
-            logits = reader.read({token});
+            logits = reader.step(token);
         }
     }
     return made;

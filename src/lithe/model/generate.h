@@ -16,10 +16,25 @@ struct SamplingOptions {
     bool cache = true;      // keep keys and values; false: keep inputs and project them again
     int64_t memory = 0;     // earlier positions that attention sees; 0: the model's own
     int64_t segment = 256;  // prompt tokens per forward pass
+    bool int8 = false;      // after the prompt, weights as int8 codes with a scale per row
+    bool steps = true;      // after the prompt, single steps without tensors where the model has them; else forward()
 };
 
-// One token from fp32 logits [V]. `index` numbers the draws of a seed.
-int64_t sample_token(const Tensor& logits_V, const SamplingOptions& options, uint64_t index);
+// Draws tokens; keeps its working memory.
+class Sampler {
+ public:
+    explicit Sampler(const SamplingOptions& options) : options_(options) {}
+    // One token from logits [size]. `index` numbers the draws of a seed.
+    int64_t draw(const float* logits, int64_t size, uint64_t index);
+
+ private:
+    int64_t draw_from_all(const float* logits, int64_t size, float highest, double share);
+    int64_t draw_from_likeliest(const float* logits, int64_t size, double share);
+
+    SamplingOptions options_;
+    std::vector<int64_t> order_;
+    std::vector<double> weight_;
+};
 
 // Calls `use` with each new token; it returns false to stop. The prompt must not be empty. Returns the tokens made.
 std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int64_t>& prompt,

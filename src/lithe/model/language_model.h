@@ -45,6 +45,7 @@ class LanguageModel {
     at::Device device() const { return device_; }
 
  private:
+    friend class StepModel;
     Tensor embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const;
     Tensor positions(const Tensor& ids_TB, const Context& context) const;
     Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;

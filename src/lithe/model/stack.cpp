@@ -77,6 +77,7 @@ class Builder {
         parts->kind = block.kind;
         parts->label = node.name;
         parts->dropout = model_.dropout;
+        parts->width = model_.width;
         parts->first_parameter = store_.size();
         if (!block.kind->traits.own_residual && model_.norm != "none") {
             parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width);

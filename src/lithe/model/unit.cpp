@@ -56,4 +56,36 @@ std::string Sequence::own_residual() const {
     return "";
 }
 
+StepOutput Shell::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    if (parts_->kind->traits.own_residual) return parts_->block->add_step(program, x, memory);
+    const int64_t width = parts_->width;
+    const bool pre = parts_->norm && !parts_->post;
+    float *normed = pre ? program.vector(width) : nullptr, *y = program.vector(width);
+    if (pre) program.norm(parts_->norm, x, width, normed);
+    StepOutput branch = parts_->block->add_step(program, pre ? normed : x, memory);
+    if (!branch.y) return {};
+    program.parts(width, [=, delta = branch.y](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) y[i] = x[i] + delta[i];
+    });
+    if (!parts_->post) return {y, branch.load};
+    float* out = program.vector(width);
+    program.norm(parts_->norm, y, width, out);
+    return {out, branch.load};
+}
+
+StepOutput Sequence::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    std::vector<std::function<void(const State&)>> loads;
+    for (const auto& unit : units_) {
+        StepOutput out = unit->add_step(program, x, memory);
+        if (!out.y) return {};
+        x = out.y;
+        loads.push_back(std::move(out.load));
+    }
+    return {x, [loads = std::move(loads)](const State& state) {
+                static const State empty;
+                for (size_t i = 0; i < loads.size(); ++i)
+                    if (loads[i]) loads[i](i < state.parts.size() ? state.parts[i] : empty);
+            }};
+}
+
 }  // namespace lithe

@@ -26,6 +26,8 @@ class Unit {
     // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses
     // it.
     virtual std::string own_residual() const = 0;
+    // One step at batch 1, as Block::add_step; y is the unit's output.
+    virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
 };
 
 // The shell of one application of a block: norm placement, dropout, residual.
@@ -40,6 +42,7 @@ class Shell : public Unit {
         LayerNorm norm;     // empty: none
         bool post = false;
         double dropout = 0;
+        int64_t width = 0;
         size_t first_parameter = 0, end_parameter = 0;  // in the store
     };
     Shell(std::shared_ptr<const Parts> parts, int occurrence) : parts_(std::move(parts)), occurrence_(occurrence) {}
@@ -48,6 +51,7 @@ class Shell : public Unit {
     // post-norm.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const;
     std::string own_residual() const override { return parts_->kind->traits.own_residual ? parts_->kind->name : ""; }
+    StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     void set_occurrences(int count) { occurrences_ = count; }
     const Parts& parts() const { return *parts_; }
 
@@ -62,6 +66,7 @@ class Sequence : public Unit {
     explicit Sequence(std::vector<std::unique_ptr<Unit>> units) : units_(std::move(units)) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
     std::string own_residual() const override;
+    StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
 
  private:
     std::vector<std::unique_ptr<Unit>> units_;

@@ -1,5 +1,7 @@
 #include "lithe/nn/ngram_embedding.h"
 
+#include <algorithm>
+
 #include "lithe/base/rng.h"
 #include "lithe/kernels/sru/sru.h"
 
@@ -11,6 +13,31 @@ NgramEmbedding::NgramEmbedding(ParameterStore& store, const NgramOptions& option
     const int64_t orders = options.longest - 1, inner = orders * options.width;
     table_ = store.add({"ngrams", {orders * options.rows, options.width}, Role::table, Init::normal(0.02)});
     projection_ = store.add({"ngram_projection", {model_width, inner}, Role::matrix, Init::xavier(inner, model_width)});
+}
+
+void NgramEmbedding::rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t* rows) const {
+    uint64_t hash = mix64(uint64_t(id) + 1);
+    for (int64_t n = 0; n < history(); ++n) {
+        hash = combine_key(hash, uint64_t(seen[n * stride]));
+        rows[n] = int64_t(hash % uint64_t(options_.rows)) + n * options_.rows;
+    }
+    for (int64_t n = history() - 1; n > 0; --n) seen[n * stride] = seen[(n - 1) * stride];
+    seen[0] = id;
+}
+
+void NgramEmbedding::add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const {
+    const int64_t width = options_.width;
+    float *found = program.vector(history() * width), *projected = program.vector(model_width_);
+    const float* table = table_.tensor().data_ptr<float>();
+    program.single([=, this] {
+        int64_t rows[16];
+        rows_of(*token, seen, 1, rows);
+        for (int64_t n = 0; n < history(); ++n) std::copy_n(table + rows[n] * width, width, found + n * width);
+    });
+    program.product({.weight = projection_, .x = found, .y = projected});
+    program.parts(model_width_, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) x[i] += projected[i];
+    });
 }
 
 Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, const Tensor& before,
@@ -26,13 +53,7 @@ Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, 
         for (int64_t b = 0; b < batch; ++b, ++id, row += orders) {
             if (flag && flag[t * batch + b] & kernels::kSruReset)
                 for (int64_t n = 0; n < orders; ++n) seen[n * batch + b] = -1;
-            uint64_t hash = mix64(uint64_t(*id) + 1);
-            for (int64_t n = 0; n < orders; ++n) {
-                hash = combine_key(hash, uint64_t(seen[n * batch + b]));
-                row[n] = int64_t(hash % uint64_t(options_.rows)) + n * options_.rows;
-            }
-            for (int64_t n = orders - 1; n > 0; --n) seen[n * batch + b] = seen[(n - 1) * batch + b];
-            seen[b] = *id;
+            rows_of(*id, seen + b, batch, row);
         }
     }
     after = last.to(ids_TB.device());

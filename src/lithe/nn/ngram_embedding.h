@@ -7,7 +7,7 @@
 // The last N-1 tokens are state, so that segments of a stream join; a document's reset forgets them.
 #pragma once
 
-#include "lithe/nn/parameters.h"
+#include "lithe/nn/step_program.h"
 
 namespace lithe {
 
@@ -25,6 +25,12 @@ class NgramEmbedding {
         return 2 * double(options_.longest - 1) * double(options_.width) * double(model_width_);
     }
     explicit operator bool() const { return options_.longest >= 2; }
+
+    // Rows of the tables for one more token. seen: the last N-1 ids, `stride` apart, newest first; updated.
+    void rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t* rows) const;
+    // One step at batch 1: adds the looked-up embedding to x [d]. `token` and `seen` [N-1] are read when it runs.
+    void add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const;
+    int64_t history() const { return options_.longest - 1; }
 
     // ids [T][B]; flags as Context::flags_TB or undefined; before, after: the last N-1 ids [N-1][B], -1 for none.
     Tensor operator()(const Tensor& ids_TB, const Tensor& flags_TB, const Tensor& before, Tensor& after) const;

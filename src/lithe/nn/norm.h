@@ -16,6 +16,8 @@ class LayerNorm {
     Tensor operator()(const Tensor& x) const {
         return at::layer_norm(x, {width_}, gain_.tensor(), bias_.tensor(), 1e-5);
     }
+    const Tensor& gain() const { return gain_.tensor(); }
+    const Tensor& bias() const { return bias_.tensor(); }
     explicit operator bool() const { return bool(gain_); }
 
  private:

@@ -5,6 +5,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <torch/version.h>
 
 #include <filesystem>
@@ -56,6 +57,8 @@ void initialize() {
     static bool done = false;
     if (done) return;
     done = true;
+    // LibTorch asks for huge pages: large tensors are read twice as fast where address translation is virtualised
+    setenv("THP_MEM_ALLOC_ENABLE", "1", 0);
     status_ = load_gpu();
     set_parallel_backend(torch_parallel);
 }

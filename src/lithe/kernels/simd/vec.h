@@ -129,6 +129,9 @@ inline VecF reciprocal(VecF x) {
 #endif
 template <class V> inline V sigmoid(V x) { return reciprocal(1 + exp(-x)); }
 
+#if defined(__AVX512F__)
+inline float sum(VecF v) { return _mm512_reduce_add_ps((__m512)v); }
+#endif
 template <class V> inline auto sum(V v) {
     auto total = v[0];
     for (int i = 1; i < kLanes; ++i) total += v[i];

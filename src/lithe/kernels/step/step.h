@@ -1,0 +1,61 @@
+// What one token at batch 1 needs: products of a matrix with a vector, attention of one query, layer norm and the
+// recurrence of one step. Bound by reading weights; activations are fp32.
+//
+//   product:  y_r = scale_r sum_k w[r][k] x_k + bias_r         w: fp32, bf16, or int8 with a scale per row
+//   attend:   over keys [begin, end) per head: m = max_j s_j, l = sum_j exp(s_j - m), o = sum_j exp(s_j - m) v_j with
+//             s_j = scale q . k_j; parts of several callers are merged by merge_attention
+//   norm:     y = (x - mean) / sqrt(variance + 1e-5) gain + bias                                  (Ba et al. 2016)
+//   sru:      kernels/sru/sru.h, one step
+#pragma once
+
+#include <cstdint>
+
+#include "lithe/kernels/types.h"
+
+namespace lithe::kernels {
+
+template <class W> struct StepProduct {
+    const W* weight = nullptr;  // [rows][columns]
+    int64_t columns = 0;
+    const float* x = nullptr;
+    float* y = nullptr;
+    const float* bias = nullptr;   // [rows]; null: none
+    const float* scale = nullptr;  // [rows]; null: 1
+};
+template <class W> void step_product_ref(const StepProduct<W>& args, int64_t begin, int64_t end);
+template <class W> void step_product(const StepProduct<W>& args, int64_t begin, int64_t end);
+
+template <class S> struct StepAttend {
+    int64_t heads = 1, size = 0;
+    float scale = 1;
+    const float* q = nullptr;  // [heads][size]
+    const S *k = nullptr, *v = nullptr;
+    int64_t row = 0;          // numbers from one key to the next
+    float* scores = nullptr;  // room for end - begin
+    // of this part: [heads], [heads], [heads][size]
+    float *highest = nullptr, *sum = nullptr, *out = nullptr;
+};
+template <class S> void step_attend_ref(const StepAttend<S>& args, int64_t begin, int64_t end);
+template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, int64_t end);
+
+// Merges the results of `parts` stretches of keys, for one head: writes size numbers. A stretch whose sum is 0 was
+// empty.
+void merge_attention(int64_t parts, const float* highest, const float* sum, const float* out, int64_t head,
+                     int64_t heads, int64_t size, float* to);
+
+void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, float* y);
+void step_norm(const float* x, const float* gain, const float* bias, int64_t size, float* y);
+
+struct StepSru {
+    int64_t width = 0;
+    const float* u = nullptr;                   // [planes][width]
+    const float* skip = nullptr;                // [width], already scaled where it is a plane; null: none
+    float alpha = 1;                            // of the skip
+    const float *v = nullptr, *bias = nullptr;  // [2][width]
+    float *c = nullptr, *h = nullptr;
+    bool tanh = false;
+};
+void step_sru_ref(const StepSru& args, int64_t begin, int64_t end);
+void step_sru(const StepSru& args, int64_t begin, int64_t end);
+
+}  // namespace lithe::kernels

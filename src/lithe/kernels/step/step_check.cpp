@@ -1,0 +1,127 @@
+// Parity and speed of the step kernels.
+#include <memory>
+
+#include "lithe/kernels/parity.h"
+#include "lithe/kernels/rows.h"
+#include "lithe/kernels/step/step.h"
+
+namespace lithe::kernels {
+namespace {
+
+// int8 codes for a wave; the other types are TestBuffers.
+std::vector<int8_t> codes(int64_t count) {
+    std::vector<int8_t> list(static_cast<size_t>(count));
+    for (size_t i = 0; i < list.size(); ++i) list[i] = int8_t(int64_t(i * 37 % 255) - 127);
+    return list;
+}
+
+template <class W>
+void product_case(ParityResult& result, const W* weight, int64_t rows, int64_t columns, bool extras, const char* name) {
+    TestBuffer<float> x(columns, 0.37, 0.1, 1.0), bias(rows, 0.9, 0.2, 1.0), scale(rows, 0.3, 0.4, 0.01), got(rows),
+        expected(rows);
+    StepProduct<W> args{
+        weight, columns, x.data(), got.data(), extras ? bias.data() : nullptr, extras ? scale.data() : nullptr};
+    step_product(args, 0, rows / 2), step_product(args, rows / 2, rows);
+    args.y = expected.data();
+    step_product_ref(args, 0, rows);
+    double norm = 1;
+    for (int64_t i = 0; i < rows; ++i) norm = std::max(norm, std::abs(expected.at(i)));
+    for (int64_t i = 0; i < rows; ++i)
+        result.add(std::abs(got.at(i) - expected.at(i)) / norm, sizeof(W) == 1 ? 1e-3 : 1e-5,  // int8: x is rounded too
+                   std::string("step product ") + name);
+}
+
+template <class S> void attend_case(ParityResult& result, int64_t keys) {
+    constexpr int64_t kHeads = 2, kSize = 19, kParts = 3;
+    const int64_t row = 2 * kHeads * kSize;
+    TestBuffer<float> q(kHeads * kSize, 0.37, 0.1, 1.0), scores(keys), highest(kParts * kHeads), sum(kParts * kHeads),
+        out(kParts * kHeads * kSize), one_highest(kHeads), one_sum(kHeads), one_out(kHeads * kSize),
+        merged(kHeads * kSize);
+    TestBuffer<S> kv(keys * row, 0.53, 0.7, 1.0);
+    auto args = [&](int64_t part, TestBuffer<float>& h, TestBuffer<float>& l, TestBuffer<float>& o) {
+        return StepAttend<S>{kHeads,
+                             kSize,
+                             0.3f,
+                             q.data(),
+                             kv.data(),
+                             kv.data() + kHeads * kSize,
+                             row,
+                             scores.data(),
+                             h.data() + part * kHeads,
+                             l.data() + part * kHeads,
+                             o.data() + part * kHeads * kSize};
+    };
+    const int64_t borders[] = {0, keys / 3, keys / 3, keys};  // an empty part in the middle
+    for (int64_t part = 0; part < kParts; ++part) {
+        if (borders[part] < borders[part + 1])
+            step_attend(args(part, highest, sum, out), borders[part], borders[part + 1]);
+        else
+            for (int64_t h = 0; h < kHeads; ++h) sum.data()[part * kHeads + h] = 0;
+    }
+    step_attend_ref(args(0, one_highest, one_sum, one_out), 0, keys);
+    for (int64_t h = 0; h < kHeads; ++h) {
+        merge_attention(kParts, highest.data(), sum.data(), out.data(), h, kHeads, kSize, merged.data() + h * kSize);
+        for (int64_t i = 0; i < kSize; ++i)
+            result.add(std::abs(merged.at(h * kSize + i) - one_out.at(h * kSize + i) / one_sum.at(h)), 1e-5,
+                       std::string("step attend ") + storage_name<S>() + " keys " + std::to_string(keys));
+    }
+}
+
+void norm_and_sru_case(ParityResult& result, int64_t size) {
+    TestBuffer<float> x(size, 0.37, 0.1, 1.0), gain(size, 0.9, 0.2, 1.0), bias(size, 0.3, 0.4, 1.0), got(size),
+        expected(size);
+    step_norm(x.data(), gain.data(), bias.data(), size, got.data());
+    step_norm_ref(x.data(), gain.data(), bias.data(), size, expected.data());
+    compare(result, got, expected, 1e-5, "step norm");
+    for (int which = 0; which < 3; ++which) {
+        TestBuffer<float> u(3 * size, 0.53, 0.1, 1.5), v(2 * size, 0.7, 0.3, 1.0), b(2 * size, 0.9, 0.5, 1.0),
+            c(size, 0.41, 0.2, 1.0), c_ref(size, 0.41, 0.2, 1.0), h(size), h_ref(size);
+        StepSru args{size,     u.data(),  which == 1 ? nullptr : x.data(), 1.25f, v.data(), b.data(), c.data(),
+                     h.data(), which == 2};
+        step_sru(args, 0, size / 2), step_sru(args, size / 2, size);
+        args.c = c_ref.data(), args.h = h_ref.data();
+        step_sru_ref(args, 0, size);
+        compare(result, c, c_ref, 1e-5, "step sru c");
+        compare(result, h, h_ref, 1e-5, "step sru h");
+    }
+}
+
+ParityResult parity(int64_t size) {
+    ParityResult result;
+    TestBuffer<float> single(37 * size, 0.37, 0.1, 1.0);
+    TestBuffer<bfloat16> half(37 * size, 0.37, 0.1, 1.0);
+    const std::vector<int8_t> eighth = codes(37 * size);
+    for (bool extras : {false, true}) {
+        product_case(result, single.data(), 37, size, extras, "fp32");
+        product_case(result, half.data(), 37, size, extras, "bf16");
+        product_case(result, eighth.data(), 37, size, extras, "int8");
+    }
+    if (size == 0) return result;
+    attend_case<float>(result, size);
+    attend_case<bfloat16>(result, size);
+    norm_and_sru_case(result, size);
+    return result;
+}
+
+std::vector<BenchmarkCase> benchmarks() {
+    constexpr int64_t kRows = 4096, kColumns = 4096;
+    auto x = std::make_shared<TestBuffer<float>>(kColumns, 0.37, 0.1, 1.0),
+         y = std::make_shared<TestBuffer<float>>(kRows);
+    auto half = std::make_shared<TestBuffer<bfloat16>>(kRows * kColumns, 0.37, 0.1, 1.0);
+    auto eighth = std::make_shared<std::vector<int8_t>>(codes(kRows * kColumns));
+    return {{"step product bf16 4096x4096, one thread", 2.0 * kRows * kColumns,
+             [=] {
+                 step_product<bfloat16>({half->data(), kColumns, x->data(), y->data()}, 0, kRows);
+             }},
+            {"step product int8 4096x4096, one thread", 1.0 * kRows * kColumns, [=] {
+                 step_product<int8_t>({eighth->data(), kColumns, x->data(), y->data()}, 0, kRows);
+             }}};
+}
+
+}  // namespace
+
+KernelRow step_row() {
+    return {"step", "y = W x, attention of one query, norm, recurrence of one step", parity, benchmarks};
+}
+
+}  // namespace lithe::kernels

@@ -1,0 +1,213 @@
+// Compiled once per instruction set. Four rows at a time share the vector that they are multiplied with.
+#include "lithe/kernels/simd/vec.h"
+#include "lithe/kernels/step/step_ranges.h"
+
+namespace lithe::kernels::LITHE_ISA {
+namespace {
+
+constexpr int kRows = 4;
+
+inline VecF load_weight(const float* p) { return load(p); }
+inline VecF load_weight(const bfloat16* p) { return load(p); }
+inline VecF load_weight(const int8_t* p) {
+#if defined(__AVX512F__)
+    return (VecF)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+    VecF v;
+    for (int i = 0; i < kLanes; ++i) v[i] = float(p[i]);
+    return v;
+#endif
+}
+inline float number(float w) { return w; }
+inline float number(bfloat16 w) { return to_compute(w); }
+inline float number(int8_t w) { return float(w); }
+
+// Products of `count` rows, at most kRows, with x; two sums per row hide the latency of the additions.
+template <int kCount, class W> inline void dots(const W* weight, int64_t columns, const float* x, float* out) {
+    VecF first[kCount] = {}, second[kCount] = {};
+    int64_t k = 0;
+    for (; k + 2 * kLanes <= columns; k += 2 * kLanes) {
+        const VecF x0 = load(x + k), x1 = load(x + k + kLanes);
+        for (int r = 0; r < kCount; ++r) {
+            first[r] += load_weight(weight + r * columns + k) * x0;
+            second[r] += load_weight(weight + r * columns + k + kLanes) * x1;
+        }
+    }
+    for (int r = 0; r < kCount; ++r) out[r] = sum(first[r] + second[r]);
+    for (; k < columns; ++k)
+        for (int r = 0; r < kCount; ++r) out[r] += number(weight[r * columns + k]) * x[k];
+}
+
+// x as a kind of weight wants it: x[k] for all k below a multiple of what one instruction takes.
+template <class W> struct Input {
+    const float* x;
+    float scale = 1;  // of the sums
+    Input(const float* from, int64_t, char*) : x(from) {}
+    template <int kCount> void products(const W* weight, int64_t columns, float* out) const {
+        dots<kCount>(weight, columns, x, out);
+    }
+};
+
+#if defined(__AVX512BF16__)
+constexpr int64_t kWide = 32;
+
+// x as a sum of two bf16 numbers, so that the instruction for pairs loses next to nothing of it.
+template <> struct Input<bfloat16> {
+    bfloat16 *high, *low;
+    float scale = 1;
+    Input(const float* x, int64_t columns, char* scratch) {
+        const int64_t padded = (columns + kWide - 1) / kWide * kWide;
+        high = reinterpret_cast<bfloat16*>(scratch), low = high + padded;
+        for (int64_t k = 0; k < padded; k += kLanes) {
+            const VecF v = k + kLanes <= columns ? load(x + k) : load_part(x + k, columns > k ? columns - k : 0);
+            store(high + k, v);
+            store(low + k, v - load(high + k));
+        }
+    }
+    template <int kCount> void products(const bfloat16* weight, int64_t columns, float* out) const {
+        VecF first[kCount] = {}, second[kCount] = {};
+        for (int64_t k = 0; k < columns; k += kWide) {
+            const __mmask32 there = columns - k < kWide ? (1u << (columns - k)) - 1 : ~0u;
+            const __m512bh h = (__m512bh)_mm512_loadu_si512(high + k), l = (__m512bh)_mm512_loadu_si512(low + k);
+            for (int r = 0; r < kCount; ++r) {
+                __builtin_prefetch(weight + (r + kCount) * columns + k, 0,
+                                   2);  // the next rows: too many streams to be guessed
+                const __m512bh w = (__m512bh)_mm512_maskz_loadu_epi16(there, weight + r * columns + k);
+                first[r] = (VecF)_mm512_dpbf16_ps((__m512)first[r], w, h);
+                second[r] = (VecF)_mm512_dpbf16_ps((__m512)second[r], w, l);
+            }
+        }
+        for (int r = 0; r < kCount; ++r) out[r] = sum(first[r] + second[r]);
+    }
+};
+
+// x as whole numbers, as large as their sums with int8 codes allow.
+template <> struct Input<int8_t> {
+    int16_t* codes;
+    float scale;
+    Input(const float* x, int64_t columns, char* scratch) {
+        const int64_t padded = (columns + kWide - 1) / kWide * kWide;
+        codes = reinterpret_cast<int16_t*>(scratch);
+        float largest = 0;
+        for (int64_t k = 0; k < columns; ++k)
+            largest = __builtin_fabsf(x[k]) > largest ? __builtin_fabsf(x[k]) : largest;
+        const float bound = 2147483000.0f / (128.0f * float(columns)), top = bound < 32767 ? bound : 32767;
+        scale = largest > 0 ? largest / __builtin_floorf(top) : 1;
+        const float inverse = 1 / scale;
+        for (int64_t k = 0; k < padded; ++k)
+            codes[k] = k < columns ? int16_t(__builtin_rintf(x[k] * inverse)) : int16_t(0);
+    }
+    template <int kCount> void products(const int8_t* weight, int64_t columns, float* out) const {
+        __m512i sums[kCount] = {};
+        for (int64_t k = 0; k < columns; k += kWide) {
+            const __mmask32 there = columns - k < kWide ? (1u << (columns - k)) - 1 : ~0u;
+            const __m512i c = _mm512_loadu_si512(codes + k);
+            for (int r = 0; r < kCount; ++r) {
+                if (k % 64 == 0) __builtin_prefetch(weight + (r + kCount) * columns + k, 0, 2);
+                const __m512i w = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(there, weight + r * columns + k));
+                sums[r] = _mm512_dpwssd_epi32(sums[r], w, c);
+            }
+        }
+        for (int r = 0; r < kCount; ++r) out[r] = float(_mm512_reduce_add_epi32(sums[r]));
+    }
+};
+#endif
+
+}  // namespace
+
+template <class W> void step_product_range(const StepProduct<W>& a, int64_t begin, int64_t end, char* scratch) {
+    const Input<W> input(a.x, a.columns, scratch);
+    float out[kRows];
+    for (int64_t r = begin; r < end;) {
+        const int64_t count = end - r < kRows ? 1 : kRows;
+        const W* weight = a.weight + r * a.columns;
+        if (count == kRows) input.template products<kRows>(weight, a.columns, out);
+        else input.template products<1>(weight, a.columns, out);
+        for (int64_t i = 0; i < count; ++i, ++r)
+            a.y[r] = out[i] * input.scale * (a.scale ? a.scale[r] : 1.0f) + (a.bias ? a.bias[r] : 0.0f);
+    }
+}
+
+template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin, int64_t end) {
+    for (int64_t h = 0; h < a.heads; ++h) {
+        const float* q = a.q + h * a.size;
+        const S *k = a.k + h * a.size, *v = a.v + h * a.size;
+        float highest = -3e38f, total = 0;
+        for (int64_t j = begin; j < end; ++j) {
+            dots<1>(k + j * a.row, a.size, q, a.scores + (j - begin));
+            a.scores[j - begin] *= a.scale;
+            if (a.scores[j - begin] > highest) highest = a.scores[j - begin];
+        }
+        int64_t j = 0;
+        VecF sums = {};
+        for (; j + kLanes <= end - begin; j += kLanes) {
+            VecF e = exp(load(a.scores + j) - highest);
+            store(a.scores + j, e);
+            sums += e;
+        }
+        total = sum(sums);
+        for (; j < end - begin; ++j) total += a.scores[j] = exp(broadcast(a.scores[j] - highest))[0];
+        a.highest[h] = highest, a.sum[h] = total;
+        float* out = a.out + h * a.size;
+        int64_t i = 0;
+        for (; i + kLanes <= a.size; i += kLanes) {
+            VecF acc = {};
+            for (int64_t key = begin; key < end; ++key) acc += load(v + key * a.row + i) * a.scores[key - begin];
+            store(out + i, acc);
+        }
+        for (; i < a.size; ++i) {
+            out[i] = 0;
+            for (int64_t key = begin; key < end; ++key)
+                out[i] += to_compute(v[key * a.row + i]) * a.scores[key - begin];
+        }
+    }
+}
+
+void step_norm_range(const float* x, const float* gain, const float* bias, int64_t size, float* y) {
+    VecF sums = {}, squares = {};
+    int64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) sums += load(x + i);
+    float total = sum(sums);
+    for (; i < size; ++i) total += x[i];
+    const float mean = total / float(size);
+    for (i = 0; i + kLanes <= size; i += kLanes) squares += (load(x + i) - mean) * (load(x + i) - mean);
+    float variance = sum(squares);
+    for (; i < size; ++i) variance += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1 / __builtin_sqrtf(variance / float(size) + 1e-5f);
+    for (i = 0; i + kLanes <= size; i += kLanes)
+        store(y + i, (load(x + i) - mean) * scale * load(gain + i) + load(bias + i));
+    for (; i < size; ++i) y[i] = (x[i] - mean) * scale * gain[i] + bias[i];
+}
+
+void step_sru_range(const StepSru& a, int64_t begin, int64_t end) {
+    auto step = [&](int64_t i, auto get, auto put) {
+        const VecF c = get(a.c + i), u = get(a.u + i);
+        const VecF f = sigmoid(get(a.u + a.width + i) + get(a.v + i) * c + get(a.bias + i));
+        const VecF r = sigmoid(get(a.u + 2 * a.width + i) + get(a.v + a.width + i) * c + get(a.bias + a.width + i));
+        const VecF now = u + (c - u) * f, g = a.tanh ? 2 * sigmoid(2 * now) - 1 : now;
+        put(a.c + i, now);
+        if (a.skip) {
+            const VecF skip = get(a.skip + i) * a.alpha;
+            put(a.h + i, skip + (g - skip) * r);
+        } else {
+            put(a.h + i, g * r);
+        }
+    };
+    int64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes)
+        step(
+            i, [](const float* p) { return load(p); }, [](float* p, VecF v) { store(p, v); });
+    const int64_t left = end - i;
+    if (left > 0)
+        step(
+            i, [left](const float* p) { return load_part(p, left); },
+            [left](float* p, VecF v) { store_part(p, v, left); });
+}
+
+template void step_product_range<float>(const StepProduct<float>&, int64_t, int64_t, char*);
+template void step_product_range<bfloat16>(const StepProduct<bfloat16>&, int64_t, int64_t, char*);
+template void step_product_range<int8_t>(const StepProduct<int8_t>&, int64_t, int64_t, char*);
+template void step_attend_range<float>(const StepAttend<float>&, int64_t, int64_t);
+template void step_attend_range<bfloat16>(const StepAttend<bfloat16>&, int64_t, int64_t);
+
+}  // namespace lithe::kernels::LITHE_ISA

@@ -1,0 +1,73 @@
+#include <cmath>
+#include <vector>
+
+#include "lithe/kernels/step/step.h"
+
+namespace lithe::kernels {
+namespace {
+
+double number(int8_t value) { return double(value); }
+template <class S> double number(S value) { return double(to_compute(value)); }
+
+}  // namespace
+
+template <class W> void step_product_ref(const StepProduct<W>& a, int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+        double sum = 0;
+        for (int64_t k = 0; k < a.columns; ++k) sum += number(a.weight[r * a.columns + k]) * double(a.x[k]);
+        a.y[r] = float(sum * (a.scale ? double(a.scale[r]) : 1.0) + (a.bias ? double(a.bias[r]) : 0.0));
+    }
+}
+
+template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, int64_t end) {
+    for (int64_t h = 0; h < a.heads; ++h) {
+        std::vector<double> scores;
+        double highest = -INFINITY, sum = 0;
+        for (int64_t j = begin; j < end; ++j) {
+            double dot = 0;
+            for (int64_t i = 0; i < a.size; ++i)
+                dot += double(a.q[h * a.size + i]) * number(a.k[j * a.row + h * a.size + i]);
+            scores.push_back(dot * double(a.scale));
+            highest = std::fmax(highest, scores.back());
+        }
+        for (double& each : scores) sum += each = std::exp(each - highest);
+        a.highest[h] = float(highest), a.sum[h] = float(sum);
+        for (int64_t i = 0; i < a.size; ++i) {
+            double out = 0;
+            for (int64_t j = begin; j < end; ++j)
+                out += scores[size_t(j - begin)] * number(a.v[j * a.row + h * a.size + i]);
+            a.out[h * a.size + i] = float(out);
+        }
+    }
+}
+
+void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, float* y) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < size; ++i) sum += double(x[i]);
+    const double mean = sum / double(size);
+    for (int64_t i = 0; i < size; ++i) squares += (double(x[i]) - mean) * (double(x[i]) - mean);
+    const double scale = 1 / std::sqrt(squares / double(size) + 1e-5);
+    for (int64_t i = 0; i < size; ++i) y[i] = float((double(x[i]) - mean) * scale * double(gain[i]) + double(bias[i]));
+}
+
+void step_sru_ref(const StepSru& a, int64_t begin, int64_t end) {
+    auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+    for (int64_t i = begin; i < end; ++i) {
+        const double c = double(a.c[i]), u = double(a.u[i]);
+        const double f = sigmoid(double(a.u[a.width + i]) + double(a.v[i]) * c + double(a.bias[i]));
+        const double r =
+            sigmoid(double(a.u[2 * a.width + i]) + double(a.v[a.width + i]) * c + double(a.bias[a.width + i]));
+        const double now = u + (c - u) * f, g = a.tanh ? std::tanh(now) : now;
+        const double skip = a.skip ? double(a.skip[i]) * double(a.alpha) : 0;
+        a.c[i] = float(now);
+        a.h[i] = float(a.skip ? skip + (g - skip) * r : g * r);
+    }
+}
+
+template void step_product_ref<float>(const StepProduct<float>&, int64_t, int64_t);
+template void step_product_ref<bfloat16>(const StepProduct<bfloat16>&, int64_t, int64_t);
+template void step_product_ref<int8_t>(const StepProduct<int8_t>&, int64_t, int64_t);
+template void step_attend_ref<float>(const StepAttend<float>&, int64_t, int64_t);
+template void step_attend_ref<bfloat16>(const StepAttend<bfloat16>&, int64_t, int64_t);
+
+}  // namespace lithe::kernels

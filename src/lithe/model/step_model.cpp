@@ -1,0 +1,77 @@
+#include "lithe/model/step_model.h"
+
+#include <cmath>
+
+namespace lithe {
+namespace {
+
+// Adds row `index` of an embedding to x; fp32 or bf16.
+void add_row(const Tensor& table, int64_t index, int64_t width, float* x) {
+    auto add = [&](const auto* row) {
+        for (int64_t i = 0; i < width; ++i) x[i] += kernels::to_compute(row[i]);
+    };
+    if (table.scalar_type() == at::kBFloat16)
+        add(static_cast<const kernels::bfloat16*>(table.data_ptr()) + index * width);
+    else add(table.data_ptr<float>() + index * width);
+}
+
+}  // namespace
+
+std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Options& options) {
+    const auto type = model.embedding_.tensor().scalar_type();
+    if (!model.device().is_cpu() || (type != at::kFloat && type != at::kBFloat16)) return nullptr;
+    std::unique_ptr<StepModel> step(new StepModel(model, options));
+    return step->stack_.y ? std::move(step) : nullptr;
+}
+
+StepModel::StepModel(const LanguageModel& model, const Options& options)
+    : model_(model),
+      program_(options.threads, options.int8) {
+    const int64_t width = model.config().width;
+    x_ = program_.vector(width), logits_ = program_.vector(model.vocabulary_size());
+    add_embedding();
+    stack_ = model.stack_.root->add_step(program_, x_, options.memory);
+    if (!stack_.y) return;
+    const float* h = stack_.y;
+    if (model.final_norm_) {
+        float* normed = program_.vector(width);
+        program_.norm(model.final_norm_, h, width, normed);
+        h = normed;
+    }
+    program_.product(
+        {.weight = model.head_ ? model.head_ : model.embedding_, .bias = model.head_bias_, .x = h, .y = logits_});
+}
+
+void StepModel::add_embedding() {
+    const int64_t width = model_.config().width;
+    program_.single([this, width] {
+        std::fill_n(x_, width, 0.0f);
+        add_row(model_.embedding_.tensor(), token_, width, x_);
+        if (model_.config().positions == "learned") add_row(model_.positions_.tensor(), position_, width, x_);
+        if (model_.config().positions != "sinusoidal") return;
+        for (int64_t i = 0; i < width / 2; ++i) {  // as LanguageModel::embed
+            const double angle = double(position_) * std::pow(10000.0, -double(i) / double(width / 2));
+            x_[i] += float(std::sin(angle)), x_[width / 2 + i] += float(std::cos(angle));
+        }
+    });
+    if (!model_.ngrams_) return;
+    seen_.assign(size_t(model_.ngrams_.history()), -1);
+    model_.ngrams_.add_step(program_, &token_, seen_.data(), x_);
+}
+
+void StepModel::load(const State& state, int64_t position) {
+    position_ = position;
+    if (stack_.load) stack_.load(state);
+    std::fill(seen_.begin(), seen_.end(), -1);
+    if (Tensor ids = state.get("ngrams"); ids.defined() && !seen_.empty())
+        std::copy_n(ids.cpu().contiguous().data_ptr<int64_t>(), seen_.size(), seen_.begin());
+}
+
+const float* StepModel::next(int64_t token) {
+    token_ = token;
+    program_.run();
+    ++position_;
+    return logits_;
+}
+
+}  // namespace lithe
