@@ -80,6 +80,16 @@ TEST(GoldenSgd, MomentumAndClipping) {
     testing::expect_values(p.store.master(0), {-1.2, -1.6}, 1e-12, "momentum 0.5");
 }
 
+// The training-techniques sheet, section 16.
+TEST(Lookahead, GoesBackEveryFiveSteps) {
+    OptimizerConfig config;
+    config.name = "sgd", config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0;
+    config.lookahead_steps = 5, config.lookahead_rate = 0.5;
+    Scalar p(config);
+    for (double expected : {0.9, 0.8, 0.7, 0.6, 0.75, 0.65, 0.55, 0.45, 0.35, 0.5})
+        EXPECT_NEAR(p.step({1}, 0.1), expected, 1e-12);
+}
+
 TEST(Decay, OnlyMatricesByDefault) {
     for (const char* decay : {"matrices", "all"}) {
         ParameterStore store;

@@ -49,7 +49,7 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
     for (CLI::App* sub : {kernels, train, generate}) {
         sub->add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
-        sub->add_option("--only", flags->only, "only rows whose name contains this");
+        sub->add_option("--only", flags->only, "only the row of this name, else rows whose name contains it");
         sub->add_option("--repeats", flags->repeats, "timed repetitions; the median counts")
             ->capture_default_str()
             ->check(CLI::Range(1, 10000));

@@ -21,11 +21,23 @@ static void require_parity(const kernels::KernelRow& row) {
     }
 }
 
+// A share of what bounds the kernel: matrix products where it counts FLOPs, else memory.
+static Json result_of(const kernels::BenchmarkCase& each, double seconds, const Ceiling& ceiling) {
+    const double rate = each.bytes / seconds / 1e9, gflops = each.flops / seconds / 1e9;
+    Json result = {{"name", each.name}, {"milliseconds", 1e3 * seconds}, {"gb_per_s", rate}};
+    const bool bf16 = each.name.find("bf16") != std::string::npos && ceiling.bf16_gflops > 0;
+    if (each.flops > 0) result["gflops"] = gflops;
+    result["of_ceiling"] =
+        each.flops > 0 ? gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops) : rate / ceiling.stream_gb_per_s;
+    result["parity"] = "ok";
+    return result;
+}
+
 int bench_kernels(const BenchFlags& flags, const CommandContext& context) {
     TrainConfig train;
     train.threads = flags.threads;
     Machine machine = set_up_machine(train);
-    Ceiling ceiling = measure_ceiling(false);
+    Ceiling ceiling = measure_ceiling(true);
     Json results = Json::array();
     for (const auto& row : kernels::catalog()) {
         if (std::string(row.name).find(flags.only) == std::string::npos) continue;
@@ -37,12 +49,7 @@ int bench_kernels(const BenchFlags& flags, const CommandContext& context) {
                 each.run();
                 if (i >= 2) seconds.push_back(timer.seconds());
             }
-            double rate = each.bytes / median(seconds) / 1e9;
-            results.push_back({{"name", each.name},
-                               {"milliseconds", 1e3 * median(seconds)},
-                               {"gb_per_s", rate},
-                               {"of_ceiling", rate / ceiling.stream_gb_per_s},
-                               {"parity", "ok"}});
+            results.push_back(result_of(each, median(seconds), ceiling));
         }
     }
     if (results.empty()) fail_usage("no kernel matches '" + flags.only + "'", "--only");

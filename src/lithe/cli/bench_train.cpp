@@ -114,9 +114,10 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
         return timer.seconds();
     };
     std::vector<double> seconds;
-    for (int i = 0; i < flags.repeats + 3; ++i) {
+    const int64_t warm_up = std::max<int64_t>(3, config.model.memory / config.train.length + 1);  // the memory is full
+    for (int64_t i = 0; i < flags.repeats + warm_up; ++i) {
         const double time = run();
-        if (i >= 3) seconds.push_back(time);
+        if (i >= warm_up) seconds.push_back(time);
     }
     Json profile;
     if (flags.profile) {
@@ -175,8 +176,9 @@ template <class F> int run_rows(const BenchFlags& flags, const CommandContext& c
     Json results = Json::array();
     std::vector<Row> rows(std::begin(kRows), std::end(kRows));
     if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20)}};
+    const bool exact = std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.name == flags.only; });
     for (const Row& row : rows) {
-        if (row.name.find(flags.only) == std::string::npos) continue;
+        if (exact ? row.name != flags.only : row.name.find(flags.only) == std::string::npos) continue;
         for (const char* precision : {"bf16", "int8", "fp32"}) {
             const bool int8 = precision == std::string("int8");
             if ((int8 && products) || (flags.precision != "both" && flags.precision != precision)) continue;

@@ -1,14 +1,35 @@
 // Buffers and comparison for the catalog's parity checks.
 #pragma once
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include <cmath>
 #include <limits>
+#include <new>
 #include <vector>
 
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/types.h"
 
 namespace lithe::kernels {
+
+// Large blocks on huge pages, as LibTorch's tensors are (ops/torch.cpp).
+template <class T> struct HugePages {
+    using value_type = T;
+    HugePages() = default;
+    template <class U> HugePages(const HugePages<U>&) {}
+    T* allocate(size_t count) {
+        constexpr size_t kPage = size_t(2) << 20;
+        const size_t bytes = count * sizeof(T), size = bytes < kPage ? bytes : (bytes + kPage - 1) / kPage * kPage;
+        void* memory = bytes < kPage ? malloc(bytes ? bytes : 1) : aligned_alloc(kPage, size);
+        if (!memory) throw std::bad_alloc();
+        if (bytes >= kPage) madvise(memory, size, MADV_HUGEPAGE);
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, size_t) { free(memory); }
+    template <class U> bool operator==(const HugePages<U>&) const { return true; }
+};
 
 // A buffer that starts one element off alignment, filled with a wave or poisoned with NaN.
 template <class T> class TestBuffer {
@@ -24,7 +45,7 @@ template <class T> class TestBuffer {
     double at(int64_t i) const { return double(to_compute(values_[size_t(i) + 1])); }
 
  private:
-    std::vector<T> values_;
+    std::vector<T, HugePages<T>> values_;
 };
 
 template <class S> double storage_tolerance() {

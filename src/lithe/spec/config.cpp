@@ -196,6 +196,17 @@ void OptimizerConfig::visit(FieldVisitor& v) {
                      "0.2 sqrt(max(rows, columns)), so that it is as large as adamw's (rms)",
              .choices = {"shape", "rms"}},
             muon_scale);
+    v.field(
+        {.name = "lookahead_steps",
+         .help = "any rule: every so many updates the weights go back to a slow copy that has followed them; 0 = off",
+         .minimum = 0,
+         .maximum = 1000000},
+        lookahead_steps);
+    v.field({.name = "lookahead_rate",
+             .help = "share of the way that the slow copy follows",
+             .minimum = 0.001,
+             .maximum = 1},
+            lookahead_rate);
 }
 
 void ScheduleConfig::visit(FieldVisitor& v) {

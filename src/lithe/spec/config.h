@@ -86,6 +86,8 @@ struct OptimizerConfig {
     double muon_learning_rate = 0.01;
     double muon_momentum = 0.95;
     std::string muon_scale = "shape";
+    int64_t lookahead_steps = 0;
+    double lookahead_rate = 0.5;
     void visit(FieldVisitor& v);
 };
 

@@ -12,6 +12,7 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store) : con
     if (config.name != "sgd") v_ = at::zeros_like(store.master_flat());
     for (size_t i : store.tables())
         table_sums_.push_back(at::zeros({store.spec(i).shape[0]}, store.master(i).options()));
+    if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
     if (config.name == "muon") muon_.emplace(config, store);
 }
 
@@ -56,6 +57,12 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
         result.skip = config.radam_fallback == "none";
     }
     return result;
+}
+
+void Optimizer::look_ahead() {
+    slow_.lerp_(store_.master_flat(), config_.lookahead_rate);
+    store_.master_flat().copy_(slow_);
+    store_.refresh_working();
 }
 
 void Optimizer::step_tables(double learning_rate, double gradient_scale) {
@@ -110,6 +117,7 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
         if (m_.scalar_type() == at::kDouble) update(static_cast<double*>(nullptr));
         else update(static_cast<float*>(nullptr));
     }
+    if (config_.lookahead_steps > 0 && updates_ % config_.lookahead_steps == 0) look_ahead();
 }
 
 }  // namespace lithe

@@ -6,7 +6,8 @@
 // bias-corrected, the factor stands in the step size. Adam: L2 decay in the gradient. SGD: m <- mu m + g, w <- w - lr m
 // - lr wd w. Tables: row-wise Adagrad (Duchi et al. 2011; one sum per row as in Naumov et al. 2019, DLRM) on the rows
 // that were looked up: s <- s + mean(g^2), w <- w - lr g / (sqrt(s) + 1e-8); outside clipping's norm, never decayed.
-// Muon: train/muon.h for hidden matrices, AdamW for the rest.
+// Lookahead (Zhang et al. 2019) around any of them, tables excepted: every k updates slow <- slow + a (w - slow), w <-
+// slow; the moments are kept. Muon: train/muon.h for hidden matrices, AdamW for the rest.
 #pragma once
 
 #include <optional>
@@ -34,6 +35,8 @@ class Optimizer {
     // First and second moment, laid out like the store's master buffer; v is undefined for SGD.
     const Tensor& m() const { return m_; }
     const Tensor& v() const { return v_; }
+    // Lookahead's slow weights, laid out like the master buffer; undefined without it.
+    const Tensor& slow() const { return slow_; }
 
     // The numbers of update number t (from 1) without decay and clipping; `skip`: this update changes nothing.
     struct Rule {
@@ -44,10 +47,11 @@ class Optimizer {
 
  private:
     bool decays(const ParameterSpec& spec) const;
+    void look_ahead();
     void step_tables(double learning_rate, double gradient_scale);
     OptimizerConfig config_;
     ParameterStore& store_;
-    Tensor m_, v_;
+    Tensor m_, v_, slow_;
     std::vector<Tensor> table_sums_;
     std::optional<Muon> muon_;
     int64_t updates_ = 0;

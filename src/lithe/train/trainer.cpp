@@ -344,6 +344,7 @@ void Trainer::resume(const CheckpointPlace& place) {
         };
         if (each.name == "m") into(p.optimizer->m());
         else if (each.name == "v") into(p.optimizer->v());
+        else if (each.name == "slow") into(p.optimizer->slow());
         else if (each.name.rfind("table.", 0) == 0) into(table_sums(*p.optimizer, each.name));
         else {
             int batch_axis = 0, time_axis = -1;
@@ -581,6 +582,7 @@ bool Trainer::save(bool best) {
     content.model = named_masters(p.model->parameters());
     content.optimizer.push_back({"m", p.optimizer->m()});
     if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});
+    if (p.optimizer->slow().defined()) content.optimizer.push_back({"slow", p.optimizer->slow()});
     for (size_t table = 0; table < p.optimizer->table_sums().size(); ++table)
         content.optimizer.push_back({"table." + std::to_string(table), p.optimizer->table_sums()[table]});
     for (const auto& [path, tensor] : flatten(p.step->carried()))

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Runs a list of trainings, one after the other, and keeps a small summary of each: the evidence behind docs/results.md.
+
+    bench/queue.py bench/quality.toml --data books8=corpus.txt [--out docs/runs] [--work runs/queue] [--only NAME]
+
+A list names runs: [[run]] with name, config, data (a key of --data), time, and `set`, a list of settings. What has a summary
+is left out, and a run that was stopped goes on where it stopped, so that a long list can be spread over days. Every run is
+evaluated on the whole validation split, and with `test = true` once on the test split.
+"""
+import argparse
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LITHE = ROOT / "build/release/lithe"
+
+
+def call(arguments):
+    done = subprocess.run([LITHE, *arguments, "--json"], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"lithe {' '.join(map(str, arguments))} ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def evaluate(folder, split):
+    result = call(["eval", folder, "--data", f":{split}"])
+    return {key: result[key] for key in ("bits_per_byte", "bytes", "protocol")}
+
+
+def curve(folder):
+    """Training loss in bits, at most 60 points."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    points = [[round(each["seconds"], 1), each["tokens"], round(each["loss"] / 0.6931471805599453, 4)]
+              for each in lines if "loss" in each]
+    return points[::max(1, len(points) // 60)]
+
+
+def run(entry, data, work):
+    folder = work / entry["name"]
+    sets = [f"data.path={data}", "evaluation.every_seconds=0", "sample.tokens=0", *entry.get("set", [])]
+    flags = [flag for each in sets for flag in ("--set", each)]
+    trained = call(["train", ROOT / entry["config"], "--run", folder, "--max-time", entry["time"], *flags])
+    start = json.loads((folder / "run.json").read_text())
+    start = start["starts"][-1] if "starts" in start else start
+    summary = {"name": entry["name"], "config": entry["config"], "data": entry["data"], "time": entry["time"],
+               "set": entry.get("set", []),
+               "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
+               "system": platform.system(), "steps": trained["steps"], "tokens": trained["tokens"],
+               "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
+               "tokens_per_second": trained["perf"]["tokens_per_second"],
+               "peak_rss_bytes": trained["perf"]["peak_rss_bytes"],
+               "valid": evaluate(folder, "valid"), "curve_seconds_tokens_bits": curve(folder)}
+    if entry.get("test"):
+        summary["test"] = evaluate(folder, "test")
+    return summary
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("list", type=pathlib.Path)
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=PATH", help="where a corpus lies")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/runs")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "runs/queue")
+    parser.add_argument("--only", default="", help="runs whose name contains this")
+    args = parser.parse_args()
+    places = dict(each.split("=", 1) for each in args.data)
+    for entry in tomllib.loads(args.list.read_text())["run"]:
+        summary = args.out / f"{entry['name']}.json"
+        if summary.exists() or args.only not in entry["name"]:
+            continue
+        if entry["data"] not in places:
+            sys.exit(f"{entry['name']} needs --data {entry['data']}=PATH")
+        result = run(entry, pathlib.Path(places[entry["data"]]).resolve(), args.work)
+        text = json.dumps(result, indent=1) + "\n"
+        if len(text) > 20_000:
+            sys.exit(f"the summary of {entry['name']} has {len(text)} bytes, more than 20,000")
+        summary.write_text(text)
+        print(f"{entry['name']}: {result['valid']['bits_per_byte']:.4f} bits per byte on the whole validation split", flush=True)
+
+
+if __name__ == "__main__":
+    main()
