@@ -4,7 +4,10 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "lithe/kernels/sru/sru.h"
+#include "lithe/model/language_model.h"
+#include "lithe/spec/config_io.h"
 #include "lithe/train/optimizer.h"
+#include "support/errors.h"
 #include "support/waves.h"
 
 namespace lithe {
@@ -74,6 +77,11 @@ TEST(Ngrams, TablesTakeRowwiseAdagrad) {
         expect_close(optimizer.table_sums()[0], sums, 1e-12, "sums");
     }
     EXPECT_EQ(sums.gt(0).sum().item<int64_t>(), 12);  // of 3 x 6 look-ups
+}
+
+TEST(Ngrams, OneIsRefused) {
+    const Config config = parse_config("[model]\nngrams = 1\n", "test");
+    EXPECT_ERROR(LanguageModel(config, 32), ExitCode::usage, "model.ngrams = 1");
 }
 
 }  // namespace

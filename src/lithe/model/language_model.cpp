@@ -37,6 +37,9 @@ void check_model(const Config& config, Problems& problems) {
     if (config.model.direction == "bidirectional")
         problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal",
                      "model.direction");
+    if (config.model.ngrams == 1)
+        problems.add("model.ngrams = 1 is the token itself, which is looked up anyway", "model.ngrams",
+                     "0 for none, or the longest n-gram, from 2 on");
     if (config.model.positions != "none" && config.model.width % 2)
         problems.add("model.positions needs an even width", "model.positions");
 }
