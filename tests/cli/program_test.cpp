@@ -95,6 +95,9 @@ TEST_F(Trained, GenerateIsReproducibleWithAndWithoutCache) {
     EXPECT_EQ(one, text({"--seed", "3", "--no-stream"}));
     EXPECT_NE(one, text({"--seed", "4"}));
     EXPECT_EQ(text({"--temperature", "0"}), text({"--temperature", "0", "--no-cache"}));
+    auto int8 = run({"generate", path(), "--prompt", "the ", "--tokens", "5", "--precision", "int8", "--json"}).json();
+    EXPECT_EQ(int8["tokens"], 5);
+    EXPECT_FAILS(run({"generate", path(), "--precision", "int9"}), 2, "int9");
     auto json = run({"generate", path(), "--prompt", "the ", "--tokens", "5", "--json"}).json();
     EXPECT_EQ(json["tokens"], 5);
     EXPECT_FAILS(run({"generate", path(), "--prompt", ""}), 2, "the prompt is empty");
@@ -182,6 +185,27 @@ TEST(Program, UsageErrorsAreCode2) {
     EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.device=cuda", "--run", folder.file("r")}), 2,
                  "train.device");
     EXPECT_FAILS(run({"bench", "kernels", "--only", "nothing"}), 2, "no kernel matches");
+}
+
+TEST(Program, BenchmarksAConfigurationAndProfilesIt) {
+    TemporaryFolder folder;
+    const std::string config =
+        folder.write("b.toml", "[model]\nwidth = 16\nlayout = \"u\"\nmemory = 8\n[train]\nbatch = 2\nlength = 8\n");
+    auto run_bench = [&](const char* what, std::vector<std::string> more) {
+        std::vector<std::string> all = {"bench", what,        "--config", config,  "--precision",
+                                        "fp32",  "--repeats", "2",        "--json"};
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all).json()["results"][0];
+    };
+    auto plain = run_bench("train", {}), profiled = run_bench("train", {"--profile"})["profile"];
+    EXPECT_EQ(plain["name"], config);
+    EXPECT_FALSE(plain.contains("profile"));
+    double sum = 0;
+    for (const auto& phase : profiled["phases"]) sum += phase["milliseconds"].get<double>();
+    EXPECT_NEAR(sum, profiled["milliseconds"].get<double>(), 1e-9 + 1e-6 * sum);
+    EXPECT_GT(run_bench("generate", {})["tokens_per_second"].get<double>(), 0);
+    EXPECT_FAILS(run({"bench", "train", "--config", folder.file("none")}), 2, "does not exist");
+    EXPECT_FAILS(run({"bench", "train", "--only", "nothing"}), 2, "no benchmark row matches");
 }
 
 TEST(Program, BadFilesAreCode3) {

@@ -90,6 +90,23 @@ TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
     }
 }
 
+// memory_form decides what training keeps, and what it is said to cost.
+TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
+    const std::string text = "[model]\nwidth = 16\nlayout = \"u\"\nmemory = 8\nmemory_form = ";
+    double flops[2];
+    for (bool kept : {false, true}) {
+        auto model = make(text + (kept ? "\"projections\"" : "\"inputs\"") + "\n[train]\nlength = 8");
+        State state = model->loss(ids(8, 2), ids(8, 2), {}, model->context(true)).state.parts[0];
+        EXPECT_EQ(state.find("projections") != nullptr, kept);
+        EXPECT_EQ(state.find("memory") != nullptr, !kept);
+        const CostShape shape{.length = 8, .memory = 8, .kept = kept};
+        flops[kept] = count_cost(*model, shape).training_flops_per_token;
+    }
+    const double d = 16,
+                 p = 4;  // no second projection (2 dp forward and 2 x for weights, 3 x 4 pp), no gradient of keys
+    EXPECT_DOUBLE_EQ(flops[0] - flops[1], 2 * 2 * d * p + 3 * 4 * p * p + 4 * 8 * p);
+}
+
 TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
     EXPECT_ERROR(model->forward(ids(11, 1), {}, model->context(false)), ExitCode::usage,

@@ -17,7 +17,8 @@ using Json = nlohmann::ordered_json;
 
 struct Row {
     std::string name;
-    std::string config;  // text of a configuration
+    std::string config;  // text of a configuration; empty: that of row `like`, with `set`
+    std::string like, set;
 };
 
 // Shapes that others measure too; bytes, no dropout, AdamW with clipping.
@@ -29,14 +30,7 @@ memory = 256
 [train]
 batch = 16
 length = 256)"},
-    {"srupp-small-kept", R"([model]
-width = 512
-layout = "ux6"
-memory = 256
-memory_form = "projections"
-[train]
-batch = 16
-length = 256)"},
+    {"srupp-small-kept", "", "srupp-small", "model.memory_form=projections"},
     {"srupp-42m", R"([model]
 width = 1920
 layout = "ux10"
@@ -44,14 +38,7 @@ memory = 256
 [train]
 batch = 4
 length = 256)"},
-    {"srupp-42m-kept", R"([model]
-width = 1920
-layout = "ux10"
-memory = 256
-memory_form = "projections"
-[train]
-batch = 4
-length = 256)"},
+    {"srupp-42m-kept", "", "srupp-42m", "model.memory_form=projections"},
     {"sru", R"([model]
 width = 512
 layout = "<sru>x6"
@@ -82,6 +69,17 @@ batch = 16
 length = 256)"},
 };
 
+Config config_of(const Row& row) {
+    if (!row.config.empty()) return parse_config(row.config, row.name);
+    const Row* twin =
+        std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& each) { return each.name == row.like; });
+    return parse_config(twin->config, row.name, {row.set});
+}
+
+int64_t vocabulary_of(const Config& config) {
+    return config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256;
+}
+
 // Text-like ids: skewed, so that caches behave as in training.
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary) {
     Tensor ids = at::empty({length, batch}, at::kLong);
@@ -92,8 +90,8 @@ Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabular
 }
 
 Json time_training(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
-    Config config = parse_config(row.config, row.name);
-    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
+    Config config = config_of(row);
+    LanguageModel model(config, vocabulary_of(config));
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
@@ -143,8 +141,8 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
 
 Json time_generation(const Row& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
     constexpr int64_t kTokens = 200;
-    Config config = parse_config(row.config, row.name);
-    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
+    Config config = config_of(row);
+    LanguageModel model(config, vocabulary_of(config));
     model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     std::vector<int64_t> prompt(size_t(config.train.length), 32);
     if (model.max_positions() > 0) prompt.resize(32);
@@ -175,7 +173,7 @@ template <class F> int run_rows(const BenchFlags& flags, const CommandContext& c
     Ceiling ceiling = measure_ceiling(products);
     Json results = Json::array();
     std::vector<Row> rows(std::begin(kRows), std::end(kRows));
-    if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20)}};
+    if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20), "", ""}};
     const bool exact = std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.name == flags.only; });
     for (const Row& row : rows) {
         if (exact ? row.name != flags.only : row.name.find(flags.only) == std::string::npos) continue;

@@ -26,7 +26,7 @@ std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Opt
 
 StepModel::StepModel(const LanguageModel& model, const Options& options)
     : model_(model),
-      program_(options.threads, options.int8) {
+      program_(options.threads, model.embedding_.tensor().scalar_type(), options.int8) {
     const int64_t width = model.config().width;
     x_ = program_.vector(width), logits_ = program_.vector(model.vocabulary_size());
     add_embedding();

@@ -19,7 +19,6 @@ class StepModel {
     void load(const State& state, int64_t position);
     // Logits [V] after one more token.
     const float* next(int64_t token);
-    int64_t weight_bytes() const { return program_.weight_bytes(); }
 
  private:
     StepModel(const LanguageModel& model, const Options& options);

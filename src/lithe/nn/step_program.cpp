@@ -41,7 +41,6 @@ void StepProgram::add_product(const W* weight, const float* scale, const Product
     const float* bias = args.bias ? args.bias.tensor().data_ptr<float>() : nullptr;
     const kernels::StepProduct<W> product{weight, columns, args.x, args.y, bias, scale};
     const int64_t width = rows / args.planes, planes = args.planes;
-    weight_bytes_ += rows * columns * int64_t(sizeof(W));
     operations_.push_back({[=, this, activation = args.activation](int member) {
                                const auto [begin, end] = part_of(width, member, team_.size());
                                for (int64_t plane = 0; plane < planes; ++plane) {
@@ -54,9 +53,9 @@ void StepProgram::add_product(const W* weight, const float* scale, const Product
 
 void StepProgram::product(const Product& args) {
     const Tensor weight = args.weight.tensor().detach();
-    ops::check(weight.is_contiguous() && weight.dim() == 2, "step program", "weights must be contiguous matrices");
+    ops::check(weight.is_contiguous() && weight.dim() == 2 && weight.scalar_type() == storage_, "step program",
+               "weights must be contiguous matrices of one type");
     const int64_t rows = weight.size(0), columns = weight.size(1);
-    storage_ = weight.scalar_type();
     if (quantize_) {
         Tensor full = weight.to(at::kFloat);
         codes_.emplace_back(size_t(rows * columns));
@@ -72,10 +71,7 @@ void StepProgram::product(const Product& args) {
 
 void StepProgram::norm(const LayerNorm& norm, const float* x, int64_t size, float* y) {
     const float *gain = norm.gain().data_ptr<float>(), *bias = norm.bias().data_ptr<float>();
-    operations_.push_back({[=](int member) {
-                               if (member == 0) kernels::step_norm(x, gain, bias, size, y);
-                           },
-                           true});
+    single([=] { kernels::step_norm(x, gain, bias, size, y); });
 }
 
 void StepProgram::parts(int64_t size, std::function<void(int64_t, int64_t)> work, bool settled) {
@@ -87,10 +83,7 @@ void StepProgram::parts(int64_t size, std::function<void(int64_t, int64_t)> work
 }
 
 void StepProgram::single(std::function<void()> work) {
-    operations_.push_back({[work = std::move(work)](int member) {
-                               if (member == 0) work();
-                           },
-                           true});
+    operations_.push_back({.work = [work = std::move(work)](int) { work(); }, .settled = true, .alone = true});
 }
 
 // Keys and values in a ring of memory + 1 rows; each member takes a stretch of it, around the row that the new key will
@@ -109,8 +102,6 @@ template <class S> std::function<void(const Tensor&)> StepProgram::add_attention
     ring->scores.resize(size_t(members * capacity));
     ring->highest.resize(size_t(parts * heads)), ring->sum.resize(size_t(parts * heads));
     ring->out.resize(size_t(parts * width));
-    kept_.push_back(ring);
-    memory_bytes_ += capacity * 2 * width * int64_t(sizeof(S));
     const auto scale = float(1 / std::sqrt(double(size)));
     auto attend = [=](int member, int64_t part, int64_t begin, int64_t end) {
         if (begin >= end) return std::fill_n(ring->sum.data() + part * heads, heads, 0.0f), void();
@@ -135,18 +126,16 @@ template <class S> std::function<void(const Tensor&)> StepProgram::add_attention
                                attend(member, 2 * member + 1, holds ? ring->next + 1 : end, end);
                            },
                            true});
-    operations_.push_back({[=](int member) {
-                               if (member != 0) return;
-                               S* row = ring->rows.data() + ring->next * 2 * width;
-                               for (int64_t i = 0; i < 2 * width; ++i) kernels::from_compute(args.kv[i], row[i]);
-                               attend(0, parts - 1, ring->next, ring->next + 1);
-                               for (int64_t h = 0; h < heads; ++h)
-                                   kernels::merge_attention(parts, ring->highest.data(), ring->sum.data(),
-                                                            ring->out.data(), h, heads, size, args.out + h * size);
-                               ring->filled = std::max(ring->filled, ring->next + 1);
-                               ring->next = (ring->next + 1) % capacity;
-                           },
-                           true});
+    single([=] {
+        S* row = ring->rows.data() + ring->next * 2 * width;
+        for (int64_t i = 0; i < 2 * width; ++i) kernels::from_compute(args.kv[i], row[i]);
+        attend(0, parts - 1, ring->next, ring->next + 1);
+        for (int64_t h = 0; h < heads; ++h)
+            kernels::merge_attention(parts, ring->highest.data(), ring->sum.data(), ring->out.data(), h, heads, size,
+                                     args.out + h * size);
+        ring->filled = std::max(ring->filled, ring->next + 1);
+        ring->next = (ring->next + 1) % capacity;
+    });
     return [=](const Tensor& projections) {
         ring->filled = ring->next = 0;
         if (!projections.defined()) return;
@@ -163,10 +152,12 @@ std::function<void(const Tensor&)> StepProgram::attention(const Attention& args)
 }
 
 void StepProgram::run() {
-    team_.run([this](int64_t begin, int64_t) {
-        for (const Operation& operation : operations_) {
-            operation.work(int(begin));
-            if (operation.settled) team_.barrier();
+    team_.run([this](int64_t member, int64_t) {
+        for (size_t i = 0; i < operations_.size(); ++i) {
+            const Operation& operation = operations_[i];
+            if (member == 0 || !operation.alone) operation.work(int(member));
+            const bool goes_on = operation.alone && i + 1 < operations_.size() && operations_[i + 1].alone;
+            if (operation.settled && !goes_on) team_.barrier();
         }
     });
 }

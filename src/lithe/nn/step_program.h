@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "lithe/base/team.h"
@@ -20,7 +19,11 @@ namespace lithe {
 
 class StepProgram {
  public:
-    StepProgram(int threads, bool quantize) : team_(threads), quantize_(quantize) {}
+    // `storage`: the type of the weights, fp32 or bf16, and of kept keys and values.
+    StepProgram(int threads, at::ScalarType storage, bool quantize)
+        : team_(threads),
+          storage_(storage),
+          quantize_(quantize) {}
 
     // A vector of zeros that lives as long as the program.
     float* vector(int64_t size);
@@ -50,26 +53,23 @@ class StepProgram {
     std::function<void(const Tensor&)> attention(const Attention& args);
 
     void run();
-    int64_t weight_bytes() const { return weight_bytes_; }
-    int64_t bytes_of_memory() const { return memory_bytes_; }
 
  private:
     struct Operation {
         std::function<void(int member)> work;
-        bool settled;
+        bool settled;        // threads meet afterwards
+        bool alone = false;  // of one thread: several in a row need one meeting
     };
     template <class W>
     void add_product(const W* weight, const float* scale, const Product& args, int64_t rows, int64_t columns);
     template <class S> std::function<void(const Tensor&)> add_attention(const Attention& args);
 
     Team team_;
+    at::ScalarType storage_;
     bool quantize_;
     std::vector<Operation> operations_;
     std::deque<std::vector<float>> vectors_;
     std::deque<std::vector<int8_t>> codes_;
-    std::vector<std::shared_ptr<void>> kept_;
-    at::ScalarType storage_ = at::kFloat;
-    int64_t weight_bytes_ = 0, memory_bytes_ = 0;
 };
 
 // [begin, end) of a member's part, in units that keep vectors whole.

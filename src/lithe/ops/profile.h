@@ -3,7 +3,6 @@
 // return, so that the rows add up to the step.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
