@@ -3,24 +3,29 @@
 
     bench/queue.py bench/quality.toml --data books8=corpus.txt [--out docs/runs] [--work runs/queue] [--only NAME]
 
-A list names runs: [[run]] with name, config, data (a key of --data), time, and `set`, a list of settings. What has a summary
-is left out, and a run that was stopped goes on where it stopped, so that a long list can be spread over days. Every run is
-evaluated on the whole validation split, and with `test = true` once on the test split.
+A list names runs: [[run]] with name, config, data (a key of --data), time or tokens, and `set`, a list of settings. A [[grid]]
+is a run for every combination of the lists in its `vary` table, whose keys stand as {key} in its other values. What has a
+summary is left out, and a run that was stopped goes on where it stopped, so that a long list can be spread over days. Every
+run is evaluated on the whole validation split unless `whole = false`, and with `test = true` once on the test split; with
+`curve = false` the summary holds no training curve. Runs bounded by tokens may share the machine: their result does not
+depend on its speed.
 """
 import argparse
+import itertools
 import json
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LITHE = ROOT / "build/release/lithe"
+lithe = ROOT / "build/release/lithe"
 
 
 def call(arguments):
-    done = subprocess.run([LITHE, *arguments, "--json"], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([lithe, *arguments, "--json"], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"lithe {' '.join(map(str, arguments))} ended with {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -39,21 +44,43 @@ def curve(folder):
     return points[::max(1, len(points) // 60)]
 
 
+def expand(listed):
+    """The runs of a list: its [[run]]s and every combination of its [[grid]]s."""
+    def fill(value, chosen):
+        if isinstance(value, list):
+            return [fill(each, chosen) for each in value]
+        return value.format(**chosen) if isinstance(value, str) else value
+
+    runs = list(listed.get("run", []))
+    for grid in listed.get("grid", []):
+        vary = grid["vary"]
+        for values in itertools.product(*vary.values()):
+            chosen = dict(zip(vary, values))
+            runs.append({key: fill(value, chosen) for key, value in grid.items() if key != "vary"})
+    return runs
+
+
 def run(entry, data, work):
     folder = work / entry["name"]
+    if ("time" in entry) == ("tokens" in entry):
+        sys.exit(f"{entry['name']}: give time or tokens")
+    budget = "time" if "time" in entry else "tokens"
     sets = [f"data.path={data}", "evaluation.every_seconds=0", "sample.tokens=0", *entry.get("set", [])]
     flags = [flag for each in sets for flag in ("--set", each)]
-    trained = call(["train", ROOT / entry["config"], "--run", folder, "--max-time", entry["time"], *flags])
+    trained = call(["train", ROOT / entry["config"], "--run", folder, f"--max-{budget}", entry[budget], *flags])
     start = json.loads((folder / "run.json").read_text())
     start = start["starts"][-1] if "starts" in start else start
-    summary = {"name": entry["name"], "config": entry["config"], "data": entry["data"], "time": entry["time"],
+    summary = {"name": entry["name"], "config": entry["config"], "data": entry["data"], budget: entry[budget],
                "set": entry.get("set", []),
                "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
                "system": platform.system(), "steps": trained["steps"], "tokens": trained["tokens"],
                "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
                "tokens_per_second": trained["perf"]["tokens_per_second"],
-               "peak_rss_bytes": trained["perf"]["peak_rss_bytes"],
-               "valid": evaluate(folder, "valid"), "curve_seconds_tokens_bits": curve(folder)}
+               "peak_rss_bytes": trained["perf"]["peak_rss_bytes"]}
+    if entry.get("whole", True):
+        summary["valid"] = evaluate(folder, "valid")
+    if entry.get("curve", True):
+        summary["curve_seconds_tokens_bits"] = curve(folder)
     if entry.get("test"):
         summary["test"] = evaluate(folder, "test")
     return summary
@@ -66,9 +93,11 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/runs")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "runs/queue")
     parser.add_argument("--only", default="", help="runs whose name contains this")
+    parser.add_argument("--lithe", type=pathlib.Path, default=lithe, help="the program, e.g. a copy that builds do not touch")
     args = parser.parse_args()
+    globals()["lithe"] = args.lithe.resolve()
     places = dict(each.split("=", 1) for each in args.data)
-    for entry in tomllib.loads(args.list.read_text())["run"]:
+    for entry in expand(tomllib.loads(args.list.read_text())):
         summary = args.out / f"{entry['name']}.json"
         if summary.exists() or args.only not in entry["name"]:
             continue
@@ -78,8 +107,11 @@ def main():
         text = json.dumps(result, indent=1) + "\n"
         if len(text) > 20_000:
             sys.exit(f"the summary of {entry['name']} has {len(text)} bytes, more than 20,000")
+        args.out.mkdir(parents=True, exist_ok=True)
         summary.write_text(text)
-        print(f"{entry['name']}: {result['valid']['bits_per_byte']:.4f} bits per byte on the whole validation split", flush=True)
+        shutil.rmtree(args.work / entry["name"])
+        print(f"{entry['name']}: {result['first_tokens_valid']:.4f} bits per byte on the first validation tokens, "
+              f"{result.get('valid', {}).get('bits_per_byte', float('nan')):.4f} on all", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #include "lithe/base/stop.h"
 
 #include <unistd.h>
-#include <csignal>
 
 #include <atomic>
+#include <csignal>
+#include <thread>
 
 namespace lithe {
 namespace {
@@ -12,7 +13,7 @@ std::atomic<int> interrupts{0};
 std::atomic<bool> stop_flag{false};
 std::atomic<bool> save_flag{false};
 
-extern "C" void on_signal(int signal) {
+void on_signal(int signal) {
     if (signal == SIGUSR1) {
         save_flag = true;
         return;
@@ -23,12 +24,18 @@ extern "C" void on_signal(int signal) {
 
 }  // namespace
 
-void install_signal_handlers() {
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
+void watch_signals() {
+    static pid_t watched = 0;  // a fork has no watcher
+    if (watched == getpid()) return;
+    watched = getpid();
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::thread([signals] {
+        for (int signal = 0;;)
+            if (sigwait(&signals, &signal) == 0) on_signal(signal);
+    }).detach();
     // A reader that went away or a file-size limit shows as an error of write(), not as a killed process.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);

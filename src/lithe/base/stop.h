@@ -4,7 +4,10 @@
 
 namespace lithe {
 
-void install_signal_handlers();
+// Before any other thread starts: they inherit the mask. A thread waits for the signals, and no handler interrupts one
+// that computes, for oneDNN's fp32 product keeps its stack pointer in heap memory, where a handler's frame would
+// overwrite what lies there.
+void watch_signals();
 bool stop_requested();
 // True once per SIGUSR1.
 bool take_save_request();

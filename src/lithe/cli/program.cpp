@@ -104,8 +104,8 @@ void print_json(const std::string& command, nlohmann::ordered_json json) {
 
 int run_program(const std::vector<std::string>& arguments) {
     try {
+        watch_signals();
         ops::initialize();
-        install_signal_handlers();
         int code = run_checked(arguments);
         std::cout.flush();
         return code;
