@@ -18,7 +18,8 @@ LAYERS = {
     "blocks": "base spec kernels ops nn",
     "model": "base spec formats tokenize data kernels ops nn blocks",
     "train": "base spec formats tokenize data kernels ops nn blocks model report",
-    "cli": "base spec formats tokenize data kernels ops nn blocks model train report",
+    "plan": "base spec formats tokenize data kernels ops nn blocks model train",
+    "cli": "base spec formats tokenize data kernels ops nn blocks model train plan report",
 }
 TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report"}
 

@@ -26,6 +26,7 @@ struct Command {
 };
 
 CommandAction set_up_train(CLI::App& app, const CommandContext& context);
+CommandAction set_up_plan(CLI::App& app, const CommandContext& context);
 CommandAction set_up_eval(CLI::App& app, const CommandContext& context);
 CommandAction set_up_generate(CLI::App& app, const CommandContext& context);
 CommandAction set_up_info(CLI::App& app, const CommandContext& context);

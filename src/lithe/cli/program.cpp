@@ -15,7 +15,8 @@ namespace lithe {
 namespace {
 
 const Command kCommands[] = {
-    {"train", "train a model from a configuration file", set_up_train},
+    {"train", "train a model from a configuration file, or on a text within a time by a plan", set_up_train},
+    {"plan", "what `train TEXT --max-time` would train, and the quality to expect", set_up_plan},
     {"eval", "bits per byte, loss and perplexity of a trained model, with the protocol stated", set_up_eval},
     {"generate", "continue a prompt", set_up_generate},
     {"info", "parameters, FLOPs and memory of a run or configuration; without argument: this machine", set_up_info},

@@ -1,10 +1,12 @@
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 #include "lithe/base/error.h"
+#include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
-#include "lithe/cli/command.h"
+#include "lithe/cli/plan.h"
 #include "lithe/report/report.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
@@ -15,7 +17,9 @@ namespace {
 struct Flags {
     std::string config, run, resume, max_steps, max_tokens, max_time;
     std::vector<std::string> sets;
+    PlanFlags plan;
     bool dry_run = false, print_config = false;
+    bool is_text() const { return std::filesystem::path(config).extension() != ".toml"; }
 };
 
 // Budgets on the command line are settings like any other.
@@ -27,9 +31,17 @@ std::vector<std::string> all_sets(const Flags& flags) {
     return sets;
 }
 
+// "corpus" of "books/corpus.txt" and of "books/corpus/"
+std::string run_name(const std::string& path) {
+    std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
+    if (normal.filename().empty()) normal = normal.parent_path();
+    const std::string name = normal.stem().string();
+    return name.empty() || name == "." ? "run" : name;
+}
+
 TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     TrainOptions options;
-    options.run = flags.run.empty() ? "runs/" + std::filesystem::path(flags.config).stem().string() : flags.run;
+    options.run = flags.run.empty() ? "runs/" + run_name(flags.config) : flags.run;
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
     if (flags.resume == "never") options.resume = ResumeMode::never;
@@ -55,14 +67,41 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
     return json;
 }
 
+void check_plan_flags(const Flags& flags) {
+    if (!flags.is_text() && flags.plan.given())
+        fail_usage("--max-memory and --target-latency bound a plan; this configuration says what is trained",
+                   flags.config, "lithe train TEXT --max-time 10m --max-memory 2G");
+    if (flags.is_text() && (!flags.max_steps.empty() || !flags.max_tokens.empty()))
+        fail_usage("a text is trained on by a plan, and plans are made for a time", flags.config,
+                   "give --max-time, or a configuration: lithe plan TEXT --out plan.toml");
+}
+
+// The configuration of a planned run: that of the run folder, when it holds one, else a new plan.
+Config planned(const Flags& flags, const TrainOptions& options, std::string& plan_record) {
+    const std::string before = options.run + "/config.toml";
+    if (options.resume != ResumeMode::never && std::filesystem::exists(before)) {
+        log_info("plan       as before, " + before);
+        return load_config(before, all_sets(flags));
+    }
+    const PlanRequest request = plan_request(flags.config, flags.max_time, flags.plan, flags.sets);
+    const Plan plan = make_plan(request);
+    std::istringstream lines(plan_text(plan, request));
+    for (std::string line; std::getline(lines, line);) log_info(line);
+    plan_record = plan_json(plan, request).dump(2) + "\n";
+    return plan.config;
+}
+
 int run(const Flags& flags, const CommandContext& context) {
-    Config config = load_config(flags.config, all_sets(flags));
+    check_plan_flags(flags);
+    TrainOptions options = options_of(flags, context);
+    std::string plan_record;
+    Config config = flags.is_text() ? planned(flags, options, plan_record) : load_config(flags.config, all_sets(flags));
     if (flags.print_config) {
         std::cout << to_toml(config);
         return 0;
     }
-    TrainOptions options = options_of(flags, context);
     Trainer trainer(std::move(config), options);
+    if (!plan_record.empty() && !options.dry_run) replace_file(options.run + "/plan.json", plan_record);
     TrainResult result = trainer.run();
     if (!options.dry_run) {
         log_info("stopped    by " + result.stopped_by + " after " + std::to_string(result.state.step) + " steps, " +
@@ -83,8 +122,11 @@ int run(const Flags& flags, const CommandContext& context) {
 
 CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("config", flags->config, "configuration file (TOML), see configs/")->required();
-    app.add_option("--run", flags->run, "run folder; default runs/<name of the configuration>");
+    app.add_option("config", flags->config,
+                   "configuration file (.toml), see configs/; or a text, folder or token set: a model is planned for "
+                   "--max-time")
+        ->required();
+    app.add_option("--run", flags->run, "run folder; default runs/<name of the configuration or text>");
     flags->resume = "auto";
     auto* resume = app.add_option("--resume", flags->resume,
                                   "auto: go on if the folder holds a run (default); never: refuse then; a path: from "
@@ -95,6 +137,7 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     app.add_option("--max-steps", flags->max_steps, "stop after this many updates, as 20k");
     app.add_option("--max-tokens", flags->max_tokens, "stop after this many tokens, as 50M");
     app.add_option("--max-time", flags->max_time, "stop after this much training time, as 10m");
+    flags->plan.add_to(app);
     app.add_flag("--dry-run", flags->dry_run, "check everything, print sizes and memory, train nothing");
     app.add_flag("--print-config", flags->print_config,
                  "print the resolved configuration with the origin of each value");

@@ -163,4 +163,24 @@ uint64_t PackedFile::read(char* buffer, uint64_t size) {
     return count;
 }
 
+uint64_t packed_size(std::string_view text) {
+    uint64_t size = 0;
+    auto count = [](archive*, void* total, const void*, size_t length) {
+        *static_cast<uint64_t*>(total) += length;
+        return la_ssize_t(length);
+    };
+    std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
+    std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), archive_entry_free);
+    archive_entry_set_filetype(entry.get(), AE_IFREG);
+    archive_write_set_bytes_in_last_block(writer.get(), 1);  // no padding
+    const bool ok = archive_write_add_filter_xz(writer.get()) == ARCHIVE_OK &&
+                    archive_write_set_format_raw(writer.get()) == ARCHIVE_OK &&
+                    archive_write_open(writer.get(), &size, nullptr, count, nullptr) == ARCHIVE_OK &&
+                    archive_write_header(writer.get(), entry.get()) == ARCHIVE_OK &&
+                    archive_write_data(writer.get(), text.data(), text.size()) == la_ssize_t(text.size()) &&
+                    archive_write_close(writer.get()) == ARCHIVE_OK;
+    if (!ok) fail({.what = "cannot compress: " + reason_of(writer.get())});
+    return size;
+}
+
 }  // namespace lithe

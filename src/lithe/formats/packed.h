@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace lithe {
 
@@ -32,5 +33,8 @@ class PackedFile {
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+// Bytes that xz (its default level) makes of the text. Throws failed when libarchive cannot.
+uint64_t packed_size(std::string_view text);
 
 }  // namespace lithe

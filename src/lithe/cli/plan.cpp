@@ -1,0 +1,112 @@
+#include "lithe/cli/plan.h"
+
+#include <iostream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace {
+
+struct Flags {
+    std::string text, max_time, out;
+    std::vector<std::string> sets;
+    PlanFlags plan;
+};
+
+// "512M", "4G", "4GiB": powers of 1024 with an i, else of 1000.
+double parse_memory(const std::string& text) {
+    std::string number = text;
+    while (!number.empty() && (number.back() == 'B' || number.back() == 'b')) number.pop_back();
+    const bool binary = !number.empty() && number.back() == 'i';
+    if (binary) number.pop_back();
+    auto count = parse_count(number);
+    if (!count || *count == 0)
+        fail({.code = ExitCode::usage,
+              .what = "not an amount of memory",
+              .where = "--max-memory",
+              .expected = "bytes, as 800M, 2G or 2GiB",
+              .got = printable(text)});
+    double value = double(*count);
+    if (binary)
+        for (double unit : {1e9, 1e6, 1e3})
+            if (value >= unit) {
+                value *= unit == 1e9 ? 1.073741824 : unit == 1e6 ? 1.048576 : 1.024;
+                break;
+            }
+    return value;
+}
+
+double parse_latency(const std::string& text) {
+    const bool milli = text.size() > 2 && text.substr(text.size() - 2) == "ms";
+    const auto value = parse_seconds(milli ? text.substr(0, text.size() - 2) : text);
+    if (!value || *value <= 0)
+        fail({.code = ExitCode::usage,
+              .what = "not a time per token",
+              .where = "--target-latency",
+              .expected = "a time, as 0.5ms or 0.001s",
+              .got = printable(text)});
+    return milli ? *value / 1e3 : *value;
+}
+
+int run(const Flags& flags, const CommandContext& context) {
+    const PlanRequest request = plan_request(flags.text, flags.max_time, flags.plan, flags.sets);
+    const Plan plan = make_plan(request);
+    if (!flags.out.empty()) {
+        replace_file(flags.out, to_toml(plan.config));
+        log_info("written    " + flags.out + "    (train it: lithe train " + flags.out + ")");
+    }
+    if (context.json) {
+        nlohmann::ordered_json json = plan_json(plan, request);
+        json["config"] = to_toml(plan.config);
+        print_json("plan", json);
+    } else {
+        std::cout << plan_text(plan, request) << std::flush;
+    }
+    return 0;
+}
+
+}  // namespace
+
+void PlanFlags::add_to(CLI::App& app) {
+    app.add_option("--max-memory", memory, "of a planned training, as 2G; default: what the machine has");
+    app.add_option("--target-latency", latency, "at most this much per generated token of a planned model, as 0.5ms");
+}
+
+PlanRequest plan_request(const std::string& text, const std::string& max_time, const PlanFlags& flags,
+                         std::vector<std::string> sets) {
+    PlanRequest request;
+    if (!max_time.empty()) {
+        const auto seconds = parse_seconds(max_time);
+        if (!seconds)
+            fail({.code = ExitCode::usage,
+                  .what = "not a time",
+                  .where = "--max-time",
+                  .expected = "a time, as 90s, 10m or 1.5h",
+                  .got = printable(max_time)});
+        request.seconds = *seconds;
+    }
+    if (!flags.memory.empty()) request.memory = parse_memory(flags.memory);
+    if (!flags.latency.empty()) request.latency = parse_latency(flags.latency);
+    sets.insert(sets.begin(),
+                "data.path=" + nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    request.settings = std::move(sets);
+    return request;
+}
+
+CommandAction set_up_plan(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<Flags>();
+    app.add_option("text", flags->text, "what to train on: a text file, a folder, an archive, a token set")->required();
+    app.add_option("--max-time", flags->max_time, "of training, as 10m (the default)");
+    flags->plan.add_to(app);
+    app.add_option("--set", flags->sets, "a setting that wins over the plan: --set data.split=80/10/10 (repeatable)")
+        ->allow_extra_args(false);
+    app.add_option("--out", flags->out, "write the planned configuration (TOML) to this file");
+    app.footer("Measures this machine and the text for some seconds, trains nothing. docs/planner.md tells how.");
+    return [flags, &context] { return run(*flags, context); };
+}
+
+}  // namespace lithe

@@ -1,0 +1,64 @@
+#include "lithe/plan/measure.h"
+
+#include <algorithm>
+
+#include "lithe/base/timer.h"
+#include "lithe/model/generate.h"
+#include "lithe/train/trainer.h"
+
+namespace lithe {
+namespace {
+
+constexpr int kWarmUp = 2, kFewest = 3, kMost = 200;
+
+// The lower quartile: other programs only ever make it longer.
+double typical(std::vector<double> values) {
+    const auto place = std::ptrdiff_t(values.size() / 4);
+    std::nth_element(values.begin(), values.begin() + place, values.end());
+    return values[size_t(place)];
+}
+
+}  // namespace
+
+double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds) {
+    LanguageModel model(config, corpus.tokenizer().vocabulary_size());
+    model.materialize(at::kFloat, machine.working, machine.device, 1);
+    Optimizer optimizer(config.optimizer, model.parameters());
+    TrainStep step(model, optimizer, 1);
+    const FeedOptions options{.batch = config.train.batch, .length = config.train.length};
+    auto feeder = make_stream_feeder({{&corpus.split("train"), 1, "train"}}, options);
+    Segment segment;
+    std::vector<double> times;
+    Timer whole;
+    for (int i = 0; i < kMost && (i < kWarmUp + kFewest || whole.seconds() < seconds); ++i) {
+        Timer timer;
+        feeder->next(segment);
+        auto tensor = [&](std::vector<int64_t>& ids) {
+            return at::from_blob(ids.data(), {config.train.length, config.train.batch}, at::kLong).to(machine.device);
+        };
+        step.micro_batch(tensor(segment.inputs), tensor(segment.targets), 0, uint64_t(i));
+        optimizer.step(config.optimizer.learning_rate * 1e-3, optimizer.gradient_norm());
+        if (i >= kWarmUp) times.push_back(timer.seconds());
+        else whole.restart();
+    }
+    return double(config.train.batch * config.train.length) / typical(times);
+}
+
+double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine) {
+    constexpr int64_t kTokens = 64;
+    LanguageModel model(config, vocabulary);
+    model.materialize(at::kFloat, machine.working, machine.device, 1);
+    const std::vector<int64_t> prompt(size_t(config.train.length), 1);
+    Timer timer;
+    std::vector<double> gaps;
+    double last = -1;
+    generate(model, prompt, {.tokens = kTokens, .segment = config.train.length}, [&](int64_t) {
+        const double now = timer.seconds();
+        if (last >= 0) gaps.push_back(now - last);
+        last = now;
+        return true;
+    });
+    return typical(gaps);
+}
+
+}  // namespace lithe

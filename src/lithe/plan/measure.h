@@ -1,0 +1,15 @@
+// What a configuration does on this machine, by doing it for a second.
+#pragma once
+
+#include "lithe/data/corpus.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+
+// Tokens per second of training steps (data, forward, backward, update), the lower quartile over `seconds` of them.
+double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds);
+
+// Seconds per token of generation with one stream, from the model's weights in the machine's precision.
+double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine);
+
+}  // namespace lithe

@@ -1,0 +1,84 @@
+#include <cstdio>
+
+#include "lithe/base/text.h"
+#include "lithe/plan/planner.h"
+
+namespace lithe {
+namespace {
+
+std::string fixed(double value, int digits) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+std::string expected_text(const Plan& plan) {
+    if (!plan.corpus.is_bytes) return "not known: the table was measured on bytes, this text has other tokens";
+    const Prediction& p = plan.chosen.expected;
+    return fixed(p.bits, 3) + " bits per byte on the validation split (9 of 10 runs: " + fixed(p.low, 3) + " to " +
+           fixed(p.high, 3) + ")";
+}
+
+}  // namespace
+
+std::string plan_text(const Plan& plan, const PlanRequest& request) {
+    const PlanCandidate& c = plan.chosen;
+    std::string out = "text       " + format_bytes(double(plan.corpus.bytes)) + " to train on, ";
+    if (plan.corpus.is_bytes)
+        out += std::to_string(plan.corpus.distinct) + " byte values, xz: " + fixed(plan.corpus.packed_bits, 2) +
+               " bits per byte\n";
+    else out += std::to_string(plan.corpus.vocabulary) + " tokens in the vocabulary\n";
+    out += "machine    " + plan.machine.cpu + ", " + std::to_string(plan.machine.threads) + " threads, " +
+           plan.machine.precision + "\n";
+    out += "considered";
+    for (const PlanCandidate& each : plan.considered) {
+        out += (&each == plan.considered.data() ? " " : "           ") + each.shape.name() + ": " +
+               format_count(each.tokens_per_second) + " tokens/s" + (each.measured ? "" : " (guessed)");
+        if (plan.corpus.is_bytes) out += ", " + fixed(each.expected.bits, 3) + " bits";
+        out += "\n";
+    }
+    out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters, dropout " +
+           format_number(plan.config.model.dropout) + ", " + format_bytes(c.memory) + " of memory\n";
+    out += "training   " + format_seconds(request.seconds) + ", " + format_count(plan.tokens) + " tokens, " +
+           fixed(plan.epochs, 2) + " times the text\n";
+    if (plan.latency > 0) out += "generation " + fixed(1e3 * plan.latency, 2) + " ms per token\n";
+    return out + "expected   " + expected_text(plan) + "\n";
+}
+
+nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
+    using Json = nlohmann::ordered_json;
+    auto candidate = [&](const PlanCandidate& c) {
+        Json json = {
+            {"width", c.shape.width},     {"layers", c.shape.layers}, {"ngram_rows", c.shape.ngram_rows},
+            {"parameters", c.parameters}, {"memory_bytes", c.memory}, {"tokens_per_second", c.tokens_per_second},
+            {"measured", c.measured}};
+        if (plan.corpus.is_bytes) json["expected_bits_per_byte"] = c.expected.bits;
+        return json;
+    };
+    Json json = {
+        {"corpus",
+         {{"bytes", plan.corpus.bytes},
+          {"tokens", plan.corpus.tokens},
+          {"vocabulary", plan.corpus.vocabulary},
+          {"distinct", plan.corpus.distinct},
+          {"packed_bits_per_byte", plan.corpus.packed_bits}}},
+        {"machine",
+         {{"cpu", plan.machine.cpu}, {"threads", plan.machine.threads}, {"precision", plan.machine.precision}}},
+        {"limits",
+         {{"seconds", request.seconds}, {"memory_bytes", request.memory}, {"latency_seconds", request.latency}}},
+        {"chosen", candidate(plan.chosen)},
+        {"dropout", plan.config.model.dropout},
+        {"tokens", plan.tokens},
+        {"epochs", plan.epochs}};
+    if (plan.latency > 0) json["latency_seconds"] = plan.latency;
+    if (plan.corpus.is_bytes) {
+        const Prediction& p = plan.chosen.expected;
+        json["expected"] = {{"bits_per_byte", p.bits}, {"low", p.low}, {"high", p.high}, {"interval", 0.9}};
+    }
+    json["considered"] = Json::array();
+    for (const PlanCandidate& each : plan.considered) json["considered"].push_back(candidate(each));
+    json["planning_seconds"] = plan.planning_seconds;
+    return json;
+}
+
+}  // namespace lithe

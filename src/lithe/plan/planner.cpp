@@ -1,0 +1,188 @@
+#include "lithe/plan/planner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/base/timer.h"
+#include "lithe/model/cost.h"
+#include "lithe/plan/measure.h"
+
+namespace lithe {
+namespace {
+
+constexpr double kEvaluationPart = 0.02;  // of the budget, for each evaluation
+
+class Planner {
+ public:
+    explicit Planner(const PlanRequest& request)
+        : request_(request),
+          base_(planned_config(request.settings)),
+          machine_(set_up_machine(base_.train)),
+          corpus_(Corpus::open(base_.data)) {}
+
+    Plan make() {
+        Timer timer;
+        Plan plan;
+        plan.machine = machine_;
+        plan.corpus = look_ = look_at(corpus_);
+        fit_batch();
+        candidates_ = candidates_within_memory();
+        for (;;) {
+            const PlanCandidate& best = choose();
+            plan.latency =
+                request_.latency > 0 ? measure_latency(config_of(best.shape, 0), look_.vocabulary, machine_) : 0;
+            if (request_.latency <= 0 || plan.latency <= request_.latency) {
+                plan.chosen = best;
+                break;
+            }
+            log_info("too slow   " + best.shape.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
+            drop_from(best.shape);
+        }
+        plan.considered = candidates_;
+        plan.tokens = plan.chosen.tokens_per_second * request_.seconds;
+        plan.epochs = plan.tokens / double(look_.tokens);
+        plan.config = config_of(plan.chosen.shape, plan.chosen.tokens_per_second);
+        plan.planning_seconds = timer.seconds();
+        return plan;
+    }
+
+ private:
+    // Short texts: rows and segments that they can fill.
+    void fit_batch() {
+        batch_ = base_.train.batch, length_ = base_.train.length;
+        const auto tokens = int64_t(look_.tokens);
+        while (batch_ > 1 && tokens / batch_ < 4 * (length_ + 1)) batch_ /= 2;
+        while (length_ > 8 && tokens / batch_ < 4 * (length_ + 1)) length_ /= 2;
+    }
+
+    // The configuration of a shape; its evaluation sized for this speed, if that is known.
+    Config config_of(const PlanShape& shape, double speed) const {
+        std::vector<std::string> settings = shape_settings(shape);
+        settings.push_back("train.max_seconds=" + format_number(request_.seconds));
+        settings.push_back("train.batch=" + std::to_string(batch_));
+        settings.push_back("train.length=" + std::to_string(length_));
+        if (speed > 0) {
+            const double part = kEvaluationPart * request_.seconds;
+            settings.push_back("model.dropout=" +
+                               format_number(planned_dropout(speed * request_.seconds / double(look_.tokens))));
+            settings.push_back("evaluation.every_seconds=" + format_number(request_.seconds / 4));
+            settings.push_back("evaluation.tokens=" +
+                               std::to_string(int64_t(std::clamp(3 * speed * part, 20e3, 500e3))));
+        }
+        const size_t planned = settings.size();
+        settings.insert(settings.end(), request_.settings.begin(), request_.settings.end());
+        Config config = planned_config(settings);
+        for (size_t i = 0; i < planned; ++i) {
+            const std::string path = settings[i].substr(0, settings[i].find('='));
+            const bool kept = std::none_of(request_.settings.begin(), request_.settings.end(),
+                                           [&](const std::string& set) { return set.rfind(path + "=", 0) == 0; });
+            if (kept && config.origins.count(path)) config.origins[path] = "the plan";
+        }
+        return config;
+    }
+
+    double memory_limit() const {
+        const auto available = double(available_memory());
+        return request_.memory > 0 ? std::min(request_.memory, available) : available;
+    }
+
+    // One candidate per width, with the largest tables that fit.
+    std::vector<PlanCandidate> candidates_within_memory() {
+        std::vector<PlanCandidate> list;
+        double least = 1e300;
+        for (const PlanShape& shape : plan_shapes()) {
+            if (!list.empty() && list.back().shape.width == shape.width) continue;
+            const Config config = config_of(shape, 0);
+            const LanguageModel model(config, look_.vocabulary);
+            const ModelCost cost = count_cost(model, cost_shape(config));
+            const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
+            least = std::min(least, memory);
+            if (memory > memory_limit()) continue;
+            list.push_back({.shape = shape,
+                            .training_flops_per_token = cost.training_flops_per_token,
+                            .parameters = double(cost.parameters),
+                            .memory = memory});
+        }
+        if (list.empty())
+            fail({.code = ExitCode::resources,
+                  .what = "no model of the plan's family fits into this memory",
+                  .where = "--max-memory",
+                  .expected = "at least " + format_bytes(least),
+                  .got = format_bytes(memory_limit()),
+                  .hint = "give more, or write a configuration (configs/)"});
+        return list;
+    }
+
+    void drop_from(const PlanShape& shape) {
+        std::erase_if(candidates_, [&](const PlanCandidate& c) { return c.shape.width >= shape.width; });
+        if (candidates_.empty())
+            fail_usage("no model of the plan's family generates a token in " + format_number(1e3 * request_.latency) +
+                           " ms on this machine",
+                       "--target-latency", "allow more");
+    }
+
+    void measure(PlanCandidate& candidate) {
+        const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
+        candidate.tokens_per_second = measure_training_speed(config_of(candidate.shape, 0), corpus_, machine_, seconds);
+        candidate.measured = true;
+        log_verbose("measured   " + candidate.shape.name() + ": " + format_count(candidate.tokens_per_second) +
+                    " tokens/s");
+    }
+
+    // The best by predicted quality; it has been measured.
+    const PlanCandidate& choose() {
+        if (std::none_of(candidates_.begin(), candidates_.end(), [](const auto& c) { return c.measured; })) {
+            measure(candidates_[candidates_.size() / 6]);
+            if (candidates_.size() > 1) measure(candidates_[candidates_.size() * 2 / 3]);
+        }
+        for (;;) {
+            guess_speeds();
+            for (PlanCandidate& c : candidates_)
+                c.expected = predict(c.shape, c.tokens_per_second * request_.seconds, look_);
+            PlanCandidate& best =
+                *std::min_element(candidates_.begin(), candidates_.end(),
+                                  [](const auto& a, const auto& b) { return a.expected.bits < b.expected.bits; });
+            if (best.measured) return best;
+            measure(best);
+        }
+    }
+
+    // Speeds of what was not measured: seconds per token = a layers width + b flops, from what was.
+    void guess_speeds() {
+        double xx = 0, xy = 0, yy = 0, xt = 0, yt = 0;
+        auto size = [](const PlanCandidate& c) { return double(c.shape.layers * c.shape.width); };
+        for (const PlanCandidate& c : candidates_) {
+            if (!c.measured) continue;
+            // relative errors count: each equation is divided by its time
+            const double x = size(c) * c.tokens_per_second, y = c.training_flops_per_token * c.tokens_per_second;
+            xx += x * x, xy += x * y, yy += y * y, xt += x, yt += y;
+        }
+        const double determinant = xx * yy - xy * xy;
+        double a = 0, b = yt / yy;
+        if (determinant > 1e-9 * xx * yy) a = (xt * yy - yt * xy) / determinant, b = (yt * xx - xt * xy) / determinant;
+        if (a < 0 || b <= 0) a = 0, b = yt / yy;
+        for (PlanCandidate& c : candidates_)
+            if (!c.measured) c.tokens_per_second = 1 / (a * size(c) + b * c.training_flops_per_token);
+    }
+
+    const PlanRequest& request_;
+    Config base_;
+    Machine machine_;
+    Corpus corpus_;
+    CorpusLook look_;
+    int64_t batch_ = 0, length_ = 0;
+    std::vector<PlanCandidate> candidates_;
+};
+
+}  // namespace
+
+Plan make_plan(const PlanRequest& request) {
+    if (!(request.seconds >= 1))
+        fail_usage("a plan needs at least a second of training", "--max-time", "--max-time 10m");
+    return Planner(request).make();
+}
+
+}  // namespace lithe

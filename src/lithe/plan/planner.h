@@ -1,0 +1,44 @@
+// Chooses what to train on a text within a time, memory and latency: measures the machine on the models that look best,
+// predicts their quality from the fitted table, and takes the best.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "lithe/plan/prediction.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+
+struct PlanRequest {
+    double seconds = 600;               // of training
+    double memory = 0;                  // bytes of the training process; 0: what the machine has
+    double latency = 0;                 // seconds per generated token at most; 0: any
+    std::vector<std::string> settings;  // as of --set, "data.path=..." among them; they win over the plan
+};
+
+struct PlanCandidate {
+    PlanShape shape;
+    double training_flops_per_token = 0, parameters = 0, memory = 0;
+    double tokens_per_second = 0;
+    bool measured = false;
+    Prediction expected;
+};
+
+struct Plan {
+    Config config;
+    CorpusLook corpus;
+    PlanCandidate chosen;
+    std::vector<PlanCandidate> considered;  // one per width, the largest tables that fit
+    double tokens = 0, epochs = 0;
+    double latency = 0;           // seconds per generated token, measured when a limit was given
+    double planning_seconds = 0;  // what this took
+    Machine machine;
+};
+
+// Throws usage when nothing fits the limits, and what opening the corpus throws.
+Plan make_plan(const PlanRequest& request);
+
+std::string plan_text(const Plan& plan, const PlanRequest& request);
+nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request);
+
+}  // namespace lithe

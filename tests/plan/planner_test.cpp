@@ -1,0 +1,137 @@
+#include "lithe/plan/planner.h"
+
+#include <gtest/gtest.h>
+
+#include "lithe/base/error.h"
+#include "lithe/formats/packed.h"
+#include "lithe/model/language_model.h"
+#include "lithe/spec/config_io.h"
+#include "support/files.h"
+
+namespace lithe {
+namespace {
+
+using testing::sample_text;
+using testing::TemporaryFolder;
+
+CorpusLook books() {
+    return {.bytes = 90'000'000, .tokens = 90'000'000, .vocabulary = 256, .is_bytes = true, .packed_bits = 2.6};
+}
+
+PlanRequest request_for(const std::string& path, std::vector<std::string> more = {}) {
+    more.push_back("data.path=");
+    more.back() += path;
+    return {.seconds = 5, .settings = std::move(more)};
+}
+
+ExitCode code_of(const PlanRequest& request) {
+    try {
+        make_plan(request);
+        return ExitCode::ok;
+    } catch (const Error& error) { return error.code(); }
+}
+
+TEST(PackedSize, FollowsWhatIsInTheText) {
+    const std::string zeros(100'000, 'a');
+    std::string noise;
+    for (uint32_t i = 0, x = 1; i < 100'000; ++i) x = x * 1664525u + 1013904223u, noise += char(x >> 24);
+    EXPECT_LT(packed_size(zeros), 300u);
+    EXPECT_GT(packed_size(noise), 99'000u);
+    EXPECT_LT(packed_size(noise), 101'000u);
+    EXPECT_LT(packed_size(""), 200u);
+}
+
+TEST(Prediction, MoreTokensAreBetterAndRepeatedOnesWorthLess) {
+    const PlanShape shape{384, 4, kMostNgramRows};
+    EXPECT_LT(predict(shape, 8e6, books()).bits, predict(shape, 1e6, books()).bits);
+    EXPECT_DOUBLE_EQ(effective_tokens(5e5, 1e6), 5e5);
+    EXPECT_LT(effective_tokens(4e6, 1e6), 4e6);
+    EXPECT_GT(effective_tokens(4e6, 1e6), effective_tokens(2e6, 1e6));
+    CorpusLook small = books();
+    small.tokens = 1'000'000;
+    EXPECT_GT(predict(shape, 8e6, small).bits, predict(shape, 8e6, books()).bits);
+}
+
+TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
+    const PlanShape small{256, 3, kMostNgramRows}, large{768, 7, kMostNgramRows};
+    EXPECT_LT(predict(large, 50e6, books()).bits, predict(small, 50e6, books()).bits);
+    CorpusLook hard = books();
+    hard.packed_bits = 4;
+    const Prediction easy = predict(small, 1e6, books());
+    EXPECT_GT(predict(small, 1e6, hard).bits, easy.bits);
+    EXPECT_LT(easy.low, easy.bits);
+    EXPECT_GT(easy.high, easy.bits);
+    EXPECT_GT(predict({256, 3, 8192}, 1e6, books()).bits, easy.bits);
+}
+
+TEST(PlanShapes, AllAreValidConfigurations) {
+    for (const PlanShape& shape : plan_shapes()) {
+        const Config config = planned_config(shape_settings(shape));
+        Problems problems;
+        check_model(config, problems);
+        EXPECT_TRUE(problems.empty()) << shape.name() << ": " << (problems.empty() ? "" : problems.lines()[0]);
+        EXPECT_EQ(config.model.width, shape.width);
+        EXPECT_EQ(config.model.ngram_rows, shape.ngram_rows);
+    }
+}
+
+// The table that predictions come from was measured with this recipe: bench/planner.toml names it.
+TEST(PlanShapes, StartFromTheShippedRecipe) {
+    const Config config = planned_config({}), shipped = load_config(LITHE_SOURCE_FOLDER "/configs/bytes-srupp.toml");
+    EXPECT_TRUE(differences(config, shipped).empty());
+}
+
+TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
+    TemporaryFolder folder;
+    const std::string path = folder.write("text.txt", sample_text(200'000));
+    const Plan plan = make_plan(request_for(path, {"data.split=80/10/10", "train.seed=7"}));
+    EXPECT_TRUE(plan.chosen.measured);
+    EXPECT_GT(plan.chosen.tokens_per_second, 100);
+    for (const PlanCandidate& each : plan.considered) EXPECT_GE(each.expected.bits, plan.chosen.expected.bits);
+    EXPECT_EQ(plan.config.data.split, "80/10/10");
+    EXPECT_EQ(plan.config.train.seed, 7);
+    EXPECT_EQ(plan.config.train.max_seconds, 5);
+    EXPECT_EQ(plan.config.origins.at("model.width"), "the plan");
+    EXPECT_EQ(plan.config.origins.at("train.seed"), "--set");
+    EXPECT_EQ(plan.corpus.bytes, 160'000u);
+    EXPECT_NEAR(plan.tokens, plan.chosen.tokens_per_second * 5, 1);
+    // what is written down is the same plan
+    EXPECT_TRUE(differences(plan.config, parse_config(to_toml(plan.config), "plan.toml")).empty());
+}
+
+TEST(Planner, LimitsAreKept) {
+    TemporaryFolder folder;
+    const std::string path = folder.write("text.txt", sample_text(200'000));
+    PlanRequest request = request_for(path);
+    request.memory = 300e6;
+    const Plan plan = make_plan(request);
+    EXPECT_LE(plan.chosen.memory, 300e6);
+    EXPECT_LT(plan.chosen.shape.ngram_rows, kMostNgramRows);
+    request.memory = 50e6;
+    EXPECT_EQ(code_of(request), ExitCode::resources);
+    request.memory = 300e6, request.latency = 1e-9;
+    EXPECT_EQ(code_of(request), ExitCode::usage);
+    request.latency = 0, request.seconds = 0;
+    EXPECT_EQ(code_of(request), ExitCode::usage);
+    EXPECT_EQ(code_of(request_for(folder.file("nothing.txt"))), ExitCode::bad_file);
+}
+
+TEST(Planner, ShortTextsGetFewRows) {
+    TemporaryFolder folder;
+    const Plan plan = make_plan(request_for(folder.write("text.txt", sample_text(2000))));
+    EXPECT_LE(plan.config.train.batch * (plan.config.train.length + 1), 1800);
+    EXPECT_GE(plan.config.train.length, 8);
+}
+
+TEST(Planner, OtherTokensArePlannedWithoutAPromise) {
+    TemporaryFolder folder;
+    const std::string path = folder.write("text.txt", sample_text(100'000));
+    const PlanRequest request = request_for(path, {"data.tokenizer=words", "data.split=80/10/10"});
+    const Plan plan = make_plan(request);
+    EXPECT_FALSE(plan.corpus.is_bytes);
+    EXPECT_FALSE(plan_json(plan, request).contains("expected"));
+    EXPECT_NE(plan_text(plan, request).find("not known"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lithe
