@@ -158,8 +158,16 @@ TEST(Program, InfoWithoutArgumentNamesTheKernels) {
 }
 
 TEST(Program, PublishedCountFromTheCommandLine) {
-    EXPECT_EQ(run({"info", LITHE_SOURCE_FOLDER "/configs/enwik8-srupp-small.toml", "--json"}).json()["parameters"],
-              42345815);
+    const std::pair<const char*, int64_t> published[] = {{"enwik8-srupp-small", 42345815},
+                                                         {"enwik8-txl-12l", 41055436},
+                                                         {"enwik8-txl-24l", 277231820},
+                                                         {"text8-txl-24l", 277050395},
+                                                         {"enwik8-par-24b", 46578380}};
+    for (const auto& [name, count] : published)
+        EXPECT_EQ(run({"info", std::string(LITHE_SOURCE_FOLDER) + "/configs/" + name + ".toml", "--json"})
+                      .json()["parameters"],
+                  count)
+            << name;
 }
 
 TEST(Program, UsageErrorsAreCode2) {

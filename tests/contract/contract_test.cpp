@@ -17,17 +17,32 @@ using testing::wave;
 
 constexpr int64_t T = 12, B = 3, D = 8;
 
-ModelConfig model_of(const BlockKind&) {
-    ModelConfig model;
-    model.width = D;
-    model.heads = 2;
-    model.memory = 2 * T;
-    return model;
-}
+const int kKinds = int(block_kinds().size());
+
+// Every kind as it is by default, and what else deserves the whole suite.
+struct Case {
+    const BlockKind& kind;
+    bool relative = false;
+    static Case number(int i) {
+        if (i < kKinds) return {block_kinds()[size_t(i)]};
+        return {*find_block_kind("attention"), true};
+    }
+    std::string name() const { return std::string(kind.name) + (relative ? "_relative" : ""); }
+};
+constexpr int kMoreCases = 1;
 
 class Contract : public ::testing::TestWithParam<int> {
  protected:
-    const BlockKind& kind() const { return block_kinds()[size_t(GetParam())]; }
+    const BlockKind& kind() const { return Case::number(GetParam()).kind; }
+    bool relative() const { return Case::number(GetParam()).relative; }
+    ModelConfig model_of(const BlockKind&) const {
+        ModelConfig model;
+        model.width = D;
+        model.heads = 2;
+        model.memory = 2 * T;
+        if (relative()) model.positions = "relative";
+        return model;
+    }
     std::unique_ptr<MadeBlock> make(at::ScalarType type = at::kDouble, std::vector<RawValue> values = {}) const {
         auto made = std::make_unique<MadeBlock>(kind(), model_of(kind()), values, type);
         at::NoGradGuard guard;
@@ -226,7 +241,7 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
 }
 
 TEST_P(Contract, BidirectionalSeesBothSides) {
-    if (!kind().traits.bidirectional || kind().traits.position_wise) GTEST_SKIP();
+    if (!kind().traits.bidirectional || kind().traits.position_wise || relative()) GTEST_SKIP();
     ModelConfig model = model_of(kind());
     model.direction = "bidirectional";
     MadeBlock made(kind(), model);
@@ -239,8 +254,8 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     EXPECT_TRUE(a.state.empty()) << "there is no next segment";
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_kinds().size())),
-                         [](const auto& which) { return std::string(block_kinds()[size_t(which.param)].name); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, kKinds + kMoreCases),
+                         [](const auto& which) { return Case::number(which.param).name(); });
 
 TEST(Registry, NamesAndLettersAreUnique) {
     std::set<std::string> names;

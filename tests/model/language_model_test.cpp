@@ -271,9 +271,9 @@ TEST(Evaluate, CarriedStateEqualsOneLongSegment) {
     double whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
     EXPECT_NEAR(pieces, whole, 1e-10);
     double windowed =
-        evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .same_length = true})->loss;
+        evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
     double windowed_whole =
-        evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .same_length = true})->loss;
+        evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
     EXPECT_NEAR(windowed, windowed_whole, 1e-10) << "the per-query window does not depend on the segments";
     EXPECT_NE(windowed, whole);
 }

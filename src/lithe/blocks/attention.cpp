@@ -1,4 +1,4 @@
-#include "lithe/blocks/attention.h"
+#include "lithe/blocks/relative_attention.h"
 
 namespace lithe {
 
@@ -6,6 +6,7 @@ AttentionValues AttentionValues::defaults(const ModelConfig& model) {
     AttentionValues values;
     values.heads = model.heads;
     values.attention_dropout = model.attention_dropout;
+    if (model.positions == "relative") values.positions = "relative";
     return values;
 }
 
@@ -14,34 +15,46 @@ void AttentionValues::visit(FieldVisitor& v) {
     v.field({.name = "bias", .help = "biases in the four products"}, bias);
     v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
             attention_dropout);
+    v.field({.name = "positions",
+             .help = "of keys: none (absolute ones may be added at the embedding), or relative (Transformer-XL)",
+             .choices = {"none", "relative"}},
+            positions);
+    v.field({.name = "clamp_length",
+             .help = "relative: distances beyond this count as this; 0 = no clamp",
+             .minimum = 0,
+             .maximum = 1 << 30},
+            clamp_length);
+    v.field({.name = "tie_position_biases", .help = "relative: one pair u, v for all layers, else one for each"},
+            tie_position_biases);
+    v.field({.name = "init",
+             .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02",
+             .choices = {"xavier", "normal"}},
+            init);
 }
 
 void AttentionValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
     if (model.width % heads)
         problems.add(where + ": width " + std::to_string(model.width) + " is no multiple of heads " +
                      std::to_string(heads));
+    if (positions == "relative" && model.direction != "causal")
+        problems.add(where + ": relative positions count back from the query: the model must be causal");
+    if (positions == "relative" && model.width % 2) problems.add(where + ": relative positions need an even width");
 }
 
-AttentionBlock::Projection AttentionBlock::add(const BlockSite& site, const std::string& name, int64_t stacked) const {
-    Projection p;
-    p.weight = site.store.add(
-        {site.name + "." + name, {stacked * width_, width_}, Role::matrix, Init::xavier(width_, width_), stacked});
-    if (values_.bias)
-        p.bias =
-            site.store.add({site.name + "." + name + "_bias", {stacked * width_}, Role::vector, Init::constant(0)});
-    return p;
-}
-
-Tensor AttentionBlock::Projection::operator()(const Tensor& x, int64_t first) const {
-    auto rows = [&](const Tensor& all) { return first == 0 ? all : all.narrow(0, first, all.size(0) - first); };
-    return at::linear(x, rows(weight.tensor()), bias ? rows(bias.tensor()).to(x.scalar_type()) : Tensor());
+Init AttentionValues::matrix_init(int64_t width) const {
+    return init == "normal" ? Init::normal(0.02) : Init::xavier(width, width);
 }
 
 AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site)
     : values_(values),
-      width_(site.model.width) {
-    qkv_ = add(site, "qkv", 3);
-    out_ = add(site, "out", 1);
+      width_(site.model.width),
+      qkv_(site, "qkv", {3, width_, width_}, values.bias, values.matrix_init(width_)),
+      out_(site, "out", {1, width_, width_}, values.bias, values.matrix_init(width_)) {}
+
+std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSite& site) {
+    const auto& values = values_of<AttentionValues>(options);
+    if (values.positions == "relative") return std::make_unique<RelativeAttentionBlock>(values, site);
+    return std::make_unique<AttentionBlock>(values, site);
 }
 
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
@@ -49,7 +62,7 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     ops::AttentionInput in{.kv_TBX = qkv_(x_TBD), .heads = values_.heads};
     Tensor memory = state.get("memory");
     if (context.keep_projections) in.memory_MBX = state.get("projections");
-    else if (memory.defined()) in.memory_MBX = qkv_(memory, width_);
+    else if (memory.defined()) in.memory_MBX = qkv_(context.normed(memory), width_);
     const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0;
     MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
     in.mask = mask.mask;
@@ -57,7 +70,7 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     out.delta_TBD = out_(ops::attention(in));
     if (context.keep_projections)
         remember_projections(state, in.kv_TBX.narrow(2, width_, 2 * width_), mask, context, out.state);
-    else remember_inputs(state, x_TBD, mask, context, out.state);
+    else remember_inputs(state, context.entering(x_TBD), mask, context, out.state);
     return out;
 }
 

@@ -1,12 +1,13 @@
 // Multi-head self-attention with memory (Vaswani et al. 2017, section 3.2; memory as in Transformer-XL, Dai et al.
-// 2019, section 3.2, without its relative positions): causal or bidirectional, absolute positions are added at the
-// embedding.
+// 2019, section 3.2): causal or bidirectional, absolute positions are added at the embedding. Relative positions:
+// blocks/relative_attention.h.
 //
 //   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h
 //   W_o^T                                                   W_q, W_k, W_v stand stacked in one parameter, qkv
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
+#include "lithe/blocks/attention_projections.h"
 #include "lithe/blocks/options.h"
 
 namespace lithe {
@@ -15,6 +16,11 @@ struct AttentionValues {
     int64_t heads = 1;
     bool bias = false;
     double attention_dropout = 0;
+    std::string positions = "none";
+    int64_t clamp_length = 0;
+    bool tie_position_biases = true;
+    std::string init = "xavier";
+    Init matrix_init(int64_t width) const;
     static AttentionValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
@@ -30,14 +36,12 @@ class AttentionBlock : public Block {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  private:
-    struct Projection {
-        Parameter weight, bias;
-        Tensor operator()(const Tensor& x, int64_t first = 0) const;  // by the rows from `first` on
-    };
-    Projection add(const BlockSite& site, const std::string& name, int64_t stacked) const;
     AttentionValues values_;
     int64_t width_;
-    Projection qkv_, out_;
+    StackedProjection qkv_, out_;
 };
+
+// The block that `positions` asks for.
+std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSite& site);
 
 }  // namespace lithe

@@ -15,6 +15,7 @@
 #include "lithe/base/fields.h"
 #include "lithe/base/rng.h"
 #include "lithe/blocks/state.h"
+#include "lithe/nn/norm.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/nn/step_program.h"
 #include "lithe/spec/config.h"
@@ -27,13 +28,20 @@ struct Context {
     bool causal = true;             // false: every position sees all of its segment
     int64_t memory = 0;             // earlier positions that attention keeps for the next segment
     int64_t window = -1;            // per-query rule: position p sees [p - window, p]; -1: the paper's per-segment rule
+    int64_t clamp_length = -1;      // of relative positions, instead of the block's own; -1: its own
     bool keep_projections = false;  // inference: keep keys and values instead of inputs, nothing is projected twice
     Tensor flags_TB;                // uint8: kernels::kSruPad, kSruReset (a document begins here); undefined: none
     Tensor position_B;              // int64 position of the first step per row; undefined: 0
     uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
     int occurrence = 0;             // which block of how many this is; set by the shell
     int occurrences = 1;
+    // Under pre-norm, set by the shell: what enters the layer and the norm that the block's input went through. A
+    // memory of inputs holds the former and takes today's norm (Transformer-XL's order).
+    Tensor entering_TBD;
+    const LayerNorm* norm = nullptr;
 
+    Tensor entering(const Tensor& x_TBD) const { return norm ? entering_TBD : x_TBD; }
+    Tensor normed(const Tensor& memory_MBD) const { return norm ? (*norm)(memory_MBD) : memory_MBD; }
     // Key of one dropout place inside a block.
     uint64_t site(std::string_view name) const {
         return combine_key(combine_key(dropout_key, uint64_t(occurrence)), name);
@@ -58,6 +66,7 @@ struct BranchOutput {
 struct CostShape {
     int64_t length = 256;
     int64_t memory = 0;
+    int64_t batch = 1;  // what is computed once for all rows is shared by them
     bool causal = true;
     bool kept = false;  // the memory holds projections: nothing is projected again, and no gradient reaches it
     // Memory positions that are projected anew, per token.

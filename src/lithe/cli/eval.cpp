@@ -13,7 +13,7 @@ namespace {
 
 struct Flags {
     std::string model, data, tokens, mask, precision;
-    int64_t memory = -1, length = 0, batch = 0, lead = -1, threads = 0;
+    int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
 };
 
 // "FILE:split"; a file without a split is scored whole.
@@ -64,7 +64,8 @@ int run(const Flags& flags, const CommandContext& context) {
     if (flags.length > 0) protocol.length = flags.length;
     if (flags.batch > 0) protocol.batch = flags.batch;
     if (flags.lead >= 0) protocol.lead = flags.lead;
-    if (!flags.mask.empty()) protocol.same_length = flags.mask == "same_length";
+    if (!flags.mask.empty()) protocol.mask = flags.mask;
+    if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
     auto result = evaluate(*loaded.model, corpus.split(protocol.split), protocol);
     if (!result) fail({.code = ExitCode::stopped, .what = "evaluation was stopped before its end"});
@@ -98,8 +99,13 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     app.add_option("--batch", flags->batch, "parallel streams; default as trained")->check(CLI::Range(1, 1 << 20));
     app.add_option("--lead", flags->lead, "tokens read before each stream's first scored one; default 1024")
         ->check(CLI::Range(0, 1 << 24));
-    app.add_option("--mask", flags->mask, "causal, or same_length: the last memory + 1 positions only")
-        ->check(CLI::IsMember({"causal", "same_length"}));
+    app.add_option(
+           "--mask", flags->mask,
+           "causal; same_length: a query sees the last memory + 1 positions only; same_length_original: the last "
+           "memory positions (Transformer-XL's PyTorch code)")
+        ->check(CLI::IsMember({"causal", "same_length", "same_length_original"}));
+    app.add_option("--clamp-length", flags->clamp_length, "relative positions beyond this count as this; 0 = no clamp")
+        ->check(CLI::Range(0, 1 << 30));
     app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

@@ -5,6 +5,7 @@ namespace lithe {
 CostShape cost_shape(const Config& config) {
     return {.length = config.train.length,
             .memory = config.model.memory,
+            .batch = config.train.batch,
             .causal = config.model.direction == "causal",
             .kept = config.model.memory_form == "projections"};
 }

@@ -107,6 +107,7 @@ Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) co
 
 Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const {
     Tensor x_TBD = at::embedding(embedding_.tensor(), ids_TB);
+    if (config_.embedding_scale == "sqrt_width") x_TBD = x_TBD * std::sqrt(double(config_.width));
     if (ngrams_) x_TBD = x_TBD + ngrams_(ids_TB, context.flags_TB, state.get("ngrams"), last_ids);
     if (config_.positions == "learned") x_TBD = x_TBD + at::embedding(positions_.tensor(), positions(ids_TB, context));
     if (config_.positions == "sinusoidal") {  // Vaswani et al. 2017, section 3.5

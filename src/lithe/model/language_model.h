@@ -6,6 +6,10 @@
 
 namespace lithe {
 
+inline bool has_absolute_positions(const ModelConfig& model) {
+    return model.positions == "learned" || model.positions == "sinusoidal";
+}
+
 class LanguageModel {
  public:
     // Records the parameters; nothing is allocated before materialize(). Throws one usage error with all problems.
@@ -41,7 +45,7 @@ class LanguageModel {
     // Forward, of what stands outside the stack: n-gram projection and head.
     double outer_flops_per_token() const;
     // Number of absolute positions; 0: unlimited.
-    int64_t max_positions() const { return config_.positions == "none" ? 0 : max_positions_; }
+    int64_t max_positions() const { return has_absolute_positions(config_) ? max_positions_ : 0; }
     at::Device device() const { return device_; }
 
  private:

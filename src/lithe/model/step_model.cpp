@@ -47,6 +47,8 @@ void StepModel::add_embedding() {
     program_.single([this, width] {
         std::fill_n(x_, width, 0.0f);
         add_row(model_.embedding_.tensor(), token_, width, x_);
+        if (model_.config().embedding_scale == "sqrt_width")
+            for (int64_t i = 0; i < width; ++i) x_[i] *= std::sqrt(float(width));
         if (model_.config().positions == "learned") add_row(model_.positions_.tensor(), position_, width, x_);
         if (model_.config().positions != "sinusoidal") return;
         for (int64_t i = 0; i < width / 2; ++i) {  // as LanguageModel::embed

@@ -8,6 +8,7 @@ Context Shell::inner(const Context& context) const {
     Context own = context;
     own.occurrence = occurrence_;
     own.occurrences = occurrences_;
+    own.norm = nullptr, own.entering_TBD = Tensor();
     return own;
 }
 
@@ -17,6 +18,7 @@ BranchOutput Shell::branch(const Tensor& x_TBD, const State& state, const Contex
     if (parts_->post)
         fail_usage("model.norm = \"post\" has no bare branch: the norm stands after the residual", "model.norm");
     Context own = inner(context);
+    if (parts_->norm) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
     BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, own);
     if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"));
     return out;

@@ -63,6 +63,15 @@ Parameter ParameterStore::add(ParameterSpec spec) {
     return Parameter(this, specs_.size() - 1);
 }
 
+Parameter ParameterStore::add_shared(ParameterSpec spec, bool share) {
+    for (size_t i = 0; share && i < specs_.size(); ++i) {
+        if (specs_[i].name != spec.name) continue;
+        if (specs_[i].shape != spec.shape) fail({.what = "the shared parameter '" + spec.name + "' has two shapes"});
+        return Parameter(this, i);
+    }
+    return add(std::move(spec));
+}
+
 bool ParameterStore::has_copy(size_t index) const {
     return working_flat_.defined() && specs_[index].shape.size() == 2 && specs_[index].role != Role::vector &&
            specs_[index].role != Role::table;

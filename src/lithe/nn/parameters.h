@@ -60,6 +60,8 @@ class ParameterStore {
  public:
     // Before materialize(). Throws when the name is taken.
     Parameter add(ParameterSpec spec);
+    // With `share`: the parameter of this name if there is one already, of the same shape.
+    Parameter add_shared(ParameterSpec spec, bool share = true);
 
     // Allocates and initialises. `master` is fp32 (fp64 in tests); `working` is `master` or bf16.
     void materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed);

@@ -4,6 +4,7 @@
 
 #include "lithe/kernels/attention/attention.h"
 #include "lithe/ops/dropout.h"
+#include "lithe/ops/heads.h"
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
 
@@ -154,12 +155,6 @@ Tensor fused(const AttentionInput& input) {
     return out;
 }
 
-// [S][B][P] -> [B H][S][P / H]
-Tensor heads_first(const Tensor& x_SBP, int64_t heads) {
-    const int64_t steps = x_SBP.size(0), batch = x_SBP.size(1), size = x_SBP.size(2) / heads;
-    return x_SBP.reshape({steps, batch, heads, size}).permute({1, 2, 0, 3}).reshape({batch * heads, steps, size});
-}
-
 // Two products and a softmax, with the scores in memory.
 Tensor unfused(const AttentionInput& in) {
     const Sizes n(in);
@@ -169,10 +164,7 @@ Tensor unfused(const AttentionInput& in) {
     Tensor k = heads_first(kv.narrow(2, 0, n.width), n.heads), v = heads_first(kv.narrow(2, n.width, n.width), n.heads);
     Tensor p = masked_softmax_(at::bmm(heads_first(q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
     p = dropout(p, in.dropout, in.dropout_key);
-    return at::bmm(p, v)
-        .view({n.batch, n.heads, n.steps, n.width / n.heads})
-        .permute({2, 0, 1, 3})
-        .reshape({n.steps, n.batch, n.width});
+    return heads_last(at::bmm(p, v), n.heads);
 }
 
 }  // namespace

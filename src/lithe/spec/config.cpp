@@ -40,8 +40,8 @@ void ModelConfig::visit(FieldVisitor& v) {
     v.field({.name = "final_norm", .help = "layer norm before the head"}, final_norm);
     v.field({.name = "tie_embeddings", .help = "the head's matrix is the embedding"}, tie_embeddings);
     v.field({.name = "positions",
-             .help = "absolute positions added to the embedding",
-             .choices = {"none", "learned", "sinusoidal"}},
+             .help = "absolute positions added to the embedding, or relative ones in every attention block",
+             .choices = {"none", "learned", "sinusoidal", "relative"}},
             positions);
     v.field({.name = "max_positions",
              .help = "number of absolute positions; 0 = train.length",
@@ -65,6 +65,10 @@ void ModelConfig::visit(FieldVisitor& v) {
              .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02",
              .choices = {"uniform", "normal"}},
             embedding_init);
+    v.field({.name = "embedding_scale",
+             .help = "what embeddings are multiplied by: 1, or the square root of the width",
+             .choices = {"one", "sqrt_width"}},
+            embedding_scale);
     v.field({.name = "direction",
              .help = "causal: a position sees earlier ones; bidirectional: it sees all",
              .choices = {"causal", "bidirectional"}},
@@ -324,9 +328,15 @@ void EvaluationConfig::visit(FieldVisitor& v) {
              .maximum = 1 << 24},
             lead);
     v.field({.name = "mask",
-             .help = "causal: a query sees the whole memory; same_length: the last memory + 1 positions",
-             .choices = {"causal", "same_length"}},
+             .help = "causal: a query sees the whole memory; same_length: the last memory + 1 positions; "
+                     "same_length_original: the last memory positions (Transformer-XL's PyTorch code)",
+             .choices = {"causal", "same_length", "same_length_original"}},
             mask);
+    v.field({.name = "clamp_length",
+             .help = "relative positions beyond this count as this; 0 = no clamp, -1 = as in training",
+             .minimum = -1,
+             .maximum = 1 << 30},
+            clamp_length);
 }
 
 void CheckpointConfig::visit(FieldVisitor& v) {

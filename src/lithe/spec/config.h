@@ -46,6 +46,7 @@ struct ModelConfig {
     int64_t ngram_rows = 65536;
     int64_t ngram_width = 64;
     std::string embedding_init = "uniform";
+    std::string embedding_scale = "one";
     std::string direction = "causal";
     void visit(FieldVisitor& v);
 };
@@ -127,6 +128,7 @@ struct EvaluationConfig {
     int64_t memory = -1;      // -1: the model's
     int64_t lead = 1024;      // unscored tokens before each stream
     std::string mask = "causal";
+    int64_t clamp_length = -1;
     void visit(FieldVisitor& v);
 };
 

@@ -331,7 +331,8 @@ void check_together(const Config& config, Problems& problems) {
         problems.add("data.path and data.train/valid/test exclude each other", "data");
     if (data.path.empty() && data.train.empty() && !data.valid.empty())
         problems.add("data.valid is given without data.train", "data");
-    if (config.model.positions != "none" && config.model.memory > 0)
+    const bool absolute = config.model.positions == "learned" || config.model.positions == "sinusoidal";
+    if (absolute && config.model.memory > 0)
         problems.add("model.positions = \"" + config.model.positions +
                          "\" needs model.memory = 0: absolute positions start anew in every segment",
                      "model");

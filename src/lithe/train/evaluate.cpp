@@ -108,7 +108,8 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
     protocol.length = e.length > 0 ? e.length : config.train.length;
     protocol.memory = e.memory >= 0 ? e.memory : config.model.memory;
     protocol.lead = e.lead;
-    protocol.same_length = e.mask == "same_length";
+    protocol.mask = e.mask;
+    protocol.clamp_length = e.clamp_length;
     protocol.documents = config.data.order == "documents";
     if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
     protocol.precision = config.train.precision;
@@ -131,7 +132,9 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     Context context = model.context(false);
     context.memory = protocol.memory;
     context.keep_projections = true;
-    if (protocol.same_length) context.window = protocol.memory;
+    if (protocol.mask == "same_length") context.window = protocol.memory;
+    if (protocol.mask == "same_length_original") context.window = std::max<int64_t>(0, protocol.memory - 1);
+    context.clamp_length = protocol.clamp_length;
     EvaluationResult result;
     result.protocol = protocol;
     result.protocol.batch = int64_t(batch);
@@ -173,7 +176,8 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
         {"length", p.length},
         {"memory", p.memory},
         {"lead", p.lead},
-        {"mask", p.same_length ? "same_length" : "causal"},
+        {"mask", p.mask},
+        {"clamp_length", p.clamp_length},
         {"precision", p.precision},
         {"state", p.documents ? "anew with each document" : "carried"},
         {"unscored", p.documents && !p.document_end ? "the first token of each document" : "the first token"}};

@@ -17,8 +17,9 @@ struct EvaluationProtocol {
     std::string split = "valid";
     uint64_t tokens = 0;  // first tokens of the split; 0 = all
     int64_t batch = 16, length = 256, memory = 0, lead = 1024;
-    bool same_length = false;  // a query sees the last memory + 1 positions only
-    bool documents = false;    // state and attention begin anew with each document, as in training on documents
+    std::string mask = "causal";  // evaluation.mask
+    int64_t clamp_length = -1;    // of relative positions; -1: as in training
+    bool documents = false;       // state and attention begin anew with each document, as in training on documents
     std::optional<int32_t>
         document_end;  // the token that ends documents: it is the input before a document's first token
     std::string precision = "fp32";

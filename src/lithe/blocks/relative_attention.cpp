@@ -1,0 +1,65 @@
+#include "lithe/blocks/relative_attention.h"
+
+#include "lithe/nn/sinusoids.h"
+#include "lithe/ops/dropout.h"
+#include "lithe/ops/relative_attention.h"
+
+namespace lithe {
+
+RelativeAttentionBlock::RelativeAttentionBlock(const AttentionValues& values, const BlockSite& site)
+    : values_(values),
+      width_(site.model.width),
+      dropout_(site.model.dropout),
+      qkv_(site, "qkv", {3, width_, width_}, values.bias, values.matrix_init(width_)),
+      positions_(site, "positions", {1, width_, width_}, false, values.matrix_init(width_)),
+      out_(site, "out", {1, width_, width_}, values.bias, values.matrix_init(width_)) {
+    const std::string owner = values.tie_position_biases ? "position_bias" : site.name;
+    auto bias = [&](const char* name) {
+        return site.store.add_shared({owner + "." + name, {width_}, Role::vector, Init::normal(0.02)},
+                                     values.tie_position_biases);
+    };
+    u_ = bias("u"), v_ = bias("v");
+}
+
+BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+    BranchOutput out;
+    ops::RelativeAttentionInput in{
+        .qkv_TBX = qkv_(x_TBD), .u_P = u_.tensor(), .v_P = v_.tensor(), .heads = values_.heads};
+    Tensor memory = state.get("memory");
+    if (context.keep_projections) in.memory_MBX = state.get("projections");
+    else if (memory.defined()) in.memory_MBX = qkv_(context.normed(memory), width_);
+    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0, keys = old + x_TBD.size(0);
+    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
+    in.mask = mask.mask;
+    const int64_t clamp = context.clamp_length >= 0 ? context.clamp_length : values_.clamp_length;
+    Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
+    if (context.training) {  // one mask for all layers
+        distances = ops::dropout(distances, dropout_, combine_key(context.dropout_key, "distances"));
+        in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    }
+    in.r_SP = positions_(distances);
+    out.delta_TBD = out_(ops::relative_attention(in));
+    if (context.keep_projections)
+        remember_projections(state, in.qkv_TBX.narrow(2, width_, 2 * width_), mask, context, out.state);
+    else remember_inputs(state, context.entering(x_TBD), mask, context, out.state);
+    return out;
+}
+
+double RelativeAttentionBlock::flops_per_token(const CostShape& shape) const {
+    const double d = double(width_);
+    const double positions = double(shape.memory + shape.length) / double(shape.length * shape.batch);
+    return 8 * d * d + 6 * shape.keys() * d + shape.again() * 4 * d * d + positions * 2 * d * d;
+}
+
+double RelativeAttentionBlock::flops_without_input_gradient(const CostShape& shape) const {
+    const double d = double(width_);
+    const double positions = double(shape.memory + shape.length) / double(shape.length * shape.batch);
+    return shape.again() * 4 * d * d + positions * 2 * d * d + (shape.kept ? 4 * double(shape.memory) * d : 0);
+}
+
+double RelativeAttentionBlock::activation_numbers_per_token(const CostShape& shape) const {
+    const double span = 1 + double(shape.memory) / double(shape.length);
+    return double(width_) * (7 + 4 * span) + 3 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+}
+
+}  // namespace lithe

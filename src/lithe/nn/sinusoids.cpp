@@ -1,0 +1,41 @@
+#include "lithe/nn/sinusoids.h"
+
+#include <mutex>
+#include <vector>
+
+namespace lithe {
+namespace {
+
+struct Made {
+    int64_t count, width, clamp;
+    Tensor rows;
+};
+
+Tensor make(int64_t count, int64_t width, int64_t clamp, at::TensorOptions options) {
+    const int64_t half = width / 2;
+    auto exact = options.dtype(at::kDouble);
+    Tensor distance = at::arange(count - 1, -1, -1, exact);
+    if (clamp > 0) distance = distance.clamp_max(double(clamp));
+    Tensor angle = distance.unsqueeze(1) * at::pow(10000.0, at::arange(half, exact) / -double(half));
+    return at::cat({angle.sin(), angle.cos()}, 1).to(options);
+}
+
+}  // namespace
+
+Tensor distance_sinusoids(int64_t count, int64_t width, int64_t clamp, at::TensorOptions options) {
+    constexpr size_t kMost = 8;  // memory that grows makes one for each length
+    static std::mutex mutex;
+    static std::vector<Made> kept;
+    std::lock_guard lock(mutex);
+    for (const Made& each : kept)
+        if (each.count == count && each.width == width && each.clamp == clamp &&
+            each.rows.scalar_type() == at::typeMetaToScalarType(options.dtype()) &&
+            each.rows.device() == options.device())
+            return each.rows;
+    if (kept.size() == kMost) kept.erase(kept.begin());
+    at::NoGradGuard no_grad;
+    kept.push_back({count, width, clamp, make(count, width, clamp, options)});
+    return kept.back().rows;
+}
+
+}  // namespace lithe

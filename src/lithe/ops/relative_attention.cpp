@@ -1,0 +1,97 @@
+#include "lithe/ops/relative_attention.h"
+
+#include <cmath>
+
+#include "lithe/ops/dropout.h"
+#include "lithe/ops/heads.h"
+#include "lithe/ops/node.h"
+#include "lithe/ops/profile.h"
+
+namespace lithe::ops {
+namespace {
+
+using torch::autograd::variable_list;
+
+// The visible part of [H][B T][S] by distance as [B][H][T][S - 1] by key, and its last column's one visible entry
+// [B][H].
+struct Shifted {
+    Tensor most, last;
+    Shifted(const Tensor& by_distance, int64_t batch) {
+        const int64_t heads = by_distance.size(0), steps = by_distance.size(1) / batch, keys = by_distance.size(2);
+        Tensor flat = by_distance.view({heads, batch, steps * keys}).permute({1, 0, 2});
+        most = flat.narrow(2, steps - 1, steps * (keys - 1)).unflatten(2, {steps, keys - 1});
+        last = flat.select(2, steps * keys - 1);
+    }
+};
+
+void add_into(const Tensor& scores, const Shifted& shifted, int64_t batch) {
+    const int64_t steps = scores.size(1), keys = scores.size(2);
+    Tensor all = scores.view({batch, scores.size(0) / batch, steps, keys});
+    all.narrow(3, 0, keys - 1).add_(shifted.most);
+    all.select(2, steps - 1).select(2, keys - 1).add_(shifted.last);
+}
+
+struct ShiftNode : torch::autograd::Node {
+    int64_t batch = 1;
+
+    std::string name() const override { return "lithe::add_shifted backward"; }
+
+    variable_list apply(variable_list&& gradients) override {
+        const Tensor& d = gradients[0];
+        if (!d.defined()) return {Tensor(), Tensor()};
+        const int64_t heads = d.size(0) / batch, steps = d.size(1), keys = d.size(2);
+        Tensor d_by_distance = at::zeros({heads, batch * steps, keys}, d.options());
+        Shifted into(d_by_distance, batch);
+        Tensor all = d.view({batch, heads, steps, keys});
+        into.most.copy_(all.narrow(3, 0, keys - 1));
+        into.last.copy_(all.select(2, steps - 1).select(2, keys - 1));
+        return {d, d_by_distance};
+    }
+};
+
+}  // namespace
+
+Tensor add_shifted_(const Tensor& scores, const Tensor& by_distance) {
+    ProfileScope scope("lithe::add_shifted");
+    check(scores.dim() == 3 && by_distance.dim() == 3 && by_distance.size(0) > 0 &&
+              scores.size(0) % by_distance.size(0) == 0 && scores.size(2) == by_distance.size(2) &&
+              scores.size(0) / by_distance.size(0) * scores.size(1) == by_distance.size(1),
+          "relative attention",
+          "products by distance " + shape_of(by_distance) + " do not fit scores " + shape_of(scores));
+    const int64_t batch = scores.size(0) / by_distance.size(0);
+    Tensor out = scores.detach();
+    add_into(out, Shifted(by_distance.detach().contiguous(), batch), batch);
+    if (needs_gradient(scores, by_distance)) {
+        auto node = make_node<ShiftNode>(scores, by_distance);
+        node->batch = batch;
+        torch::autograd::set_history(out, node);
+    }
+    return out;
+}
+
+Tensor relative_attention(const RelativeAttentionInput& in) {
+    ProfileScope scope("lithe::relative_attention");
+    check(in.qkv_TBX.dim() == 3 && in.qkv_TBX.size(2) % (3 * in.heads) == 0, "relative attention",
+          "queries, keys and values " + shape_of(in.qkv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
+    const int64_t steps = in.qkv_TBX.size(0), batch = in.qkv_TBX.size(1), width = in.qkv_TBX.size(2) / 3;
+    const int64_t keys = steps + (in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0), size = width / in.heads;
+    check(in.mask.causal, "relative attention", "distances are counted back from the query: the mask must be causal");
+    check(in.r_SP.sizes() == at::IntArrayRef({keys, width}), "relative attention",
+          "positions " + shape_of(in.r_SP) + " are not [S][P] of " + std::to_string(keys) + " keys");
+    Tensor q = in.qkv_TBX.narrow(2, 0, width), kv = in.qkv_TBX.narrow(2, width, 2 * width);
+    if (in.memory_MBX.defined()) kv = at::cat({in.memory_MBX, kv});
+    Tensor k = heads_first(kv.narrow(2, 0, width), in.heads), v = heads_first(kv.narrow(2, width, width), in.heads);
+    auto shifted_queries = [&](const Tensor& by) { return q + by.to(q.scalar_type()); };
+    Tensor scores = at::bmm(heads_first(shifted_queries(in.u_P), in.heads), k.transpose(1, 2));
+    Tensor by_head = shifted_queries(in.v_P)
+                         .reshape({steps, batch, in.heads, size})
+                         .permute({2, 1, 0, 3})
+                         .reshape({in.heads, batch * steps, size});
+    Tensor r = in.r_SP.view({keys, in.heads, size}).permute({1, 2, 0});
+    scores = add_shifted_(scores, at::bmm(by_head, r));
+    Tensor p = masked_softmax_(scores, in.mask, in.heads, 1 / std::sqrt(double(size)));
+    p = dropout(p, in.dropout, in.dropout_key);
+    return heads_last(at::bmm(p, v), in.heads);
+}
+
+}  // namespace lithe::ops
