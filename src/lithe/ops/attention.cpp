@@ -39,6 +39,13 @@ void check_shapes(const AttentionInput& in) {
     for (const Tensor* each : {&in.q_TBP, &in.memory_MBX})
         check(!each->defined() || each->scalar_type() == in.kv_TBX.scalar_type(), "attention",
               "queries, keys, values and memory must have one type");
+    check(!in.distance_q_TBP.defined() || (in.distance_q_TBP.sizes() == at::IntArrayRef({n.steps, n.batch, n.width}) &&
+                                           in.distance_r_SP.sizes() == at::IntArrayRef({n.keys(), n.width}) &&
+                                           in.distance_q_TBP.scalar_type() == in.kv_TBX.scalar_type() &&
+                                           in.distance_r_SP.scalar_type() == in.kv_TBX.scalar_type() && in.mask.causal),
+          "attention",
+          "the term by distance, " + shape_of(in.distance_q_TBP) + " and " + shape_of(in.distance_r_SP) +
+              ", does not fit");
     check_mask(in.mask, n.batch, n.steps, n.keys(), "attention");
 }
 
@@ -47,6 +54,12 @@ template <class S> kernels::AttentionRows<S> rows_of(const Tensor& packed, int64
     if (!packed.defined()) return {};
     return {pointer<std::remove_const_t<S>>(packed) + part * n.width, packed.stride(0), packed.stride(1),
             n.width / n.heads};
+}
+
+// The same for all batch rows.
+template <class S> kernels::AttentionRows<const S> distance_rows(const Tensor& r_SP, const Sizes& n) {
+    if (!r_SP.defined()) return {};
+    return {pointer<S>(r_SP), r_SP.stride(0), 0, n.width / n.heads};
 }
 
 template <class S>
@@ -72,7 +85,9 @@ kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor
             rows_of<const S>(in.memory_MBX, 1, n),
             rows_of<S>(out, 0, n),
             pointer<S>(probabilities),
-            pointer<kernels::Compute<S>>(lse)};
+            pointer<kernels::Compute<S>>(lse),
+            rows_of<const S>(in.distance_q_TBP, 0, n),
+            distance_rows<S>(in.distance_r_SP, n)};
 }
 
 // For profiles: products over the visible pairs, and the tensors that are read or written.
@@ -93,7 +108,7 @@ struct AttentionNode : torch::autograd::Node {
 
     variable_list apply(variable_list&& gradients) override {
         check(in.kv_TBX.defined(), "attention", "backward was run twice through a graph that was freed");
-        if (!gradients[0].defined()) return {Tensor(), Tensor(), Tensor()};
+        if (!gradients[0].defined()) return variable_list(5);
         const Sizes n(in);
         Tensor d_out = gradients[0].contiguous();
         const bool packed = !in.q_TBP.defined();
@@ -101,6 +116,12 @@ struct AttentionNode : torch::autograd::Node {
         Tensor dkv = at::empty_like(in.kv_TBX, at::MemoryFormat::Contiguous), d_memory;
         if (in.memory_MBX.defined() && task_should_compute_output(2))
             d_memory = at::empty_like(in.memory_MBX, at::MemoryFormat::Contiguous);
+        Tensor d_distance_q, d_rows;  // of every batch row
+        if (in.distance_q_TBP.defined()) {
+            d_distance_q = at::empty_like(in.distance_q_TBP, at::MemoryFormat::Contiguous);
+            d_rows = at::empty({n.batch, n.heads, n.keys(), n.width / n.heads},
+                               in.kv_TBX.options().dtype(compute_type(in.kv_TBX.scalar_type())));
+        }
         for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
             const kernels::AttentionBackward<S> args{forward_args<S>(in, Tensor(), probabilities, lse),
@@ -109,11 +130,18 @@ struct AttentionNode : torch::autograd::Node {
                                                      rows_of<S>(dkv, packed ? 1 : 0, n),
                                                      rows_of<S>(dkv, packed ? 2 : 1, n),
                                                      rows_of<S>(d_memory, 0, n),
-                                                     rows_of<S>(d_memory, 1, n)};
+                                                     rows_of<S>(d_memory, 1, n),
+                                                     rows_of<S>(d_distance_q, 0, n),
+                                                     pointer<kernels::Compute<S>>(d_rows)};
             kernels::attention_backward<S>(args);
-            count_work(args.forward, 4, {d_out, in.q_TBP, in.kv_TBX, in.memory_MBX, dq, dkv, d_memory, probabilities});
+            count_work(args.forward, d_rows.defined() ? 6 : 4,
+                       {d_out, in.q_TBP, in.kv_TBX, in.memory_MBX, dq, dkv, d_memory, probabilities, d_rows});
         });
-        return {dq, dkv, d_memory};
+        Tensor d_distance_r;
+        if (d_rows.defined())
+            d_distance_r =
+                d_rows.sum(0).transpose(0, 1).reshape({n.keys(), n.width}).to(in.distance_r_SP.scalar_type());
+        return {dq, dkv, d_memory, d_distance_q, d_distance_r};
     }
 
     void release_variables() override {
@@ -130,9 +158,11 @@ Tensor rows_side_by_side(const Tensor& x) {
 
 Tensor fused(const AttentionInput& input) {
     AttentionInput in = input;
-    for (Tensor* each : {&in.q_TBP, &in.kv_TBX, &in.memory_MBX}) *each = rows_side_by_side(*each);
+    for (Tensor* each : {&in.q_TBP, &in.kv_TBX, &in.memory_MBX, &in.distance_q_TBP, &in.distance_r_SP})
+        *each = rows_side_by_side(*each);
     const Sizes n(in);
-    const bool differentiate = needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX);
+    const bool differentiate =
+        needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP, input.distance_r_SP);
     auto like = in.kv_TBX.options();
     Tensor out = at::empty({n.steps, n.batch, n.width}, like), probabilities, lse;
     if (differentiate) {
@@ -145,10 +175,11 @@ Tensor fused(const AttentionInput& input) {
         using S = std::remove_pointer_t<decltype(type)>;
         const auto args = forward_args<S>(in, out, probabilities, lse);
         kernels::attention_forward<S>(args);
-        count_work(args, 2, {in.q_TBP, in.kv_TBX, in.memory_MBX, out, probabilities});
+        count_work(args, in.distance_q_TBP.defined() ? 3 : 2, {in.q_TBP, in.kv_TBX, in.memory_MBX, out, probabilities});
     });
     if (differentiate) {
-        auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX);
+        auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP,
+                                             input.distance_r_SP);
         node->in = in, node->probabilities = probabilities, node->lse = lse;
         torch::autograd::set_history(out, node);
     }
@@ -169,11 +200,17 @@ Tensor unfused(const AttentionInput& in) {
 
 }  // namespace
 
+bool fuses_attention(const AttentionInput& input) {
+    const bool few = input.kv_TBX.size(0) < kFewQueries || input.kv_TBX.numel() == 0;
+    return !input.kv_TBX.is_cuda() && input.dropout == 0 && !few;
+}
+
 Tensor attention(const AttentionInput& input) {
     ProfileScope scope("lithe::attention");
     check_shapes(input);
-    const bool few = input.kv_TBX.size(0) < kFewQueries || input.kv_TBX.numel() == 0;
-    return input.kv_TBX.is_cuda() || input.dropout > 0 || few ? unfused(input) : fused(input);
+    if (fuses_attention(input)) return fused(input);
+    check(!input.distance_q_TBP.defined(), "attention", "a term by distance has no unfused path here");
+    return unfused(input);
 }
 
 }  // namespace lithe::ops

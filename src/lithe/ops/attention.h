@@ -12,11 +12,17 @@ struct AttentionInput {
     Tensor q_TBP;       // undefined: kv_TBX holds the queries too
     Tensor kv_TBX;      // [T][B][2P]: keys, values; or [T][B][3P]: queries, keys, values
     Tensor memory_MBX;  // [M][B][2P]: keys and values of earlier positions; undefined: none
+    // A second term of the scores by distance: queries [T][B][P] and rows [S][P], row c for distance S - 1 - c
+    // (ops/relative_attention.h); undefined: none.
+    Tensor distance_q_TBP, distance_r_SP;
     AttentionMask mask;
     int64_t heads = 1;
     double dropout = 0;  // of attention weights
     uint64_t dropout_key = 0;
 };
+
+// Whether attention() takes its fused path; a term by distance needs it.
+bool fuses_attention(const AttentionInput& input);
 
 // softmax(q k^T / sqrt(P / heads) + mask) v per head, [T][B][P].
 Tensor attention(const AttentionInput& input);

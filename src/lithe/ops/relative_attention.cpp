@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lithe/ops/attention.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/heads.h"
 #include "lithe/ops/node.h"
@@ -79,12 +80,20 @@ Tensor relative_attention(const RelativeAttentionInput& in) {
     check(in.r_SP.sizes() == at::IntArrayRef({keys, width}), "relative attention",
           "positions " + shape_of(in.r_SP) + " are not [S][P] of " + std::to_string(keys) + " keys");
     Tensor q = in.qkv_TBX.narrow(2, 0, width), kv = in.qkv_TBX.narrow(2, width, 2 * width);
+    auto shifted_queries = [&](const Tensor& by) { return q + by.to(q.scalar_type()); };
+    const AttentionInput fused{.q_TBP = shifted_queries(in.u_P),
+                               .kv_TBX = kv,
+                               .memory_MBX = in.memory_MBX,
+                               .distance_q_TBP = shifted_queries(in.v_P),
+                               .distance_r_SP = in.r_SP,
+                               .mask = in.mask,
+                               .heads = in.heads,
+                               .dropout = in.dropout};
+    if (fuses_attention(fused)) return attention(fused);
     if (in.memory_MBX.defined()) kv = at::cat({in.memory_MBX, kv});
     Tensor k = heads_first(kv.narrow(2, 0, width), in.heads), v = heads_first(kv.narrow(2, width, width), in.heads);
-    auto shifted_queries = [&](const Tensor& by) { return q + by.to(q.scalar_type()); };
-    Tensor scores = at::bmm(heads_first(shifted_queries(in.u_P), in.heads), k.transpose(1, 2));
-    Tensor by_head = shifted_queries(in.v_P)
-                         .reshape({steps, batch, in.heads, size})
+    Tensor scores = at::bmm(heads_first(fused.q_TBP, in.heads), k.transpose(1, 2));
+    Tensor by_head = fused.distance_q_TBP.reshape({steps, batch, in.heads, size})
                          .permute({2, 1, 0, 3})
                          .reshape({in.heads, batch * steps, size});
     Tensor r = in.r_SP.view({keys, in.heads, size}).permute({1, 2, 0});

@@ -4,6 +4,10 @@
 //   dv_j = sum_i p_ij do_i,  ds_ij = scale p_ij (do_i . v_j - sum_j' p_ij' do_i . v_j'),
 //   dq_i = sum_j ds_ij k_j,  dk_j = sum_i ds_ij q_i
 //
+// With relative positions (Dai et al. 2019, section 3.3) a score has a second term by distance, whose rows r stand from
+// the longest distance down, one for each key: p_ij = softmax_j(scale (q_i . k_j + q'_i . r_c)), c = j + queries - 1 -
+// i; then dq'_i = sum_j ds_ij r_c and dr_c = sum_i ds_i,j(c) q'_i.
+//
 // The first `memory` keys come from rows of their own, so that nothing is concatenated. Blocks of queries are worked on
 // one after the other; products skip what the mask hides. The forward pass keeps lse_i = log sum_j exp(scale q_i .
 // k_j); the backward pass takes p from `probabilities` where they were kept, else it computes them anew (Dao et al.
@@ -31,14 +35,17 @@ template <class S> struct AttentionForward {
     Compute<S> scale = 1;
     AttentionRows<const S> q, k, v, memory_k, memory_v;
     AttentionRows<S> out;
-    S* probabilities = nullptr;  // [batch heads][queries][attention_row(keys)]; null: not kept
-    Compute<S>* lse = nullptr;   // [batch heads][queries]
+    S* probabilities = nullptr;                     // [batch heads][queries][attention_row(keys)]; null: not kept
+    Compute<S>* lse = nullptr;                      // [batch heads][queries]
+    AttentionRows<const S> distance_q, distance_r;  // q', r; null: no second term
 };
 
 template <class S> struct AttentionBackward {
     AttentionForward<S> forward;  // `out` is not read
     AttentionRows<const S> d_out;
     AttentionRows<S> dq, dk, dv, memory_dk, memory_dv;  // the memory's may be null: not wanted
+    AttentionRows<S> distance_dq;
+    Compute<S>* distance_dr = nullptr;  // [batch heads][keys][size]; sums over batch rows are left to the caller
 };
 
 // Numbers per kept row of probabilities.

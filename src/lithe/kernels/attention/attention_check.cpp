@@ -14,6 +14,9 @@ template <class S> struct AttentionBuffers {
     int64_t size, memory, now;
     TestBuffer<S> q, k, v, memory_k, memory_v, out, p, d_out, dq, dk, dv, memory_dk, memory_dv;
     TestBuffer<C> lse;
+    bool by_distance = false;
+    TestBuffer<S> distance_q, distance_r, distance_dq;
+    TestBuffer<C> distance_dr;
 
     AttentionBuffers(const SoftmaxMask& m, int64_t head_size, int64_t memory_keys)
         : mask(m),
@@ -33,27 +36,40 @@ template <class S> struct AttentionBuffers {
           dv(k.size()),
           memory_dk(memory_k.size()),
           memory_dv(memory_k.size()),
-          lse(m.batch * m.heads * m.queries) {}
+          lse(m.batch * m.heads * m.queries),
+          distance_q(q.size(), 0.23, 0.4, 1.0),
+          distance_r(m.keys * m.heads * head_size, 0.61, 0.9, 1.0),
+          distance_dq(q.size()),
+          distance_dr(m.batch * m.keys * m.heads * head_size) {}
     int64_t width() const { return mask.batch * mask.heads * size; }
     template <class T> AttentionRows<T> rows(TestBuffer<S>& buffer) {
         return {buffer.data(), width(), mask.heads * size, size};
     }
     AttentionForward<S> forward(bool keep) {
-        return {mask,
-                size,
-                memory,
-                C(0.3),
-                rows<const S>(q),
-                rows<const S>(k),
-                rows<const S>(v),
-                rows<const S>(memory_k),
-                rows<const S>(memory_v),
-                rows<S>(out),
-                keep ? p.data() : nullptr,
-                lse.data()};
+        AttentionForward<S> args{mask,
+                                 size,
+                                 memory,
+                                 C(0.3),
+                                 rows<const S>(q),
+                                 rows<const S>(k),
+                                 rows<const S>(v),
+                                 rows<const S>(memory_k),
+                                 rows<const S>(memory_v),
+                                 rows<S>(out),
+                                 keep ? p.data() : nullptr,
+                                 lse.data(),
+                                 {},
+                                 {}};
+        if (by_distance) {
+            args.distance_q = rows<const S>(distance_q);
+            args.distance_r = {distance_r.data(), mask.heads * size, 0, size};
+        }
+        return args;
     }
     AttentionBackward<S> backward(bool keep, bool memory_gradient) {
-        AttentionBackward<S> args{forward(keep), rows<const S>(d_out), rows<S>(dq), rows<S>(dk), rows<S>(dv), {}, {}};
+        AttentionBackward<S> args{
+            forward(keep), rows<const S>(d_out), rows<S>(dq), rows<S>(dk), rows<S>(dv), {}, {}, {}};
+        if (by_distance) args.distance_dq = rows<S>(distance_dq), args.distance_dr = distance_dr.data();
         if (memory_gradient) args.memory_dk = rows<S>(memory_dk), args.memory_dv = rows<S>(memory_dv);
         return args;
     }
@@ -61,8 +77,9 @@ template <class S> struct AttentionBuffers {
 
 template <class S>
 void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size, int64_t memory, bool keep,
-                    const std::string& words) {
+                    const std::string& words, bool by_distance = false) {
     AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
+    got.by_distance = expected.by_distance = by_distance;
     const bool gradient = memory > 0 && keep;
     attention_forward(got.forward(keep));
     attention_forward_ref(expected.forward(keep));
@@ -76,6 +93,10 @@ void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size,
     compare(result, got.dq, expected.dq, tolerance, what + " dq", 2);
     compare(result, got.dk, expected.dk, tolerance, what + " dk", 2);
     compare(result, got.dv, expected.dv, tolerance, what + " dv", 2);
+    if (by_distance) {
+        compare(result, got.distance_dq, expected.distance_dq, tolerance, what + " dq by distance", 2);
+        compare(result, got.distance_dr, expected.distance_dr, tolerance, what + " dr", 2);
+    }
     if (!gradient) return;
     compare(result, got.memory_dk, expected.memory_dk, tolerance, what + " memory dk", 2);
     compare(result, got.memory_dv, expected.memory_dv, tolerance, what + " memory dv", 2);
@@ -93,10 +114,14 @@ ParityResult attention_parity(int64_t size) {
         SoftmaxMask mask{.batch = 2, .heads = 1, .queries = queries, .keys = keys};
         attention_case<S>(result, mask, 24, keys - queries, true, " causal");
         attention_case<S>(result, mask, 7, keys - queries, false, " causal");
+        attention_case<S>(result, mask, 24, keys - queries, true, " relative", true);
+        attention_case<S>(result, mask, 7, keys - queries, false, " relative", true);
         mask.window = 9;
         attention_case<S>(result, mask, 70, 0, false, " window");
+        attention_case<S>(result, mask, 18, keys - queries, false, " relative, window", true);
         mask.hidden = hidden.data(), mask.first = first.data(), mask.heads = 2;
         attention_case<S>(result, mask, 17, (keys - queries) / 2, true, " hidden");
+        attention_case<S>(result, mask, 16, keys - queries, true, " relative, hidden", true);
         mask.window = -1, mask.causal = false;
         attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
     });

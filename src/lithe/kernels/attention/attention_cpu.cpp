@@ -1,84 +1,11 @@
 // Compiled once per instruction set. Scores, probabilities and their gradients of a block of queries stay in the
 // second-level cache; every product knows per tile of rows which keys its queries can see.
-#include "lithe/kernels/attention/attention_heads.h"
-#include "lithe/kernels/simd/product.h"
+#include "lithe/kernels/attention/attention_scratch.h"
 
 namespace lithe::kernels::LITHE_ISA {
 namespace {
 
-constexpr int64_t kBlockBytes = 256 << 10;  // of scores
-constexpr int64_t kMostQueries = 256;
 constexpr double kLowest = -3e38;
-
-int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t higher(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// Sizes of a task's working memory, in elements.
-template <class S> struct Sizes {
-    int64_t queries, keys, size;
-    int64_t row;        // of scores and probabilities
-    int64_t turned;     // a packed A of keys, summed over a block of queries
-    int64_t block;      // queries per block
-    int64_t a_rows;     // a packed A of queries
-    int64_t per_query;  // B packed from rows of a block of queries
-    int64_t per_key;    // B packed from rows of keys
-    int64_t columns;    // sums over queries: keys padded to tiles x size padded to panels
-
-    explicit Sizes(const AttentionForward<S>& a) : queries(a.mask.queries), keys(a.mask.keys), size(a.size) {
-        row = round_up(keys + 1, kPanel);
-        const int64_t most = higher(kTileRows, lower(kBlockBytes / (row * int64_t(sizeof(Compute<S>))), kMostQueries));
-        const int64_t blocks = higher(1, (queries + most - 1) / most);
-        block = round_up((queries + blocks - 1) / blocks, kTileRows);
-        turned = (round_up(keys, kTileRows) / kTileRows + 1) * tile_length<S>(block);
-        a_rows = (round_up(queries, kTileRows) + kTileRows) * round_up(size, kPair<S>);
-        per_query = packed_size<S>(block, size);
-        per_key = higher(packed_size<S>(keys, size), packed_size<S>(size, keys));
-        columns = (round_up(keys, kTileRows) + kTileRows) * round_up(size, kPanel);
-    }
-};
-
-class Arena {
- public:
-    explicit Arena(char* begin) : at_(begin), begin_(begin) {}
-    template <class T> T* take(int64_t count) {
-        char* here = at_;
-        at_ += round_up(count * int64_t(sizeof(T)), 64);
-        return reinterpret_cast<T*>(here);
-    }
-    int64_t used() const { return at_ - begin_; }
-
- private:
-    char *at_, *begin_;
-};
-
-// A task's working memory. Null pointers count bytes.
-template <class S> struct Memory {
-    using C = Compute<S>;
-    using E = Element<S>;
-    E *q_a, *key_columns, *value_sums, *p;
-    C* scores;
-    Span* spans;  // per tile of a block's queries: the keys that any of them sees
-    // backward
-    E *d_out_a, *value_columns, *key_sums, *q_sums, *d_out_sums, *ds, *turned;
-    C *again, *dk, *dv;
-    int64_t bytes;
-
-    Memory(const Sizes<S>& n, bool backward, char* begin) {
-        Arena arena(begin);
-        q_a = arena.take<E>(n.a_rows), key_columns = arena.take<E>(n.per_key), value_sums = arena.take<E>(n.per_key);
-        p = arena.take<E>((n.block + kTileRows) * n.row), scores = arena.take<C>((n.block + kTileRows) * n.row);
-        spans = arena.take<Span>(n.block / kTileRows + 1);
-        if (backward) {
-            d_out_a = arena.take<E>(n.a_rows), value_columns = value_sums, key_sums = arena.take<E>(n.per_key);
-            q_sums = arena.take<E>(n.per_query), d_out_sums = arena.take<E>(n.per_query);
-            ds = arena.take<E>((n.block + kTileRows) * n.row);
-            turned = arena.take<E>(n.turned);
-            again = arena.take<C>((n.block + kTileRows) * n.row);
-            dk = arena.take<C>(n.columns), dv = arena.take<C>(n.columns);
-        }
-        bytes = arena.used();
-    }
-};
 
 // One head of one batch row.
 template <class S> class Head {
@@ -90,7 +17,7 @@ template <class S> class Head {
     Head(const AttentionForward<S>& args, int64_t task, char* scratch, bool backward)
         : a_(args),
           n_(args),
-          m_(n_, backward, scratch),
+          m_(n_, backward, args.distance_q.data != nullptr, scratch),
           task_(task),
           b_(task / args.mask.heads),
           h_(task % args.mask.heads),
@@ -102,7 +29,7 @@ template <class S> class Head {
         pack_sum_rows<S>(n_.keys, n_.size, keys(a_.v, a_.memory_v), m_.value_sums);
         for (int64_t first = 0; first < n_.queries; first += n_.block) {
             const int64_t rows = see(first);
-            scores_of(m_.q_a, m_.key_columns, first, rows, m_.scores);
+            scores(first, rows, m_.scores);
             for (int64_t r = 0; r < rows; ++r) {
                 softmax_row(first + r, m_.scores + r * n_.row, m_.p + r * n_.row);
                 if (a_.probabilities) keep(first + r, m_.p + r * n_.row);
@@ -122,21 +49,27 @@ template <class S> class Head {
         pack_column_rows<S>(n_.size, n_.keys, keys(a_.v, a_.memory_v), m_.value_columns);
         pack_sum_rows<S>(n_.keys, n_.size, keys(a_.k, a_.memory_k), m_.key_sums);
         if (!a_.probabilities) pack_column_rows<S>(n_.size, n_.keys, keys(a_.k, a_.memory_k), m_.key_columns);
+        if (by_distance()) pack_sum_rows<S>(n_.keys, n_.size, this->rows(a_.distance_r), m_.distance_sums);
         __builtin_memset(m_.dk, 0, size_t(n_.columns) * sizeof(C));
         __builtin_memset(m_.dv, 0, size_t(n_.columns) * sizeof(C));
+        if (by_distance()) __builtin_memset(m_.distance_dr, 0, size_t(n_.columns) * sizeof(C));
         for (int64_t first = 0; first < n_.queries; first += n_.block) {
             const int64_t rows = see(first);
             scores_of(m_.d_out_a, m_.value_columns, first, rows, m_.scores);
-            if (!a_.probabilities) scores_of(m_.q_a, m_.key_columns, first, rows, m_.again);
+            if (!a_.probabilities) scores(first, rows, m_.again);
             gradients_of_scores(first, rows);
             product<S>(0, rows, n_.size, row_operands<S>(m_.ds, n_.row, m_.key_sums, n_.keys), span_of_rows(),
                        [&](int64_t r, int64_t column, int64_t count, int64_t width, const C* c) {
                            for (int64_t i = 0; i < count; ++i)
                                write(c + i * kPanel, args.dq.row(first + r + i, b_, h_) + column, width);
                        });
-            add_over_queries(first, rows, wanted, this->rows(args.d_out), m_.d_out_sums, m_.p, m_.dv);
-            add_over_queries(first, rows, wanted, this->rows(a_.q), m_.q_sums, m_.ds, m_.dk);
+            const auto keys_seen = [this](int64_t tile) { return m_.spans[tile]; };
+            add_over_queries(first, rows, wanted, block_, keys_seen, this->rows(args.d_out), m_.d_out_sums, m_.p,
+                             m_.dv);
+            add_over_queries(first, rows, wanted, block_, keys_seen, this->rows(a_.q), m_.q_sums, m_.ds, m_.dk);
+            if (by_distance()) backward_by_distance(args, first, rows);
         }
+        if (by_distance()) write_distance_gradient(args);
         const int64_t length = round_up(n_.size, kPanel);
         for (int64_t j = wanted; j < n_.keys; ++j) {
             const bool old = j < a_.memory;
@@ -155,7 +88,13 @@ template <class S> class Head {
             return j < a_.memory ? memory.row(j, b_, h_) : now.row(j - a_.memory, b_, h_);
         };
     }
-    void pack_q() { pack_rows<S>(n_.queries, n_.size, rows(a_.q), m_.q_a); }
+    void pack_q() {
+        pack_rows<S>(n_.queries, n_.size, rows(a_.q), m_.q_a);
+        if (!by_distance()) return;
+        pack_rows<S>(n_.queries, n_.size, rows(a_.distance_q), m_.distance_a);
+        pack_column_rows<S>(n_.size, n_.keys, rows(a_.distance_r), m_.distance_columns);
+    }
+    bool by_distance() const { return a_.distance_q.data != nullptr; }
 
     static void write(const C* from, S* to, int64_t count) {
         int64_t i = 0;
@@ -190,14 +129,79 @@ template <class S> class Head {
 
     // scores[r][j] = A row . column j, where any query of the tile sees any key of the panel.
     void scores_of(const E* a, const E* columns, int64_t first, int64_t rows, C* scores) {
+        product_where(a, columns, first, rows, scores, [&](int64_t tile) { return m_.spans[tile]; });
+    }
+    template <class SeenBy>
+    void product_where(const E* a, const E* columns, int64_t first, int64_t rows, C* scores, const SeenBy& seen_by) {
         const int64_t length = round_up(n_.size, kPair<S>);
         product_into<S, false>(
             0, rows, n_.keys, row_operands<S>(a + first * length, length, columns, n_.size),
             [&](int64_t row, int64_t column) {
-                const Span seen = m_.spans[row / kTileRows];
+                const Span seen = seen_by(row / kTileRows);
                 return Span{0, n_.size, column >= seen.end || column + kPanel <= seen.begin};
             },
             scores, n_.row);
+    }
+
+    // Both terms of the block's scores.
+    void scores(int64_t first, int64_t rows, C* scores) {
+        scores_of(m_.q_a, m_.key_columns, first, rows, scores);
+        if (!by_distance()) return;
+        product_where(m_.distance_a, m_.distance_columns, first, rows, m_.by_distance,
+                      [&](int64_t tile) { return distances_of(first, rows, tile); });
+        for (int64_t r = 0; r < rows; ++r) {
+            const KeyRange range = visible(first + r);
+            const C* shifted = m_.by_distance + r * n_.row + shift(first + r);
+            C* row = scores + r * n_.row;
+            // whole vectors: what is not seen is marked or cleared later
+            for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes)
+                store(row + j, load(row + j) + load(shifted + j));
+        }
+    }
+
+    // Row of r that belongs to query i's key 0.
+    int64_t shift(int64_t i) const { return n_.queries - 1 - i; }
+    // The rows of r that the queries of a tile need.
+    Span distances_of(int64_t first, int64_t rows, int64_t tile) const {
+        const Span seen = m_.spans[tile];
+        if (seen.begin >= seen.end) return {0, 0, false};
+        const int64_t low = first + tile * kTileRows, high = first + lower(tile * kTileRows + kTileRows, rows) - 1;
+        return {(seen.begin + shift(high)) / kPair<S> * kPair<S>, lower(n_.keys, seen.end + shift(low)), false};
+    }
+
+    // Gradients of the term by distance, from the block's ds.
+    void backward_by_distance(const AttentionBackward<S>& args, int64_t first, int64_t rows) {
+        for (int64_t r = 0; r < rows; ++r) {
+            const KeyRange range = visible(first + r);
+            E* to = m_.distance_ds + r * n_.row;
+            __builtin_memset(to, 0, size_t(n_.row) * sizeof(E));
+            if (range.begin < range.end)
+                convert(m_.ds + r * n_.row + range.begin, to + shift(first + r) + range.begin, range.end - range.begin);
+        }
+        const auto needed = [&](int64_t tile) { return distances_of(first, rows, tile); };
+        product<S>(
+            0, rows, n_.size, row_operands<S>(m_.distance_ds, n_.row, m_.distance_sums, n_.keys),
+            [&](int64_t row, int64_t) { return needed(row / kTileRows); },
+            [&](int64_t r, int64_t column, int64_t count, int64_t width, const C* c) {
+                for (int64_t i = 0; i < count; ++i)
+                    write(c + i * kPanel, args.distance_dq.row(first + r + i, b_, h_) + column, width);
+            });
+        Span block{n_.keys, 0, false};
+        for (int64_t tile = 0; tile * kTileRows < rows; ++tile) {
+            const Span each = needed(tile);
+            if (each.begin < each.end)
+                block.begin = lower(block.begin, each.begin), block.end = higher(block.end, each.end);
+        }
+        if (block.begin >= block.end) return;
+        add_over_queries(first, rows, 0, block, needed, this->rows(a_.distance_q), m_.distance_q_sums, m_.distance_ds,
+                         m_.distance_dr);
+    }
+
+    void write_distance_gradient(const AttentionBackward<S>& args) const {
+        const int64_t length = round_up(n_.size, kPanel);
+        C* to = args.distance_dr + task_ * n_.keys * n_.size;
+        for (int64_t c = 0; c < n_.keys; ++c)
+            __builtin_memcpy(to + c * n_.size, m_.distance_dr + c * length, size_t(n_.size) * sizeof(C));
     }
 
     // Zeros where query i sees nothing, over the keys that its block sees and a tile before them.
@@ -298,12 +302,13 @@ template <class S> class Head {
         }
     }
 
-    // sums[key][number] += sum over the block's queries of weights[query][key] numbers[query]
-    template <class RowAt>
-    void add_over_queries(int64_t first, int64_t rows, int64_t wanted, const RowAt& row_at, E* packed, const E* weights,
-                          C* sums) {
-        const int64_t begin = wanted > block_.begin ? 0 : (block_.begin - wanted) / kTileRows * kTileRows;
-        const int64_t end = block_.end - wanted;
+    // sums[key][number] += sum over the block's queries of weights[query][key] numbers[query], for the keys of `block`
+    // from `wanted` on; a tile of queries has weights on the keys that seen_by says
+    template <class SeenBy, class RowAt>
+    void add_over_queries(int64_t first, int64_t rows, int64_t wanted, Span block, const SeenBy& seen_by,
+                          const RowAt& row_at, E* packed, const E* weights, C* sums) {
+        const int64_t begin = wanted > block.begin ? 0 : (block.begin - wanted) / kTileRows * kTileRows;
+        const int64_t end = block.end - wanted;
         if (end <= begin) return;
         pack_sum_rows<S>(
             rows, n_.size, [&](int64_t r) { return row_at(first + r); }, packed);
@@ -315,7 +320,7 @@ template <class S> class Head {
             [&](int64_t key, int64_t) {
                 int64_t low = 0, high = tiles;
                 auto sees = [&](int64_t tile) {
-                    const Span span = m_.spans[tile];
+                    const Span span = seen_by(tile);
                     const int64_t at = key + begin + wanted;
                     return span.begin < at + kTileRows && span.end > at;
                 };
@@ -337,7 +342,7 @@ template <class S> class Head {
 }  // namespace
 
 template <class S> int64_t attention_scratch(const AttentionForward<S>& args, bool backward) {
-    return Memory<S>(Sizes<S>(args), backward, nullptr).bytes;
+    return Memory<S>(Sizes<S>(args), backward, args.distance_q.data != nullptr, nullptr).bytes;
 }
 
 template <class S>

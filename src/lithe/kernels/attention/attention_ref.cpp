@@ -23,11 +23,17 @@ template <class S> struct Head {
         for (int64_t n = 0; n < a.size; ++n) sum += double(to_compute(x[n])) * double(to_compute(y[n]));
         return sum;
     }
+    int64_t distance_row(int64_t i, int64_t j) const { return j + a.mask.queries - 1 - i; }
+    double score(int64_t i, int64_t j) const {
+        const double content = dot(a.q.row(i, b, h), k(j));
+        if (!a.distance_q.data) return content;
+        return content + dot(a.distance_q.row(i, b, h), a.distance_r.row(distance_row(i, j), b, h));
+    }
     // p_i over all keys; returns log sum exp.
     double probabilities(int64_t i, std::vector<double>& p) const {
         double highest = -INFINITY, sum = 0;
         for (int64_t j = 0; j < a.mask.keys; ++j) {
-            p[size_t(j)] = visible(i, j) ? double(a.scale) * dot(a.q.row(i, b, h), k(j)) : -INFINITY;
+            p[size_t(j)] = visible(i, j) ? double(a.scale) * score(i, j) : -INFINITY;
             highest = std::max(highest, p[size_t(j)]);
         }
         for (double& each : p) sum += each = highest == -INFINITY ? 0 : std::exp(each - highest);
@@ -62,17 +68,18 @@ template <class S> void attention_forward_ref(const AttentionForward<S>& a) {
 template <class S> void attention_backward_ref(const AttentionBackward<S>& args) {
     const AttentionForward<S>& a = args.forward;
     const size_t keys = size_t(a.mask.keys), size = size_t(a.size);
-    std::vector<double> p(keys), dp(keys), dq(size);
+    std::vector<double> p(keys), dp(keys), dq(size), distance_dq(size);
     for (int64_t task = 0; task < a.mask.batch * a.mask.heads; ++task) {
         const int64_t b = task / a.mask.heads, h = task % a.mask.heads;
         const Head<S> head{a, b, h};
-        std::vector<std::vector<double>> dk(keys, std::vector<double>(size)), dv = dk;
+        std::vector<std::vector<double>> dk(keys, std::vector<double>(size)), dv = dk, dr = dk;
         for (int64_t i = 0; i < a.mask.queries; ++i) {
             head.probabilities(i, p);
             double mean = 0;
             for (size_t j = 0; j < keys; ++j)
                 mean += p[j] * (dp[j] = head.dot(args.d_out.row(i, b, h), head.v(int64_t(j))));
             std::fill(dq.begin(), dq.end(), 0.0);
+            std::fill(distance_dq.begin(), distance_dq.end(), 0.0);
             for (size_t j = 0; j < keys; ++j) {
                 const double ds = double(a.scale) * p[j] * (dp[j] - mean);
                 for (size_t n = 0; n < size; ++n) {
@@ -80,9 +87,19 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
                     dk[j][n] += ds * double(to_compute(a.q.row(i, b, h)[n]));
                     dv[j][n] += p[j] * double(to_compute(args.d_out.row(i, b, h)[n]));
                 }
+                const int64_t c = head.distance_row(i, int64_t(j));
+                if (!a.distance_q.data || ds == 0) continue;  // what is not visible may have no row
+                for (size_t n = 0; n < size; ++n) {
+                    distance_dq[n] += ds * double(to_compute(a.distance_r.row(c, b, h)[n]));
+                    dr[size_t(c)][n] += ds * double(to_compute(a.distance_q.row(i, b, h)[n]));
+                }
             }
             write(dq, args.dq.row(i, b, h));
+            if (a.distance_q.data) write(distance_dq, args.distance_dq.row(i, b, h));
         }
+        for (size_t c = 0; a.distance_q.data && c < keys; ++c)
+            for (size_t n = 0; n < size; ++n)
+                args.distance_dr[(size_t(task) * keys + c) * size + n] = Compute<S>(dr[c][n]);
         for (int64_t j = 0; j < a.mask.keys; ++j) {
             if (j < a.memory && !args.memory_dk.data) continue;
             write(dk[size_t(j)], head.at(args.dk, args.memory_dk, j));

@@ -1,0 +1,96 @@
+// A task's working memory. Compiled once per instruction set, inside its namespace.
+#pragma once
+
+#include "lithe/kernels/attention/attention_heads.h"
+#include "lithe/kernels/simd/product.h"
+
+namespace lithe::kernels::LITHE_ISA {
+namespace {
+
+constexpr int64_t kBlockBytes = 256 << 10;  // of scores
+constexpr int64_t kMostQueries = 256;
+
+int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t higher(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Sizes of a task's working memory, in elements.
+template <class S> struct Sizes {
+    int64_t queries, keys, size;
+    int64_t row;        // of scores and probabilities
+    int64_t turned;     // a packed A of keys, summed over a block of queries
+    int64_t block;      // queries per block
+    int64_t a_rows;     // a packed A of queries
+    int64_t per_query;  // B packed from rows of a block of queries
+    int64_t per_key;    // B packed from rows of keys
+    int64_t columns;    // sums over queries: keys padded to tiles x size padded to panels
+
+    explicit Sizes(const AttentionForward<S>& a) : queries(a.mask.queries), keys(a.mask.keys), size(a.size) {
+        row = round_up(keys + 1, kPanel);
+        const int64_t most = higher(kTileRows, lower(kBlockBytes / (row * int64_t(sizeof(Compute<S>))), kMostQueries));
+        const int64_t blocks = higher(1, (queries + most - 1) / most);
+        block = round_up((queries + blocks - 1) / blocks, kTileRows);
+        turned = (round_up(keys, kTileRows) / kTileRows + 1) * tile_length<S>(block);
+        a_rows = (round_up(queries, kTileRows) + kTileRows) * round_up(size, kPair<S>);
+        per_query = packed_size<S>(block, size);
+        per_key = higher(packed_size<S>(keys, size), packed_size<S>(size, keys));
+        columns = (round_up(keys, kTileRows) + kTileRows) * round_up(size, kPanel);
+    }
+};
+
+class Arena {
+ public:
+    explicit Arena(char* begin) : at_(begin), begin_(begin) {}
+    template <class T> T* take(int64_t count) {
+        char* here = at_;
+        at_ += round_up(count * int64_t(sizeof(T)), 64);
+        return reinterpret_cast<T*>(here);
+    }
+    int64_t used() const { return at_ - begin_; }
+
+ private:
+    char *at_, *begin_;
+};
+
+// A task's working memory. Null pointers count bytes.
+template <class S> struct Memory {
+    using C = Compute<S>;
+    using E = Element<S>;
+    E *q_a, *key_columns, *value_sums, *p;
+    C* scores;
+    Span* spans;  // per tile of a block's queries: the keys that any of them sees
+    // backward
+    E *d_out_a, *value_columns, *key_sums, *q_sums, *d_out_sums, *ds, *turned;
+    C *again, *dk, *dv;
+    // the term by distance
+    E *distance_a = nullptr, *distance_columns, *distance_sums, *distance_q_sums, *distance_ds;
+    C *by_distance, *distance_dr;
+    int64_t bytes;
+
+    Memory(const Sizes<S>& n, bool backward, bool distance, char* begin) {
+        Arena arena(begin);
+        q_a = arena.take<E>(n.a_rows), key_columns = arena.take<E>(n.per_key), value_sums = arena.take<E>(n.per_key);
+        p = arena.take<E>((n.block + kTileRows) * n.row), scores = arena.take<C>((n.block + kTileRows) * n.row);
+        spans = arena.take<Span>(n.block / kTileRows + 1);
+        if (backward) {
+            d_out_a = arena.take<E>(n.a_rows), value_columns = value_sums, key_sums = arena.take<E>(n.per_key);
+            q_sums = arena.take<E>(n.per_query), d_out_sums = arena.take<E>(n.per_query);
+            ds = arena.take<E>((n.block + kTileRows) * n.row);
+            turned = arena.take<E>(n.turned);
+            again = arena.take<C>((n.block + kTileRows) * n.row);
+            dk = arena.take<C>(n.columns), dv = arena.take<C>(n.columns);
+        }
+        if (distance) {
+            distance_a = arena.take<E>(n.a_rows), distance_columns = arena.take<E>(n.per_key);
+            by_distance = arena.take<C>((n.block + kTileRows) * n.row);
+            if (backward) {
+                distance_sums = arena.take<E>(n.per_key), distance_q_sums = arena.take<E>(n.per_query);
+                distance_ds = arena.take<E>((n.block + kTileRows) * n.row);
+                distance_dr = arena.take<C>(n.columns);
+            }
+        }
+        bytes = arena.used();
+    }
+};
+
+}  // namespace
+}  // namespace lithe::kernels::LITHE_ISA
