@@ -22,6 +22,7 @@ PAIRS = {
     "srupp-42m-kept": [("srupp-42m", "compile")],
     "sru": [("sru", "compile")],
     "gpt-small": [("gpt-small-plain", "eager")],
+    "txl-base": [("txl-base", "eager")],
     "lstm": [("lstm", "eager")],
 }
 

@@ -31,6 +31,9 @@ class AttentionBlock : public Block {
     AttentionBlock(const AttentionValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override {
+        return skipped_attention(x_TBD, state, context);
+    }
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

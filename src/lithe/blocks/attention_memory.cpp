@@ -62,6 +62,15 @@ void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidd
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
 }
 
+State skipped_attention(const Tensor& x_TBD, const State& before, const Context& context) {
+    const Tensor memory = before.get("memory");
+    const MaskAndHidden mask =
+        make_mask(before, memory.defined() ? memory.size(0) : 0, x_TBD.size(0), x_TBD.size(1), context);
+    State after;
+    remember_inputs(before, context.entering(x_TBD), mask, context, after);
+    return after;
+}
+
 void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
                           State& after) {
     if (context.memory == 0 || !context.causal) return;

@@ -29,4 +29,7 @@ void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidd
 void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
                           State& after);
 
+// The state of an attention that was left out: its memory of inputs takes x in.
+State skipped_attention(const Tensor& x_TBD, const State& before, const Context& context);
+
 }  // namespace lithe

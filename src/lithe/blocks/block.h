@@ -22,6 +22,13 @@
 
 namespace lithe {
 
+// What a draw says of a layer (model/layer_drop.h).
+struct LayerDraw {
+    bool kept = true;
+    double scale = 1;  // of its blocks' branches
+};
+using LayerDraws = std::shared_ptr<const std::vector<LayerDraw>>;
+
 // What is true of every time step of a call, and what a block may need to know about its place.
 struct Context {
     bool training = false;
@@ -33,6 +40,8 @@ struct Context {
     Tensor flags_TB;                // uint8: kernels::kSruPad, kSruReset (a document begins here); undefined: none
     Tensor position_B;              // int64 position of the first step per row; undefined: 0
     uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
+    LayerDraws layers;              // null: every layer runs as it is
+    double branch_scale = 1;        // set by a layer's wrapper, applied by the shell
     int occurrence = 0;             // which block of how many this is; set by the shell
     int occurrences = 1;
     // Under pre-norm, set by the shell: what enters the layer and the norm that the block's input went through. A
@@ -86,6 +95,8 @@ class Block {
  public:
     virtual ~Block() = default;
     virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
+    // The next state when the block is left out of a training step: a memory of inputs takes x in all the same.
+    virtual State skip(const Tensor& /*x_TBD*/, const State& /*state*/, const Context& /*context*/) const { return {}; }
     // Appends one time step at batch 1 to a program: reads x [D]; attention keeps `memory` earlier positions.
     virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.

@@ -61,6 +61,21 @@ bias = false
 [train]
 batch = 16
 length = 256)"},
+    {"txl-base", R"([model]
+width = 512
+heads = 8
+memory = 256
+layout = "(sf)x12"
+positions = "relative"
+final_norm = true
+tie_embeddings = true
+embedding_init = "normal"
+[blocks.f]
+inner = 2048
+activation = "relu"
+[train]
+batch = 8
+length = 256)"},
     {"lstm", R"([model]
 width = 512
 layout = "llx1"

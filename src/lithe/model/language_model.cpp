@@ -20,6 +20,20 @@ LayoutNode decoder_layout(const Config& config) {
     return parse_layout(decoder != config.stacks.end() ? decoder->second.layout : config.model.layout);
 }
 
+static void check_layer_drop(const Config& config, const LayoutNode& layout, Problems& problems) {
+    if (config.layer_drop.method == "none") return;
+    Problems told_elsewhere;
+    for (const auto& [name, block] : resolve_blocks(layout, config.model, config.blocks, told_elsewhere))
+        if (block.kind && block.kind->traits.own_residual && std::string(block.kind->name) != "identity")
+            problems.add("the block '" + name + "' has a skip of its own: a layer without it is no identity",
+                         "layer_drop.method", "layers of s and f can be dropped");
+    if (config.model.norm == "post")
+        problems.add("dropped layers need the norm before the block: model.norm = \"pre\"", "layer_drop.method");
+    if (config.model.memory_form == "projections" && config.model.memory > 0)
+        problems.add("a dropped layer makes no keys and values to remember: model.memory_form = \"inputs\"",
+                     "layer_drop.method");
+}
+
 void check_model(const Config& config, Problems& problems) {
     if (config.stacks.count("encoder"))
         problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
@@ -37,6 +51,7 @@ void check_model(const Config& config, Problems& problems) {
     if (config.model.direction == "bidirectional")
         problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal",
                      "model.direction");
+    check_layer_drop(config, layout, problems);
     if (config.model.ngrams == 1)
         problems.add("model.ngrams = 1 is the token itself, which is looked up anyway", "model.ngrams",
                      "0 for none, or the longest n-gram, from 2 on");
@@ -46,6 +61,7 @@ void check_model(const Config& config, Problems& problems) {
 
 LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap)
     : config_(config.model),
+      layer_drop_(config.layer_drop),
       vocabulary_size_(vocabulary_size),
       max_positions_(config.model.max_positions > 0 ? config.model.max_positions : config.train.length) {
     Problems problems;
@@ -60,8 +76,11 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
         ngrams_ = NgramEmbedding(
             store_, {.longest = config_.ngrams, .rows = config_.ngram_rows, .width = config_.ngram_width}, d);
     LayoutNode layout = decoder_layout(config);
-    stack_ =
-        build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap);
+    stack_ = build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body",
+                         wrap, layer_drop_.method != "none");
+    const LayerDraws outside_training = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
+    for (size_t i = 0; outside_training && i < stack_.layers.size(); ++i)
+        stack_.layers[i]->set_step_scale((*outside_training)[i].scale);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
     if (!config_.tie_embeddings)
         head_ = store_.add({"head", {vocabulary_size, d}, Role::head, embedding_init(config_)});
@@ -83,6 +102,7 @@ Context LanguageModel::context(bool training) const {
     context.causal = config_.direction == "causal";
     context.memory = config_.memory;
     context.keep_projections = config_.memory_form == "projections";
+    if (!training) context.layers = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
     return context;
 }
 

@@ -34,7 +34,13 @@ class LanguageModel {
     };
     Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Context& context) const;
 
-    // A context as the configuration says: direction and memory. Callers set the rest.
+    // The layers of a training step after so many updates; equal keys draw equally. Null: all of them.
+    LayerDraws draw_layers(int64_t updates, uint64_t key) const {
+        return lithe::draw_layers(layer_drop_, int64_t(stack_.layers.size()), updates, key);
+    }
+    const LayerDropConfig& layer_drop() const { return layer_drop_; }
+
+    // A context as the configuration says: direction, memory, layers outside training. Callers set the rest.
     Context context(bool training) const;
 
     ParameterStore& parameters() { return store_; }
@@ -55,6 +61,7 @@ class LanguageModel {
     Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;
 
     ModelConfig config_;
+    LayerDropConfig layer_drop_;
     int64_t vocabulary_size_, max_positions_;
     ParameterStore store_;
     Parameter embedding_, positions_, head_, head_bias_;

@@ -19,16 +19,17 @@ std::vector<std::string> known_names(const std::map<std::string, BlockDefinition
 class Builder {
  public:
     Builder(const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model, ParameterStore& store,
-            std::string name, const GroupWrapper& wrap)
+            std::string name, const GroupWrapper& wrap, bool droppable)
         : blocks_(blocks),
           model_(model),
           store_(store),
           name_(std::move(name)),
-          wrap_(wrap) {}
+          wrap_(wrap),
+          droppable_(droppable) {}
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
-        stack.root = sequence(layout, nullptr);
+        stack.root = sequence(layout, nullptr, &stack.layers);
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
         return stack;
@@ -38,10 +39,18 @@ class Builder {
     // Weights of a shared group by lexical occurrence; null outside shared groups.
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
-    std::unique_ptr<Unit> sequence(const LayoutNode& node, Shared* shared) {
+    // `layers`: of the top of the layout, to be filled.
+    std::unique_ptr<Unit> sequence(const LayoutNode& node, Shared* shared,
+                                   std::vector<DroppableLayer*>* layers = nullptr) {
         std::vector<std::unique_ptr<Unit>> units;
         for (const LayoutNode& child : node.children)
-            for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
+            for (int64_t i = 0; i < child.repeat; ++i) {
+                units.push_back(unit(child, shared));
+                if (!layers || !droppable_) continue;
+                auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), layers->size());
+                layers->push_back(layer.get());
+                units.back() = std::move(layer);
+            }
         return std::make_unique<Sequence>(std::move(units));
     }
 
@@ -93,6 +102,7 @@ class Builder {
     ParameterStore& store_;
     std::string name_;
     const GroupWrapper& wrap_;
+    bool droppable_;
     Shared shared_;
     std::vector<Shell*> shells_;
     std::vector<AppliedBlock> applied_;
@@ -141,8 +151,9 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
 }
 
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
-                  const ModelConfig& model, ParameterStore& store, const std::string& name, const GroupWrapper& wrap) {
-    return Builder(blocks, model, store, name, wrap).build(layout);
+                  const ModelConfig& model, ParameterStore& store, const std::string& name, const GroupWrapper& wrap,
+                  bool droppable) {
+    return Builder(blocks, model, store, name, wrap, droppable).build(layout);
 }
 
 }  // namespace lithe

@@ -4,7 +4,7 @@
 #include <functional>
 #include <map>
 
-#include "lithe/model/unit.h"
+#include "lithe/model/layer_drop.h"
 #include "lithe/spec/config.h"
 #include "lithe/spec/layout.h"
 
@@ -31,14 +31,16 @@ struct AppliedBlock {
 struct Stack {
     std::unique_ptr<Unit> root;
     std::vector<AppliedBlock> blocks;
+    std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
 };
 
 // `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
-// Parameters are added to `store` under `name`. Throws a usage error for searched places.
+// Parameters are added to `store` under `name`; `droppable` puts a DroppableLayer around each layer. Throws a usage
+// error for searched places.
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
-                  const GroupWrapper& wrap = {});
+                  const GroupWrapper& wrap = {}, bool droppable = false);
 
 }  // namespace lithe

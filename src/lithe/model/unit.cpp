@@ -21,7 +21,14 @@ BranchOutput Shell::branch(const Tensor& x_TBD, const State& state, const Contex
     if (parts_->norm) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
     BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, own);
     if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"));
+    if (own.branch_scale != 1) out.delta_TBD = out.delta_TBD * own.branch_scale;
     return out;
+}
+
+State Shell::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
+    Context own = inner(context);
+    if (parts_->norm && !parts_->post) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
+    return parts_->block->skip(x_TBD, state, own);
 }
 
 UnitOutput Shell::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
@@ -50,6 +57,14 @@ UnitOutput Sequence::forward(const Tensor& x_TBD, const State& state, const Cont
         all.aux.append(std::move(out.aux));
     }
     return all;
+}
+
+State Sequence::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
+    State after;
+    static const State empty;
+    for (size_t i = 0; i < units_.size(); ++i)
+        after.parts.push_back(units_[i]->skip(x_TBD, i < state.parts.size() ? state.parts[i] : empty, context));
+    return after;
 }
 
 std::string Sequence::own_residual() const {

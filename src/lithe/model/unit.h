@@ -23,6 +23,8 @@ class Unit {
     virtual ~Unit() = default;
     // An empty state is the start of a stream.
     virtual UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
+    // The next state when the unit is left out of a training step, its output being x.
+    virtual State skip(const Tensor& /*x_TBD*/, const State& state, const Context& /*context*/) const { return state; }
     // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses
     // it.
     virtual std::string own_residual() const = 0;
@@ -47,6 +49,7 @@ class Shell : public Unit {
     };
     Shell(std::shared_ptr<const Parts> parts, int occurrence) : parts_(std::move(parts)), occurrence_(occurrence) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
     // The bare branch under the shell's norm and dropout: y = x + delta. Throws for kinds with a skip of their own and
     // post-norm.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const;
@@ -65,6 +68,7 @@ class Sequence : public Unit {
  public:
     explicit Sequence(std::vector<std::unique_ptr<Unit>> units) : units_(std::move(units)) {}
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
     std::string own_residual() const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
 

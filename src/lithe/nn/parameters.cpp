@@ -115,6 +115,7 @@ void ParameterStore::collect_gradients(bool first) {
     ops::ProfileScope scope("lithe::gradients");
     at::NoGradGuard no_grad;
     if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
+    if (first) touched_.assign(specs_.size(), false);
     for (size_t table = 0; table < tables_.size(); ++table) {
         Tensor &from = working_[tables_[table]].mutable_grad(), &to = table_gradients_[table];
         if (from.defined() && !first && to.defined()) to = (to + from).coalesce();
@@ -126,6 +127,7 @@ void ParameterStore::collect_gradients(bool first) {
         if (specs_[i].role == Role::table) continue;
         Tensor& from = working_[i].mutable_grad();
         Tensor to = gradient(i);
+        touched_[i] = touched_[i] || from.defined();
         if (from.defined() && first) to.copy_(from);
         else if (from.defined()) to.add_(from);
         else if (first) to.zero_();

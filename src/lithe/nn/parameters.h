@@ -82,6 +82,8 @@ class ParameterStore {
 
     // Moves the gradients of the last backward pass into the flat buffer: overwriting it when `first`, else adding.
     void collect_gradients(bool first);
+    // Whether a gradient reached the parameter since the last collect_gradients(true).
+    bool touched(size_t index) const { return touched_[index]; }
     // Tables, by index, and the rows' gradients of the last pass: sparse, coalesced; undefined: none.
     const std::vector<size_t>& tables() const { return tables_; }
     const Tensor& table_gradient(size_t table) const { return table_gradients_[table]; }
@@ -97,6 +99,7 @@ class ParameterStore {
     std::set<std::string> names_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
+    std::vector<bool> touched_;
     std::vector<size_t> tables_;
     std::vector<Tensor> table_gradients_;
     Tensor master_flat_, gradient_flat_, working_flat_;

@@ -236,6 +236,38 @@ void ScheduleConfig::visit(FieldVisitor& v) {
             final_ratio);
 }
 
+void LayerDropConfig::visit(FieldVisitor& v) {
+    v.field({.name = "method",
+             .help = "which layers a training step leaves out: none; progressive layer dropping; stochastic_depth; "
+                     "layerdrop",
+             .choices = {"none", "progressive", "stochastic_depth", "layerdrop"}},
+            method);
+    v.field({.name = "keep",
+             .help = "probability of being kept; progressive: of the last layer in the end (theta-bar); "
+                     "stochastic_depth: of the last layer; layerdrop: of every layer",
+             .minimum = 0.01,
+             .maximum = 1},
+            keep);
+    v.field({.name = "gamma",
+             .help = "progressive: how fast keep is reached, per update; 0 = never. The paper: 100 / updates",
+             .minimum = 0,
+             .maximum = 1000},
+            gamma);
+    v.field({.name = "form",
+             .help = "progressive: the paper's keep probabilities and divisors, or those of its reference code",
+             .choices = {"paper", "code"}},
+            form);
+    v.field({.name = "draw",
+             .help = "layers are drawn for every micro-batch, or alike for all of an update",
+             .choices = {"micro_batch", "update"}},
+            draw);
+    v.field({.name = "moments",
+             .help = "parameters of layers that an update left out: advance (a zero gradient: moments fall, weights "
+                     "move and decay) or hold (they stay as they are)",
+             .choices = {"advance", "hold"}},
+            moments);
+}
+
 void TrainConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "batch", .help = "parallel streams (or sequences) per micro-batch", .minimum = 1, .maximum = 1 << 20},
@@ -370,6 +402,8 @@ void Config::visit(FieldVisitor& v) {
     v.section({.name = "data", .help = "the text"}, [&](FieldVisitor& s) { data.visit(s); });
     v.section({.name = "optimizer", .help = "the update rule"}, [&](FieldVisitor& s) { optimizer.visit(s); });
     v.section({.name = "schedule", .help = "the learning rate"}, [&](FieldVisitor& s) { schedule.visit(s); });
+    v.section({.name = "layer_drop", .help = "layers that training steps leave out"},
+              [&](FieldVisitor& s) { layer_drop.visit(s); });
     v.section({.name = "train", .help = "batch, budget, precision"}, [&](FieldVisitor& s) { train.visit(s); });
     v.section({.name = "evaluation", .help = "how validation is measured"},
               [&](FieldVisitor& s) { evaluation.visit(s); });

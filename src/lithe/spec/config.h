@@ -101,6 +101,16 @@ struct ScheduleConfig {
     void visit(FieldVisitor& v);
 };
 
+struct LayerDropConfig {
+    std::string method = "none";
+    double keep = 0.5;
+    double gamma = 0.001;
+    std::string form = "paper";
+    std::string draw = "micro_batch";
+    std::string moments = "advance";
+    void visit(FieldVisitor& v);
+};
+
 struct TrainConfig {
     int64_t batch = 16;
     int64_t length = 256;
@@ -154,6 +164,7 @@ struct Config {
     DataConfig data;
     OptimizerConfig optimizer;
     ScheduleConfig schedule;
+    LayerDropConfig layer_drop;
     TrainConfig train;
     EvaluationConfig evaluation;
     CheckpointConfig checkpoint;

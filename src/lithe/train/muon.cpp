@@ -21,7 +21,10 @@ Tensor orthogonalize(const Tensor& u_NRC, at::ScalarType compute) {
     return x;
 }
 
-Muon::Muon(const OptimizerConfig& config, const ParameterStore& store) : config_(config), store_(store) {
+Muon::Muon(const OptimizerConfig& config, const ParameterStore& store, bool hold_untouched)
+    : config_(config),
+      store_(store),
+      hold_untouched_(hold_untouched) {
     for (size_t i = 0; i < store.size(); ++i) {
         const ParameterSpec& spec = store.spec(i);
         if (!takes(spec)) continue;
@@ -34,7 +37,10 @@ Muon::Muon(const OptimizerConfig& config, const ParameterStore& store) : config_
 }
 
 void Muon::step(const Tensor& m, double learning_rate, double gradient_scale) {
-    for (const Group& group : groups_) step(group, m, learning_rate, gradient_scale);
+    for (Group group : groups_) {
+        if (hold_untouched_) std::erase_if(group.parameters, [&](size_t i) { return !store_.touched(i); });
+        if (!group.parameters.empty()) step(group, m, learning_rate, gradient_scale);
+    }
 }
 
 void Muon::step(const Group& group, const Tensor& m, double learning_rate, double gradient_scale) {

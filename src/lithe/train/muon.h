@@ -24,7 +24,7 @@ Tensor orthogonalize(const Tensor& u_NRC, at::ScalarType compute);
 
 class Muon {
  public:
-    Muon(const OptimizerConfig& config, const ParameterStore& store);
+    Muon(const OptimizerConfig& config, const ParameterStore& store, bool hold_untouched = false);
     static bool takes(const ParameterSpec& spec) { return spec.role == Role::matrix && spec.shape.size() == 2; }
     // One update from the store's collected gradient times `gradient_scale`; m lies as the store's masters do.
     void step(const Tensor& m, double learning_rate, double gradient_scale);
@@ -39,6 +39,7 @@ class Muon {
 
     OptimizerConfig config_;
     const ParameterStore& store_;
+    bool hold_untouched_;
     std::vector<Group> groups_;
 };
 

@@ -7,13 +7,16 @@
 
 namespace lithe {
 
-Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store) : config_(config), store_(store) {
+Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool hold_untouched)
+    : config_(config),
+      store_(store),
+      hold_untouched_(hold_untouched) {
     m_ = at::zeros_like(store.master_flat());
     if (config.name != "sgd") v_ = at::zeros_like(store.master_flat());
     for (size_t i : store.tables())
         table_sums_.push_back(at::zeros({store.spec(i).shape[0]}, store.master(i).options()));
     if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
-    if (config.name == "muon") muon_.emplace(config, store);
+    if (config.name == "muon") muon_.emplace(config, store, hold_untouched);
 }
 
 bool Optimizer::decays(const ParameterSpec& spec) const {
@@ -90,6 +93,7 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     if (muon_) { muon_->step(m_, share * config_.muon_learning_rate, base.rule.gradient_scale); }
     for (size_t i = 0; i < store_.size(); ++i) {
         if (store_.spec(i).role == Role::table || (muon_ && Muon::takes(store_.spec(i)))) continue;
+        if (hold_untouched_ && !store_.touched(i)) continue;
         kernels::UpdateRule rule = base.rule;
         if (decays(store_.spec(i)) && !base.skip) {
             if (config_.name == "adam") rule.l2 = config_.weight_decay;

@@ -21,7 +21,8 @@ namespace lithe {
 
 class Optimizer {
  public:
-    Optimizer(const OptimizerConfig& config, ParameterStore& store);
+    // `hold_untouched`: a parameter that no gradient reached keeps its weight and moments in that update.
+    Optimizer(const OptimizerConfig& config, ParameterStore& store, bool hold_untouched = false);
 
     // Global norm of the collected gradient, before clipping.
     double gradient_norm() const;
@@ -51,6 +52,7 @@ class Optimizer {
     void step_tables(double learning_rate, double gradient_scale);
     OptimizerConfig config_;
     ParameterStore& store_;
+    bool hold_untouched_;
     Tensor m_, v_, slow_;
     std::vector<Tensor> table_sums_;
     std::optional<Muon> muon_;

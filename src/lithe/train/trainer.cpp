@@ -32,6 +32,8 @@ double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, in
     Context context = model_.context(true);
     context.flags_TB = flags_TB;
     context.dropout_key = combine_key(dropout_key, uint64_t(index));
+    context.layers = model_.draw_layers(optimizer_.updates(),
+                                        model_.layer_drop().draw == "update" ? dropout_key : context.dropout_key);
     auto out = model_.loss(ids_TB, targets_TB, carried_, context);
     // without flags every target is scored
     const auto tokens =
@@ -267,7 +269,8 @@ Trainer::Trainer(Config config, TrainOptions options)
                    "choose another folder with --run, or resume it with --resume");
     }
     p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
-    p.optimizer = std::make_unique<Optimizer>(config_.optimizer, p.model->parameters());
+    p.optimizer =
+        std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation);
     if (place) resume(*place);
     else start_fresh();

@@ -1,0 +1,65 @@
+#include "lithe/model/layer_drop.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lithe {
+
+std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t layers, int64_t updates) {
+    const bool code = config.method == "progressive" && config.form == "code";
+    double last = config.keep;
+    if (config.method == "progressive") {
+        const double t = double(code ? std::max<int64_t>(0, updates - 1) : updates);
+        last = (1 - config.keep) * std::exp(-config.gamma * t) + config.keep;
+    }
+    std::vector<LayerChance> chances(static_cast<size_t>(layers));
+    for (int64_t i = 1; i <= layers; ++i) {
+        LayerChance& chance = chances[size_t(i - 1)];
+        auto fall = [&](int64_t place) { return 1 - double(place) / double(layers) * (1 - last); };
+        if (config.method == "layerdrop") chance.keep = config.keep;
+        if (config.method == "stochastic_depth") chance.keep = fall(i);
+        if (config.method == "progressive") chance = {fall(code ? i - 1 : i), fall(i)};
+    }
+    return chances;
+}
+
+LayerDraws draws_of(const std::vector<LayerChance>& chances, const std::vector<double>& uniforms) {
+    auto draws = std::make_shared<std::vector<LayerDraw>>();
+    for (size_t i = 0; i < chances.size(); ++i)
+        draws->push_back({uniforms.at(i) < chances[i].keep, 1 / chances[i].divisor});
+    return draws;
+}
+
+LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t updates, uint64_t key) {
+    if (config.method == "none") return nullptr;
+    std::vector<double> uniforms;
+    for (int64_t i = 0; i < layers; ++i) uniforms.push_back(random_unit(combine_key(key, "layer_drop"), uint64_t(i)));
+    return draws_of(layer_chances(config, layers, updates), uniforms);
+}
+
+LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers) {
+    if (config.method != "stochastic_depth") return nullptr;
+    auto draws = std::make_shared<std::vector<LayerDraw>>();
+    for (const LayerChance& chance : layer_chances(config, layers, 0)) draws->push_back({true, chance.keep});
+    return draws;
+}
+
+UnitOutput DroppableLayer::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
+    if (!context.layers) return layer_->forward(x_TBD, state, context);
+    const LayerDraw& draw = context.layers->at(index_);
+    if (!draw.kept) return {x_TBD, layer_->skip(x_TBD, state, context), {}};
+    Context own = context;
+    own.branch_scale = draw.scale;
+    return layer_->forward(x_TBD, state, own);
+}
+
+State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
+    return layer_->skip(x_TBD, state, context);
+}
+
+StepOutput DroppableLayer::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    if (step_scale_ != 1) return {};  // scaled branches have no single steps
+    return layer_->add_step(program, x, memory);
+}
+
+}  // namespace lithe

@@ -1,0 +1,49 @@
+// Layer dropping: which layers of a stack a training step runs, and by what their branches are scaled. A layer is what
+// stands at the top of the layout: a group's repetition, or a single block.
+//
+//   progressive       theta(t) = (1 - keep) exp(-gamma t) + keep                    (Zhang, He 2020; t: updates done)
+//     paper           layer i of L is kept with p_i = 1 - (i / L)(1 - theta), its branches are divided by p_i
+//     code            kept with 1 - ((i - 1) / L)(1 - theta), divided by 1 - (i / L)(1 - theta), t one update late
+//                     (DeepSpeedExamples' BERT)
+//   stochastic_depth  kept with p_i = 1 - (i / L)(1 - keep); outside training branches are multiplied by p_i (Huang
+//   2016) layerdrop         every layer is kept with the same probability (Fan et al. 2020)
+#pragma once
+
+#include <memory>
+
+#include "lithe/model/unit.h"
+
+namespace lithe {
+
+struct LayerChance {
+    double keep = 1, divisor = 1;
+};
+// One per layer, from the bottom. `updates`: done so far.
+std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t layers, int64_t updates);
+
+// Layer i is kept when uniforms[i] < its chance.
+LayerDraws draws_of(const std::vector<LayerChance>& chances, const std::vector<double>& uniforms);
+
+// The draw of a training step; by `key`, so that equal keys run equal layers. Null: all layers as they are.
+LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t updates, uint64_t key);
+
+// What runs outside training; null: all layers as they are.
+LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers);
+
+// A layer that a draw may leave out.
+class DroppableLayer : public Unit {
+ public:
+    DroppableLayer(std::unique_ptr<Unit> layer, size_t index) : layer_(std::move(layer)), index_(index) {}
+    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    std::string own_residual() const override { return layer_->own_residual(); }
+    StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
+    void set_step_scale(double scale) { step_scale_ = scale; }
+
+ private:
+    std::unique_ptr<Unit> layer_;
+    size_t index_;
+    double step_scale_ = 1;
+};
+
+}  // namespace lithe
