@@ -158,11 +158,10 @@ TEST(Program, InfoWithoutArgumentNamesTheKernels) {
 }
 
 TEST(Program, PublishedCountFromTheCommandLine) {
-    const std::pair<const char*, int64_t> published[] = {{"enwik8-srupp-small", 42345815},
-                                                         {"enwik8-txl-12l", 41055436},
-                                                         {"enwik8-txl-24l", 277231820},
-                                                         {"text8-txl-24l", 277050395},
-                                                         {"enwik8-par-24b", 46578380}};
+    const std::pair<const char*, int64_t> published[] = {
+        {"enwik8-srupp-small", 42345815},   {"enwik8-txl-12l", 41055436}, {"enwik8-txl-24l", 277231820},
+        {"text8-txl-24l", 277050395},       {"enwik8-par-24b", 46578380}, {"wikitext103-txl-base", 151107538},
+        {"wikitext103-par-base", 199840218}};
     for (const auto& [name, count] : published)
         EXPECT_EQ(run({"info", std::string(LITHE_SOURCE_FOLDER) + "/configs/" + name + ".toml", "--json"})
                       .json()["parameters"],

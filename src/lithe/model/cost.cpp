@@ -45,8 +45,9 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
             estimate.state += double(config.train.batch) * double(model.config().width) *
                               (4 + double(config.model.memory) * working_bytes);
     }
-    numbers += 2 * double(model.vocabulary_size());
-    estimate.activations = tokens * numbers * working_bytes;
+    constexpr double kLogits = 64 << 20;  // a chunk and its gradient
+    estimate.activations = tokens * numbers * working_bytes +
+                           std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
     estimate.base = 220.0 * 1024 * 1024;  // LibTorch itself
     return estimate;
 }

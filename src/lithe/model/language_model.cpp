@@ -52,6 +52,8 @@ void check_model(const Config& config, Problems& problems) {
         problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal",
                      "model.direction");
     check_layer_drop(config, layout, problems);
+    if (!config.model.cutoffs.empty() && !config.model.tie_embeddings)
+        problems.add("adaptive embeddings serve both ends: model.tie_embeddings = true", "model.cutoffs");
     if (config.model.ngrams == 1)
         problems.add("model.ngrams = 1 is the token itself, which is looked up anyway", "model.ngrams",
                      "0 for none, or the longest n-gram, from 2 on");
@@ -69,7 +71,14 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     if (vocabulary_size < 1) problems.add("the vocabulary is empty: set model.vocabulary_size or name the data");
     problems.throw_if_any("model");
     const int64_t d = config_.width;
-    embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
+    if (const auto cutoffs = parse_cutoffs(config_.cutoffs, vocabulary_size); !cutoffs.empty())
+        adaptive_ = AdaptiveVocabulary(store_,
+                                       {.cutoffs = cutoffs,
+                                        .divisor = config_.cutoff_divisor,
+                                        .tie_projections = config_.tie_projections,
+                                        .cluster_order = config_.cluster_order},
+                                       vocabulary_size, d);
+    else embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
     if (config_.positions == "learned")
         positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
     if (config_.ngrams >= 2)
@@ -82,6 +91,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     for (size_t i = 0; outside_training && i < stack_.layers.size(); ++i)
         stack_.layers[i]->set_step_scale((*outside_training)[i].scale);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
+    if (adaptive_) return;
     if (!config_.tie_embeddings)
         head_ = store_.add({"head", {vocabulary_size, d}, Role::head, embedding_init(config_)});
     head_bias_ = store_.add({"head_bias", {vocabulary_size}, Role::vector, Init::constant(0)});
@@ -93,7 +103,8 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
 }
 
 double LanguageModel::outer_flops_per_token() const {
-    return 2 * double(config_.width) * double(vocabulary_size_) + (ngrams_ ? ngrams_.flops_per_token() : 0);
+    const double head = adaptive_ ? adaptive_.flops_per_token() : 2 * double(config_.width) * double(vocabulary_size_);
+    return head + (ngrams_ ? ngrams_.flops_per_token() : 0);
 }
 
 Context LanguageModel::context(bool training) const {
@@ -126,7 +137,7 @@ Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) co
 }
 
 Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const {
-    Tensor x_TBD = at::embedding(embedding_.tensor(), ids_TB);
+    Tensor x_TBD = adaptive_ ? adaptive_.embed(ids_TB) : at::embedding(embedding_.tensor(), ids_TB);
     if (config_.embedding_scale == "sqrt_width") x_TBD = x_TBD * std::sqrt(double(config_.width));
     if (ngrams_) x_TBD = x_TBD + ngrams_(ids_TB, context.flags_TB, state.get("ngrams"), last_ids);
     if (config_.positions == "learned") x_TBD = x_TBD + at::embedding(positions_.tensor(), positions(ids_TB, context));
@@ -156,6 +167,11 @@ Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Con
 LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& state, const Context& context) const {
     Output out;
     Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
+    if (adaptive_) {
+        out.logits_TBV =
+            adaptive_.log_probabilities(h_TBD.flatten(0, 1)).view({ids_TB.size(0), ids_TB.size(1), vocabulary_size_});
+        return out;
+    }
     const Parameter& head = head_ ? head_ : embedding_;
     out.logits_TBV = at::linear(h_TBD, head.tensor()).to(ops::compute_type(h_TBD.scalar_type())) + head_bias_.tensor();
     return out;
@@ -165,6 +181,10 @@ LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targ
                                         const Context& context) const {
     Loss out;
     Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
+    if (adaptive_) {
+        out.sum = adaptive_.loss(h_TBD.flatten(0, 1), targets_TB.flatten());
+        return out;
+    }
     const Parameter& head = head_ ? head_ : embedding_;
     out.sum = ops::linear_cross_entropy(h_TBD.flatten(0, 1), head.tensor(), head_bias_.tensor(), targets_TB.flatten());
     return out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lithe/model/stack.h"
+#include "lithe/nn/adaptive_vocabulary.h"
 #include "lithe/nn/ngram_embedding.h"
 
 namespace lithe {
@@ -65,6 +66,7 @@ class LanguageModel {
     int64_t vocabulary_size_, max_positions_;
     ParameterStore store_;
     Parameter embedding_, positions_, head_, head_bias_;
+    AdaptiveVocabulary adaptive_;  // instead of embedding_, head_ and head_bias_
     NgramEmbedding ngrams_;
     LayerNorm final_norm_;
     Stack stack_;

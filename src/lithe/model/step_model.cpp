@@ -18,6 +18,7 @@ void add_row(const Tensor& table, int64_t index, int64_t width, float* x) {
 }  // namespace
 
 std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Options& options) {
+    if (model.adaptive_) return nullptr;
     const auto type = model.embedding_.tensor().scalar_type();
     if (!model.device().is_cpu() || (type != at::kFloat && type != at::kBFloat16)) return nullptr;
     std::unique_ptr<StepModel> step(new StepModel(model, options));

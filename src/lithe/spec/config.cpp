@@ -69,6 +69,25 @@ void ModelConfig::visit(FieldVisitor& v) {
              .help = "what embeddings are multiplied by: 1, or the square root of the width",
              .choices = {"one", "sqrt_width"}},
             embedding_scale);
+    v.field(
+        {.name = "cutoffs",
+         .help = "adaptive embeddings and softmax: where bins of rarer words begin, as \"20000/40000/200000\"; empty "
+                 "= one softmax"},
+        cutoffs);
+    v.field({.name = "cutoff_divisor",
+             .help = "adaptive: each bin's vectors are narrower by this than those of the bin before",
+             .minimum = 1,
+             .maximum = 1024},
+            cutoff_divisor);
+    v.field({.name = "tie_projections",
+             .help = "adaptive: projections that embedding and softmax share: those of the tails, or none",
+             .choices = {"tails", "none"}},
+            tie_projections);
+    v.field({.name = "cluster_order",
+             .help = "adaptive: the first tail has the last column of the head (original: Transformer-XL's PyTorch "
+                     "code), or the first (forward: TensorFlow, Hugging Face)",
+             .choices = {"original", "forward"}},
+            cluster_order);
     v.field({.name = "direction",
              .help = "causal: a position sees earlier ones; bidirectional: it sees all",
              .choices = {"causal", "bidirectional"}},

@@ -47,6 +47,10 @@ struct ModelConfig {
     int64_t ngram_width = 64;
     std::string embedding_init = "uniform";
     std::string embedding_scale = "one";
+    std::string cutoffs;
+    int64_t cutoff_divisor = 1;
+    std::string tie_projections = "tails";
+    std::string cluster_order = "original";
     std::string direction = "causal";
     void visit(FieldVisitor& v);
 };
