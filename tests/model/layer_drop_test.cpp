@@ -215,6 +215,18 @@ TEST(LayerDrop, DrawsAgreeOverAnUpdateWhenAsked) {
     EXPECT_TRUE(differ);
 }
 
+// A pruned model is the model that never had the other layers.
+TEST(LayerDrop, PruningKeepsTheLayersAskedFor) {
+    EXPECT_EQ(parse_layers("1,3", 3), (std::vector<size_t>{0, 2}));
+    EXPECT_EQ(parse_layers("every:2", 5), (std::vector<size_t>{1, 3}));
+    for (const char* wrong : {"", "0", "4", "2,2", "3,1", "a", "every:0", "every:4", "1,,2"})
+        EXPECT_THROW(parse_layers(wrong, 3), Error) << wrong;
+    Small small("method = \"layerdrop\""), pruned("method = \"layerdrop\"");
+    pruned.model->keep_layers("1,3");
+    EXPECT_EQ(pruned.model->loss(pruned.ids, pruned.targets, {}, pruned.model->context(false)).sum.item<double>(),
+              small.loss(Small::all(1, 0, 1)));
+}
+
 TEST(LayerDrop, WhatCannotBeDroppedIsRefused) {
     auto refused = [](const std::string& model, const std::string& told) {
         Config config =

@@ -16,14 +16,21 @@ const char* const kModels[] = {
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\nmax_positions = 64\ntie_embeddings = true",
     "width = 48\nlayout = \"sf-\"\npositions = \"sinusoidal\"\nmax_positions = 64\nnorm = \"post\"",
     "width = 40\nlayout = \"[<sru>]x2 l\"",
+    "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"relative\"\nnorm = \"post\"\n"
+    "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
+    "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
 };
 
 std::unique_ptr<LanguageModel> make(const std::string& text, at::ScalarType working) {
     auto model = std::make_unique<LanguageModel>(parse_config("[model]\n" + text, "test"), 50);
     model->materialize(at::kFloat, working, at::kCPU, 5);
     at::NoGradGuard guard;
-    for (size_t i = 0; i < model->parameters().size(); ++i)
-        if (model->parameters().spec(i).role == Role::scalar) model->parameters().working(i).fill_(0.5);
+    for (size_t i = 0; i < model->parameters().size(); ++i) {
+        const ParameterSpec& spec = model->parameters().spec(i);
+        Tensor value = model->parameters().working(i);
+        if (spec.role == Role::scalar) value.fill_(0.5);
+        if (spec.name.rfind("position_bias", 0) == 0) value.copy_(testing::wave(spec.shape, 0.7, 0.3, 1.0));
+    }
     return model;
 }
 

@@ -45,6 +45,31 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     return out;
 }
 
+StepOutput RelativeAttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    float *qkv = program.vector(3 * width_), *mixed = program.vector(width_), *delta = program.vector(width_);
+    float *content = program.vector(width_), *place = program.vector(width_);
+    program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
+    const Tensor u = u_.tensor().detach().to(at::kFloat), v = v_.tensor().detach().to(at::kFloat);
+    program.parts(width_, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            content[i] = qkv[i] + u.data_ptr<float>()[i];
+            place[i] = qkv[i] + v.data_ptr<float>()[i];
+        }
+    });
+    at::NoGradGuard no_grad;
+    const Tensor distances = distance_sinusoids(memory + 1, width_, values_.clamp_length, at::kFloat).flip(0);
+    auto load = program.attention({.q = content,
+                                   .kv = qkv + width_,
+                                   .width = width_,
+                                   .heads = values_.heads,
+                                   .memory = memory,
+                                   .out = mixed,
+                                   .distance_q = place,
+                                   .distance_r = at::linear(distances, positions_.weight.tensor().to(at::kFloat))});
+    program.product({.weight = out_.weight, .bias = out_.bias, .x = mixed, .y = delta});
+    return {delta, [load](const State& state) { load(state.get("projections")); }};
+}
+
 double RelativeAttentionBlock::flops_per_token(const CostShape& shape) const {
     const double d = double(width_);
     const double positions = double(shape.memory + shape.length) / double(shape.length * shape.batch);

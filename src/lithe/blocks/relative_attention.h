@@ -16,6 +16,7 @@ class RelativeAttentionBlock : public Block {
     State skip(const Tensor& x_TBD, const State& state, const Context& context) const override {
         return skipped_attention(x_TBD, state, context);
     }
+    StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

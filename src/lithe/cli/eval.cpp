@@ -12,7 +12,7 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string model, data, tokens, mask, precision;
+    std::string model, data, tokens, mask, precision, layers;
     int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
 };
 
@@ -42,6 +42,7 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
 
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
+    if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
     if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
@@ -72,6 +73,7 @@ int run(const Flags& flags, const CommandContext& context) {
     if (split == "all") result->protocol.split = "all";
     nlohmann::ordered_json json = to_json(*result, true);
     json["model"] = loaded.folder;
+    if (!flags.layers.empty()) json["layers"] = flags.layers;
     json["data"] = loaded.config.data.path.empty() ? loaded.config.data.train : loaded.config.data.path;
     if (context.json) {
         print_json("eval", json);
@@ -106,6 +108,8 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         ->check(CLI::IsMember({"causal", "same_length", "same_length_original"}));
     app.add_option("--clamp-length", flags->clamp_length, "relative positions beyond this count as this; 0 = no clamp")
         ->check(CLI::Range(0, 1 << 30));
+    app.add_option("--layers", flags->layers,
+                   "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
     app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

@@ -15,7 +15,7 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string model, prompt = "\n", prompt_file, precision;
+    std::string model, prompt = "\n", prompt_file, precision, layers;
     SamplingOptions sampling;
     bool no_stream = false, no_cache = false, special = false;
     int64_t threads = 0;
@@ -23,6 +23,7 @@ struct Flags {
 
 int run(Flags flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
+    if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
     flags.sampling.int8 = flags.precision == "int8";  // of the single steps; the prompt is read as trained
     if (!flags.precision.empty() && !flags.sampling.int8) loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
@@ -65,6 +66,8 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
     auto* prompt = app.add_option("--prompt", flags->prompt, "text to continue; default a line break");
     app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
+    app.add_option("--layers", flags->layers,
+                   "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
     app.add_option("--tokens", flags->sampling.tokens, "tokens to make")
         ->capture_default_str()
         ->check(CLI::Range(int64_t(0), int64_t(1) << 40));

@@ -39,6 +39,9 @@ class LanguageModel {
     LayerDraws draw_layers(int64_t updates, uint64_t key) const {
         return lithe::draw_layers(layer_drop_, int64_t(stack_.layers.size()), updates, key);
     }
+    // Runs only these layers (what stands at the top of the layout) from now on, numbered from 1: pruning at load, as
+    // after training with LayerDrop (Fan et al. 2020). "2,4,6", or "every:2" for each second. Throws usage.
+    void keep_layers(const std::string& text);
     const LayerDropConfig& layer_drop() const { return layer_drop_; }
 
     // A context as the configuration says: direction, memory, layers outside training. Callers set the rest.

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/text.h"
 
 namespace lithe {
 
@@ -42,6 +46,33 @@ LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers) {
     auto draws = std::make_shared<std::vector<LayerDraw>>();
     for (const LayerChance& chance : layer_chances(config, layers, 0)) draws->push_back({true, chance.keep});
     return draws;
+}
+
+std::vector<size_t> parse_layers(const std::string& text, size_t count) {
+    std::vector<size_t> layers;
+    auto wrong = [&] {
+        fail({.code = ExitCode::usage,
+              .what = "not a list of layers",
+              .where = "--layers",
+              .expected = "rising numbers from 1 to " + std::to_string(count) + ", as 2,4,6, or every:2",
+              .got = printable(text)});
+    };
+    if (text.rfind("every:", 0) == 0) {
+        const auto step = parse_count(text.substr(6));
+        if (!step || *step < 1 || size_t(*step) > count) wrong();
+        for (size_t i = size_t(*step); i <= count; i += size_t(*step)) layers.push_back(i - 1);
+        return layers;
+    }
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const auto number = parse_count(part);
+        if (!number || *number < 1 || size_t(*number) > count ||
+            (!layers.empty() && size_t(*number) <= layers.back() + 1))
+            wrong();
+        layers.push_back(size_t(*number) - 1);
+    }
+    if (layers.empty()) wrong();
+    return layers;
 }
 
 UnitOutput DroppableLayer::forward(const Tensor& x_TBD, const State& state, const Context& context) const {

@@ -30,6 +30,10 @@ LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t up
 // What runs outside training; null: all layers as they are.
 LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers);
 
+// Indices, from 0, of "2,4,6" or "every:2" (the second, the fourth ...), of `count` layers numbered from 1. Throws
+// usage.
+std::vector<size_t> parse_layers(const std::string& text, size_t count);
+
 // A layer that a draw may leave out.
 class DroppableLayer : public Unit {
  public:

@@ -40,8 +40,8 @@ class Builder {
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
     // `layers`: of the top of the layout, to be filled.
-    std::unique_ptr<Unit> sequence(const LayoutNode& node, Shared* shared,
-                                   std::vector<DroppableLayer*>* layers = nullptr) {
+    std::unique_ptr<Sequence> sequence(const LayoutNode& node, Shared* shared,
+                                       std::vector<DroppableLayer*>* layers = nullptr) {
         std::vector<std::unique_ptr<Unit>> units;
         for (const LayoutNode& child : node.children)
             for (int64_t i = 0; i < child.repeat; ++i) {
@@ -62,7 +62,8 @@ class Builder {
                                ": '?' is a searched place; write the block that should stand there",
                            "model.layout");
             default: {
-                auto group = sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
+                std::unique_ptr<Unit> group =
+                    sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
                 return wrap_ ? wrap_(std::move(group)) : std::move(group);
             }
         }

@@ -29,7 +29,7 @@ struct AppliedBlock {
 };
 
 struct Stack {
-    std::unique_ptr<Unit> root;
+    std::unique_ptr<Sequence> root;  // of layers
     std::vector<AppliedBlock> blocks;
     std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
 };

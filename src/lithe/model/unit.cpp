@@ -67,6 +67,12 @@ State Sequence::skip(const Tensor& x_TBD, const State& state, const Context& con
     return after;
 }
 
+void Sequence::keep(const std::vector<size_t>& kept) {
+    std::vector<std::unique_ptr<Unit>> units;
+    for (size_t index : kept) units.push_back(std::move(units_.at(index)));
+    units_ = std::move(units);
+}
+
 std::string Sequence::own_residual() const {
     for (const auto& unit : units_)
         if (std::string name = unit->own_residual(); !name.empty()) return name;

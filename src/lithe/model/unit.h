@@ -67,6 +67,9 @@ class Shell : public Unit {
 class Sequence : public Unit {
  public:
     explicit Sequence(std::vector<std::unique_ptr<Unit>> units) : units_(std::move(units)) {}
+    size_t size() const { return units_.size(); }
+    // Only these units, by rising index; the others are gone.
+    void keep(const std::vector<size_t>& kept);
     UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
     State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
     std::string own_residual() const override;

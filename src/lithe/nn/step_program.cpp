@@ -88,20 +88,49 @@ void StepProgram::single(std::function<void()> work) {
 
 // Keys and values in a ring of memory + 1 rows; each member takes a stretch of it, around the row that the new key will
 // take, and member 0 also the new key itself.
-template <class S> std::function<void(const Tensor&)> StepProgram::add_attention(const Attention& args) {
-    struct Ring {
-        std::vector<S> rows;
-        std::vector<float> scores, highest, sum, out;
-        int64_t filled = 0, next = 0;
+namespace {
+
+// Keys and values of the newest positions, and what one query makes of them.
+template <class S> struct Ring {
+    std::vector<S> rows;
+    std::vector<float> scores, highest, sum, out;
+    int64_t filled = 0, next = 0;
+    std::vector<S> distances;   // [heads][capacity][size]
+    std::vector<float> by_age;  // [heads][capacity]
+};
+
+// Prepares the rows by distance; the result computes the query's products with them, one for each age of a key.
+template <class S>
+std::function<void(int)> scores_by_age(const std::shared_ptr<Ring<S>>& ring, const StepProgram::Attention& args,
+                                       int members) {
+    const int64_t capacity = args.memory + 1, heads = args.heads, size = args.width / heads;
+    const Tensor rows = args.distance_r.to(at::kFloat).view({capacity, heads, size}).transpose(0, 1).contiguous();
+    ring->distances.resize(size_t(rows.numel())), ring->by_age.resize(size_t(heads * capacity));
+    for (int64_t i = 0; i < rows.numel(); ++i)
+        kernels::from_compute(rows.data_ptr<float>()[i], ring->distances[size_t(i)]);
+    return [=, q = args.distance_q](int member) {
+        const int64_t ages = std::min(capacity, ring->filled + 1);
+        for (int64_t h = 0; h < heads; ++h)
+            kernels::step_product<S>({.weight = ring->distances.data() + h * capacity * size,
+                                      .columns = size,
+                                      .x = q + h * size,
+                                      .y = ring->by_age.data() + h * capacity},
+                                     ages * member / members, ages * (member + 1) / members);
     };
+}
+
+}  // namespace
+
+template <class S> std::function<void(const Tensor&)> StepProgram::add_attention(const Attention& args) {
     const int64_t capacity = args.memory + 1, width = args.width, heads = args.heads, size = width / heads;
     const int members = team_.size();
     const int64_t parts = 2 * members + 1;
-    auto ring = std::make_shared<Ring>();
+    auto ring = std::make_shared<Ring<S>>();
     ring->rows.resize(size_t(capacity * 2 * width));
     ring->scores.resize(size_t(members * capacity));
     ring->highest.resize(size_t(parts * heads)), ring->sum.resize(size_t(parts * heads));
     ring->out.resize(size_t(parts * width));
+    if (args.distance_q) operations_.push_back({scores_by_age<S>(ring, args, members), true});
     const auto scale = float(1 / std::sqrt(double(size)));
     auto attend = [=](int member, int64_t part, int64_t begin, int64_t end) {
         if (begin >= end) return std::fill_n(ring->sum.data() + part * heads, heads, 0.0f), void();
@@ -115,7 +144,10 @@ template <class S> std::function<void(const Tensor&)> StepProgram::add_attention
                                  .scores = ring->scores.data() + member * capacity,
                                  .highest = ring->highest.data() + part * heads,
                                  .sum = ring->sum.data() + part * heads,
-                                 .out = ring->out.data() + part * width},
+                                 .out = ring->out.data() + part * width,
+                                 .by_age = args.distance_q ? ring->by_age.data() : nullptr,
+                                 .ages = capacity,
+                                 .newest = begin > ring->next ? ring->next + capacity : ring->next},
                                 begin, end);
     };
     operations_.push_back({[=](int member) {

@@ -48,6 +48,9 @@ class StepProgram {
         const float *q = nullptr, *kv = nullptr;
         int64_t width = 0, heads = 1, memory = 0;
         float* out = nullptr;  // [P]
+        // A second term by distance: queries [P], and rows [memory + 1][P] from distance 0 up; undefined: none.
+        const float* distance_q = nullptr;
+        Tensor distance_r;
     };
     // Returns what a prompt's projections [M][1][2P] are given to.
     std::function<void(const Tensor&)> attention(const Attention& args);

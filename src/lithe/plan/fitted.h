@@ -3,8 +3,8 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.1, kSizeFactor = 10, kSizePower = 0.3, kDataFactor = 50, kDataPower = 0.3;
-inline constexpr double kRepeats = 10, kRowsLoss = 0.005, kReferencePackedBits = 2.9, kDifficultyPower = 1.0;
-inline constexpr double kSpread = 0.02;
+inline constexpr double kFloor = 0.976633, kSizeFactor = 5.55504, kSizePower = 0.347795, kDataFactor = 10.2285,
+                        kDataPower = 0.172865, kRepeats = 0.135335, kRowsLoss = 0.0047992, kDifficultyPower = 0.390749,
+                        kReferencePackedBits = 2.5918, kSpread = 0.0207573;
 
 }  // namespace lithe::fitted

@@ -64,6 +64,7 @@ class Planner {
         settings.push_back("train.max_seconds=" + format_number(request_.seconds));
         settings.push_back("train.batch=" + std::to_string(batch_));
         settings.push_back("train.length=" + std::to_string(length_));
+        settings.push_back("model.ngrams=" + std::to_string(planned_ngrams(double(look_.tokens))));
         if (speed > 0) {
             const double part = kEvaluationPart * request_.seconds;
             settings.push_back("model.dropout=" +

@@ -24,6 +24,8 @@ Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corp
     return {bits, bits / factor, bits * factor};
 }
 
-double planned_dropout(double epochs) { return epochs < 2 ? 0 : 0.2; }
+double planned_dropout(double epochs) { return epochs < 5 ? 0 : epochs < 10 ? 0.1 : 0.2; }
+
+int64_t planned_ngrams(double tokens) { return tokens < 4e6 ? 3 : 6; }
 
 }  // namespace lithe

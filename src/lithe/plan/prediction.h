@@ -21,7 +21,10 @@ double effective_tokens(double tokens, double unique);
 
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus);
 
-// Dropout that measured best for this many passes over the text.
+// For this many passes over the text. Up to four none measured best; beyond that a rule of thumb.
 double planned_dropout(double epochs);
+
+// Longest n-gram that is looked up: in a short text long ones occur once and are learned by heart.
+int64_t planned_ngrams(double tokens);
 
 }  // namespace lithe

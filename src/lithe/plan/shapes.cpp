@@ -10,7 +10,7 @@ namespace {
 struct Rung {
     int64_t width, layers;
 };
-const Rung kRungs[] = {{192, 2}, {256, 3}, {384, 4}, {512, 5}, {640, 6}, {768, 7}, {1024, 8}};
+const Rung kRungs[] = {{128, 2}, {192, 2}, {256, 3}, {384, 4}, {512, 5}, {640, 6}, {768, 7}, {1024, 8}};
 const int64_t kRows[] = {kMostNgramRows, 32768, 8192};
 
 }  // namespace

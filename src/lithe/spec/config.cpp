@@ -2,6 +2,37 @@
 
 namespace lithe {
 
+// How tokens become vectors, and vectors tokens.
+static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
+    v.field({.name = "embedding_init",
+             .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02",
+             .choices = {"uniform", "normal"}},
+            model.embedding_init);
+    v.field({.name = "embedding_scale",
+             .help = "what embeddings are multiplied by: 1, or the square root of the width",
+             .choices = {"one", "sqrt_width"}},
+            model.embedding_scale);
+    v.field(
+        {.name = "cutoffs",
+         .help = "adaptive embeddings and softmax: where bins of rarer words begin, as \"20000/40000/200000\"; empty "
+                 "= one softmax"},
+        model.cutoffs);
+    v.field({.name = "cutoff_divisor",
+             .help = "adaptive: each bin's vectors are narrower by this than those of the bin before",
+             .minimum = 1,
+             .maximum = 1024},
+            model.cutoff_divisor);
+    v.field({.name = "tie_projections",
+             .help = "adaptive: projections that embedding and softmax share: those of the tails, or none",
+             .choices = {"tails", "none"}},
+            model.tie_projections);
+    v.field({.name = "cluster_order",
+             .help = "adaptive: the first tail has the last column of the head (original: Transformer-XL's PyTorch "
+                     "code), or the first (forward: TensorFlow, Hugging Face)",
+             .choices = {"original", "forward"}},
+            model.cluster_order);
+}
+
 void ModelConfig::visit(FieldVisitor& v) {
     v.field({.name = "width", .help = "model width d: size of the residual stream", .minimum = 1, .maximum = 1 << 20},
             width);
@@ -61,33 +92,7 @@ void ModelConfig::visit(FieldVisitor& v) {
              .maximum = 1 << 28},
             ngram_rows);
     v.field({.name = "ngram_width", .help = "numbers per row", .minimum = 1, .maximum = 1 << 16}, ngram_width);
-    v.field({.name = "embedding_init",
-             .help = "uniform: +-sqrt(3/width); normal: standard deviation 0.02",
-             .choices = {"uniform", "normal"}},
-            embedding_init);
-    v.field({.name = "embedding_scale",
-             .help = "what embeddings are multiplied by: 1, or the square root of the width",
-             .choices = {"one", "sqrt_width"}},
-            embedding_scale);
-    v.field(
-        {.name = "cutoffs",
-         .help = "adaptive embeddings and softmax: where bins of rarer words begin, as \"20000/40000/200000\"; empty "
-                 "= one softmax"},
-        cutoffs);
-    v.field({.name = "cutoff_divisor",
-             .help = "adaptive: each bin's vectors are narrower by this than those of the bin before",
-             .minimum = 1,
-             .maximum = 1024},
-            cutoff_divisor);
-    v.field({.name = "tie_projections",
-             .help = "adaptive: projections that embedding and softmax share: those of the tails, or none",
-             .choices = {"tails", "none"}},
-            tie_projections);
-    v.field({.name = "cluster_order",
-             .help = "adaptive: the first tail has the last column of the head (original: Transformer-XL's PyTorch "
-                     "code), or the first (forward: TensorFlow, Hugging Face)",
-             .choices = {"original", "forward"}},
-            cluster_order);
+    visit_vocabulary(*this, v);
     v.field({.name = "direction",
              .help = "causal: a position sees earlier ones; bidirectional: it sees all",
              .choices = {"causal", "bidirectional"}},

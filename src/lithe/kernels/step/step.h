@@ -3,7 +3,8 @@
 //
 //   product:  y_r = scale_r sum_k w[r][k] x_k + bias_r         w: fp32, bf16, or int8 with a scale per row
 //   attend:   over keys [begin, end) per head: m = max_j s_j, l = sum_j exp(s_j - m), o = sum_j exp(s_j - m) v_j with
-//             s_j = scale q . k_j; parts of several callers are merged by merge_attention
+//             s_j = scale (q . k_j + term by the key's age, if any); parts of several callers are merged by
+//             merge_attention
 //   norm:     y = (x - mean) / sqrt(variance + 1e-5) gain + bias                                  (Ba et al. 2016)
 //   sru:      kernels/sru/sru.h, one step
 #pragma once
@@ -34,6 +35,9 @@ template <class S> struct StepAttend {
     float* scores = nullptr;  // room for end - begin
     // of this part: [heads], [heads], [heads][size]
     float *highest = nullptr, *sum = nullptr, *out = nullptr;
+    // Relative positions: by_age[head ages + newest - j] is added to q . k_j; null: nothing is.
+    const float* by_age = nullptr;
+    int64_t ages = 0, newest = 0;
 };
 template <class S> void step_attend_ref(const StepAttend<S>& args, int64_t begin, int64_t end);
 template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, int64_t end);

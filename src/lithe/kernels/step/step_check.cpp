@@ -31,13 +31,14 @@ void product_case(ParityResult& result, const W* weight, int64_t rows, int64_t c
                    std::string("step product ") + name);
 }
 
-template <class S> void attend_case(ParityResult& result, int64_t keys) {
+template <class S> void attend_case(ParityResult& result, int64_t keys, bool by_age) {
     constexpr int64_t kHeads = 2, kSize = 19, kParts = 3;
     const int64_t row = 2 * kHeads * kSize;
     TestBuffer<float> q(kHeads * kSize, 0.37, 0.1, 1.0), scores(keys), highest(kParts * kHeads), sum(kParts * kHeads),
         out(kParts * kHeads * kSize), one_highest(kHeads), one_sum(kHeads), one_out(kHeads * kSize),
         merged(kHeads * kSize);
     TestBuffer<S> kv(keys * row, 0.53, 0.7, 1.0);
+    TestBuffer<float> ages(kHeads * (keys + 2), 0.9, 0.2, 2.0);
     auto args = [&](int64_t part, TestBuffer<float>& h, TestBuffer<float>& l, TestBuffer<float>& o) {
         return StepAttend<S>{kHeads,
                              kSize,
@@ -49,7 +50,10 @@ template <class S> void attend_case(ParityResult& result, int64_t keys) {
                              scores.data(),
                              h.data() + part * kHeads,
                              l.data() + part * kHeads,
-                             o.data() + part * kHeads * kSize};
+                             o.data() + part * kHeads * kSize,
+                             by_age ? ages.data() : nullptr,
+                             keys + 2,
+                             keys + 1};
     };
     const int64_t borders[] = {0, keys / 3, keys / 3, keys};  // an empty part in the middle
     for (int64_t part = 0; part < kParts; ++part) {
@@ -97,8 +101,8 @@ ParityResult parity(int64_t size) {
         product_case(result, eighth.data(), 37, size, extras, "int8");
     }
     if (size == 0) return result;
-    attend_case<float>(result, size);
-    attend_case<bfloat16>(result, size);
+    for (bool by_age : {false, true})
+        attend_case<float>(result, size, by_age), attend_case<bfloat16>(result, size, by_age);
     norm_and_sru_case(result, size);
     return result;
 }

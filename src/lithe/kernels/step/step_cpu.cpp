@@ -135,6 +135,7 @@ template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin,
         float highest = -3e38f, total = 0;
         for (int64_t j = begin; j < end; ++j) {
             dots<1>(k + j * a.row, a.size, q, a.scores + (j - begin));
+            if (a.by_age) a.scores[j - begin] += a.by_age[h * a.ages + a.newest - j];
             a.scores[j - begin] *= a.scale;
             if (a.scores[j - begin] > highest) highest = a.scores[j - begin];
         }

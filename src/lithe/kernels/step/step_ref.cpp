@@ -27,6 +27,7 @@ template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, i
             double dot = 0;
             for (int64_t i = 0; i < a.size; ++i)
                 dot += double(a.q[h * a.size + i]) * number(a.k[j * a.row + h * a.size + i]);
+            if (a.by_age) dot += double(a.by_age[h * a.ages + a.newest - j]);
             scores.push_back(dot * double(a.scale));
             highest = std::fmax(highest, scores.back());
         }
