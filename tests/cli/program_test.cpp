@@ -319,8 +319,9 @@ TEST(Program, ShippedConfigurationsBuildTheirModels) {
     for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/configs")) {
         std::vector<std::string> arguments = {"info", entry.path().string(), "--json"};
         // the data that tells the size of other vocabularies than bytes is not here
-        const bool bytes = testing::read_all(entry.path().string()).find("tokenizer = ") == std::string::npos;
-        if (!bytes) arguments.insert(arguments.end(), {"--set", "model.vocabulary_size=1000"});
+        const std::string text = testing::read_all(entry.path().string());
+        const bool told = text.find("tokenizer = ") == std::string::npos || text.find("vocabulary_size = ") != std::string::npos;
+        if (!told) arguments.insert(arguments.end(), {"--set", "model.vocabulary_size=1000"});
         auto result = run(arguments);
         EXPECT_EQ(result.code, 0) << entry.path() << result.err;
         EXPECT_GT(result.json()["parameters"], 1000);

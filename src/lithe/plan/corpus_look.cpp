@@ -2,25 +2,20 @@
 
 #include <algorithm>
 #include <bitset>
+#include <vector>
 
+#include "lithe/base/parallel.h"
 #include "lithe/formats/packed.h"
 
 namespace lithe {
 namespace {
 
-constexpr uint64_t kSample = 1 << 20, kPieces = 16;
+constexpr uint64_t kPiece = 1 << 20, kMostPieces = 4;
 
-// All of a short text, else equally spaced pieces of it.
-std::string sample_of(const TokenView& tokens) {
-    const uint64_t size = tokens.size(), count = std::min(size, kSample);
-    const uint64_t pieces = size <= kSample ? 1 : kPieces, length = count / pieces;
-    std::string sample;
+std::string read_piece(const TokenView& tokens, uint64_t begin, uint64_t length) {
     std::vector<int64_t> ids(length);
-    for (uint64_t piece = 0; piece < pieces; ++piece) {
-        tokens.read(pieces == 1 ? 0 : piece * ((size - length) / (pieces - 1)), length, ids.data());
-        for (int64_t id : ids) sample += char(id);
-    }
-    return sample;
+    tokens.read(begin, length, ids.data());
+    return std::string(ids.begin(), ids.end());
 }
 
 }  // namespace
@@ -32,11 +27,24 @@ CorpusLook look_at(const Corpus& corpus) {
                     .vocabulary = corpus.tokenizer().vocabulary_size(),
                     .is_bytes = train.bytes() == train.size() && corpus.tokenizer().vocabulary_size() <= 256};
     if (!look.is_bytes) return look;
-    const std::string sample = sample_of(train);
+    // equally spaced, and compressed one by one: a model sees neighbours too
+    const uint64_t length = std::min(kPiece, train.size());
+    const auto pieces = int64_t(std::clamp<uint64_t>(train.size() / kPiece, 1, kMostPieces));
+    std::vector<std::string> samples;
+    for (int64_t i = 0; i < pieces; ++i) {
+        const uint64_t begin = pieces == 1 ? 0 : uint64_t(i) * ((train.size() - length) / uint64_t(pieces - 1));
+        samples.push_back(read_piece(train, begin, length));
+    }
+    std::vector<uint64_t> packed(samples.size());
+    parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) packed[size_t(i)] = packed_size(samples[size_t(i)]);
+    });
     std::bitset<256> seen;
-    for (char c : sample) seen.set(uint8_t(c));
+    for (size_t i = 0; i < samples.size(); ++i) {
+        for (char c : samples[i]) seen.set(uint8_t(c));
+        look.packed_bits += 8 * double(packed[i]) / double(length * samples.size());
+    }
     look.distinct = int(seen.count());
-    look.packed_bits = 8 * double(packed_size(sample)) / double(std::max<size_t>(1, sample.size()));
     return look;
 }
 

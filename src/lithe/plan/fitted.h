@@ -3,8 +3,16 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 0.976633, kSizeFactor = 5.55504, kSizePower = 0.347795, kDataFactor = 10.2285,
-                        kDataPower = 0.172865, kRepeats = 0.135335, kRowsLoss = 0.0047992, kDifficultyPower = 0.390749,
-                        kReferencePackedBits = 2.5918, kSpread = 0.0207573;
+inline constexpr double
+    kFloor = 0.964501,
+    kSizeFactor = 14.4204,
+    kSizePower = 0.48912,
+    kDataFactor = 7.42626,
+    kDataPower = 0.147443,
+    kRepeatLoss = 0.0279198,
+    kRowsLoss = 0.00398934,
+    kDifficultyPower = 0.396179,
+    kReferencePackedBits = 2.4669,
+    kSpread = 0.019769;
 
 }  // namespace lithe::fitted

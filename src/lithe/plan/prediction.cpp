@@ -7,19 +7,13 @@
 
 namespace lithe {
 
-double effective_tokens(double tokens, double unique) {
-    if (tokens <= unique) return tokens;
-    const double repeats = tokens / unique - 1;
-    return unique * (1 + fitted::kRepeats * (1 - std::exp(-repeats / fitted::kRepeats)));
-}
-
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus) {
     using namespace fitted;
-    const double seen = effective_tokens(tokens, double(corpus.tokens));
     const double books = kFloor + kSizeFactor * std::pow(shape.matrix_parameters(), -kSizePower) +
-                         kDataFactor * std::pow(seen, -kDataPower);
+                         kDataFactor * std::pow(tokens, -kDataPower);
     const double rows = 1 + kRowsLoss * std::log2(double(kMostNgramRows) / double(shape.ngram_rows));
-    const double bits = books * rows * std::pow(corpus.packed_bits / kReferencePackedBits, kDifficultyPower);
+    const double again = 1 + kRepeatLoss * std::max(0.0, tokens / double(corpus.tokens) - 1);
+    const double bits = books * rows * again * std::pow(corpus.packed_bits / kReferencePackedBits, kDifficultyPower);
     const double factor = std::exp(1.645 * kSpread);
     return {bits, bits / factor, bits * factor};
 }

@@ -1,10 +1,10 @@
 // Expected quality of a plan, from the fitted table of measured runs (plan/fitted.h, made by bench/fit_planner.py; what
 // was fitted and how well it holds: docs/planner.md).
 //
-//   bits = (E + A N^-a + B D^-b) (1 + k log2(R / rows)) (p / p0)^g
+//   bits = (E + A N^-a + B D^-b) (1 + k log2(R / rows)) (p / p0)^g (1 + c max(0, D / U - 1))
 //
-// N: numbers in matrices; D: tokens trained on, repeats counted for less (Muennighoff et al. 2023, section 4, with r
-// for their R*); rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
+// N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and again;
+// rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
 #pragma once
 
 #include "lithe/plan/corpus_look.h"
@@ -15,9 +15,6 @@ namespace lithe {
 struct Prediction {
     double bits = 0, low = 0, high = 0;  // per byte of the validation split; the interval holds 9 runs of 10
 };
-
-// What D tokens drawn from `unique` are worth.
-double effective_tokens(double tokens, double unique);
 
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus);
 
