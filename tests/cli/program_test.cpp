@@ -159,13 +159,13 @@ TEST(Program, InfoWithoutArgumentNamesTheKernels) {
 
 TEST(Program, PublishedCountFromTheCommandLine) {
     const std::pair<const char*, int64_t> published[] = {
-        {"enwik8-srupp-small", 42345815},   {"enwik8-txl-12l", 41055436}, {"enwik8-txl-24l", 277231820},
-        {"text8-txl-24l", 277050395},       {"enwik8-par-24b", 46578380}, {"wikitext103-txl-base", 151107538},
-        {"wikitext103-par-base", 199840218}};
+        {"enwik8-srupp-small", 42345815},      {"enwik8-txl-12l", 41055436},       {"enwik8-txl-24l", 277231820},
+        {"text8-txl-24l", 277050395},          {"enwik8-par-24b", 46578380},       {"wikitext103-txl-base", 151107538},
+        {"wikitext103-txl-nvidia", 191950298}, {"wikitext103-par-base", 199840218}};
     for (const auto& [name, count] : published)
-        EXPECT_EQ(run({"info", std::string(LITHE_SOURCE_FOLDER) + "/configs/" + name + ".toml", "--json"})
-                      .json()["parameters"],
-                  count)
+        EXPECT_EQ(
+            run({"info", LITHE_SOURCE_FOLDER "/configs/" + std::string(name) + ".toml", "--json"}).json()["parameters"],
+            count)
             << name;
 }
 
@@ -320,12 +320,28 @@ TEST(Program, ShippedConfigurationsBuildTheirModels) {
         std::vector<std::string> arguments = {"info", entry.path().string(), "--json"};
         // the data that tells the size of other vocabularies than bytes is not here
         const std::string text = testing::read_all(entry.path().string());
-        const bool told = text.find("tokenizer = ") == std::string::npos || text.find("vocabulary_size = ") != std::string::npos;
+        const bool told =
+            text.find("tokenizer = ") == std::string::npos || text.find("vocabulary_size = ") != std::string::npos;
         if (!told) arguments.insert(arguments.end(), {"--set", "model.vocabulary_size=1000"});
         auto result = run(arguments);
         EXPECT_EQ(result.code, 0) << entry.path() << result.err;
         EXPECT_GT(result.json()["parameters"], 1000);
     }
+}
+
+TEST(Program, LatencyOfConfigurationsStandsBesideTheFirst) {
+    TemporaryFolder folder;
+    const std::string shape =
+        "[evaluation]\nlength = 8\nmemory = 16\n[model]\nwidth = 16\npositions = \"relative\"\nlayout = ";
+    const std::string both = folder.write("a.toml", shape + "\"(sf)x2\"\n"),
+                      few = folder.write("b.toml", shape + "\"sfff\"\n");
+    auto rows = run({"bench", "latency", both, few, "--repeats", "2", "--json"}).json()["results"];
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_EQ(rows[0]["ratio"], 1);
+    EXPECT_EQ(rows[1]["memory"], 16);
+    EXPECT_GT(rows[1]["ratio"], 0);
+    EXPECT_LT(rows[1]["gflop"], rows[0]["gflop"]);
+    EXPECT_FAILS(run({"bench", "latency", folder.file("no.toml")}), 2, "no.toml");
 }
 
 TEST(Program, HelpNamesEverySetting) {

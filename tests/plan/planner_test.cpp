@@ -123,6 +123,7 @@ TEST(Planner, ShortTextsGetFewRows) {
 TEST(Planner, OtherTokensArePlannedWithoutAPromise) {
     TemporaryFolder folder;
     const std::string path = folder.write("text.txt", sample_text(100'000));
+    EXPECT_TRUE(make_plan(request_for(path, {"optimizer.weight_decay=0"})).altered);
     const PlanRequest request = request_for(path, {"data.tokenizer=words", "data.split=80/10/10"});
     const Plan plan = make_plan(request);
     EXPECT_FALSE(plan.corpus.is_bytes);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "lithe/base/error.h"
 #include "lithe/base/stop.h"
 #include "lithe/cli/command.h"
 #include "lithe/model/checkpoint.h"
@@ -283,6 +284,9 @@ TEST(Kill9, PrepareMakesTheSameBytes) {
         sleep_ms(wait);
         kill(child, SIGKILL);
         code = finish(child);
+        // the kill before this one may have come between the seal and the process's end
+        if (code == int(ExitCode::usage) && read_all(log).find("holds a finished token set") != std::string::npos)
+            code = 0;
         if (code == 0) break;
         ASSERT_EQ(code, -SIGKILL) << read_all(log);
         ++kills;

@@ -47,9 +47,18 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     CLI::App* train =
         app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
     CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
-    for (CLI::App* sub : {kernels, train, generate}) {
+    CLI::App* latency = app.add_subcommand(
+        "latency",
+        "milliseconds per evaluation segment at batch 1 with a full memory; ratios to the first configuration");
+    latency->add_option("configs", flags->configs, "configuration files, which say length and memory in [evaluation]")
+        ->required()
+        ->check(CLI::ExistingFile);
+    latency->add_option("--precision", flags->precision, "fp32 or bf16; default what training would take")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
+    for (CLI::App* sub : {kernels, train, generate, latency}) {
         sub->add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
-        sub->add_option("--only", flags->only, "only the row of this name, else rows whose name contains it");
+        if (sub != latency)
+            sub->add_option("--only", flags->only, "only the row of this name, else rows whose name contains it");
         sub->add_option("--repeats", flags->repeats, "timed repetitions; the median counts")
             ->capture_default_str()
             ->check(CLI::Range(1, 10000));
@@ -67,6 +76,7 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
         ->check(CLI::IsMember({"fp32", "bf16", "int8", "both"}));
     return [=, &context] {
         if (kernels->parsed()) return bench_kernels(*flags, context);
+        if (latency->parsed()) return bench_latency(*flags, context);
         return train->parsed() ? bench_train(*flags, context) : bench_generate(*flags, context);
     };
 }

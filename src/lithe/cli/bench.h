@@ -1,4 +1,4 @@
-// `lithe bench`: three commands, one way to print.
+// `lithe bench`: four commands, one way to print.
 #pragma once
 
 #include <string>
@@ -14,12 +14,14 @@ struct BenchFlags {
     int repeats = 7;
     bool profile = false;
     std::string only, precision = "both";
-    std::string config;  // a configuration file to measure instead of the known models
+    std::string config;                // a configuration file to measure instead of the known models
+    std::vector<std::string> configs;  // latency: files
 };
 
 int bench_kernels(const BenchFlags& flags, const CommandContext& context);
 int bench_train(const BenchFlags& flags, const CommandContext& context);
 int bench_generate(const BenchFlags& flags, const CommandContext& context);
+int bench_latency(const BenchFlags& flags, const CommandContext& context);
 
 double median(std::vector<double> values);
 int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results,

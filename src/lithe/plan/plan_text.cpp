@@ -14,6 +14,7 @@ std::string fixed(double value, int digits) {
 
 std::string expected_text(const Plan& plan) {
     if (!plan.corpus.is_bytes) return "not known: the table was measured on bytes, this text has other tokens";
+    if (plan.altered) return "not known: --set changes what the table was measured on";
     const Prediction& p = plan.chosen.expected;
     return fixed(p.bits, 3) + " bits per byte on the validation split (9 of 10 runs: " + fixed(p.low, 3) + " to " +
            fixed(p.high, 3) + ")";
@@ -34,7 +35,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     for (const PlanCandidate& each : plan.considered) {
         out += (&each == plan.considered.data() ? " " : "           ") + each.shape.name() + ": " +
                format_count(each.tokens_per_second) + " tokens/s" + (each.measured ? "" : " (guessed)");
-        if (plan.corpus.is_bytes) out += ", " + fixed(each.expected.bits, 3) + " bits";
+        if (has_prediction(plan)) out += ", " + fixed(each.expected.bits, 3) + " bits";
         out += "\n";
     }
     out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters, dropout " +
@@ -52,7 +53,7 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
             {"width", c.shape.width},     {"layers", c.shape.layers}, {"ngram_rows", c.shape.ngram_rows},
             {"parameters", c.parameters}, {"memory_bytes", c.memory}, {"tokens_per_second", c.tokens_per_second},
             {"measured", c.measured}};
-        if (plan.corpus.is_bytes) json["expected_bits_per_byte"] = c.expected.bits;
+        if (has_prediction(plan)) json["expected_bits_per_byte"] = c.expected.bits;
         return json;
     };
     Json json = {
@@ -71,7 +72,7 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
         {"tokens", plan.tokens},
         {"epochs", plan.epochs}};
     if (plan.latency > 0) json["latency_seconds"] = plan.latency;
-    if (plan.corpus.is_bytes) {
+    if (has_prediction(plan)) {
         const Prediction& p = plan.chosen.expected;
         json["expected"] = {{"bits_per_byte", p.bits}, {"low", p.low}, {"high", p.high}, {"interval", 0.9}};
     }

@@ -15,6 +15,14 @@ namespace {
 
 constexpr double kEvaluationPart = 0.02;  // of the budget, for each evaluation
 
+// Whether a setting changes what the table was measured on.
+bool changes_the_model(const std::string& setting) {
+    for (const char* part : {"model.", "blocks.", "optimizer.", "schedule.", "layer_drop.", "train.batch",
+                             "train.length", "train.accumulation"})
+        if (setting.rfind(part, 0) == 0) return true;
+    return false;
+}
+
 class Planner {
  public:
     explicit Planner(const PlanRequest& request)
@@ -42,6 +50,7 @@ class Planner {
             drop_from(best.shape);
         }
         plan.considered = candidates_;
+        plan.altered = std::any_of(request_.settings.begin(), request_.settings.end(), changes_the_model);
         plan.tokens = plan.chosen.tokens_per_second * request_.seconds;
         plan.epochs = plan.tokens / double(look_.tokens);
         plan.config = config_of(plan.chosen.shape, plan.chosen.tokens_per_second);

@@ -30,10 +30,14 @@ struct Plan {
     PlanCandidate chosen;
     std::vector<PlanCandidate> considered;  // one per width, the largest tables that fit
     double tokens = 0, epochs = 0;
+    bool altered = false;         // a setting of the request changes what is trained: the table does not know that
     double latency = 0;           // seconds per generated token, measured when a limit was given
     double planning_seconds = 0;  // what this took
     Machine machine;
 };
+
+// Whether there is a prediction: the table was measured on bytes and on the family's own settings.
+inline bool has_prediction(const Plan& plan) { return plan.corpus.is_bytes && !plan.altered; }
 
 // Throws usage when nothing fits the limits, and what opening the corpus throws.
 Plan make_plan(const PlanRequest& request);

@@ -3,8 +3,8 @@
 //
 //   bits = (E + A N^-a + B D^-b) (1 + k log2(R / rows)) (p / p0)^g (1 + c max(0, D / U - 1))
 //
-// N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and again;
-// rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
+// N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and
+// again; rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
 #pragma once
 
 #include "lithe/plan/corpus_look.h"

@@ -1,0 +1,85 @@
+#include <cmath>
+
+#include "lithe/base/log.h"
+#include "lithe/base/timer.h"
+#include "lithe/cli/bench.h"
+#include "lithe/model/cost.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Ids as words come: mostly the frequent ones, which stand first.
+Tensor frequent_ids(int64_t length, uint64_t key, int64_t vocabulary) {
+    Tensor ids = at::empty({length, 1}, at::kLong);
+    for (int64_t i = 0; i < length; ++i)
+        ids.data_ptr<int64_t>()[i] = int64_t(double(vocabulary) * std::pow(random_unit(key, uint64_t(i)), 6));
+    return ids;
+}
+
+// Seconds per segment at batch 1 with a full memory, loss included.
+double time_segments(const LanguageModel& model, const Config& config, bool kept, int repeats) {
+    at::NoGradGuard no_grad;
+    const int64_t length = config.evaluation.length > 0 ? config.evaluation.length : config.train.length;
+    Context context = model.context(false);
+    context.memory = config.evaluation.memory >= 0 ? config.evaluation.memory : config.model.memory;
+    context.keep_projections = kept;
+    context.clamp_length = config.evaluation.clamp_length;
+    State state;
+    std::vector<double> seconds;
+    const int64_t warm_up = context.memory / length + 2;
+    for (int64_t i = 0; i < warm_up + repeats; ++i) {
+        const Tensor ids = frequent_ids(length, uint64_t(i), model.vocabulary_size()),
+                     targets = frequent_ids(length, uint64_t(i) + 1000, model.vocabulary_size());
+        Timer timer;
+        auto out = model.loss(ids, targets, state, context);
+        out.sum.item<double>();
+        state = std::move(out.state);
+        if (i >= warm_up) seconds.push_back(timer.seconds());
+    }
+    return median(seconds);
+}
+
+Json row_of(const std::string& path, const BenchFlags& flags, const std::string& precision) {
+    const Config config = load_config(path);
+    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
+    model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    const int64_t length = config.evaluation.length > 0 ? config.evaluation.length : config.train.length;
+    CostShape shape = cost_shape(config);
+    shape.length = length, shape.batch = 1;
+    if (config.evaluation.memory >= 0) shape.memory = config.evaluation.memory;
+    const ModelCost cost = count_cost(model, shape);
+    return {{"name", path},
+            {"precision", precision},
+            {"parameters", cost.parameters},
+            {"length", length},
+            {"memory", shape.memory},
+            {"gflop", cost.flops_per_token * double(length) / 1e9},
+            {"milliseconds", 1e3 * time_segments(model, config, false, flags.repeats)},
+            {"milliseconds_kept", 1e3 * time_segments(model, config, true, flags.repeats)}};
+}
+
+}  // namespace
+
+int bench_latency(const BenchFlags& flags, const CommandContext& context) {
+    TrainConfig train;
+    train.threads = flags.threads;
+    if (flags.precision != "both") train.precision = flags.precision;
+    const Machine machine = set_up_machine(train);
+    Json results = Json::array();
+    for (const std::string& path : flags.configs) {
+        Json row = row_of(path, flags, machine.precision);
+        for (const char* key : {"milliseconds", "milliseconds_kept"}) {
+            const double first = results.empty() ? row[key].get<double>() : results[0][key].get<double>();
+            row[std::string("ratio") + (key + std::string("milliseconds").size())] = row[key].get<double>() / first;
+        }
+        log_info(row.dump());
+        results.push_back(std::move(row));
+    }
+    return finish_bench(machine_json(machine.threads, measure_ceiling(true)), results, context);
+}
+
+}  // namespace lithe
