@@ -163,6 +163,17 @@ TEST(RelativeAttention, WithoutPositionsItIsPlainAttention) {
                  other.block->branch(layer.h, layer.state, context).delta_TBD, 1e-12, "plain");
 }
 
+TEST(RelativeAttention, BiasesAreOnePairOrOneForEachLayer) {
+    for (bool tied : {true, false}) {
+        ParameterStore store;
+        const ModelConfig config = model();
+        AttentionValues values = AttentionValues::defaults(config);
+        values.tie_position_biases = tied;
+        const RelativeAttentionBlock first(values, {store, "a", config}), second(values, {store, "b", config});
+        EXPECT_EQ(store.size(), tied ? 2u * 3 + 2 : 2u * 3 + 2 * 2);
+    }
+}
+
 // One token inside and one outside of what the sheet's formula gives: M + (N - 1) ceil(M / T) T.
 TEST(RelativeAttention, ReceptiveFieldOfALayerIsItsMemory) {
     Layer layer;

@@ -215,6 +215,27 @@ TEST(LayerDrop, DrawsAgreeOverAnUpdateWhenAsked) {
     EXPECT_TRUE(differ);
 }
 
+// Which parameters a second micro-batch reaches that the first did not: none when an update draws once.
+TEST(LayerDrop, AnUpdateDrawsOnceOrForEveryMicroBatch) {
+    for (bool once : {true, false}) {
+        Small small(std::string("method = \"layerdrop\"\nkeep = 0.5\ndraw = ") +
+                    (once ? "\"update\"" : "\"micro_batch\""));
+        OptimizerConfig config;
+        Optimizer optimizer(config, small.model->parameters());
+        TrainStep step(*small.model, optimizer, 2);
+        ParameterStore& store = small.model->parameters();
+        int reached_later = 0;
+        for (uint64_t key = 0; key < 20; ++key) {
+            step.micro_batch(small.ids, small.targets, 0, key);
+            std::vector<bool> first;
+            for (size_t i = 0; i < store.size(); ++i) first.push_back(store.touched(i));
+            step.micro_batch(small.ids, small.targets, 1, key);
+            for (size_t i = 0; i < store.size(); ++i) reached_later += store.touched(i) && !first[i];
+        }
+        EXPECT_EQ(reached_later == 0, once);
+    }
+}
+
 // A pruned model is the model that never had the other layers.
 TEST(LayerDrop, PruningKeepsTheLayersAskedFor) {
     EXPECT_EQ(parse_layers("1,3", 3), (std::vector<size_t>{0, 2}));
