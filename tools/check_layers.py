@@ -19,7 +19,8 @@ LAYERS = {
     "model": "base spec formats tokenize data kernels ops nn blocks",
     "train": "base spec formats tokenize data kernels ops nn blocks model report",
     "plan": "base spec formats tokenize data kernels ops nn blocks model train",
-    "cli": "base spec formats tokenize data kernels ops nn blocks model train plan report",
+    "search": "base spec formats tokenize data kernels ops nn blocks model train report",
+    "cli": "base spec formats tokenize data kernels ops nn blocks model train plan search report",
 }
 TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report"}
 

@@ -158,10 +158,18 @@ TEST(Program, InfoWithoutArgumentNamesTheKernels) {
 }
 
 TEST(Program, PublishedCountFromTheCommandLine) {
-    const std::pair<const char*, int64_t> published[] = {
-        {"enwik8-srupp-small", 42345815},      {"enwik8-txl-12l", 41055436},       {"enwik8-txl-24l", 277231820},
-        {"text8-txl-24l", 277050395},          {"enwik8-par-24b", 46578380},       {"wikitext103-txl-base", 151107538},
-        {"wikitext103-txl-nvidia", 191950298}, {"wikitext103-par-base", 199840218}};
+    const std::pair<const char*, int64_t> published[] = {{"enwik8-srupp-small", 42345815},
+                                                         {"enwik8-txl-12l", 41055436},
+                                                         {"enwik8-txl-24l", 277231820},
+                                                         {"text8-txl-24l", 277050395},
+                                                         {"enwik8-par-24b", 46578380},
+                                                         {"wikitext103-txl-base", 151107538},
+                                                         {"wikitext103-txl-nvidia", 191950298},
+                                                         {"wikitext103-par-base", 199840218},
+                                                         {"wikitext103-par-large", 319826810},
+                                                         {"wikitext103-sandwich", 191950298},
+                                                         {"bert-base", 109482240},
+                                                         {"bert-par", 126002688}};
     for (const auto& [name, count] : published)
         EXPECT_EQ(
             run({"info", LITHE_SOURCE_FOLDER "/configs/" + std::string(name) + ".toml", "--json"}).json()["parameters"],

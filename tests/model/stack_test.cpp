@@ -62,7 +62,7 @@ TEST(Stack, NamesMeanWhatTheConfigurationSays) {
     EXPECT_ERROR(BuiltStack("w", {}, "[blocks.w]\nkind = \"attenton\"\n"), ExitCode::usage,
                  "unknown kind 'attenton', did you mean 'attention'?");
     EXPECT_ERROR(BuiltStack("s", {}, "[blocks.s]\nheads = 3\n"), ExitCode::usage, "width 8 is no multiple of heads 3");
-    EXPECT_ERROR(BuiltStack("s?f"), ExitCode::usage, "column 2: '?' is a searched place");
+    EXPECT_ERROR(BuiltStack("s?f"), ExitCode::usage, "column 2: '?' has no candidates");
 }
 
 TEST(Stack, NormPlacements) {

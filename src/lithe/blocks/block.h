@@ -29,6 +29,13 @@ struct LayerDraw {
 };
 using LayerDraws = std::shared_ptr<const std::vector<LayerDraw>>;
 
+// What a searched place of a layout runs (model/slot.h): one candidate, or all of them mixed.
+struct SlotChoice {
+    int64_t index = -1;  // one candidate; -1: all, weighted
+    Tensor weights;      // [candidates], summing to 1
+};
+using SlotChoices = std::shared_ptr<const std::vector<SlotChoice>>;
+
 // What is true of every time step of a call, and what a block may need to know about its place.
 struct Context {
     bool training = false;
@@ -41,6 +48,7 @@ struct Context {
     Tensor position_B;              // int64 position of the first step per row; undefined: 0
     uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
     LayerDraws layers;              // null: every layer runs as it is
+    SlotChoices slots;              // one per searched place; null: there is none
     double branch_scale = 1;        // set by a layer's wrapper, applied by the shell
     int occurrence = 0;             // which block of how many this is; set by the shell
     int occurrences = 1;

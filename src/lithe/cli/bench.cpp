@@ -8,11 +8,6 @@ namespace lithe {
 
 using Json = nlohmann::ordered_json;
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values.empty() ? 0 : values[values.size() / 2];
-}
-
 int finish_bench(const Json& machine, const Json& results, const CommandContext& context) {
     if (context.json) {
         print_json("bench", {{"machine", machine}, {"results", results}});

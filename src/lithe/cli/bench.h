@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "lithe/base/median.h"
 #include "lithe/cli/command.h"
 #include "lithe/ops/profile.h"
 
@@ -23,7 +24,6 @@ int bench_train(const BenchFlags& flags, const CommandContext& context);
 int bench_generate(const BenchFlags& flags, const CommandContext& context);
 int bench_latency(const BenchFlags& flags, const CommandContext& context);
 
-double median(std::vector<double> values);
 int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results,
                  const CommandContext& context);
 

@@ -35,9 +35,13 @@ double time_segments(const LanguageModel& model, const Config& config, bool kept
         const Tensor ids = frequent_ids(length, uint64_t(i), model.vocabulary_size()),
                      targets = frequent_ids(length, uint64_t(i) + 1000, model.vocabulary_size());
         Timer timer;
-        auto out = model.loss(ids, targets, state, context);
-        out.sum.item<double>();
-        state = std::move(out.state);
+        if (model.has_head()) {
+            auto out = model.loss(ids, targets, state, context);
+            out.sum.item<double>();
+            state = std::move(out.state);
+        } else {
+            model.encode(ids, context);
+        }
         if (i >= warm_up) seconds.push_back(timer.seconds());
     }
     return median(seconds);

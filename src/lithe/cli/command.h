@@ -29,7 +29,10 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context);
 CommandAction set_up_plan(CLI::App& app, const CommandContext& context);
 CommandAction set_up_eval(CLI::App& app, const CommandContext& context);
 CommandAction set_up_generate(CLI::App& app, const CommandContext& context);
+CommandAction set_up_search(CLI::App& app, const CommandContext& context);
+CommandAction set_up_compare(CLI::App& app, const CommandContext& context);
 CommandAction set_up_info(CLI::App& app, const CommandContext& context);
+CommandAction set_up_import(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data(CLI::App& app, const CommandContext& context);
 CommandAction set_up_bench(CLI::App& app, const CommandContext& context);
 

@@ -89,6 +89,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
     std::unique_ptr<LanguageModel> model;
     if (is_config(flags.subject)) {
         config = load_config(flags.subject, flags.sets);
+        config.search.supernet = has_slots(decoder_layout(config));  // the counts are of all candidates together
         Problems problems;
         check_model(config, problems);
         problems.throw_if_any(flags.subject);

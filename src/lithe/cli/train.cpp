@@ -100,6 +100,7 @@ int run(const Flags& flags, const CommandContext& context) {
         std::cout << to_toml(config);
         return 0;
     }
+    const bool encoder = config.model.direction == "bidirectional";
     Trainer trainer(std::move(config), options);
     if (!plan_record.empty() && !options.dry_run) replace_file(options.run + "/plan.json", plan_record);
     TrainResult result = trainer.run();
@@ -110,8 +111,9 @@ int run(const Flags& flags, const CommandContext& context) {
         write_report(options.run);
         if (result.stopped_by == "signal") log_info("resume     lithe train " + flags.config + " --run " + options.run);
         else
-            log_info("next       lithe generate " + options.run + " --prompt \"The \"    (report: " + options.run +
-                     "/report.html)");
+            log_info("next       lithe " +
+                     (encoder ? "eval " + options.run : "generate " + options.run + " --prompt \"The \"") +
+                     "    (report: " + options.run + "/report.html)");
     }
     if (context.json) print_json("train", result_json(result));
     else if (result.valid) std::cout << format_number(result.valid->bits_per_byte) << " bits per byte" << std::endl;

@@ -1,6 +1,7 @@
 // Tokens of a split, wherever they stand: a mapped text file, or the shards of a token set.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -58,6 +59,21 @@ class ShardedTokens : public TokenView {
     std::vector<uint64_t> first_document_;   // of each range, in its file's table
     std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
     uint64_t bytes_;
+};
+
+// A part of another view, which must outlive it; one document.
+class TokenSlice : public TokenView {
+ public:
+    TokenSlice(const TokenView& whole, uint64_t begin, uint64_t end) : whole_(whole), begin_(begin), end_(end) {}
+    uint64_t size() const override { return end_ - begin_; }
+    uint64_t bytes() const override {
+        return uint64_t(double(whole_.bytes()) * double(size()) / double(std::max<uint64_t>(1, whole_.size())));
+    }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override { whole_.read(begin_ + begin, count, out); }
+
+ private:
+    const TokenView& whole_;
+    uint64_t begin_, end_;
 };
 
 // Several views in a row.

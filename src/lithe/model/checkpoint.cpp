@@ -11,6 +11,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
 #include "lithe/formats/safetensors.h"
+#include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -266,14 +267,18 @@ LoadedModel load_model(const std::string& selector) {
     loaded.weights = files.weights;
     loaded.config = config_from_json(read_file(files.config, 1 << 20), files.config);
     loaded.tokenizer = tokenizer_from_json(read_file(files.tokenizer, 1 << 29), files.tokenizer);
-    const int64_t stated = loaded.config.model.vocabulary_size;
-    if (stated != 0 && stated != loaded.tokenizer->vocabulary_size())
+    if (loaded.config.search.supernet)
+        fail_usage("this is the network of a search, with every candidate in it", selector,
+                   "take what the search found: its found.toml, or a run in its trials/");
+    const int64_t stated = loaded.config.model.vocabulary_size,
+                  vocabulary = model_vocabulary(loaded.config, *loaded.tokenizer);
+    if (stated != 0 && stated != vocabulary)
         fail({.code = ExitCode::bad_file,
               .what = "the tokenizer does not fit the model",
               .where = files.tokenizer,
               .expected = std::to_string(stated) + " ids (" + files.config + ")",
-              .got = std::to_string(loaded.tokenizer->vocabulary_size())});
-    loaded.model = std::make_unique<LanguageModel>(loaded.config, loaded.tokenizer->vocabulary_size());
+              .got = std::to_string(vocabulary)});
+    loaded.model = std::make_unique<LanguageModel>(loaded.config, vocabulary);
     return loaded;
 }
 

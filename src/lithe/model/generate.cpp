@@ -126,6 +126,8 @@ int64_t Sampler::draw_from_likeliest(const float* logits, int64_t size, double s
 std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int64_t>& prompt,
                               const SamplingOptions& options, const std::function<bool(int64_t)>& use) {
     at::NoGradGuard no_grad;
+    if (model.config().direction == "bidirectional")
+        fail_usage("an encoder fills gaps and does not continue a text", "model.direction");
     if (prompt.empty()) fail_usage("the prompt is empty: at least one token is needed", "--prompt");
     for (int64_t id : prompt)
         if (id < 0 || id >= model.vocabulary_size())

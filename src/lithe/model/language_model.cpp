@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "lithe/kernels/sru/sru.h"
-#include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
+#include "lithe/spec/slots.h"
 
 namespace lithe {
 namespace {
@@ -17,7 +17,8 @@ Init embedding_init(const ModelConfig& model) {
 
 LayoutNode decoder_layout(const Config& config) {
     auto decoder = config.stacks.find("decoder");
-    return parse_layout(decoder != config.stacks.end() ? decoder->second.layout : config.model.layout);
+    LayoutNode layout = parse_layout(decoder != config.stacks.end() ? decoder->second.layout : config.model.layout);
+    return has_slots(layout) ? with_candidates(std::move(layout), config.search.candidates) : layout;
 }
 
 static void check_layer_drop(const Config& config, const LayoutNode& layout, Problems& problems) {
@@ -34,6 +35,24 @@ static void check_layer_drop(const Config& config, const LayoutNode& layout, Pro
                      "layer_drop.method");
 }
 
+static void check_objective(const Config& config, Problems& problems) {
+    const ModelConfig& model = config.model;
+    const bool masked = config.objective.name == "masked", both_ways = model.direction == "bidirectional";
+    if (both_ways && !masked && model.head != "none")
+        problems.add("a bidirectional model sees the next token and cannot predict it", "model.direction",
+                     "objective.name = \"masked\", or model.head = \"none\"");
+    if (masked && !both_ways)
+        problems.add("masked tokens are predicted from both sides: model.direction = \"bidirectional\"",
+                     "objective.name");
+    if (both_ways && model.memory > 0)
+        problems.add("a bidirectional model sees its segment only: model.memory = 0", "model.memory");
+    if (config.objective.mask_share + config.objective.random_share > 1)
+        problems.add("mask_share and random_share are more than all", "objective.mask_share");
+    if (model.head != "linear" && !model.cutoffs.empty())
+        problems.add("an adaptive softmax has its own head: model.head = \"linear\"", "model.head");
+    if (model.pooler && !both_ways) problems.add("the pooler reads an encoder's first position", "model.pooler");
+}
+
 void check_model(const Config& config, Problems& problems) {
     if (config.stacks.count("encoder"))
         problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
@@ -46,11 +65,12 @@ void check_model(const Config& config, Problems& problems) {
                     (config.data.order == "documents" ? "data.order = \"documents\"" : "several data.sources") +
                     " need",
                 "model.layout");
-    if (has_slots(layout))
-        problems.add("the layout has searched places ('?'): write the blocks that should stand there", "model.layout");
-    if (config.model.direction == "bidirectional")
-        problems.add("model.direction = \"bidirectional\": a language model predicts the next token and must be causal",
-                     "model.direction");
+    if (has_slots(layout) && !config.search.supernet)
+        problems.add("the layout has searched places ('?')", "model.layout",
+                     "write the blocks that should stand there, or let lithe search find them");
+    if (!has_slots(layout) && config.search.supernet)
+        problems.add("search.supernet is set and the layout has no searched place ('?')", "model.layout");
+    check_objective(config, problems);
     check_layer_drop(config, layout, problems);
     if (!config.model.cutoffs.empty() && !config.model.tie_embeddings)
         problems.add("adaptive embeddings serve both ends: model.tie_embeddings = true", "model.cutoffs");
@@ -64,6 +84,7 @@ void check_model(const Config& config, Problems& problems) {
 LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap)
     : config_(config.model),
       layer_drop_(config.layer_drop),
+      sparse_targets_(config.objective.name == "masked"),
       vocabulary_size_(vocabulary_size),
       max_positions_(config.model.max_positions > 0 ? config.model.max_positions : config.train.length) {
     Problems problems;
@@ -81,20 +102,31 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     else embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
     if (config_.positions == "learned")
         positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
+    if (config_.token_types > 0)
+        token_types_ = store_.add({"token_types", {config_.token_types, d}, Role::embedding, Init::normal(0.02)});
+    if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embedding_norm", d);
     if (config_.ngrams >= 2)
         ngrams_ = NgramEmbedding(
             store_, {.longest = config_.ngrams, .rows = config_.ngram_rows, .width = config_.ngram_width}, d);
     LayoutNode layout = decoder_layout(config);
-    stack_ = build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body",
-                         wrap, layer_drop_.method != "none");
+    stack_ =
+        build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap,
+                    {.droppable = layer_drop_.method != "none", .tie_candidates = config.search.tie_candidates});
+    if (!stack_.slots.empty()) choices_ = choose_slots(std::vector<int64_t>(stack_.slots.size(), 0));
     const LayerDraws outside_training = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
     for (size_t i = 0; outside_training && i < stack_.layers.size(); ++i)
         stack_.layers[i]->set_step_scale((*outside_training)[i].scale);
     if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
-    if (adaptive_) return;
-    if (!config_.tie_embeddings)
-        head_ = store_.add({"head", {vocabulary_size, d}, Role::head, embedding_init(config_)});
-    head_bias_ = store_.add({"head_bias", {vocabulary_size}, Role::vector, Init::constant(0)});
+    if (config_.pooler) {
+        pooler_ = store_.add({"pooler", {d, d}, Role::matrix, Init::xavier(d, d)});
+        pooler_bias_ = store_.add({"pooler_bias", {d}, Role::vector, Init::constant(0)});
+    }
+    if (adaptive_ || config_.head == "none") return;
+    head_ = OutputHead(store_, {.vocabulary = vocabulary_size,
+                                .width = d,
+                                .transform = config_.head == "masked",
+                                .tied = config_.tie_embeddings ? embedding_ : Parameter(),
+                                .init = embedding_init(config_)});
 }
 
 void LanguageModel::keep_layers(const std::string& text) { stack_.root->keep(parse_layers(text, stack_.root->size())); }
@@ -105,7 +137,7 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
 }
 
 double LanguageModel::outer_flops_per_token() const {
-    const double head = adaptive_ ? adaptive_.flops_per_token() : 2 * double(config_.width) * double(vocabulary_size_);
+    const double head = adaptive_ ? adaptive_.flops_per_token() : head_ ? head_.flops_per_token() : 0;
     return head + (ngrams_ ? ngrams_.flops_per_token() : 0);
 }
 
@@ -115,6 +147,7 @@ Context LanguageModel::context(bool training) const {
     context.causal = config_.direction == "causal";
     context.memory = config_.memory;
     context.keep_projections = config_.memory_form == "projections";
+    context.slots = choices_;
     if (!training) context.layers = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
     return context;
 }
@@ -150,6 +183,8 @@ Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Cont
         Tensor angle = positions(ids_TB, context).to(at::kDouble).unsqueeze(2) * rate;
         x_TBD = x_TBD + at::cat({angle.sin(), angle.cos()}, 2).to(x_TBD.scalar_type());
     }
+    if (token_types_) x_TBD = x_TBD + token_types_.tensor().select(0, 0);
+    if (embedding_norm_) x_TBD = embedding_norm_(x_TBD);
     if (context.training) x_TBD = ops::dropout(x_TBD, config_.dropout, combine_key(context.dropout_key, "embedding"));
     return x_TBD;
 }
@@ -167,6 +202,7 @@ Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Con
 }
 
 LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& state, const Context& context) const {
+    if (!has_head()) fail_usage("an encoder without a head predicts nothing", "model.head");
     Output out;
     Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
     if (adaptive_) {
@@ -174,21 +210,36 @@ LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& 
             adaptive_.log_probabilities(h_TBD.flatten(0, 1)).view({ids_TB.size(0), ids_TB.size(1), vocabulary_size_});
         return out;
     }
-    const Parameter& head = head_ ? head_ : embedding_;
-    out.logits_TBV = at::linear(h_TBD, head.tensor()).to(ops::compute_type(h_TBD.scalar_type())) + head_bias_.tensor();
+    out.logits_TBV = head_.logits(h_TBD);
     return out;
+}
+
+Tensor LanguageModel::encode(const Tensor& ids_TB, const Context& context) const {
+    State after;
+    Aux aux;
+    return hidden(ids_TB, {}, context, after, aux);
+}
+
+Tensor LanguageModel::pool(const Tensor& ids_TB, const Context& context) const {
+    if (!pooler_) fail_usage("the model has no pooler", "model.pooler");
+    const Tensor first_BD = encode(ids_TB, context).select(0, 0);
+    return at::linear(first_BD, pooler_.tensor(), pooler_bias_.tensor().to(first_BD.scalar_type())).tanh();
 }
 
 LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state,
                                         const Context& context) const {
+    if (!has_head()) fail_usage("an encoder without a head predicts nothing", "model.head");
     Loss out;
-    Tensor h_TBD = hidden(ids_TB, state, context, out.state, out.aux);
-    if (adaptive_) {
-        out.sum = adaptive_.loss(h_TBD.flatten(0, 1), targets_TB.flatten());
-        return out;
+    Tensor h_ND = hidden(ids_TB, state, context, out.state, out.aux).flatten(0, 1), targets_N = targets_TB.flatten();
+    if (sparse_targets_) {
+        const Tensor scored = targets_N.ge(0).nonzero().squeeze(1);
+        if (scored.numel() == 0) {  // a small batch may hold no masked token
+            out.sum = h_ND.to(ops::compute_type(h_ND.scalar_type())).sum() * 0;
+            return out;
+        }
+        h_ND = h_ND.index_select(0, scored), targets_N = targets_N.index_select(0, scored);
     }
-    const Parameter& head = head_ ? head_ : embedding_;
-    out.sum = ops::linear_cross_entropy(h_TBD.flatten(0, 1), head.tensor(), head_bias_.tensor(), targets_TB.flatten());
+    out.sum = adaptive_ ? adaptive_.loss(h_ND, targets_N) : head_.loss(h_ND, targets_N);
     return out;
 }
 

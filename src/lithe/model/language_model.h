@@ -1,9 +1,11 @@
-// A language model: embedding, stack, head. Input ids [T][B], logits [T][B][V].
+// A language model: embedding, stack, head. Input ids [T][B], logits [T][B][V]. With model.direction = "bidirectional"
+// an encoder (BERT: Devlin et al. 2019), whose targets are masked tokens.
 #pragma once
 
 #include "lithe/model/stack.h"
 #include "lithe/nn/adaptive_vocabulary.h"
 #include "lithe/nn/ngram_embedding.h"
+#include "lithe/nn/output_head.h"
 
 namespace lithe {
 
@@ -34,6 +36,18 @@ class LanguageModel {
         Aux aux;
     };
     Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Context& context) const;
+
+    // The stack's output [T][B][d], after the last norm: all that an encoder without a head has.
+    Tensor encode(const Tensor& ids_TB, const Context& context) const;
+    // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.pooler.
+    Tensor pool(const Tensor& ids_TB, const Context& context) const;
+    bool has_head() const { return adaptive_ || head_; }
+    // Whether most targets are -1: then logits are computed for the others only.
+    bool sparse_targets() const { return sparse_targets_; }
+
+    // What searched places run from now on, in contexts that are made later.
+    void choose(SlotChoices choices) { choices_ = std::move(choices); }
+    const SlotChoices& choices() const { return choices_; }
 
     // The layers of a training step after so many updates; equal keys draw equally. Null: all of them.
     LayerDraws draw_layers(int64_t updates, uint64_t key) const {
@@ -66,17 +80,20 @@ class LanguageModel {
 
     ModelConfig config_;
     LayerDropConfig layer_drop_;
+    bool sparse_targets_;
     int64_t vocabulary_size_, max_positions_;
     ParameterStore store_;
-    Parameter embedding_, positions_, head_, head_bias_;
-    AdaptiveVocabulary adaptive_;  // instead of embedding_, head_ and head_bias_
+    SlotChoices choices_;
+    Parameter embedding_, positions_, token_types_, pooler_, pooler_bias_;
+    OutputHead head_;
+    AdaptiveVocabulary adaptive_;  // instead of embedding_ and head_
     NgramEmbedding ngrams_;
-    LayerNorm final_norm_;
+    LayerNorm embedding_norm_, final_norm_;
     Stack stack_;
     at::Device device_ = at::kCPU;
 };
 
-// The layout of the decoder: [model.decoder]'s, or [model]'s own.
+// The layout of the decoder: [model.decoder]'s, or [model]'s own; searched places have their candidates.
 LayoutNode decoder_layout(const Config& config);
 
 // Checks a configuration's model part as the constructor does, collecting problems.

@@ -19,19 +19,21 @@ std::vector<std::string> known_names(const std::map<std::string, BlockDefinition
 class Builder {
  public:
     Builder(const std::map<std::string, ResolvedBlock>& blocks, const ModelConfig& model, ParameterStore& store,
-            std::string name, const GroupWrapper& wrap, bool droppable)
+            std::string name, const GroupWrapper& wrap, const StackOptions& options)
         : blocks_(blocks),
           model_(model),
           store_(store),
           name_(std::move(name)),
           wrap_(wrap),
-          droppable_(droppable) {}
+          droppable_(options.droppable),
+          tie_candidates_(options.tie_candidates) {}
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
         stack.root = sequence(layout, nullptr, &stack.layers);
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
+        stack.slots = std::move(slots_);
         return stack;
     }
 
@@ -57,10 +59,7 @@ class Builder {
     std::unique_ptr<Unit> unit(const LayoutNode& node, Shared* shared) {
         switch (node.type) {
             case LayoutNode::Type::block: return shell(node, shared);
-            case LayoutNode::Type::slot:
-                fail_usage("layout, column " + std::to_string(node.column) +
-                               ": '?' is a searched place; write the block that should stand there",
-                           "model.layout");
+            case LayoutNode::Type::slot: return slot(node, shared);
             default: {
                 std::unique_ptr<Unit> group =
                     sequence(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared);
@@ -69,11 +68,33 @@ class Builder {
         }
     }
 
-    std::unique_ptr<Unit> shell(const LayoutNode& node, Shared* shared) {
+    // Each application has weights of its own but in shared groups, where place and weights are the same, and with tied
+    // candidates.
+    std::unique_ptr<Unit> slot(const LayoutNode& node, Shared* shared) {
+        if (node.children.empty())
+            fail_usage("layout, column " + std::to_string(node.column) + ": '?' has no candidates", "model.layout");
+        size_t index = slots_.size();
+        if (auto again = shared_slots_.find(&node); shared && again != shared_slots_.end()) index = again->second;
+        else slots_.push_back({node.column, {}});
+        if (shared) shared_slots_[&node] = index;
+        std::vector<std::unique_ptr<Shell>> candidates;
+        slots_[index].candidates.clear();
+        for (const LayoutNode& candidate : node.children) {
+            slots_[index].candidates.push_back(candidate.name);
+            candidates.push_back(shell(candidate, shared, tie_candidates_ ? &tied_[candidate.name] : nullptr));
+        }
+        return std::make_unique<Slot>(std::move(candidates), index);
+    }
+
+    // `tied`: where the weights stand, or are to be put, that all candidates of the name share.
+    std::unique_ptr<Shell> shell(const LayoutNode& node, Shared* shared,
+                                 std::shared_ptr<const Shell::Parts>* tied = nullptr) {
         std::shared_ptr<const Shell::Parts> parts = shared && shared->count(&node) ? shared->at(&node) : nullptr;
+        if (!parts && tied) parts = *tied;
         bool again = parts != nullptr;
         if (!parts) parts = make_parts(node);
         if (shared) (*shared)[&node] = parts;
+        if (tied) *tied = parts;
         applied_.push_back({node.name, parts, again});
         auto result = std::make_unique<Shell>(parts, int(shells_.size()));
         shells_.push_back(result.get());
@@ -103,8 +124,11 @@ class Builder {
     ParameterStore& store_;
     std::string name_;
     const GroupWrapper& wrap_;
-    bool droppable_;
+    bool droppable_, tie_candidates_;
     Shared shared_;
+    std::map<const LayoutNode*, size_t> shared_slots_;
+    std::map<std::string, std::shared_ptr<const Shell::Parts>> tied_;
+    std::vector<SlotPlace> slots_;
     std::vector<Shell*> shells_;
     std::vector<AppliedBlock> applied_;
     int made_ = 0;
@@ -153,8 +177,8 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
 
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name, const GroupWrapper& wrap,
-                  bool droppable) {
-    return Builder(blocks, model, store, name, wrap, droppable).build(layout);
+                  const StackOptions& options) {
+    return Builder(blocks, model, store, name, wrap, options).build(layout);
 }
 
 }  // namespace lithe

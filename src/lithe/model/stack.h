@@ -5,8 +5,10 @@
 #include <map>
 
 #include "lithe/model/layer_drop.h"
+#include "lithe/model/slot.h"
 #include "lithe/spec/config.h"
 #include "lithe/spec/layout.h"
+#include "lithe/spec/slots.h"
 
 namespace lithe {
 
@@ -32,15 +34,20 @@ struct Stack {
     std::unique_ptr<Sequence> root;  // of layers
     std::vector<AppliedBlock> blocks;
     std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
+    std::vector<SlotPlace> slots;         // searched places
+};
+
+struct StackOptions {
+    bool droppable = false;       // puts a DroppableLayer around each layer
+    bool tie_candidates = false;  // a candidate has the same weights in every searched place
 };
 
 // `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
-// Parameters are added to `store` under `name`; `droppable` puts a DroppableLayer around each layer. Throws a usage
-// error for searched places.
+// Parameters are added to `store` under `name`. Searched places must have their candidates (spec/slots.h).
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
-                  const GroupWrapper& wrap = {}, bool droppable = false);
+                  const GroupWrapper& wrap = {}, const StackOptions& options = {});
 
 }  // namespace lithe

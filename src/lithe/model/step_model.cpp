@@ -18,7 +18,8 @@ void add_row(const Tensor& table, int64_t index, int64_t width, float* x) {
 }  // namespace
 
 std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Options& options) {
-    if (model.adaptive_) return nullptr;
+    if (model.adaptive_ || model.embedding_norm_ || model.token_types_ || !model.head_ || model.head_.has_transform())
+        return nullptr;
     const auto type = model.embedding_.tensor().scalar_type();
     if (!model.device().is_cpu() || (type != at::kFloat && type != at::kBFloat16)) return nullptr;
     std::unique_ptr<StepModel> step(new StepModel(model, options));
@@ -39,8 +40,7 @@ StepModel::StepModel(const LanguageModel& model, const Options& options)
         program_.norm(model.final_norm_, h, width, normed);
         h = normed;
     }
-    program_.product(
-        {.weight = model.head_ ? model.head_ : model.embedding_, .bias = model.head_bias_, .x = h, .y = logits_});
+    program_.product({.weight = model.head_.weight(), .bias = model.head_.bias(), .x = h, .y = logits_});
 }
 
 void StepModel::add_embedding() {

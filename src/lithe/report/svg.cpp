@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "lithe/base/text.h"
-#include "lithe/report/report.h"
+#include "lithe/report/page.h"
 
 namespace lithe {
 namespace {
@@ -64,31 +64,29 @@ std::string svg_chart(const std::string& title, const std::string& x_label, cons
     svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"342\" y=\"294\">" + escape_html(x_label) +
            "</text><text class=\"tick\" transform=\"rotate(-90)\" text-anchor=\"middle\" x=\"-144\" y=\"11\">" +
            escape_html(y_label) + "</text>";
+    double legend = kTop;
     for (size_t i = 0; i < curves.size(); ++i) {
-        std::string points;
-        for (const CurvePoint& point : curves[i].points)
-            points += place(across(point.x)) + "," + place(up(point.y)) + " ";
-        svg += "<polyline class=\"curve c" + std::to_string(i) + "\" points=\"" + points + "\"/>";
-        if (curves[i].points.size() < 30)
-            for (const CurvePoint& point : curves[i].points)
-                svg += "<circle class=\"c" + std::to_string(i) + "\" r=\"3\" cx=\"" + place(across(point.x)) +
-                       "\" cy=\"" + place(up(point.y)) + "\"/>";
-        svg += "<text class=\"legend c" + std::to_string(i) + "\" text-anchor=\"end\" x=\"628\" y=\"" +
-               place(kTop + 14 * double(i + 1)) + "\">" + escape_html(curves[i].label) + "</text>";
+        const Curve& curve = curves[i];
+        const std::string colour = std::to_string((curve.colour < 0 ? int(i) : curve.colour) % 8);
+        std::string points, dots;
+        for (const CurvePoint& point : curve.points) {
+            const std::string px = place(across(point.x)), py = place(up(point.y));
+            points += px + "," + py + " ";
+            if (curve.line && curve.points.size() >= 30) continue;
+            dots += "<circle class=\"f" + colour + "\" r=\"3\" cx=\"" + px + "\" cy=\"" + py + "\"/>";
+            if (point.label.empty()) continue;
+            const bool right = across(point.x) > kWidth * 0.7;
+            dots += "<text class=\"name f" + colour + "\" text-anchor=\"" + (right ? "end" : "start") + "\" x=\"" +
+                    place(across(point.x) + (right ? -6 : 6)) + "\" y=\"" + place(up(point.y) - 5) + "\">" +
+                    escape_html(point.label) + "</text>";
+        }
+        if (curve.line) svg += "<polyline class=\"curve l" + colour + "\" points=\"" + points + "\"/>";
+        svg += dots;
+        if (curve.label.empty()) continue;
+        svg += "<text class=\"legend f" + colour + "\" text-anchor=\"end\" x=\"628\" y=\"" + place(legend += 14) +
+               "\">" + escape_html(curve.label) + "</text>";
     }
     return svg + "</svg>";
-}
-
-std::string escape_html(const std::string& text) {
-    std::string out;
-    for (char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else if (c == '"') out += "&quot;";
-        else out += c;
-    }
-    return out;
 }
 
 }  // namespace lithe

@@ -33,6 +33,22 @@ static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
             model.cluster_order);
 }
 
+static void visit_encoder(ModelConfig& model, FieldVisitor& v) {
+    v.field({.name = "head",
+             .help = "what turns the stack's output into logits: linear; masked: BERT's (product, gelu, norm) before "
+                     "it; none: an encoder alone, for its counts",
+             .choices = {"linear", "masked", "none"}},
+            model.head);
+    v.field({.name = "embedding_norm", .help = "layer norm of the embeddings' sum, as in BERT"}, model.embedding_norm);
+    v.field({.name = "token_types",
+             .help = "BERT's segment embeddings; text of one kind uses the first; 0 = none",
+             .minimum = 0,
+             .maximum = 1024},
+            model.token_types);
+    v.field({.name = "pooler", .help = "BERT's pooler: tanh of a product of the first position, for fine-tuning"},
+            model.pooler);
+}
+
 void ModelConfig::visit(FieldVisitor& v) {
     v.field({.name = "width", .help = "model width d: size of the residual stream", .minimum = 1, .maximum = 1 << 20},
             width);
@@ -97,6 +113,7 @@ void ModelConfig::visit(FieldVisitor& v) {
              .help = "causal: a position sees earlier ones; bidirectional: it sees all",
              .choices = {"causal", "bidirectional"}},
             direction);
+    visit_encoder(*this, v);
 }
 
 void OptimizerConfig::visit(FieldVisitor& v) {
@@ -202,6 +219,29 @@ void LayerDropConfig::visit(FieldVisitor& v) {
                      "move and decay) or hold (they stay as they are)",
              .choices = {"advance", "hold"}},
             moments);
+}
+
+void ObjectiveConfig::visit(FieldVisitor& v) {
+    v.field({.name = "name",
+             .help = "next: predict the next token; masked: predict tokens that were masked (Devlin et al. 2019)",
+             .choices = {"next", "masked"}},
+            name);
+    v.field({.name = "mask_rate", .help = "masked: share of tokens to predict", .minimum = 0.001, .maximum = 1},
+            mask_rate);
+    v.field({.name = "mask_share",
+             .help = "masked: of these, how many are replaced by the mask token",
+             .minimum = 0,
+             .maximum = 1},
+            mask_share);
+    v.field({.name = "random_share",
+             .help = "masked: how many by a random token; the rest stay as they are",
+             .minimum = 0,
+             .maximum = 1},
+            random_share);
+    v.field({.name = "mask_token",
+             .help = "masked: a token of the vocabulary, as [MASK]; auto: the tokenizer's [MASK] or <mask>, else one "
+                     "more id than the tokenizer has"},
+            mask_token);
 }
 
 void TrainConfig::visit(FieldVisitor& v) {
@@ -340,6 +380,9 @@ void Config::visit(FieldVisitor& v) {
     v.section({.name = "schedule", .help = "the learning rate"}, [&](FieldVisitor& s) { schedule.visit(s); });
     v.section({.name = "layer_drop", .help = "layers that training steps leave out"},
               [&](FieldVisitor& s) { layer_drop.visit(s); });
+    v.section({.name = "objective", .help = "what is predicted"}, [&](FieldVisitor& s) { objective.visit(s); });
+    v.section({.name = "search", .help = "what stands at the searched places of a layout ('?')"},
+              [&](FieldVisitor& s) { search.visit(s); });
     v.section({.name = "train", .help = "batch, budget, precision"}, [&](FieldVisitor& s) { train.visit(s); });
     v.section({.name = "evaluation", .help = "how validation is measured"},
               [&](FieldVisitor& s) { evaluation.visit(s); });

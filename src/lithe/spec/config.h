@@ -52,6 +52,10 @@ struct ModelConfig {
     std::string tie_projections = "tails";
     std::string cluster_order = "original";
     std::string direction = "causal";
+    std::string head = "linear";
+    bool embedding_norm = false;
+    int64_t token_types = 0;
+    bool pooler = false;
     void visit(FieldVisitor& v);
 };
 
@@ -115,6 +119,40 @@ struct LayerDropConfig {
     void visit(FieldVisitor& v);
 };
 
+struct ObjectiveConfig {
+    std::string name = "next";
+    double mask_rate = 0.15;
+    double mask_share = 0.8, random_share = 0.1;
+    std::string mask_token = "auto";
+    void visit(FieldVisitor& v);
+};
+
+struct SearchConfig {
+    std::string method = "gumbel";
+    bool supernet = false;
+    std::string candidates = "s f -";
+    double warmup = 0.2;
+    int64_t period = 100;
+    double share = 0.2;
+    double held_out = 0.2;
+    double learning_rate = 0.01, weight_decay = 5e-4, beta1 = 0.5, beta2 = 0.999;
+    double temperature = 5, final_temperature = 0.1;
+    std::string sampling = "soft";
+    bool tie_candidates = false;
+    double settled = 0.75;
+    std::string cost = "none";
+    std::string cost_form = "multiply";
+    double alpha = 0.2, beta = 0.6;
+    double budget = 0;
+    int64_t retrain_tokens = 0;
+    std::vector<std::string> baselines;
+    int64_t random_layouts = 2;
+    int64_t trial_tokens = 0;
+    int64_t population = 16, tournament = 4, rungs = 3;
+    double eta = 3;
+    void visit(FieldVisitor& v);
+};
+
 struct TrainConfig {
     int64_t batch = 16;
     int64_t length = 256;
@@ -169,6 +207,8 @@ struct Config {
     OptimizerConfig optimizer;
     ScheduleConfig schedule;
     LayerDropConfig layer_drop;
+    ObjectiveConfig objective;
+    SearchConfig search;
     TrainConfig train;
     EvaluationConfig evaluation;
     CheckpointConfig checkpoint;

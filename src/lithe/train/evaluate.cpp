@@ -65,11 +65,22 @@ class SegmentReader {
                 in[t * batch + b] = buffer_[size_t(t)];
                 out[t * batch + b] = place >= stream.begin && place < stream.end ? buffer_[size_t(t) + 1] : -1;
             }
-            if (protocol_.documents) mark_documents(b, first);
+            if (protocol_.masking) mask(b, stream, first);
+            else if (protocol_.documents) mark_documents(b, first);
         }
     }
 
  private:
+    void mask(int64_t b, const Stream& stream, uint64_t first) {
+        const int64_t batch = ids.size(1);
+        int64_t *in = ids.data_ptr<int64_t>() + b, *out = targets.data_ptr<int64_t>() + b;
+        for (int64_t t = 0; t < protocol_.length; ++t) {
+            const uint64_t place = first + uint64_t(t);
+            const Masking::Choice choice = protocol_.masking->choose(in[t * batch], protocol_.masking->seed, place);
+            out[t * batch] = choice.scored && place >= stream.begin && place < stream.end ? in[t * batch] : -1;
+            in[t * batch] = choice.input;
+        }
+    }
     // A reset stands on the end token before a document, which then predicts its first token; without end tokens on the
     // first token itself, which nothing predicts.
     void mark_documents(int64_t b, uint64_t first) {
@@ -113,6 +124,8 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
     protocol.documents = config.data.order == "documents";
     if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
     protocol.precision = config.train.precision;
+    protocol.masking = masking_of(config, tokenizer);
+    if (protocol.masking) protocol.lead = 0, protocol.masking->seed = combine_key(0, "evaluation");
     return protocol;
 }
 
@@ -144,7 +157,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     for (uint64_t at = 0; at < steps; at += uint64_t(protocol.length)) {
         if (stop_requested()) return std::nullopt;
         segment.read(at);
-        if (protocol.documents) context.flags_TB = segment.flags.to(model.device());
+        if (protocol.documents && !protocol.masking) context.flags_TB = segment.flags.to(model.device());
         auto out = model.loss(segment.ids.to(model.device()), segment.targets.to(model.device()), state, context);
         sum += out.sum.item<double>();
         result.tokens += uint64_t(segment.targets.ge(0).sum().item<int64_t>());
@@ -153,6 +166,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
             log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
     }
     log_progress("");
+    if (result.tokens == 0) fail_file("no token of split '" + protocol.split + "' was scored", "data");
     result.bytes = uint64_t(std::llround(double(tokens.bytes()) * double(result.tokens) / double(tokens.size())));
     result.loss = sum / double(result.tokens);
     result.bits_per_byte = sum / std::numbers::ln2 / double(result.bytes);
@@ -169,18 +183,22 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
     json["bytes"] = result.bytes;
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
-    json["protocol"] = {
-        {"split", p.split},
-        {"first_tokens", p.tokens},
-        {"batch", p.batch},
-        {"length", p.length},
-        {"memory", p.memory},
-        {"lead", p.lead},
-        {"mask", p.mask},
-        {"clamp_length", p.clamp_length},
-        {"precision", p.precision},
-        {"state", p.documents ? "anew with each document" : "carried"},
-        {"unscored", p.documents && !p.document_end ? "the first token of each document" : "the first token"}};
+    json["protocol"] = {{"split", p.split},
+                        {"first_tokens", p.tokens},
+                        {"batch", p.batch},
+                        {"length", p.length},
+                        {"memory", p.memory},
+                        {"lead", p.lead},
+                        {"mask", p.mask},
+                        {"clamp_length", p.clamp_length},
+                        {"precision", p.precision},
+                        {"state", p.masking     ? "none"
+                                  : p.documents ? "anew with each document"
+                                                : "carried"},
+                        {"objective", p.masking ? "masked" : "next"},
+                        {"unscored", p.masking                        ? "what is not masked"
+                                     : p.documents && !p.document_end ? "the first token of each document"
+                                                                      : "the first token"}};
     return json;
 }
 

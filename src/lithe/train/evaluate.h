@@ -2,7 +2,8 @@
 //
 // The text is read by `batch` streams in step. Stream 0 starts cold at the first token; every other stream starts
 // `lead` tokens before its first scored token, so that its state is warm. All tokens but the very first are scored;
-// with documents and without a token that ends them, the first of each document is not.
+// with documents and without a token that ends them, the first of each document is not. With the masked objective the
+// masked tokens of each segment are scored, always the same ones; bits per byte are of what was masked.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 
 #include "lithe/data/corpus.h"
 #include "lithe/model/language_model.h"
+#include "lithe/model/masking.h"
 
 namespace lithe {
 
@@ -21,7 +23,8 @@ struct EvaluationProtocol {
     int64_t clamp_length = -1;    // of relative positions; -1: as in training
     bool documents = false;       // state and attention begin anew with each document, as in training on documents
     std::optional<int32_t>
-        document_end;  // the token that ends documents: it is the input before a document's first token
+        document_end;                // the token that ends documents: it is the input before a document's first token
+    std::optional<Masking> masking;  // masked tokens are scored instead of next ones; segments are on their own
     std::string precision = "fp32";
 };
 

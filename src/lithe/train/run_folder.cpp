@@ -47,7 +47,7 @@ std::optional<CheckpointPlace> RunFolder::newest_valid() const {
 }
 
 void RunFolder::cut_back(int64_t step) {
-    for (const char* name : {"metrics", "samples"}) {
+    for (const char* name : {"metrics", "samples", "choices"}) {
         const std::string path = file(std::string(name) + ".jsonl");
         if (!fs::exists(path)) continue;
         std::istringstream lines(read_file(path));
@@ -78,6 +78,8 @@ void RunFolder::append(const char* name, const nlohmann::ordered_json& line) {
 }
 
 void RunFolder::metrics(const nlohmann::ordered_json& line) { append("metrics.jsonl", line); }
+
+void RunFolder::choices(const nlohmann::ordered_json& line) { append("choices.jsonl", line); }
 
 void RunFolder::sample(const nlohmann::ordered_json& line) { append("samples.jsonl", line); }
 

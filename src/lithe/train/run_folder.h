@@ -30,6 +30,7 @@ class RunFolder {
 
     // Appends one JSON line; a full disk is told once and does not stop the run.
     void metrics(const nlohmann::ordered_json& line);
+    void choices(const nlohmann::ordered_json& line);
     void sample(const nlohmann::ordered_json& line);
     EventWriter& events();
     void record_start(nlohmann::ordered_json start);  // into run.json

@@ -12,6 +12,7 @@
 #include "lithe/train/machine.h"
 #include "lithe/train/optimizer.h"
 #include "lithe/train/run_folder.h"
+#include "lithe/train/search_steps.h"
 
 namespace lithe {
 
@@ -19,6 +20,7 @@ struct TrainerState {
     int64_t step = 0;  // updates done
     int64_t tokens = 0;
     double train_seconds = 0;  // without evaluation, sampling and saving
+    double joules = -1;        // in that time; -1: the machine does not let us measure
     FeedPosition data;
     int64_t evaluated_step = -1;   // the step whose evaluation is done
     double evaluated_seconds = 0;  // training time at the last evaluation
@@ -27,6 +29,7 @@ struct TrainerState {
     int64_t best_step = -1;
     int64_t skipped_in_row = 0, skipped = 0;  // updates left out for a loss that is not finite
     bool stopped_early = false;
+    bool settled = false;  // the choices of a search have
 };
 nlohmann::ordered_json to_json(const TrainerState& state);
 TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source);
@@ -38,14 +41,17 @@ struct TrainOptions {
     ResumeMode resume = ResumeMode::automatic;
     std::string resume_from;  // a checkpoint folder; empty: the newest of the run
     bool dry_run = false;
+    std::optional<CostTable> costs;  // of a search's candidates
     std::vector<std::string> argv;
 };
 
 struct TrainResult {
-    std::string run, stopped_by;  // "steps", "tokens", "time", "early_stop", "signal", "dry_run"
+    std::string run, stopped_by;  // "steps", "tokens", "time", "early_stop", "settled", "signal", "dry_run"
     TrainerState state;
     std::optional<EvaluationResult> valid;
     double tokens_per_second = 0, training_flops_per_token = 0, gflops = 0;
+    int64_t parameters = 0;
+    std::optional<std::vector<int64_t>> choices;  // of a search: what it found within the budget
 };
 
 class Trainer {
@@ -57,9 +63,16 @@ class Trainer {
 
  private:
     struct Parts;
+    void open_feeders();
+    void check_memory();
+    std::optional<CheckpointPlace> open_folder();
     void resume(const CheckpointPlace& place);
     void start_fresh();
     bool train_step();
+    void choices_step(double progress);
+    void finish_step(double seconds, int64_t tokens);
+    Segment& next_segment(Prefetcher& feeder, uint64_t key);
+    double progress() const;
     bool evaluate_now();
     void write_sample();
     bool save(bool best);
@@ -70,6 +83,7 @@ class Trainer {
     void record(double loss, double norm, double rate, double speed);
     void show_progress(double loss, double rate);
     double record_progress(double seconds);
+    void restore_tensors(const CheckpointPlace& place, const nlohmann::json& json);
     nlohmann::ordered_json start_record() const;
 
     Config config_;

@@ -1,0 +1,69 @@
+#include <filesystem>
+#include <iostream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/cli/command.h"
+#include "lithe/data/corpus.h"
+#include "lithe/model/import_transformer_xl.h"
+#include "lithe/model/masking.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace {
+
+struct Flags {
+    std::string weights, config, out, tokenizer;
+    std::vector<std::string> sets;
+};
+
+int run(const Flags& flags, const CommandContext& context) {
+    if (std::filesystem::exists(flags.out))
+        fail_usage("the folder exists already", flags.out, "choose another with --out");
+    Config config = load_config(flags.config, flags.sets);
+    const TokenizerPtr tokenizer = flags.tokenizer.empty() ? nullptr : tokenizer_from_file(flags.tokenizer);
+    std::string tokenizer_json;
+    int64_t vocabulary = 0;
+    if (tokenizer) {
+        tokenizer_json = tokenizer->to_json(), vocabulary = model_vocabulary(config, *tokenizer);
+    } else {
+        const Corpus corpus = Corpus::open(config.data);
+        tokenizer_json = corpus.tokenizer().to_json(), vocabulary = model_vocabulary(config, corpus.tokenizer());
+    }
+    if (config.model.vocabulary_size != 0 && config.model.vocabulary_size != vocabulary)
+        fail_usage("the tokenizer has " + std::to_string(vocabulary) + " ids, the configuration states " +
+                       std::to_string(config.model.vocabulary_size),
+                   "model.vocabulary_size", "--tokenizer FILE, or --set data.path=FOLDER of the text it was trained on");
+    config.model.vocabulary_size = vocabulary;
+    const LanguageModel model(config, vocabulary);
+    CheckpointContent content;
+    content.model = import_transformer_xl(read_tensors(flags.weights), model, flags.weights);
+    content.config_json = to_json(config);
+    content.tokenizer_json = tokenizer_json;
+    write_checkpoint(std::filesystem::absolute(flags.out).lexically_normal().string(), content);
+    const nlohmann::ordered_json json = {
+        {"model", flags.out}, {"parameters", model.parameters().count()}, {"tensors", content.model.size()}};
+    if (context.json) print_json("import", json);
+    else
+        std::cout << "wrote " << flags.out << ", " << model.parameters().count() << " parameters; next: lithe eval "
+                  << flags.out << " --data TEXT" << std::endl;
+    return 0;
+}
+
+}  // namespace
+
+CommandAction set_up_import(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<Flags>();
+    app.add_option("weights", flags->weights,
+                   "a .safetensors file with Transformer-XL's weights under the names of its PyTorch code or of Hugging "
+                   "Face")
+        ->required();
+    app.add_option("--config", flags->config, "configuration of the same shape, as configs/wikitext103-txl-base.toml")
+        ->required();
+    app.add_option("--out", flags->out, "folder for the model; must not exist")->required();
+    app.add_option("--tokenizer", flags->tokenizer, "tokenizer.json with its vocabulary; default that of the data");
+    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")->allow_extra_args(false);
+    return [flags, &context] { return run(*flags, context); };
+}
+
+}  // namespace lithe

@@ -1,0 +1,59 @@
+#include <filesystem>
+#include <iostream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/cli/command.h"
+#include "lithe/search/search.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace {
+
+struct Flags {
+    std::string config, run, method, max_steps, max_tokens, max_time;
+    std::vector<std::string> sets;
+};
+
+int run(const Flags& flags, const CommandContext& context) {
+    std::vector<std::string> sets = flags.sets;
+    auto set = [&](const char* name, const std::string& value) {
+        if (!value.empty()) sets.push_back(std::string(name) + "=\"" + value + "\"");
+    };
+    set("search.method", flags.method), set("train.max_steps", flags.max_steps);
+    set("train.max_tokens", flags.max_tokens), set("train.max_seconds", flags.max_time);
+    const Config config = load_config(flags.config, sets);
+    const std::string folder =
+        flags.run.empty() ? "runs/search-" + std::filesystem::path(flags.config).stem().string() : flags.run;
+    const SearchResult result = run_search(config, folder, context.argv);
+    const bool stopped = result.stopped_by == "signal";
+    if (stopped) log_info("resume     the same command goes on with " + folder);
+    else log_info("next       lithe train " + folder + "/found.toml    (page: " + folder + "/search.html)");
+    if (context.json) print_json("search", to_json(result, config));
+    else if (!stopped) std::cout << result.layout << std::endl;
+    return stopped ? int(ExitCode::stopped) : 0;
+}
+
+}  // namespace
+
+CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
+    auto flags = std::make_shared<Flags>();
+    app.add_option("config", flags->config, "configuration file whose layout has searched places, as (?)x8")->required();
+    app.add_option("--run", flags->run, "folder of the search; default runs/search-<name of the configuration>");
+    app.add_option("--method", flags->method, "gumbel, random or evolution; as search.method")
+        ->check(CLI::IsMember({"gumbel", "random", "evolution"}));
+    app.add_option("--set", flags->sets, "override a setting: --set search.cost=latency (repeatable)")
+        ->allow_extra_args(false);
+    app.add_option("--max-steps", flags->max_steps, "gumbel: updates of the network with all candidates");
+    app.add_option("--max-tokens", flags->max_tokens, "gumbel: tokens of that network; else of all trials together");
+    app.add_option("--max-time", flags->max_time, "the same in training time, as 30m");
+    std::string settings = "Settings (section [search] of the file, or --set search.key=value):\n";
+    for (const FieldDoc& field : list_config_fields())
+        if (field.path.rfind("search.", 0) == 0)
+            settings += "  " + field.path + " = " + field.default_value + "\n      " + field.help + "\n";
+    app.footer(settings);
+    return [flags, &context] { return run(*flags, context); };
+}
+
+}  // namespace lithe

@@ -1,0 +1,105 @@
+#include "lithe/report/run_record.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+#include <sstream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/median.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+namespace {
+
+void flatten(const Json& json, const std::string& path, std::map<std::string, std::string>& settings) {
+    if (!json.is_object()) {
+        settings[path] = json.is_string() ? json.get<std::string>() : json.dump();
+        return;
+    }
+    for (const auto& [key, value] : json.items()) flatten(value, path.empty() ? key : path + "." + key, settings);
+}
+
+RunPoint point_of(const Json& line, double bits) {
+    return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), bits};
+}
+
+void read_metrics(RunRecord& record) {
+    std::vector<double> speeds;
+    for (const Json& line : read_json_lines(record.folder + "/metrics.jsonl")) {
+        if (line.contains("valid")) {
+            const Json& valid = line["valid"];
+            const double bits = number_of(valid, "bits_per_byte"), bytes = number_of(valid, "bytes");
+            if (!(bits > 0)) continue;
+            if (bytes > 0 && number_of(valid, "tokens") > 0) record.bytes_per_token = bytes / number_of(valid, "tokens");
+            if (valid.contains("protocol")) record.protocol = valid["protocol"];
+            record.valid.push_back(point_of(line, bits));
+            record.last_bits = bits;
+            record.best_bits = std::min(record.best_bits.value_or(bits), bits);
+        } else if (line.contains("loss") && line["loss"].is_number()) {
+            record.train.push_back(point_of(line, line["loss"].get<double>() / std::numbers::ln2));
+            speeds.push_back(number_of(line, "tokens_per_second"));
+            record.peak_memory = std::max(record.peak_memory, number_of(line, "peak_rss_bytes"));
+            if (line.contains("joules")) record.joules = number_of(line, "joules");
+        }
+        record.steps = std::max(record.steps, int64_t(number_of(line, "step")));
+        record.tokens = std::max(record.tokens, int64_t(number_of(line, "tokens")));
+        record.seconds = std::max(record.seconds, number_of(line, "seconds"));
+    }
+    record.tokens_per_second = median(std::move(speeds));
+    for (RunPoint& point : record.train) point.bits /= record.bytes_per_token;
+}
+
+// The machine of the last start.
+void read_start(RunRecord& record) {
+    const std::string path = record.folder + "/run.json";
+    if (!fs::exists(path)) return;
+    Json json = Json::parse(read_file(path, 16 << 20), nullptr, false);
+    if (json.is_object() && json.contains("starts") && json["starts"].is_array() && !json["starts"].empty())
+        json = Json(json["starts"].back());
+    if (!json.is_object()) return;
+    for (const char* key : {"cpu", "isa", "device", "threads", "precision"})
+        if (json.contains(key))
+            record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+}
+
+}  // namespace
+
+double number_of(const Json& json, const char* key) {
+    return json.contains(key) && json[key].is_number() ? json[key].get<double>() : 0;
+}
+
+std::vector<Json> read_json_lines(const std::string& path) {
+    std::vector<Json> result;
+    if (!fs::exists(path)) return result;
+    std::istringstream lines(read_file(path));
+    for (std::string line; std::getline(lines, line);) {
+        Json json = Json::parse(line, nullptr, false);
+        if (json.is_object()) result.push_back(std::move(json));
+    }
+    return result;
+}
+
+RunRecord read_run_record(const std::string& folder) {
+    const std::string config = folder + "/config.toml";
+    if (!fs::is_directory(folder)) fail_file("there is no such run folder", folder, "RUN is the --run of lithe train");
+    if (!fs::exists(config))
+        fail_file("the folder holds no run (no config.toml)", folder, "RUN is the --run of lithe train");
+    RunRecord record;
+    record.folder = folder;
+    fs::path normal = fs::path(folder).lexically_normal();
+    if (normal.filename().empty()) normal = normal.parent_path();
+    record.name = normal.filename().string();
+    record.config = load_config(config);
+    flatten(Json::parse(to_json(record.config)), "", record.settings);
+    read_start(record);
+    read_metrics(record);
+    return record;
+}
+
+}  // namespace lithe

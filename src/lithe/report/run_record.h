@@ -1,0 +1,51 @@
+// What a run folder says of its run: settings, machine, curves, what came out and what it took.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lithe/spec/config.h"
+
+namespace lithe {
+
+struct RunPoint {
+    double step = 0, tokens = 0, seconds = 0;
+    double bits = 0;  // per byte
+};
+
+struct RunRecord {
+    std::string name, folder;
+    Config config;
+    std::map<std::string, std::string> settings;  // "optimizer.learning_rate" -> its value as JSON
+    std::map<std::string, std::string> machine;   // cpu, isa, device, threads, precision of the last start
+    std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
+    double bytes_per_token = 1;
+    nlohmann::json protocol;                     // of the last evaluation; null without one
+    std::optional<double> last_bits, best_bits;  // per byte, of the validation text
+    int64_t steps = 0, tokens = 0;
+    double seconds = 0;                      // of training
+    double tokens_per_second = 0;            // median
+    double peak_memory = 0;                  // bytes
+    std::optional<double> joules;            // measured, of training
+    // Not in the folder; for the caller to fill from the configuration. 0: not known.
+    int64_t parameters = 0;
+    double flops_per_token = 0;            // forward
+    double training_flops_per_token = 0;   // forward and backward
+    std::optional<double> milliseconds;    // per generated token
+
+    double training_flops() const { return training_flops_per_token * double(tokens); }
+};
+
+// Throws a bad_file error when the folder holds no run. Lines that are cut off or damaged are left out.
+RunRecord read_run_record(const std::string& folder);
+
+// The lines of a JSONL file that are objects; an absent file has none.
+std::vector<nlohmann::json> read_json_lines(const std::string& path);
+
+// json[key] as a number, 0 when there is none.
+double number_of(const nlohmann::json& json, const char* key);
+
+}  // namespace lithe

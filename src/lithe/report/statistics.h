@@ -1,0 +1,23 @@
+// What a few runs with other seeds say: mean, interval, and whether two means differ.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+namespace lithe {
+
+struct Sample {
+    size_t count = 0;
+    double mean = 0;
+    double deviation = 0;  // of the sample, n - 1
+    double half = 0;       // half of the 95 % confidence interval of the mean by Student's t; 0 for one value
+};
+Sample describe(const std::vector<double>& values);
+
+// Two-sided probability of |t| or more under Student's distribution.
+double student_p(double t, double freedom);
+// Welch's test: the probability of so large a difference between the means if there were none. nullopt with fewer than
+// two values on a side, or when nothing varies.
+std::optional<double> welch_p(const Sample& a, const Sample& b);
+
+}  // namespace lithe

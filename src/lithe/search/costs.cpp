@@ -1,0 +1,134 @@
+#include "lithe/search/costs.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "lithe/base/file.h"
+#include "lithe/base/median.h"
+#include "lithe/base/timer.h"
+#include "lithe/model/cost.h"
+#include "lithe/spec/slots.h"
+
+namespace lithe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+CostShape evaluation_shape(const Config& config) {
+    CostShape shape = cost_shape(config);
+    if (config.evaluation.length > 0) shape.length = config.evaluation.length;
+    if (config.evaluation.memory >= 0) shape.memory = config.evaluation.memory;
+    shape.batch = 1;
+    return shape;
+}
+
+// The median of what `run` takes with a full memory, in milliseconds; `bytes`: of the state that it leaves.
+double milliseconds(const CostShape& shape, double& bytes, const std::function<State(const State&)>& run) {
+    constexpr int kRepeats = 15;
+    State state;
+    std::vector<double> times;
+    const int64_t warm_up = shape.memory / shape.length + 3;
+    for (int64_t i = 0; i < warm_up + kRepeats; ++i) {
+        Timer timer;
+        state = run(state);
+        if (i >= warm_up) times.push_back(1e3 * timer.seconds());
+    }
+    bytes = double(state.bytes());
+    return median(times);
+}
+
+Context evaluation_context(const LanguageModel& model, const CostShape& shape) {
+    Context context = model.context(false);
+    context.memory = shape.memory;
+    context.keep_projections = shape.causal;
+    return context;
+}
+
+struct Costs {
+    double latency = 0, flops = 0, parameters = 0, memory = 0;
+    double of(const std::string& name) const {
+        return name == "latency" ? latency : name == "flops" ? flops : name == "parameters" ? parameters : memory;
+    }
+};
+
+// A model of this layout; the cost of its stack alone, or of all of it.
+Costs costs_of(Config config, const std::string& layout, int64_t vocabulary, const Machine& machine, bool stack_only) {
+    config.search.supernet = false;
+    config.stacks.erase("decoder");
+    config.model.layout = layout;
+    LanguageModel model(config, vocabulary);
+    const CostShape shape = evaluation_shape(config);
+    const ModelCost counted = count_cost(model, shape);
+    Costs costs;
+    costs.flops = counted.flops_per_token, costs.parameters = double(counted.parameters);
+    if (stack_only) {
+        costs.flops = costs.parameters = 0;
+        for (const LayerCost& layer : counted.layers)
+            costs.flops += layer.flops_per_token, costs.parameters += double(layer.parameters);
+    }
+    if (config.search.cost != "latency" && config.search.cost != "memory") return costs;
+    at::NoGradGuard no_grad;
+    model.materialize(at::kFloat, machine.working, machine.device, 1);
+    const Context context = evaluation_context(model, shape);
+    double bytes = 0;
+    const Tensor x_TBD = at::randn({shape.length, 1, config.model.width}).to(machine.device, machine.working),
+                 ids_TB = at::zeros({shape.length, 1}, at::kLong).to(machine.device);
+    costs.latency = milliseconds(shape, bytes, [&](const State& state) {
+        if (stack_only) return model.stack().root->forward(x_TBD, state, context).state;
+        return model.forward(ids_TB, state, context).state;
+    });
+    costs.memory = costs.parameters * (machine.working == at::kBFloat16 ? 2 : 4) + bytes;
+    return costs;
+}
+
+std::vector<std::vector<std::string>> candidates_of(const Config& config) {
+    std::vector<std::vector<std::string>> names;
+    for (const SlotPlace& place : slot_places(decoder_layout(config))) names.push_back(place.candidates);
+    return names;
+}
+
+std::string as_layout(const std::string& name) { return name.size() == 1 ? name : "<" + name + ">"; }
+
+}  // namespace
+
+CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine& machine) {
+    CostTable table;
+    const std::string& cost = config.search.cost;
+    if (cost == "none") return table;
+    table.base = costs_of(config, to_string(without_slots(decoder_layout(config))), vocabulary, machine, false).of(cost);
+    std::map<std::string, double> known{{"-", 0.0}};
+    for (const auto& names : candidates_of(config)) {
+        table.slots.emplace_back();
+        for (const std::string& name : names) {
+            if (!known.count(name))
+                known[name] = costs_of(config, as_layout(name), vocabulary, machine, true).of(cost);
+            table.slots.back().push_back(known[name]);
+        }
+    }
+    return table;
+}
+
+void write_costs(const std::string& path, const Config& config, const CostTable& costs) {
+    const Json json = {{"schema", "lithe.costs/1"},
+                       {"cost", config.search.cost},
+                       {"candidates", candidates_of(config)},
+                       {"base", costs.base},
+                       {"slots", costs.slots}};
+    replace_file(path, json.dump(1) + "\n");
+}
+
+CostTable read_costs(const std::string& path, const Config& config) {
+    try {
+        const auto json = nlohmann::json::parse(read_file(path, 64 << 20));
+        CostTable costs{json.at("base"), json.at("slots").get<std::vector<std::vector<double>>>()};
+        if (json.at("cost") == config.search.cost &&
+            json.at("candidates").get<std::vector<std::vector<std::string>>>() == candidates_of(config) &&
+            (config.search.cost == "none" || costs.slots.size() == candidates_of(config).size()))
+            return costs;
+    } catch (const nlohmann::json::exception& error) {
+        fail_file(std::string("damaged cost table: ") + error.what(), path, "remove it: it is measured anew");
+    }
+    fail_file("the cost table is of another search", path, "choose another folder with --run");
+}
+
+}  // namespace lithe

@@ -1,0 +1,109 @@
+#include "lithe/search/trials.h"
+
+#include <filesystem>
+#include <sstream>
+
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/report/report.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+
+nlohmann::ordered_json to_json(const Trial& trial) {
+    return {{"number", trial.number},         {"origin", trial.origin},
+            {"layout", trial.layout},         {"tokens", trial.tokens},
+            {"cost", trial.cost},             {"bits_per_byte", trial.bits_per_byte},
+            {"seconds", trial.seconds},       {"parameters", trial.parameters}};
+}
+
+static Trial trial_from_json(const nlohmann::json& json) {
+    Trial trial;
+    trial.number = json.at("number"), trial.origin = json.at("origin"), trial.layout = json.at("layout");
+    trial.tokens = json.at("tokens"), trial.cost = json.at("cost");
+    trial.bits_per_byte = json.at("bits_per_byte"), trial.seconds = json.at("seconds");
+    trial.parameters = json.at("parameters");
+    return trial;
+}
+
+TrialJournal::TrialJournal(const std::string& folder) : path_(folder + "/trials.jsonl") {
+    if (!fs::exists(path_)) return;
+    const std::string text = read_file(path_, 256 << 20);
+    std::istringstream lines(text);
+    size_t good = 0;
+    int64_t number = 0;
+    for (std::string line; std::getline(lines, line); ++number) {
+        const bool whole = good + line.size() < text.size();  // a newline stands behind it
+        if (!whole) {
+            log_warning("the last line of " + path_ + " was cut off; its trial is made again");
+            break;
+        }
+        try {
+            trials_.push_back(trial_from_json(nlohmann::json::parse(line)));
+            if (trials_.back().number != number) throw std::runtime_error("trial " + std::to_string(number) + " expected");
+        } catch (const std::exception& error) {
+            fail_file("damaged journal, line " + std::to_string(number + 1) + ": " + error.what(), path_,
+                      "cut the file off before that line: what stood behind it is trained again");
+        }
+        good += line.size() + 1;
+    }
+    if (good < text.size()) replace_file(path_, text.substr(0, good));
+}
+
+const Trial* TrialJournal::find(const Trial& trial) const {
+    if (size_t(trial.number) >= trials_.size()) return nullptr;
+    const Trial& found = trials_[size_t(trial.number)];
+    if (found.layout != trial.layout || found.tokens != trial.tokens)
+        fail({.code = ExitCode::bad_file,
+              .what = "the journal is of another search",
+              .where = path_ + " line " + std::to_string(trial.number + 1),
+              .expected = trial.layout + " with " + std::to_string(trial.tokens) + " tokens",
+              .got = found.layout + " with " + std::to_string(found.tokens),
+              .hint = "restore the settings that it was made with, or choose another folder with --run"});
+    return &found;
+}
+
+void TrialJournal::add(const Trial& trial) {
+    FileWriter writer(path_, true);
+    writer.write(to_json(trial).dump() + "\n");
+    writer.close();
+    trials_.push_back(trial);
+}
+
+Config trial_config(Config config, const std::string& layout, int64_t tokens) {
+    config.search = SearchConfig();
+    config.stacks.erase("decoder");
+    config.model.layout = layout;
+    config.train.max_tokens = tokens;
+    config.train.max_steps = 0, config.train.max_seconds = 0;
+    config.schedule.axis = "auto";
+    config.sample.tokens = 0;
+    return config;
+}
+
+bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
+               const std::vector<std::string>& argv) {
+    if (const Trial* known = journal.find(trial)) {
+        trial = *known;
+        return true;
+    }
+    TrainOptions options;
+    options.run = folder + "/trials/" + std::to_string(trial.number);
+    options.argv = argv;
+    log_info("trial " + std::to_string(trial.number) + "    " + trial.layout + " (" + trial.origin + "), " +
+             format_count(double(trial.tokens)) + " tokens");
+    Trainer trainer(trial_config(config, trial.layout, trial.tokens), options);
+    const TrainResult result = trainer.run();
+    if (result.stopped_by == "signal") return false;
+    write_report(options.run);
+    if (!result.valid)
+        fail_file("a search compares layouts on a validation split, and the data has none", config.data.path,
+                  "set data.split or data.valid");
+    trial.bits_per_byte = result.valid->bits_per_byte;
+    trial.seconds = result.state.train_seconds;
+    trial.parameters = result.parameters;
+    journal.add(trial);
+    return true;
+}
+
+}  // namespace lithe

@@ -1,0 +1,52 @@
+// Training the network of a search (every candidate at every searched place): whose turn a step is, what the others
+// run, updates of the choices on a text of their own.
+#pragma once
+
+#include "lithe/data/prefetch.h"
+#include "lithe/model/masking.h"
+#include "lithe/train/architecture.h"
+
+namespace lithe {
+
+class SearchSteps {
+ public:
+    // `held_out`: feeds the updates of the choices; null: they go on in the text of the weights.
+    SearchSteps(const Config& config, LanguageModel& model, std::unique_ptr<Prefetcher> held_out);
+
+    // All of it is in checkpoints.
+    struct Progress {
+        int64_t begin = -1;      // the first step behind the warm-up
+        double changed_at = 0;   // progress at which the likeliest choices last changed
+        std::vector<int64_t> likeliest;
+        FeedPosition data;       // of the held-out text
+    };
+
+    // `progress`: the share of the budget that is spent. True: the step is for the choices.
+    bool turn_of_choices(int64_t step, double progress);
+    // Draws what a step of the weights runs.
+    void draw_weights(uint64_t key, double progress);
+    // One update of the choices; returns the mean cross-entropy in nats.
+    double update_choices(const Tensor& ids_TB, const Tensor& targets_TB, const Tensor& flags_TB, uint64_t key,
+                          double progress, State& carried);
+    // After it; true: the choices have settled.
+    bool note_choices(double progress);
+    // From now on the model runs the likeliest choices, as for evaluation.
+    void run_likeliest();
+
+    Prefetcher* held_out() { return held_out_.get(); }
+    State& carried() { return carried_; }
+    double temperature(double progress) const;
+    ArchitectureSearch& architecture() { return architecture_; }
+    Progress& progress() { return progress_; }
+    nlohmann::ordered_json record(double progress) const;  // for choices.jsonl
+
+ private:
+    SearchConfig config_;
+    LanguageModel& model_;
+    ArchitectureSearch architecture_;
+    std::unique_ptr<Prefetcher> held_out_;
+    State carried_;
+    Progress progress_;
+};
+
+}  // namespace lithe

@@ -1,0 +1,220 @@
+// What a checkpoint holds of a run beside the weights, and back.
+#include <cstring>
+#include <filesystem>
+
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/trainer_parts.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+namespace {
+
+Json to_json(const FeedPosition& position) {
+    Json json = {{"epoch", position.epoch}, {"at", position.at}};
+    if (position.rows.empty()) return json;
+    json["drawn"] = position.drawn;
+    json["rows"] = Json::array();
+    for (const FeedPosition::Row& row : position.rows)
+        json["rows"].push_back({row.source, row.document, row.offset, row.open});
+    return json;
+}
+
+FeedPosition feed_position_from_json(const nlohmann::json& json) {
+    FeedPosition position;
+    position.epoch = json.at("epoch"), position.at = json.at("at");
+    if (!json.contains("rows")) return position;
+    position.drawn = json.at("drawn").get<std::vector<uint64_t>>();
+    for (const auto& row : json.at("rows")) position.rows.push_back({row.at(0), row.at(1), row.at(2), row.at(3)});
+    return position;
+}
+
+// Settings that may differ between a checkpoint and the run that resumes it.
+bool may_change(const std::string& difference) {
+    for (const char* prefix :
+         {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.", "checkpoint.",
+          "sample.", "data.path", "data.train", "data.valid", "data.test", "data.tokenizer"})
+        if (difference.rfind(prefix, 0) == 0) return true;
+    return false;
+}
+
+}  // namespace
+
+Json to_json(const TrainerState& s) {
+    return {{"schema", "lithe.state/1"},
+            {"step", s.step},
+            {"tokens", s.tokens},
+            {"train_seconds", s.train_seconds},
+            {"joules", s.joules},
+            {"data", to_json(s.data)},
+            {"evaluated_step", s.evaluated_step},
+            {"evaluated_seconds", s.evaluated_seconds},
+            {"evaluations", s.evaluations},
+            {"without_best", s.without_best},
+            {"best_bits", s.best_bits},
+            {"best_step", s.best_step},
+            {"skipped_in_row", s.skipped_in_row},
+            {"skipped", s.skipped},
+            {"stopped_early", s.stopped_early},
+            {"settled", s.settled}};
+}
+
+TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source) {
+    try {
+        if (json.at("schema") != "lithe.state/1") fail_file("state of another version", source);
+        TrainerState s;
+        s.step = json.at("step"), s.tokens = json.at("tokens"), s.train_seconds = json.at("train_seconds");
+        s.joules = json.value("joules", -1.0);
+        s.data = feed_position_from_json(json.at("data"));
+        s.evaluated_step = json.at("evaluated_step"), s.evaluated_seconds = json.at("evaluated_seconds");
+        s.evaluations = json.at("evaluations"), s.without_best = json.at("without_best");
+        s.best_bits = json.at("best_bits"), s.best_step = json.at("best_step");
+        s.skipped_in_row = json.at("skipped_in_row"), s.skipped = json.at("skipped"),
+        s.stopped_early = json.at("stopped_early");
+        s.settled = json.value("settled", false);
+        return s;
+    } catch (const nlohmann::json::exception& error) {
+        fail_file(std::string("damaged trainer state: ") + error.what(), source);
+    }
+}
+
+// Before the names of the state that a search's updates of the choices carry.
+constexpr const char* kSearchPrefix = "search/";
+
+// The sums that a checkpoint calls "table.N"; undefined where there are none.
+static Tensor table_sums(const Optimizer& optimizer, const std::string& name) {
+    const auto table = size_t(std::strtoul(name.c_str() + std::strlen("table."), nullptr, 10));
+    return table < optimizer.table_sums().size() ? optimizer.table_sums()[table] : Tensor();
+}
+
+void Trainer::resume(const CheckpointPlace& place) {
+    Parts& p = *parts_;
+    const std::string config_path = place.folder + "/config.json", state_path = place.folder + "/state.json";
+    Config saved = config_from_json(read_file(config_path, 1 << 20), config_path);
+    std::vector<std::string> refused;
+    for (const std::string& difference : differences(saved, config_))
+        if (!may_change(difference)) refused.push_back(difference);
+    auto json = nlohmann::json::parse(read_file(state_path, 1 << 20), nullptr, false);
+    if (json.is_discarded()) fail_file("not JSON", state_path);
+    if (json.contains("data_fingerprint") && json["data_fingerprint"] != p.corpus.fingerprint())
+        refused.push_back("the data is not the data that the run was trained on (fingerprint " +
+                          json["data_fingerprint"].dump() + " became \"" + p.corpus.fingerprint() + "\")");
+    if (json.contains("tokenizer_hash") && json["tokenizer_hash"] != p.corpus.tokenizer().hash())
+        refused.push_back("the tokenizer's hash " + json["tokenizer_hash"].dump() + " became \"" +
+                          p.corpus.tokenizer().hash() + "\"");
+    if (!refused.empty())
+        fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
+                   "restore them, or start a new run with --run");
+    state_ = trainer_state_from_json(json, state_path);
+    load_parameters(p.model->parameters(), place.folder + "/model.safetensors");
+    restore_tensors(place, json);
+    p.feeder->seek(state_.data);
+    p.folder->cut_back(state_.step);
+    p.saved_step = state_.step;
+    p.changed = false;
+    if (fs::exists(p.folder->file("progress.f64"))) {
+        std::string bytes = read_file(p.folder->file("progress.f64"));
+        p.recorded_progress.resize(bytes.size() / 8);
+        std::memcpy(p.recorded_progress.data(), bytes.data(), p.recorded_progress.size() * 8);
+    }
+    log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) +
+             " tokens, from " + place.folder);
+}
+
+// Moments, carried states, and what a search has learned.
+void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json& json) {
+    Parts& p = *parts_;
+    at::NoGradGuard no_grad;
+    std::vector<std::pair<std::string, StateTensor>> carried, carried_by_search;
+    for (const NamedTensor& each : read_tensors(place.folder + "/optimizer.safetensors")) {
+        auto into = [&](const Tensor& flat) {
+            ops::check(flat.defined() && flat.sizes() == each.tensor.sizes(), "resume",
+                       "optimizer tensor '" + each.name + "' does not fit");
+            flat.copy_(each.tensor);
+        };
+        if (each.name == "m") into(p.optimizer->m());
+        else if (each.name == "v") into(p.optimizer->v());
+        else if (each.name == "slow") into(p.optimizer->slow());
+        else if (each.name.rfind("table.", 0) == 0) into(table_sums(*p.optimizer, each.name));
+        else if (each.name.rfind("architecture.", 0) == 0 && p.search) {
+            if (!p.search->architecture().load(each))
+                fail_file("tensor '" + printable(each.name) + "' does not fit the search", place.folder);
+        } else {
+            int batch_axis = 0, time_axis = -1;
+            const bool search = each.name.rfind(kSearchPrefix, 0) == 0;
+            const size_t begin = search ? std::strlen(kSearchPrefix) : 0, colon = each.name.find(':');
+            if (colon == std::string::npos ||
+                std::sscanf(each.name.c_str() + colon, ":%d:%d", &batch_axis, &time_axis) != 2)
+                fail_file("unknown tensor '" + printable(each.name) + "'", place.folder + "/optimizer.safetensors");
+            (search ? carried_by_search : carried)
+                .emplace_back(each.name.substr(begin, colon - begin),
+                              StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
+        }
+    }
+    p.optimizer->set_updates(json.value("updates", state_.step));
+    p.step->carried() = unflatten(carried);
+    if (!p.search) return;
+    p.search->carried() = unflatten(carried_by_search);
+    SearchSteps::Progress& progress = p.search->progress();
+    const auto& saved = json.at("search");
+    progress.begin = saved.at("begin"), progress.changed_at = saved.at("changed_at");
+    progress.likeliest = saved.at("likeliest").get<std::vector<int64_t>>();
+    if (p.search->held_out()) p.search->held_out()->seek(feed_position_from_json(saved.at("data")));
+}
+
+// False when the disk is full; training goes on and it is tried again later.
+bool Trainer::save(bool best) {
+    Parts& p = *parts_;
+    log_progress("");
+    CheckpointContent content;
+    content.model = named_masters(p.model->parameters());
+    content.optimizer.push_back({"m", p.optimizer->m()});
+    if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});
+    if (p.optimizer->slow().defined()) content.optimizer.push_back({"slow", p.optimizer->slow()});
+    for (size_t table = 0; table < p.optimizer->table_sums().size(); ++table)
+        content.optimizer.push_back({"table." + std::to_string(table), p.optimizer->table_sums()[table]});
+    for (const auto& [path, tensor] : flatten(p.step->carried()))
+        content.optimizer.push_back(
+            {path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});
+    Json state = to_json(state_);
+    if (p.search) {
+        for (NamedTensor& tensor : p.search->architecture().state()) content.optimizer.push_back(std::move(tensor));
+        for (const auto& [path, tensor] : flatten(p.search->carried()))
+            content.optimizer.push_back({kSearchPrefix + path + ":" + std::to_string(tensor.batch_axis) + ":" +
+                                             std::to_string(tensor.time_axis),
+                                         tensor.value});
+        const SearchSteps::Progress& progress = p.search->progress();
+        state["search"] = {{"begin", progress.begin},
+                           {"changed_at", progress.changed_at},
+                           {"likeliest", progress.likeliest},
+                           {"data", to_json(p.search->held_out() ? p.search->held_out()->position() : FeedPosition())}};
+    }
+    state["updates"] = p.optimizer->updates();
+    state["data_fingerprint"] = p.corpus.fingerprint();
+    state["tokenizer_hash"] = p.corpus.tokenizer().hash();
+    content.state_json = state.dump(2) + "\n";
+    content.config_json = to_json(config_);
+    content.tokenizer_json = p.corpus.tokenizer().to_json();
+    try {
+        p.folder->save(state_.step, content, best, config_.checkpoint.keep);
+        if (p.save_failed)
+            log_info("saved      the checkpoint of step " + std::to_string(state_.step) + "; there is space again");
+        p.saved_step = state_.step;
+        p.changed = false;
+        p.save_failed = false;
+        p.since_save.restart();
+        log_verbose("saved      step " + std::to_string(state_.step));
+        return true;
+    } catch (const Error& error) {
+        if (error.code() != ExitCode::resources) throw;
+        log_warning("no checkpoint of step " + std::to_string(state_.step) +
+                    " could be written; earlier ones are kept and training goes on: " + error.what());
+        p.save_failed = true;
+        p.since_save.restart();
+        return false;
+    }
+}
+
+}  // namespace lithe

@@ -1,0 +1,47 @@
+// What a Trainer holds; of its source files only.
+#pragma once
+
+#include "lithe/base/energy.h"
+#include "lithe/base/timer.h"
+#include "lithe/data/prefetch.h"
+#include "lithe/model/cost.h"
+#include "lithe/train/trainer.h"
+
+namespace lithe {
+
+struct Trainer::Parts {
+    Corpus corpus;
+    std::unique_ptr<RunFolder> folder;
+    std::unique_ptr<LanguageModel> model;
+    std::unique_ptr<Optimizer> optimizer;
+    std::vector<std::unique_ptr<TokenView>> slices;  // of the training text, for a search
+    std::unique_ptr<Prefetcher> feeder;
+    std::unique_ptr<SearchSteps> search;
+    std::optional<Masking> masking;
+    Segment segment;
+    std::unique_ptr<TrainStep> step;
+    Machine machine;
+    ModelCost cost;
+    MemoryEstimate memory;
+    Timer since_save, since_start;
+    EnergyMeter energy;
+    int64_t saved_step = -1;
+    bool changed = true;  // state that no checkpoint holds yet
+    bool save_failed = false;
+    std::vector<double> recorded_progress;  // training seconds before each step, from an earlier start of this run
+    std::optional<EvaluationResult> valid;
+    double shown = 0, recent_loss = 0, session_seconds = 0;
+    double session_wait = 0;  // seconds that steps waited for data
+    int64_t session_tokens = 0;
+    int64_t batch = 1;
+
+    // [length][batch] of a segment's numbers; undefined for none. The segment must outlive it on a CPU.
+    template <class T> Tensor tensor(std::vector<T>& numbers) const {
+        if (numbers.empty()) return {};
+        const at::ScalarType type = sizeof(T) == 1 ? at::kByte : at::kLong;
+        return at::from_blob(numbers.data(), {int64_t(numbers.size()) / batch, batch}, at::TensorOptions(type))
+            .to(model->device());
+    }
+};
+
+}  // namespace lithe

@@ -1,0 +1,232 @@
+// Everything before the first step: what can be wrong is told here, and nothing is written before it is known to be right.
+#include <sys/utsname.h>
+#include <torch/version.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
+#include "lithe/base/version.h"
+#include "lithe/kernels/isa.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/trainer_parts.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+namespace {
+
+// What training draws from; of each source the part [from, to).
+std::vector<FeedSource> sources_of(const Corpus& corpus, double from, double to,
+                                   std::vector<std::unique_ptr<TokenView>>& slices) {
+    std::vector<FeedSource> sources;
+    for (const CorpusSource& source : corpus.sources()) {
+        const TokenView* tokens = source.train.get();
+        if (from > 0 || to < 1) {
+            const auto size = double(tokens->size());
+            slices.push_back(std::make_unique<TokenSlice>(*tokens, uint64_t(from * size), uint64_t(to * size)));
+            tokens = slices.back().get();
+        }
+        sources.push_back({tokens, source.share, source.name});
+    }
+    if (sources.empty()) corpus.split("train");  // tells what is missing
+    return sources;
+}
+
+std::unique_ptr<Prefetcher> make_feeder(const Config& config, const Corpus& corpus, std::vector<FeedSource> sources) {
+    FeedOptions options{.batch = config.train.batch,
+                        .length = config.train.length,
+                        .seed = combine_key(uint64_t(config.train.seed), "documents"),
+                        .one_per_row = config.data.rows == "single"};
+    if (config.data.document_end == "auto") options.document_end = corpus.tokenizer().document_end();
+    const bool documents = config.data.order == "documents";
+    return std::make_unique<Prefetcher>(documents ? make_document_feeder(std::move(sources), options)
+                                                  : make_stream_feeder(std::move(sources), options));
+}
+
+std::string now_text() {
+    auto seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    char text[32];
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return text;
+}
+
+void check_schedule(const Config& config, Problems& problems) {
+    const TrainConfig& t = config.train;
+    const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
+                           config.schedule.name == "recipe" || config.schedule.name == "wsd" ||
+                           config.search.supernet ||
+                           (config.schedule.warmup > 0 && config.schedule.warmup < 1);
+    const std::string& axis = config.schedule.axis;
+    const bool any = t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
+    const bool has_end = axis == "steps"    ? t.max_steps > 0
+                         : axis == "tokens" ? t.max_tokens > 0
+                         : axis == "time"   ? t.max_seconds > 0
+                                            : any;
+    if (needs_end && !has_end)
+        problems.add((config.search.supernet ? "a search" : "schedule \"" + config.schedule.name + "\"") +
+                         " needs a budget" + (axis == "auto" ? std::string() : " in " + axis) + " to end at",
+                     "schedule", "give --max-steps, --max-tokens or --max-time");
+    if (!config.search.supernet) return;
+    if (config.search.held_out > 0 && config.data.order == "documents")
+        problems.add("a part of the text is held out for the choices, which documents in random order have not",
+                     "search.held_out", "set it to 0, or data.order = \"streams\"");
+    if (config.search.cost != "none" && config.search.cost_form == "exceed" && !(config.search.budget > 0))
+        problems.add("the cost beyond a budget needs one", "search.budget");
+}
+
+// The axis that "auto" means: that of the budget.
+std::string resolve_axis(const Config& config) {
+    if (config.schedule.axis != "auto") return config.schedule.axis;
+    if (config.train.max_steps > 0) return "steps";
+    if (config.train.max_tokens > 0) return "tokens";
+    return config.train.max_seconds > 0 ? "time" : "steps";
+}
+
+}  // namespace
+
+Trainer::Trainer(Config config, TrainOptions options)
+    : config_(std::move(config)),
+      options_(std::move(options)),
+      parts_(std::make_unique<Parts>()) {
+    Problems problems;
+    check_model(config_, problems);
+    check_schedule(config_, problems);
+    if (config_.model.head == "none")
+        problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
+                     "model.head = \"masked\" trains it on masked tokens");
+    problems.throw_if_any("configuration");
+    config_.schedule.axis = resolve_axis(config_);
+    Parts& p = *parts_;
+    p.machine = set_up_machine(config_.train);
+    p.corpus = Corpus::open(config_.data);
+    const int64_t vocabulary = model_vocabulary(config_, p.corpus.tokenizer());
+    p.masking = masking_of(config_, p.corpus.tokenizer());
+    if (config_.model.vocabulary_size != 0 && config_.model.vocabulary_size != vocabulary)
+        fail({.code = ExitCode::usage,
+              .what = "model.vocabulary_size does not fit the data's tokenizer",
+              .where = "model.vocabulary_size",
+              .expected = std::to_string(vocabulary),
+              .got = std::to_string(config_.model.vocabulary_size),
+              .hint = "set it to 0 to take the tokenizer's, or set data.vocabulary"});
+    config_.model.vocabulary_size = vocabulary;
+    p.model = std::make_unique<LanguageModel>(config_, vocabulary);
+    open_feeders();
+    p.batch = config_.train.batch;
+    if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
+    p.cost = count_cost(*p.model, cost_shape(config_));
+
+    check_memory();
+    if (options_.dry_run) return;
+    const std::optional<CheckpointPlace> place = open_folder();
+    p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
+    p.optimizer =
+        std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
+    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation);
+    if (place) resume(*place);
+    else start_fresh();
+    set_log_file(p.folder->file("log.txt"));
+    p.folder->record_start(start_record());
+}
+
+// What the weights are trained on, and what is held out for a search's choices.
+void Trainer::open_feeders() {
+    Parts& p = *parts_;
+    const double held_out = config_.search.supernet ? config_.search.held_out : 0;
+    p.feeder = make_feeder(config_, p.corpus, sources_of(p.corpus, 0, 1 - held_out, p.slices));
+    if (!config_.search.supernet) return;
+    std::unique_ptr<Prefetcher> feeder;
+    if (held_out > 0) feeder = make_feeder(config_, p.corpus, sources_of(p.corpus, 1 - held_out, 1, p.slices));
+    p.search = std::make_unique<SearchSteps>(config_, *p.model, std::move(feeder));
+    if (options_.costs) p.search->architecture().set_costs(*options_.costs);
+}
+
+void Trainer::check_memory() {
+    Parts& p = *parts_;
+    MemoryEstimate& estimate = p.memory;
+    estimate = estimate_memory(*p.model, config_, p.machine.working == at::kBFloat16 ? 2 : 4);
+    const auto available = double(available_memory());
+    std::string needs = "about " + format_bytes(estimate.total()) + " (weights " + format_bytes(estimate.weights) +
+                        ", optimizer " + format_bytes(estimate.optimizer) + ", activations " +
+                        format_bytes(estimate.activations) + ", carried state " + format_bytes(estimate.state) + ")";
+    if (p.machine.device.is_cpu() && estimate.total() > available)
+        fail({.code = ExitCode::resources,
+              .what = "the run does not fit into memory: it needs " + needs,
+              .where = "train",
+              .expected = "at most " + format_bytes(available),
+              .got = format_bytes(estimate.total()),
+              .hint = "lower train.batch (and raise train.accumulation), train.length, model.memory or model.width"});
+    if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available)
+        log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
+    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " +
+             format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
+             to_string(decoder_layout(config_)));
+    log_info("data       " + format_bytes(double(p.corpus.split("train").bytes())) + " to train on, vocabulary " +
+             std::to_string(p.model->vocabulary_size()));
+    log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " +
+             p.machine.device.str() + ", " + p.machine.precision + ", kernels " +
+             kernels::isa_name(kernels::selected_isa()));
+    log_info("memory     " + needs);
+}
+
+// The checkpoint to go on from, if there is one.
+std::optional<CheckpointPlace> Trainer::open_folder() {
+    Parts& p = *parts_;
+    p.folder = std::make_unique<RunFolder>(options_.run);
+    const double checkpoint_bytes = double(p.cost.parameters) * 12 + p.memory.state;
+    if (double(free_bytes(options_.run)) < checkpoint_bytes * double(config_.checkpoint.keep + 1))
+        log_warning("checkpoints of this run need " +
+                    format_bytes(checkpoint_bytes * double(config_.checkpoint.keep + 2)) + " and only " +
+                    format_bytes(double(free_bytes(options_.run))) + " are free in " + options_.run);
+    std::optional<CheckpointPlace> place;
+    if (options_.resume != ResumeMode::never) {
+        p.folder->clean();
+        if (!options_.resume_from.empty()) {
+            verify_checkpoint(options_.resume_from);
+            place = CheckpointPlace{0, options_.resume_from};
+        } else {
+            place = p.folder->newest_valid();
+        }
+        if (!place && options_.resume == ResumeMode::required)
+            fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
+    } else if (p.folder->has_run()) {
+        fail_usage("the folder holds a run already", options_.run,
+                   "choose another folder with --run, or resume it with --resume");
+    }
+    return place;
+}
+
+Json Trainer::start_record() const {
+    struct utsname host {};
+    uname(&host);
+    const Parts& p = *parts_;
+    return {{"time", now_text()},
+            {"from_step", state_.step},
+            {"lithe", std::string(kVersion) + " " + kRevision},
+            {"libtorch", TORCH_VERSION},
+            {"host", host.nodename},
+            {"system", std::string(host.sysname) + " " + host.release},
+            {"cpu", p.machine.cpu},
+            {"isa", kernels::isa_name(kernels::selected_isa())},
+            {"device", p.machine.device.str()},
+            {"threads", p.machine.threads},
+            {"precision", p.machine.precision},
+            {"fp32_products", p.machine.products},
+            {"seed", config_.train.seed},
+            {"data_fingerprint", p.corpus.fingerprint()},
+            {"tokenizer_hash", p.corpus.tokenizer().hash()},
+            {"argv", options_.argv}};
+}
+
+void Trainer::start_fresh() {
+    Parts& p = *parts_;
+    p.folder->cut_back(-1);
+    std::error_code ignored;
+    fs::remove(p.folder->file("progress.f64"), ignored);
+    replace_file(p.folder->file("config.toml"), to_toml(config_));
+}
+
+}  // namespace lithe

@@ -1,0 +1,96 @@
+// lithe search, compare and import as a user calls them.
+#include "lithe/ops/torch.h"
+#include "support/program.h"
+#include "support/tiny_run.h"
+
+namespace lithe {
+namespace {
+
+using testing::run;
+using testing::TemporaryFolder;
+using testing::tiny_config;
+
+TEST(CompareCommand, TwoSeedsAgainstAnotherRate) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    std::vector<std::string> compare = {"compare"};
+    for (const auto& [name, seed, rate] :
+         {std::tuple("slow-1", "1", "1e-4"), {"slow-2", "2", "1e-4"}, {"fast-1", "1", "1e-2"}, {"fast-2", "2", "1e-2"}}) {
+        ASSERT_EQ(run({"train", config, "--run", folder.file(name), "--max-steps", "60", "--set",
+                       std::string("train.seed=") + seed, "--set", std::string("optimizer.learning_rate=") + rate, "-q"})
+                      .code,
+                  0);
+        compare.push_back(folder.file(name));
+    }
+    compare.insert(compare.end(), {"--html", folder.file("page.html"), "--price", "2", "--watts", "40", "--carbon", "300",
+                                   "--latency", "--json"});
+    const auto result = run(compare);
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto json = result.json();
+    EXPECT_EQ(json["schema"], "lithe.compare/1");
+    ASSERT_EQ(json["runs"].size(), 4u);
+    EXPECT_EQ(json["groups"][0]["name"], "fast (2 seeds)");
+    EXPECT_GT(json["groups"][1]["difference"], 0);
+    EXPECT_EQ(json["differences"]["optimizer.learning_rate"], (nlohmann::json{"0.0001", "0.0001", "0.01", "0.01"}));
+    for (const char* key : {"parameters", "training_flops", "flops_per_token", "seconds", "peak_memory", "milliseconds",
+                            "joules", "co2_grams", "cost"})
+        EXPECT_GT(json["runs"][0][key], 0) << key;
+    EXPECT_EQ(json["runs"][0]["parameters"], run({"info", folder.file("slow-1"), "--json"}).json()["parameters"]);
+    const std::string page = testing::read_all(folder.file("page.html")), text = run({"compare", compare[1], compare[3]}).out;
+    char bits[32];
+    std::snprintf(bits, sizeof bits, "%.4f", json["runs"][0]["bits_per_byte"].get<double>());
+    EXPECT_NE(page.find(bits), std::string::npos);
+    EXPECT_NE(text.find(bits), std::string::npos) << text;
+    EXPECT_EQ(run({"compare", folder.file("absent")}).code, 3);
+    EXPECT_EQ(run({"compare"}).code, 2);
+}
+
+TEST(SearchCommand, FindsTrainsAndSaysWhatIsNext) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    const auto result = run({"search", config, "--run", folder.file("s"), "--max-tokens", "1500", "--set",
+                             "model.layout=\"?{s u}f\"", "--set", "search.retrain_tokens=300", "--set",
+                             "search.random_layouts=1", "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.json()["schema"], "lithe.search/1");
+    EXPECT_EQ(result.json()["trials"].size(), 2u) << "the result and the one other layout";
+    EXPECT_NE(result.err.find("found.toml"), std::string::npos);
+    EXPECT_EQ(run({"info", folder.file("s/found.toml"), "--json"}).json()["layout"], result.json()["layout"]);
+    EXPECT_EQ(run({"eval", folder.file("s/trials/0")}).code, 0);
+    EXPECT_EQ(run({"search", config, "--method", "guess"}).code, 2);
+    EXPECT_NE(run({"search", "--help"}).out.find("search.temperature"), std::string::npos);
+}
+
+TEST(EncoderCommand, TrainsOnMaskedTokensAndCannotContinueAText) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    std::vector<std::string> train = {"train", config, "--run", folder.file("r"), "--max-steps", "900", "--json"};
+    for (const char* set : {"model.layout=(sf)x2", "model.memory=0", "model.direction=bidirectional",
+                            "model.positions=learned", "model.head=masked", "objective.name=masked", "train.length=32", "train.batch=16", "model.width=32",
+                            "model.dropout=0", "optimizer.learning_rate=5e-3"})
+        train.insert(train.end(), {"--set", set});
+    const auto result = run(train);
+    ASSERT_EQ(result.code, 0) << result.err;
+    // of a text of ten words: far below the entropy of single letters, about 4 bits
+    EXPECT_LT(result.json()["valid"]["bits_per_byte"], 2.5) << result.err;
+    const auto eval = run({"eval", folder.file("r"), "--json"}).json();
+    EXPECT_EQ(eval["protocol"]["objective"], "masked");
+    EXPECT_NEAR(eval["tokens"].get<double>(), 0.15 * 1000, 40);
+    EXPECT_EQ(eval["bits_per_byte"], run({"eval", folder.file("r"), "--json"}).json()["bits_per_byte"]);
+    EXPECT_EQ(run({"generate", folder.file("r"), "--prompt", "the"}).code, 2);
+}
+
+TEST(ImportCommand, TellsWhatIsMissing) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    ASSERT_EQ(run({"train", config, "--run", folder.file("r"), "--max-steps", "2", "-q"}).code, 0);
+    const std::string weights = folder.file("r/checkpoints/step-000000002/model.safetensors");
+    const auto result = run({"import", weights, "--config", config, "--out", folder.file("m"), "--set", "model.layout=sf"});
+    EXPECT_EQ(result.code, 3) << result.err;
+    EXPECT_NE(result.err.find("is missing"), std::string::npos) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(folder.file("m")));
+    EXPECT_EQ(run({"import", weights, "--config", config, "--out", folder.path()}).code, 2) << "exists";
+}
+
+}  // namespace
+}  // namespace lithe
