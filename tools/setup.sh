@@ -76,7 +76,16 @@ install_cuda() {
   touch .deps/site/.cuda
 }
 
+# For the tests of pages; a distribution without this package goes without, and those tests are skipped.
+install_browser() {
+  command -v chromium-headless-shell chromium google-chrome >/dev/null && return
+  [ -n "$(apt-cache policy chromium-headless-shell 2>/dev/null | grep 'Candidate: [0-9]')" ] || { say "no chromium-headless-shell here: tests of pages in a browser are skipped"; return; }
+  packages=(chromium-headless-shell)
+  install_packages
+}
+
 mkdir -p .deps
 install_packages
 install_torch
 if [ "${1:-}" = --cuda ]; then install_cuda; fi
+if [ "${1:-}" = --browser ]; then install_browser; fi

@@ -168,6 +168,11 @@ TEST(Program, PublishedCountFromTheCommandLine) {
                                                          {"wikitext103-par-base", 199840218},
                                                          {"wikitext103-par-large", 319826810},
                                                          {"wikitext103-sandwich", 191950298},
+                                                         {"wikitext103-txl-large", 285167482},
+                                                         {"wikitext103-sandwich-large", 285167482},
+                                                         {"enwik8-sandwich-24b", 41055436},
+                                                         {"text8-par-24b", 46487579},
+                                                         {"text8-sandwich-24b", 40964635},
                                                          {"bert-base", 109482240},
                                                          {"bert-par", 126002688}};
     for (const auto& [name, count] : published)

@@ -1,5 +1,6 @@
 // lithe search, compare and import as a user calls them.
 #include "lithe/ops/torch.h"
+#include "support/browser.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
 
@@ -14,16 +15,19 @@ TEST(CompareCommand, TwoSeedsAgainstAnotherRate) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);
     std::vector<std::string> compare = {"compare"};
-    for (const auto& [name, seed, rate] :
-         {std::tuple("slow-1", "1", "1e-4"), {"slow-2", "2", "1e-4"}, {"fast-1", "1", "1e-2"}, {"fast-2", "2", "1e-2"}}) {
-        ASSERT_EQ(run({"train", config, "--run", folder.file(name), "--max-steps", "60", "--set",
-                       std::string("train.seed=") + seed, "--set", std::string("optimizer.learning_rate=") + rate, "-q"})
-                      .code,
-                  0);
+    for (const auto& [name, seed, rate] : {std::tuple("slow-1", "1", "1e-4"),
+                                           {"slow-2", "2", "1e-4"},
+                                           {"fast-1", "1", "1e-2"},
+                                           {"fast-2", "2", "1e-2"}}) {
+        ASSERT_EQ(
+            run({"train", config, "--run", folder.file(name), "--max-steps", "60", "--set",
+                 std::string("train.seed=") + seed, "--set", std::string("optimizer.learning_rate=") + rate, "-q"})
+                .code,
+            0);
         compare.push_back(folder.file(name));
     }
-    compare.insert(compare.end(), {"--html", folder.file("page.html"), "--price", "2", "--watts", "40", "--carbon", "300",
-                                   "--latency", "--json"});
+    compare.insert(compare.end(), {"--html", folder.file("page.html"), "--price", "2", "--watts", "40", "--carbon",
+                                   "300", "--latency", "--json"});
     const auto result = run(compare);
     ASSERT_EQ(result.code, 0) << result.err;
     const auto json = result.json();
@@ -36,11 +40,24 @@ TEST(CompareCommand, TwoSeedsAgainstAnotherRate) {
                             "joules", "co2_grams", "cost"})
         EXPECT_GT(json["runs"][0][key], 0) << key;
     EXPECT_EQ(json["runs"][0]["parameters"], run({"info", folder.file("slow-1"), "--json"}).json()["parameters"]);
-    const std::string page = testing::read_all(folder.file("page.html")), text = run({"compare", compare[1], compare[3]}).out;
+    const std::string page = testing::read_all(folder.file("page.html")),
+                      text = run({"compare", compare[1], compare[3]}).out;
     char bits[32];
     std::snprintf(bits, sizeof bits, "%.4f", json["runs"][0]["bits_per_byte"].get<double>());
     EXPECT_NE(page.find(bits), std::string::npos);
     EXPECT_NE(text.find(bits), std::string::npos) << text;
+    if (!testing::find_browser().empty()) {
+        const auto opened = testing::open_page(folder, folder.file("page.html"));
+        EXPECT_NE(opened.dom.find(bits), std::string::npos);
+        EXPECT_NE(opened.dom.find("</svg>"), std::string::npos);
+        EXPECT_EQ(opened.console, "");
+        EXPECT_LE(opened.width, 360) << "the page is wider than a phone";
+        EXPECT_GT(opened.width, 0);
+        const auto report = testing::open_page(folder, folder.file("slow-1/report.html"));
+        EXPECT_NE(report.dom.find(bits), std::string::npos);
+        EXPECT_EQ(report.console, "");
+        EXPECT_LE(report.width, 360);
+    }
     EXPECT_EQ(run({"compare", folder.file("absent")}).code, 3);
     EXPECT_EQ(run({"compare"}).code, 2);
 }
@@ -48,15 +65,22 @@ TEST(CompareCommand, TwoSeedsAgainstAnotherRate) {
 TEST(SearchCommand, FindsTrainsAndSaysWhatIsNext) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);
-    const auto result = run({"search", config, "--run", folder.file("s"), "--max-tokens", "1500", "--set",
-                             "model.layout=\"?{s u}f\"", "--set", "search.retrain_tokens=300", "--set",
-                             "search.random_layouts=1", "--json"});
+    const auto result =
+        run({"search", config, "--run", folder.file("s"), "--max-tokens", "1500", "--set", "model.layout=\"?{s u}f\"",
+             "--set", "search.retrain_tokens=300", "--set", "search.random_layouts=1", "--json"});
     ASSERT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.json()["schema"], "lithe.search/1");
     EXPECT_EQ(result.json()["trials"].size(), 2u) << "the result and the one other layout";
     EXPECT_NE(result.err.find("found.toml"), std::string::npos);
     EXPECT_EQ(run({"info", folder.file("s/found.toml"), "--json"}).json()["layout"], result.json()["layout"]);
     EXPECT_EQ(run({"eval", folder.file("s/trials/0")}).code, 0);
+    if (!testing::find_browser().empty()) {
+        const auto opened = testing::open_page(folder, folder.file("s/search.html"));
+        EXPECT_NE(opened.dom.find(result.json()["layout"].get<std::string>()), std::string::npos);
+        EXPECT_EQ(opened.console, "");
+        EXPECT_LE(opened.width, 360);
+        EXPECT_GT(opened.width, 0);
+    }
     EXPECT_EQ(run({"search", config, "--method", "guess"}).code, 2);
     EXPECT_NE(run({"search", "--help"}).out.find("search.temperature"), std::string::npos);
 }
@@ -66,8 +90,8 @@ TEST(EncoderCommand, TrainsOnMaskedTokensAndCannotContinueAText) {
     const std::string config = tiny_config(folder);
     std::vector<std::string> train = {"train", config, "--run", folder.file("r"), "--max-steps", "900", "--json"};
     for (const char* set : {"model.layout=(sf)x2", "model.memory=0", "model.direction=bidirectional",
-                            "model.positions=learned", "model.head=masked", "objective.name=masked", "train.length=32", "train.batch=16", "model.width=32",
-                            "model.dropout=0", "optimizer.learning_rate=5e-3"})
+                            "model.positions=learned", "model.head=masked", "objective.name=masked", "train.length=32",
+                            "train.batch=16", "model.width=32", "model.dropout=0", "optimizer.learning_rate=5e-3"})
         train.insert(train.end(), {"--set", set});
     const auto result = run(train);
     ASSERT_EQ(result.code, 0) << result.err;
@@ -80,12 +104,41 @@ TEST(EncoderCommand, TrainsOnMaskedTokensAndCannotContinueAText) {
     EXPECT_EQ(run({"generate", folder.file("r"), "--prompt", "the"}).code, 2);
 }
 
+// A folder as WikiText's: words, <eos> at line ends, the frequent ones in a short list.
+TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
+    TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 4000; ++i) text += "the w" + std::to_string((i * i + 7 * i) % 61) + (i % 9 ? " of " : "\n");
+    folder.write("wiki/train.txt", text), folder.write("wiki/valid.txt", text.substr(0, 4000));
+    folder.write("wiki/test.txt", text.substr(4000, 3000));
+    const std::string config =
+        folder.write("c.toml",
+                     "[model]\nwidth = 32\nheads = 2\nlayout = \"(sf)x2\"\nmemory = 16\npositions = \"relative\"\n"
+                     "norm = \"post\"\ntie_embeddings = true\nembedding_init = \"normal\"\ncutoffs = \"4/30\"\n"
+                     "cutoff_divisor = 2\n[data]\ntokenizer = \"words\"\n[optimizer]\nlearning_rate = 5e-3\n"
+                     "[schedule]\nname = \"constant\"\nwarmup = 10\n[train]\nbatch = 4\nlength = 16\nlog_every = 50\n"
+                     "[evaluation]\nlength = 8\nmemory = 24\nmask = \"same_length\"\nclamp_length = 20\n");
+    const auto result = run({"train", config, "--run", folder.file("r"), "--set", "data.path=" + folder.file("wiki"),
+                             "--max-steps", "300", "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_LT(result.json()["valid"]["perplexity"], 15) << "61 words, every other one is known";
+    const auto tested = run({"eval", folder.file("r"), "--data", ":test", "--clamp-length", "10", "--json"});
+    ASSERT_EQ(tested.code, 0) << tested.err;
+    const auto test = tested.json();
+    EXPECT_EQ(test["protocol"]["clamp_length"], 10);
+    EXPECT_EQ(test["protocol"]["mask"], "same_length");
+    EXPECT_LT(test["perplexity"], 15);
+    EXPECT_NE(run({"generate", folder.file("r"), "--prompt", "the w1 of", "--tokens", "20"}).out.find(" of the "),
+              std::string::npos);
+}
+
 TEST(ImportCommand, TellsWhatIsMissing) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);
     ASSERT_EQ(run({"train", config, "--run", folder.file("r"), "--max-steps", "2", "-q"}).code, 0);
     const std::string weights = folder.file("r/checkpoints/step-000000002/model.safetensors");
-    const auto result = run({"import", weights, "--config", config, "--out", folder.file("m"), "--set", "model.layout=sf"});
+    const auto result =
+        run({"import", weights, "--config", config, "--out", folder.file("m"), "--set", "model.layout=sf"});
     EXPECT_EQ(result.code, 3) << result.err;
     EXPECT_NE(result.err.find("is missing"), std::string::npos) << result.err;
     EXPECT_FALSE(std::filesystem::exists(folder.file("m")));

@@ -30,6 +30,32 @@ TEST(Corpus, PlainFileIsSplitByBytes) {
     EXPECT_ERROR(corpus.split("dev"), ExitCode::usage, "no split 'dev', it has: train, valid, test");
 }
 
+TEST(Corpus, AFolderWhoseFilesNameTheirSplitsIsDividedSo) {
+    testing::TemporaryFolder folder;
+    setenv("XDG_CACHE_HOME", folder.file("cache").c_str(), 1);
+    auto sizes = [&](const std::string& name, const std::string& split = "90/5/5") {
+        DataConfig config = at_path(folder.file(name));
+        config.split = split;
+        const Corpus corpus = Corpus::open(config);
+        std::vector<uint64_t> result;
+        for (const CorpusSplit& each : corpus.splits()) result.push_back(each.tokens->bytes());
+        return result;
+    };
+    for (const auto& [name, train, valid, test] :
+         {std::tuple("plain", "train.txt", "valid.txt", "test.txt"),
+          {"wiki", "wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"},
+          {"tsv", "a_train.txt", "a-dev.txt", "test.txt"}}) {
+        folder.write(std::string(name) + "/" + train, testing::sample_text(700));
+        folder.write(std::string(name) + "/" + valid, testing::sample_text(200));
+        folder.write(std::string(name) + "/" + test, testing::sample_text(100));
+        folder.write(std::string(name) + "/SOURCE.json", "{}");  // of data get
+        EXPECT_EQ(sizes(name), (std::vector<uint64_t>{700, 200, 100})) << name;
+    }
+    EXPECT_NE(sizes("plain", "documents 80/10/10"), (std::vector<uint64_t>{700, 200, 100})) << "the user's rule wins";
+    folder.write("plain/notes.txt", testing::sample_text(50));
+    EXPECT_NE(sizes("plain")[0], 700u) << "a file that names no split: one corpus of all";
+}
+
 TEST(Corpus, UsedVocabularyNumbersBytesInOrder) {
     testing::TemporaryFolder folder;
     DataConfig config = at_path(folder.write("a.txt", "cabbac" + std::string(100, 'b')));

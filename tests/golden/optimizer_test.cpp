@@ -90,6 +90,22 @@ TEST(Lookahead, GoesBackEveryFiveSteps) {
         EXPECT_NEAR(p.step({1}, 0.1), expected, 1e-12);
 }
 
+TEST(Average, FollowsTheWeightsAndChangesPlacesWithThem) {
+    OptimizerConfig config;
+    config.name = "sgd", config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0, config.average = 0.5;
+    Scalar p(config);
+    double expected = 1;
+    for (int t = 1; t <= 9; ++t) {
+        const double weight = p.step({1}, 0.1), decay = std::min(0.5, (1.0 + t) / (10.0 + t));
+        expected += (1 - decay) * (weight - expected);
+        EXPECT_NEAR(p.optimizer->average()[0].item<double>(), expected, 1e-12) << t;
+    }
+    const double weight = p.store.master(0)[0].item<double>();
+    p.store.exchange(p.optimizer->average());
+    EXPECT_NEAR(p.store.master(0)[0].item<double>(), expected, 1e-12);
+    EXPECT_EQ(p.optimizer->average()[0].item<double>(), weight);
+}
+
 TEST(Decay, OnlyMatricesByDefault) {
     for (const char* decay : {"matrices", "all"}) {
         ParameterStore store;

@@ -1,5 +1,6 @@
-// Weights under the names of Transformer-XL's PyTorch code and of Hugging Face give the logits that those programs give:
-// a forward pass written here from the original's formulas (sheet, sections 1.1 to 1.5), with its shift by padding.
+// Weights under the names of Transformer-XL's PyTorch code and of Hugging Face give the logits that those programs
+// give: a forward pass written here from the original's formulas (sheet, sections 1.1 to 1.5), with its shift by
+// padding.
 #include "lithe/model/import_transformer_xl.h"
 
 #include <cmath>
@@ -53,11 +54,13 @@ Weights make_weights(const Shape& shape) {
         if (b == 0) add("crit.out_projs.0", {kWidth, narrow});
         else w["crit.out_projs." + number] = w["word_emb.emb_projs." + number].clone();
     }
-    if (bins > 1) add("crit.cluster_weight", {int64_t(bins) - 1, kWidth}), add("crit.cluster_bias", {int64_t(bins) - 1});
+    if (bins > 1)
+        add("crit.cluster_weight", {int64_t(bins) - 1, kWidth}), add("crit.cluster_bias", {int64_t(bins) - 1});
     for (const char* name : {"r_w_bias", "r_r_bias"})
         if (!shape.untied_biases) add(name, {kHeads, kWidth / kHeads});
     for (int64_t n = 0; n < kLayers; ++n) {
-        const std::string a = "layers." + std::to_string(n) + ".dec_attn.", f = "layers." + std::to_string(n) + ".pos_ff.";
+        const std::string a = "layers." + std::to_string(n) + ".dec_attn.",
+                          f = "layers." + std::to_string(n) + ".pos_ff.";
         add(a + "qkv_net.weight", {3 * kWidth, kWidth}), add(a + "r_net.weight", {kWidth, kWidth});
         add(a + "o_net.weight", {kWidth, kWidth});
         for (const char* name : {"r_w_bias", "r_r_bias"}) {
@@ -66,7 +69,8 @@ Weights make_weights(const Shape& shape) {
         }
         add(f + "CoreNet.0.weight", {kInner, kWidth}), add(f + "CoreNet.0.bias", {kInner});
         add(f + "CoreNet.3.weight", {kWidth, kInner}), add(f + "CoreNet.3.bias", {kWidth});
-        for (const std::string& block : {a, f}) add(block + "layer_norm.weight", {kWidth}), add(block + "layer_norm.bias", {kWidth});
+        for (const std::string& block : {a, f})
+            add(block + "layer_norm.weight", {kWidth}), add(block + "layer_norm.bias", {kWidth});
     }
     w["pos_emb.inv_freq"] = at::ones({kWidth / 2});
     return w;
@@ -94,7 +98,8 @@ class Original {
             const Tensor context = memory.defined() ? at::cat({memory, h}) : h;
             h = attention(n, h, context);
             h = feed_forward(n, h);
-            memory = at::cat({context}).narrow(0, std::max<int64_t>(0, context.size(0) - 4), std::min<int64_t>(4, context.size(0)));
+            memory = at::cat({context}).narrow(0, std::max<int64_t>(0, context.size(0) - 4),
+                                               std::min<int64_t>(4, context.size(0)));
         }
         return output(h);
     }
@@ -103,25 +108,31 @@ class Original {
     Tensor norm(const std::string& name, const Tensor& x) {
         return at::layer_norm(x, {kWidth}, w_[name + "layer_norm.weight"], w_[name + "layer_norm.bias"], 1e-5);
     }
-    Tensor bias(const std::string& layer, const char* name) { return shape_.untied_biases ? w_[layer + name] : w_[name]; }
+    Tensor bias(const std::string& layer, const char* name) {
+        return shape_.untied_biases ? w_[layer + name] : w_[name];
+    }
 
     Tensor attention(int64_t n, const Tensor& h, const Tensor& context) {
         const std::string a = "layers." + std::to_string(n) + ".dec_attn.";
         const int64_t q = h.size(0), k = context.size(0), d = kWidth / kHeads;
         const Tensor all = at::linear(shape_.pre_norm ? norm(a, context) : context, w_[a + "qkv_net.weight"]);
         auto heads = [&](const Tensor& x) { return x.reshape({x.size(0), kHeads, d}); };
-        const Tensor query = heads(all.narrow(1, 0, kWidth).narrow(0, k - q, q)), key = heads(all.narrow(1, kWidth, kWidth)),
-                     value = heads(all.narrow(1, 2 * kWidth, kWidth));
+        const Tensor query = heads(all.narrow(1, 0, kWidth).narrow(0, k - q, q)),
+                     key = heads(all.narrow(1, kWidth, kWidth)), value = heads(all.narrow(1, 2 * kWidth, kWidth));
         const Tensor frequency = at::pow(10000.0, -at::arange(0, kWidth, 2, at::kDouble) / double(kWidth));
         const Tensor angle = at::arange(k - 1, -1, -1, at::kDouble).unsqueeze(1) * frequency;
         const Tensor r = heads(at::linear(at::cat({angle.sin(), angle.cos()}, 1), w_[a + "r_net.weight"]));
         const Tensor content = at::einsum("ihd,jhd->ijh", {query + bias(a, "r_w_bias"), key});
         Tensor place = at::einsum("ihd,jhd->ijh", {query + bias(a, "r_r_bias"), r});
-        place = at::cat({at::zeros({q, 1, kHeads}, at::kDouble), place}, 1).view({k + 1, q, kHeads}).narrow(0, 1, k).reshape({q, k, kHeads});
+        place = at::cat({at::zeros({q, 1, kHeads}, at::kDouble), place}, 1)
+                    .view({k + 1, q, kHeads})
+                    .narrow(0, 1, k)
+                    .reshape({q, k, kHeads});
         Tensor score = (content + place) / std::sqrt(double(d));
         const Tensor hidden = at::ones({q, k}, at::kBool).triu(1 + k - q).unsqueeze(2);
         const Tensor p = at::softmax(score.masked_fill(hidden, -INFINITY), 1);
-        const Tensor out = at::linear(at::einsum("ijh,jhd->ihd", {p, value}).reshape({q, kWidth}), w_[a + "o_net.weight"]);
+        const Tensor out =
+            at::linear(at::einsum("ijh,jhd->ihd", {p, value}).reshape({q, kWidth}), w_[a + "o_net.weight"]);
         return shape_.pre_norm ? h + out : norm(a, h + out);
     }
     Tensor feed_forward(int64_t n, const Tensor& h) {
@@ -141,7 +152,8 @@ class Original {
         for (int64_t id : ids) {
             const size_t b = bin_of(id);
             const std::string number = std::to_string(shape_.divisor > 1 ? b : 0);
-            Tensor row = w_["word_emb.emb_layers." + number + ".weight"][shape_.divisor > 1 ? id - shape_.edges[b] : id];
+            Tensor row =
+                w_["word_emb.emb_layers." + number + ".weight"][shape_.divisor > 1 ? id - shape_.edges[b] : id];
             if (shape_.divisor > 1) row = at::mv(w_["word_emb.emb_projs." + number], row);
             rows.push_back(row * std::sqrt(double(kWidth)));
         }
@@ -155,7 +167,8 @@ class Original {
             x = at::matmul(h, w_["crit.out_projs." + number]);
         } else {
             const int64_t begin = shape_.edges[b], size = shape_.edges[b + 1] - begin;
-            weight = w_["crit.out_layers.0.weight"].narrow(0, begin, size), bias = w_["crit.out_layers.0.bias"].narrow(0, begin, size);
+            weight = w_["crit.out_layers.0.weight"].narrow(0, begin, size),
+            bias = w_["crit.out_layers.0.bias"].narrow(0, begin, size);
         }
         if (more_weight.defined()) weight = at::cat({weight, more_weight}), bias = at::cat({bias, more_bias});
         return at::linear(x, weight, bias);
@@ -218,8 +231,8 @@ TEST(ImportTransformerXl, ClustersAreTurnedRoundWhereTheOrdersDiffer) {
     LanguageModel& forward = *two;
     Shape other = shape;
     const std::string config = other.config();
-    auto model = std::make_unique<LanguageModel>(
-        parse_config(config, "test", {"model.cluster_order=\"forward\""}), kVocabulary);
+    auto model =
+        std::make_unique<LanguageModel>(parse_config(config, "test", {"model.cluster_order=\"forward\""}), kVocabulary);
     model->materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test");
     at::NoGradGuard no_grad;

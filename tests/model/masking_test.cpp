@@ -67,8 +67,7 @@ TEST(Encoder, EveryPositionSeesEveryOther) {
     Tensor ids = at::arange(6, at::kLong).view({6, 1}), other = ids.clone();
     other[5][0] = 9;
     const Context context = model->context(false);
-    const Tensor difference =
-        (model->encode(ids, context) - model->encode(other, context)).abs().amax(2).squeeze(1);
+    const Tensor difference = (model->encode(ids, context) - model->encode(other, context)).abs().amax(2).squeeze(1);
     for (int t = 0; t < 6; ++t) EXPECT_GT(difference[t].item<double>(), 1e-9) << t;
 }
 
@@ -101,9 +100,9 @@ TEST(Encoder, EmbeddingsHeadAndPooler) {
     EXPECT_LT((model->encode(ids, context).squeeze(1) - h).abs().max().item<double>(), 1e-12);
     const Tensor pooled = at::tanh(at::linear(h[0], parameter(*model, "pooler"), parameter(*model, "pooler_bias")));
     EXPECT_LT((model->pool(ids, context)[0] - pooled).abs().max().item<double>(), 1e-12);
-    const Tensor t = norm(at::gelu(at::linear(h, parameter(*model, "head_transform"),
-                                              parameter(*model, "head_transform_bias"))),
-                          "head_norm");
+    const Tensor t =
+        norm(at::gelu(at::linear(h, parameter(*model, "head_transform"), parameter(*model, "head_transform_bias"))),
+             "head_norm");
     const Tensor logits = at::linear(t, parameter(*model, "embedding"), parameter(*model, "head_bias"));
     EXPECT_LT((model->forward(ids, {}, context).logits_TBV.squeeze(1) - logits).abs().max().item<double>(), 1e-12);
 }

@@ -86,7 +86,8 @@ TEST(Slot, ACandidateThatDidNotRunRemembersWhatCameBy) {
     for (int64_t choice : {0, 2, 0}) logits(*supernet, now_and_then, choose_slots({choice}));
     // the layer below is the embedding: its inputs do not depend on the choice
     for (int i = 0; i < 3; ++i) logits(*supernet, never, choose_slots({0}));
-    EXPECT_TRUE(at::equal(logits(*supernet, never, choose_slots({0})), logits(*supernet, now_and_then, choose_slots({0}))));
+    EXPECT_TRUE(
+        at::equal(logits(*supernet, never, choose_slots({0})), logits(*supernet, now_and_then, choose_slots({0}))));
 }
 
 TEST(Slot, RecurrencesKeepTheirStateWhileOthersRun) {
@@ -105,8 +106,9 @@ TEST(Slot, EqualCandidatesGiveChoicesNoGradient) {
         at::NoGradGuard no_grad;  // f becomes a
         const Shell::Parts &a = *supernet->stack().blocks[0].parts, &f = *supernet->stack().blocks[1].parts;
         for (size_t i = 0; i < a.end_parameter - a.first_parameter; ++i)
-            supernet->parameters().working(f.first_parameter + i).copy_(
-                supernet->parameters().working(a.first_parameter + i));
+            supernet->parameters()
+                .working(f.first_parameter + i)
+                .copy_(supernet->parameters().working(a.first_parameter + i));
     }
     SearchConfig config;
     ArchitectureSearch search(config, supernet->stack().slots);
@@ -138,8 +140,7 @@ TEST(Slot, TiedCandidatesShareWeightsOverPlaces) {
 }
 
 TEST(Slot, WrongUseIsTold) {
-    EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"s?f\"\n", "t"), 11), ExitCode::usage,
-                 "lithe search");
+    EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"s?f\"\n", "t"), 11), ExitCode::usage, "lithe search");
     EXPECT_ERROR(made("?x2", "candidates = \"s q\"\n"), ExitCode::usage, "unknown block 'q'");
     EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"sf\"\n[search]\nsupernet = true\n", "t"), 11),
                  ExitCode::usage, "no searched place");

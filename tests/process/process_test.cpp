@@ -85,6 +85,7 @@ const Exact kExact[] = {
     {"layer_drop",
      {"train.precision=bf16", "model.layout=(sf)x3", "layer_drop.method=progressive", "layer_drop.gamma=0.05",
       "layer_drop.moments=hold", "model.positions=relative", "train.accumulation=2"}},
+    {"average", {"train.precision=bf16", "optimizer.average=0.95", "evaluation.every=50"}},
     {"projections", {"train.precision=bf16", "model.memory_form=projections"}},
     {"supernet",
      {"train.precision=bf16", "model.layout=?{s f -}?{u f}", "search.supernet=true", "search.period=10",

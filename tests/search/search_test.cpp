@@ -85,8 +85,9 @@ TEST(TrialSource, EvolutionClimbs) {
 
 TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     TemporaryFolder folder;
-    const Config config = tiny(folder, {"search.retrain_tokens=640", "search.baselines=[\"sus\"]",
-                                        "search.random_layouts=1", "search.cost=\"flops\"", "search.cost_form=\"add\""});
+    const Config config =
+        tiny(folder, {"search.retrain_tokens=640", "search.baselines=[\"sus\"]", "search.random_layouts=1",
+                      "search.cost=\"flops\"", "search.cost_form=\"add\""});
     const std::string run = folder.file("search");
     const SearchResult result = run_search(config, run, {});
     EXPECT_EQ(result.stopped_by, "finished");
@@ -100,7 +101,8 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     for (const char* file : {"costs.json", "search.json", "supernet/choices.jsonl", "trials/0/report.html"})
         EXPECT_TRUE(std::filesystem::exists(run + "/" + file)) << file;
     const std::string page = read_all(run + "/search.html");
-    for (const char* words : {"Choices over time", "<polygon", "What candidates cost", "Trials", "found 0", "baseline 1"})
+    for (const char* words :
+         {"Choices over time", "<polygon", "What candidates cost", "Trials", "found 0", "baseline 1"})
         EXPECT_NE(page.find(words), std::string::npos) << words;
     EXPECT_EQ(page.find("http"), std::string::npos);
     // again: everything is known
@@ -109,6 +111,21 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     EXPECT_EQ(again.layout, result.layout);
     EXPECT_EQ(read_all(run + "/trials.jsonl"), before);
     EXPECT_ERROR(load_model(run + "/supernet"), ExitCode::usage, "the network of a search");
+}
+
+TEST(Search, ChoicesRestWhileWeightsWarmUp) {
+    TemporaryFolder folder;
+    Config config =
+        tiny(folder, {"search.supernet=true", "search.warmup=0.99", "train.max_steps=30", "train.max_tokens=0"});
+    TrainOptions options;
+    options.run = folder.file("run");
+    const TrainResult result = Trainer(config, options).run();
+    EXPECT_EQ(*result.choices, (std::vector<int64_t>{0, 0}));
+    EXPECT_FALSE(std::filesystem::exists(folder.file("run/choices.jsonl")));
+    for (const NamedTensor& each : read_tensors(folder.file("run/checkpoints/step-000000030/optimizer.safetensors"))) {
+        if (each.name.rfind("architecture.", 0) != 0) continue;
+        EXPECT_EQ(each.tensor.abs().max().item<double>(), 0) << each.name;
+    }
 }
 
 TEST(Search, EvolutionGoesOnFromItsJournal) {
@@ -153,7 +170,8 @@ TEST(Search, WhatCannotBeIsToldBeforeAnythingRuns) {
     EXPECT_ERROR(search({"search.method=\"random\""}), ExitCode::usage, "search.trial_tokens");
     EXPECT_ERROR(search({"search.budget=5"}), ExitCode::usage, "a budget of what?");
     EXPECT_ERROR(search({"search.baselines=[\"sq\"]"}), ExitCode::usage, "unknown block 'q'");
-    EXPECT_ERROR(search({"search.cost=\"parameters\"", "search.budget=5"}), ExitCode::usage, "no layout meets the budget");
+    EXPECT_ERROR(search({"search.cost=\"parameters\"", "search.budget=5"}), ExitCode::usage,
+                 "no layout meets the budget");
     EXPECT_ERROR(search({"train.max_tokens=0"}), ExitCode::usage, "a search needs a budget");
 }
 

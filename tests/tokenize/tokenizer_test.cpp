@@ -221,6 +221,22 @@ TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
     }
 }
 
+TEST(StreamDecoder, GoesOnFromAPrompt) {
+    for (const char* kind : {"bpe", "unigram", "bytes", "words"}) {
+        const auto tokenizer = train(kind, long_text(),
+                                     kind == std::string("unigram") ? 600
+                                     : kind == std::string("bpe")   ? 300
+                                                                    : 0);
+        const auto all = tokenizer->encode(long_text().substr(0, 60));
+        for (size_t cut = 1; cut < all.size(); ++cut) {
+            const std::vector<int64_t> prompt(all.begin(), all.begin() + int64_t(cut)),
+                rest(all.begin() + int64_t(cut), all.end());
+            EXPECT_EQ(tokenizer->decode(prompt) + continuation(*tokenizer, prompt, rest), tokenizer->decode(all))
+                << kind << " at " << cut;
+        }
+    }
+}
+
 TEST(Tokenizer, FilesAreChecked) {
     struct Case {
         const char* text;

@@ -70,7 +70,7 @@ TEST(Gumbel, ArgmaxFrequencyIsTheProbabilityAtEveryTemperature) {
             first += gumbel_softmax(theta, u, tau).argmax().item<int64_t>() == 0;
             sharpness += gumbel_softmax(at::zeros({3}, at::kDouble), u, tau).max().item<double>();
         }
-        EXPECT_NEAR(first / kDraws, .7, 0.01) << tau;           // three standard errors
+        EXPECT_NEAR(first / kDraws, .7, 0.01) << tau;            // three standard errors
         EXPECT_NEAR(sharpness / kDraws, largest, 0.006) << tau;  // of uniform candidates
     }
 }

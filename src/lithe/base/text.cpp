@@ -108,6 +108,9 @@ std::optional<double> parse_seconds(std::string_view text) {
 }
 
 std::string format_count(double value) {
+    if (std::abs(value) >= 1e18) return format("%.2fE", value / 1e18);
+    if (std::abs(value) >= 1e15) return format("%.2fP", value / 1e15);
+    if (std::abs(value) >= 1e12) return format("%.2fT", value / 1e12);
     if (std::abs(value) >= 1e9) return format("%.2fG", value / 1e9);
     if (std::abs(value) >= 1e6) return format("%.2fM", value / 1e6);
     if (std::abs(value) >= 1e4) return format("%.1fk", value / 1e3);

@@ -32,7 +32,7 @@ int run(Flags flags, const CommandContext& context) {
     const Tokenizer& tokenizer = *loaded.tokenizer;
     const std::vector<int64_t> prompt =
         tokenizer.encode(flags.prompt, flags.special ? SpecialText::parsed : SpecialText::plain);
-    StreamDecoder decoder(tokenizer);
+    StreamDecoder decoder(tokenizer, prompt);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
     load_parameters(loaded.model->parameters(), loaded.weights);
     flags.sampling.cache = !flags.no_cache;
@@ -45,7 +45,7 @@ int run(Flags flags, const CommandContext& context) {
         return bool(std::cout);  // a reader that went away ends it
     });
     const double seconds = timer.seconds();
-    const std::string text = tokenizer.decode(tokens);
+    const std::string text = continuation(tokenizer, prompt, tokens);
     if (stream) std::cout << decoder.rest() << std::endl;
     else if (!context.json) std::cout << flags.prompt << text << std::endl;
     if (context.json)

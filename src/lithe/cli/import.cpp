@@ -33,7 +33,8 @@ int run(const Flags& flags, const CommandContext& context) {
     if (config.model.vocabulary_size != 0 && config.model.vocabulary_size != vocabulary)
         fail_usage("the tokenizer has " + std::to_string(vocabulary) + " ids, the configuration states " +
                        std::to_string(config.model.vocabulary_size),
-                   "model.vocabulary_size", "--tokenizer FILE, or --set data.path=FOLDER of the text it was trained on");
+                   "model.vocabulary_size",
+                   "--tokenizer FILE, or --set data.path=FOLDER of the text it was trained on");
     config.model.vocabulary_size = vocabulary;
     const LanguageModel model(config, vocabulary);
     CheckpointContent content;
@@ -54,15 +55,17 @@ int run(const Flags& flags, const CommandContext& context) {
 
 CommandAction set_up_import(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("weights", flags->weights,
-                   "a .safetensors file with Transformer-XL's weights under the names of its PyTorch code or of Hugging "
-                   "Face")
+    app.add_option(
+           "weights", flags->weights,
+           "a .safetensors file with Transformer-XL's weights under the names of its PyTorch code or of Hugging "
+           "Face")
         ->required();
     app.add_option("--config", flags->config, "configuration of the same shape, as configs/wikitext103-txl-base.toml")
         ->required();
     app.add_option("--out", flags->out, "folder for the model; must not exist")->required();
     app.add_option("--tokenizer", flags->tokenizer, "tokenizer.json with its vocabulary; default that of the data");
-    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")->allow_extra_args(false);
+    app.add_option("--set", flags->sets, "override a setting of the configuration (repeatable)")
+        ->allow_extra_args(false);
     return [flags, &context] { return run(*flags, context); };
 }
 

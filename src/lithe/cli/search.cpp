@@ -39,7 +39,8 @@ int run(const Flags& flags, const CommandContext& context) {
 
 CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("config", flags->config, "configuration file whose layout has searched places, as (?)x8")->required();
+    app.add_option("config", flags->config, "configuration file whose layout has searched places, as (?)x8")
+        ->required();
     app.add_option("--run", flags->run, "folder of the search; default runs/search-<name of the configuration>");
     app.add_option("--method", flags->method, "gumbel, random or evolution; as search.method")
         ->check(CLI::IsMember({"gumbel", "random", "evolution"}));

@@ -19,8 +19,6 @@ namespace lithe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kRecord = "SOURCE.json";
-
 // The files of a dataset while they are written: under other names until all are whole.
 class Outputs {
  public:
@@ -140,7 +138,7 @@ const Dataset& find_dataset(const std::string& name) {
 
 std::vector<std::string> install_dataset(const Dataset& dataset, const std::string& folder,
                                          const std::vector<std::string>& mirrors, DownloadOptions options) {
-    const std::string record = folder + "/" + kRecord;
+    const std::string record = folder + "/" + kSourceRecord;
     if (fs::exists(record)) {
         const auto json = nlohmann::json::parse(read_file(record, 1 << 20), nullptr, false);
         if (json.is_object() && json.value("name", "") == dataset.name && json.contains("files") &&

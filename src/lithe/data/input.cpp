@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 #include <tuple>
 
 #include "lithe/base/error.h"
@@ -64,6 +65,35 @@ std::vector<Input> deal_files(const std::string& folder, const std::vector<std::
     return inputs;
 }
 
+// "wiki.train.tokens" and "train.txt" say which split they are; -1: a name that does not.
+int split_in_name(const std::string& path) {
+    std::string name = fs::path(path).filename().string();
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == '-' || c == '_'; }, '.');
+    std::istringstream parts(name);
+    for (std::string part; std::getline(parts, part, '.');) {
+        if (part == "train") return 0;
+        if (part == "valid" || part == "validation" || part == "val" || part == "dev") return 1;
+        if (part == "test") return 2;
+    }
+    return -1;
+}
+
+// A folder whose every file names its split, as data get, WikiText and PTB have them; empty for any other.
+std::vector<Input> named_splits(const std::vector<std::string>& files) {
+    std::vector<Input> inputs;
+    bool seen[3] = {};
+    for (const std::string& file : files) {
+        const int split = split_in_name(file);
+        if (split < 0) return {};
+        seen[split] = true;
+        inputs.push_back({file, split});
+    }
+    if (!seen[0] || !seen[1]) return {};
+    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return a.split < b.split; });
+    return inputs;
+}
+
 }  // namespace
 
 SplitRule parse_split(const std::string& split) {
@@ -108,7 +138,7 @@ std::vector<std::string> list_files(const std::string& folder, const std::vector
     for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
          it != end; it.increment(error)) {
         if (error) fail_file("cannot list the folder: " + error.message(), folder);
-        if (it->is_symlink() || !it->is_regular_file()) continue;
+        if (it->is_symlink() || !it->is_regular_file() || it->path().filename() == kSourceRecord) continue;
         if (passes(fs::path(it->path()).lexically_relative(folder).string(), include, exclude))
             files.push_back(it->path().string());
     }
@@ -141,7 +171,10 @@ std::vector<Input> list_inputs(const DataConfig& config) {
     auto files = list_files(config.path, config.include, config.exclude);
     if (files.empty())
         fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
-    if (parse_split(config.split).by == SplitBy::files) return deal_files(config.path, files);
+    const SplitBy by = parse_split(config.split).by;
+    if (by == SplitBy::files) return deal_files(config.path, files);
+    if (by == SplitBy::bytes) inputs = named_splits(files);
+    if (!inputs.empty()) return inputs;
     for (const std::string& file : files) inputs.push_back({file});
     return inputs;
 }

@@ -8,6 +8,7 @@
 #include "lithe/kernels/optimizer/optimizer.h"
 #include "lithe/kernels/softmax/softmax.h"
 #include "lithe/kernels/sru/sru.h"
+#include "lithe/kernels/table/table.h"
 
 namespace lithe::kernels {
 
@@ -27,6 +28,7 @@ struct CudaTable {
     CudaFunctions<bfloat16> bf16;
     CudaFunctions<double> f64;
     int (*optimizer_update)(const UpdateArgs<float>&, void* stream);
+    int (*table_update)(const TableUpdate<float>&, void* stream);
     const char* (*error_text)(int);
 
     template <class S> const CudaFunctions<S>& of() const;
@@ -35,7 +37,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 1;
+constexpr int kCudaTableVersion = 2;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

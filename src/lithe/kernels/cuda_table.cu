@@ -12,6 +12,7 @@ template <class S> int dropout(const DropoutArgs<S>&, void*);
 template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>&, void*);
 template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*);
 int optimizer_update(const UpdateArgs<float>&, void*);
+int table_update(const TableUpdate<float>&, void*);
 
 namespace {
 
@@ -28,6 +29,7 @@ const char* error_text(int status) { return cudaGetErrorString(cudaError_t(statu
 extern "C" const lithe::kernels::CudaTable* lithe_cuda_table() {
     using namespace lithe::kernels;
     static const CudaTable table{kCudaTableVersion,         cuda::functions<float>(), cuda::functions<bfloat16>(),
-                                 cuda::functions<double>(), cuda::optimizer_update,   cuda::error_text};
+                                 cuda::functions<double>(), cuda::optimizer_update,   cuda::table_update,
+                                 cuda::error_text};
     return &table;
 }

@@ -11,6 +11,7 @@ KernelRow attention_row();
 KernelRow dropout_row();
 KernelRow cross_entropy_row();
 KernelRow optimizer_row();
+KernelRow table_row();
 KernelRow step_row();
 
 }  // namespace lithe::kernels

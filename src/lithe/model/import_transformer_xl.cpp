@@ -55,7 +55,8 @@ class Importer {
             const std::string first = model_.parameters().spec(applied.parts->first_parameter).name;
             // body.N.KIND
             const size_t dot = first.find('.', first.find('.') + 1);
-            blocks_[first.substr(0, first.find('.', dot + 1))] = layer + (kind == "attention" ? ".dec_attn." : ".pos_ff.");
+            blocks_[first.substr(0, first.find('.', dot + 1))] =
+                layer + (kind == "attention" ? ".dec_attn." : ".pos_ff.");
         }
     }
 
@@ -74,14 +75,19 @@ class Importer {
             return vocabulary(name);
         if (name == "position_bias.u") return take("r_w_bias");
         if (name == "position_bias.v") return take("r_r_bias");
-        static const std::map<std::string, std::string> parts = {
-            {"shell_norm.gain", "layer_norm.weight"}, {"shell_norm.bias", "layer_norm.bias"},
-            {"qkv", "qkv_net.weight"},                {"qkv_bias", "qkv_net.bias"},
-            {"positions", "r_net.weight"},            {"out", "o_net.weight"},
-            {"out_bias", "o_net.bias"},               {"u", "r_w_bias"},
-            {"v", "r_r_bias"},                        {"w1", "CoreNet.0.weight"},
-            {"b1", "CoreNet.0.bias"},                 {"w2", "CoreNet.3.weight"},
-            {"b2", "CoreNet.3.bias"}};
+        static const std::map<std::string, std::string> parts = {{"shell_norm.gain", "layer_norm.weight"},
+                                                                 {"shell_norm.bias", "layer_norm.bias"},
+                                                                 {"qkv", "qkv_net.weight"},
+                                                                 {"qkv_bias", "qkv_net.bias"},
+                                                                 {"positions", "r_net.weight"},
+                                                                 {"out", "o_net.weight"},
+                                                                 {"out_bias", "o_net.bias"},
+                                                                 {"u", "r_w_bias"},
+                                                                 {"v", "r_r_bias"},
+                                                                 {"w1", "CoreNet.0.weight"},
+                                                                 {"b1", "CoreNet.0.bias"},
+                                                                 {"w2", "CoreNet.3.weight"},
+                                                                 {"b2", "CoreNet.3.bias"}};
         for (const auto& [block, layer] : blocks_) {
             if (name.rfind(block + ".", 0) != 0) continue;
             auto part = parts.find(name.substr(block.size() + 1));
@@ -106,8 +112,8 @@ class Importer {
         Tensor whole = take(before + "0" + behind);
         if (!whole.defined()) return {};
         if (whole.size(0) != edge.back()) {
-            problems_.add("'" + before + "0" + behind + "' has " + std::to_string(whole.size(0)) + " rows, the vocabulary " +
-                          std::to_string(edge.back()));
+            problems_.add("'" + before + "0" + behind + "' has " + std::to_string(whole.size(0)) +
+                          " rows, the vocabulary " + std::to_string(edge.back()));
             return {};
         }
         return whole.narrow(0, edge[b], edge[b + 1] - edge[b]);

@@ -24,8 +24,10 @@ LayoutNode decoder_layout(const Config& config) {
 static void check_layer_drop(const Config& config, const LayoutNode& layout, Problems& problems) {
     if (config.layer_drop.method == "none") return;
     Problems told_elsewhere;
-    for (const auto& [name, block] : resolve_blocks(layout, config.model, config.blocks, told_elsewhere))
-        if (block.kind && block.kind->traits.own_residual && std::string(block.kind->name) != "identity")
+    const auto resolved = resolve_blocks(layout, config.model, config.blocks, told_elsewhere);
+    for (const auto& [name, column] : block_names(layout))  // not what is defined and unused
+        if (auto found = resolved.find(name); found != resolved.end() && found->second.kind->traits.own_residual &&
+                                              std::string(found->second.kind->name) != "identity")
             problems.add("the block '" + name + "' has a skip of its own: a layer without it is no identity",
                          "layer_drop.method", "layers of s and f can be dropped");
     if (config.model.norm == "post")
@@ -58,8 +60,9 @@ void check_model(const Config& config, Problems& problems) {
         problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
     LayoutNode layout = decoder_layout(config);
     const bool flags = config.data.order == "documents" || config.data.sources.size() > 1;
-    for (const auto& [name, block] : resolve_blocks(layout, config.model, config.blocks, problems))
-        if (flags && !block.kind->traits.flags)
+    const auto resolved = resolve_blocks(layout, config.model, config.blocks, problems);
+    for (const auto& [name, column] : block_names(layout))
+        if (auto found = resolved.find(name); flags && found != resolved.end() && !found->second.kind->traits.flags)
             problems.add(
                 "the block '" + name + "' cannot begin anew inside a segment, which " +
                     (config.data.order == "documents" ? "data.order = \"documents\"" : "several data.sources") +

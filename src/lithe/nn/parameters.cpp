@@ -118,8 +118,10 @@ void ParameterStore::collect_gradients(bool first) {
     if (first) touched_.assign(specs_.size(), false);
     for (size_t table = 0; table < tables_.size(); ++table) {
         Tensor &from = working_[tables_[table]].mutable_grad(), &to = table_gradients_[table];
-        if (from.defined() && !first && to.defined()) to = (to + from).coalesce();
-        else if (from.defined()) to = from.coalesce();
+        if (from.defined() && !first && to.defined())
+            to = at::_sparse_coo_tensor_unsafe(at::cat({to._indices(), from._indices()}, 1),
+                                               at::cat({to._values(), from._values()}), from.sizes());
+        else if (from.defined()) to = from;
         else if (first) to.reset();
         from.reset();
     }
@@ -133,6 +135,14 @@ void ParameterStore::collect_gradients(bool first) {
         else if (first) to.zero_();
         from.reset();
     }
+}
+
+void ParameterStore::exchange(Tensor& flat) {
+    at::NoGradGuard no_grad;
+    const Tensor before = master_flat_.clone();
+    master_flat_.copy_(flat);
+    flat.copy_(before);
+    refresh_working();
 }
 
 void ParameterStore::refresh_working() {

@@ -84,9 +84,12 @@ class ParameterStore {
     void collect_gradients(bool first);
     // Whether a gradient reached the parameter since the last collect_gradients(true).
     bool touched(size_t index) const { return touched_[index]; }
-    // Tables, by index, and the rows' gradients of the last pass: sparse, coalesced; undefined: none.
+    // Tables, by index, and the rows' gradients of the last pass: sparse, a row once for each time that it was looked
+    // up; undefined: none.
     const std::vector<size_t>& tables() const { return tables_; }
     const Tensor& table_gradient(size_t table) const { return table_gradients_[table]; }
+    // Exchanges all masters but tables with numbers that are laid out like them; writes the working copies anew.
+    void exchange(Tensor& flat);
     // After masters were changed from outside: writes the working copies anew.
     void refresh_working();
 

@@ -134,16 +134,35 @@ std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs) {
     return groups;
 }
 
+// "memory 999 instead of 256, lead 0 instead of 1024"
+std::string protocol_difference(const nlohmann::json& ours, const nlohmann::json& theirs) {
+    if (!ours.is_object() || !theirs.is_object()) return "how is not recorded";
+    std::set<std::string> keys;
+    for (const auto* protocol : {&ours, &theirs})
+        for (const auto& [key, value] : protocol->items()) keys.insert(key);
+    std::vector<std::string> parts;
+    auto text = [](const nlohmann::json& json, const std::string& key) {
+        return json.contains(key) ? json[key].dump() : std::string("nothing");
+    };
+    for (const std::string& key : keys)
+        if (text(ours, key) != text(theirs, key))
+            parts.push_back(key + " " + text(ours, key) + " instead of " + text(theirs, key));
+    return join(parts, ", ");
+}
+
 std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs) {
     std::vector<std::string> warnings;
     for (const RunRecord& run : runs)
         if (!run.last_bits) warnings.push_back(run.name + " was never evaluated");
-    const auto first = std::find_if(runs.begin(), runs.end(), [](const RunRecord& r) { return r.last_bits.has_value(); });
-    for (const RunRecord& run : runs) {
-        if (!run.last_bits || run.protocol == first->protocol) continue;
-        warnings.push_back(run.name + " was evaluated by another protocol than " + first->name + " (" +
-                           run.protocol.dump() + " and " + first->protocol.dump() + ")");
-    }
+    const auto first =
+        std::find_if(runs.begin(), runs.end(), [](const RunRecord& r) { return r.last_bits.has_value(); });
+    for (const RunRecord& run : runs)
+        if (run.last_bits && run.protocol != first->protocol)
+            warnings.push_back(run.name + " was evaluated in another way than " + first->name + ": " +
+                               protocol_difference(run.protocol, first->protocol));
+    for (const RunRecord& run : runs)
+        if (run.data_fingerprint != runs[0].data_fingerprint)
+            warnings.push_back(run.name + " was trained on other data than " + runs[0].name);
     for (const char* key : {"cpu", "device", "threads"}) {
         std::set<std::string> values;
         for (const RunRecord& run : runs)

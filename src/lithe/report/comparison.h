@@ -28,8 +28,8 @@ struct Measure {
 struct RunGroup {
     std::string name;
     std::vector<size_t> runs;
-    Sample bits;                            // per byte, of the last evaluations
-    std::optional<double> difference, p;    // from the best group
+    Sample bits;                          // per byte, of the last evaluations
+    std::optional<double> difference, p;  // from the best group
 };
 
 struct Comparison {

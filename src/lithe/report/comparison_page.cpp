@@ -22,9 +22,8 @@ std::vector<Axis> axes(const Prices& prices) {
         {"training FLOPs", "FLOP",
          [](const RunRecord& r, const RunPoint& p) { return p.tokens * r.training_flops_per_token; }}};
     if (prices.per_hour)
-        list.push_back({"cost", "at the stated price", [prices](const RunRecord&, const RunPoint& p) {
-                            return p.seconds / 3600 * *prices.per_hour;
-                        }});
+        list.push_back({"cost", "at the stated price",
+                        [prices](const RunRecord&, const RunPoint& p) { return p.seconds / 3600 * *prices.per_hour; }});
     return list;
 }
 
@@ -52,7 +51,8 @@ Curve dots_of(const RunRecord& run, const Axis& axis, int colour) {
 }
 
 std::string curves(const Comparison& comparison) {
-    std::string html = "<h2>Curves</h2><p class=\"soft\">Bits per byte: lines training (smoothed), dots validation.</p>";
+    std::string html =
+        "<h2>Curves</h2><p class=\"soft\">Bits per byte: lines training (smoothed), dots validation.</p>";
     for (const Axis& axis : axes(comparison.prices)) {
         std::vector<Curve> list;
         for (size_t i = 0; i < comparison.runs.size(); ++i)
@@ -64,8 +64,9 @@ std::string curves(const Comparison& comparison) {
 }
 
 std::string fronts(const Comparison& comparison) {
-    std::string html = "<h2>Quality against what it takes</h2><p class=\"soft\">The line joins runs that no other beats "
-                       "in both.</p>";
+    std::string html =
+        "<h2>Quality against what it takes</h2><p class=\"soft\">The line joins runs that no other beats "
+        "in both.</p>";
     for (const Measure& measure : comparison.measures) {
         std::vector<Curve> list;
         Curve front{"", {}, true, 0};
@@ -98,7 +99,8 @@ std::string summary(const Comparison& comparison) {
 
 std::string groups(const Comparison& comparison) {
     if (comparison.groups.size() < 2) return "";
-    std::vector<std::vector<std::string>> rows(1, {"settings", "bits/byte", "95 % interval", "from the best", "difference"});
+    std::vector<std::vector<std::string>> rows(
+        1, {"settings", "bits/byte", "95 % interval", "from the best", "difference"});
     for (const RunGroup& group : comparison.groups)
         rows.push_back({group.name, group.bits.count ? fixed_digits(group.bits.mean, 4) : "—",
                         group.bits.count > 1 ? "± " + fixed_digits(group.bits.half, 4) : "—",
@@ -125,8 +127,7 @@ std::string energy_note(const Comparison& comparison) {
         if (energy_of(run, comparison.prices)) (run.joules ? measured : estimated) = true;
     std::string note;
     if (measured) note += "Energy was measured by the processor's counters (packages only). ";
-    if (estimated)
-        note += "Energy is an estimate from the stated " + three_digits(*comparison.prices.watts) + " W. ";
+    if (estimated) note += "Energy is an estimate from the stated " + three_digits(*comparison.prices.watts) + " W. ";
     if (comparison.prices.grams_per_kwh)
         note += "CO2 at the stated " + three_digits(*comparison.prices.grams_per_kwh) + " g per kWh. ";
     return note.empty() ? "" : "<p class=\"soft\">" + note + "</p>";
@@ -137,8 +138,7 @@ std::string energy_note(const Comparison& comparison) {
 std::string comparison_page(const Comparison& comparison) {
     std::string html = page_head("Comparison of " + std::to_string(comparison.runs.size()) + " runs");
     html += summary(comparison) + energy_note(comparison);
-    for (const std::string& warning : comparison.warnings)
-        html += "<p><b>Note:</b> " + escape_html(warning) + "</p>";
+    for (const std::string& warning : comparison.warnings) html += "<p><b>Note:</b> " + escape_html(warning) + "</p>";
     return html + groups(comparison) + differences(comparison) + curves(comparison) + fronts(comparison) + page_end();
 }
 

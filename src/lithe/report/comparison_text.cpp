@@ -91,12 +91,12 @@ std::string comparison_text(const Comparison& comparison) {
     if (comparison.groups.size() > 1) {
         std::vector<Row> groups(1, Row{"by settings", "bits/byte", "from the best", "difference"});
         for (const RunGroup& group : comparison.groups)
-            groups.push_back(
-                {group.name,
-                 group.bits.count == 0 ? "—"
-                                       : fixed_digits(group.bits.mean, 4) +
-                                             (group.bits.count > 1 ? " ± " + fixed_digits(group.bits.half, 4) : ""),
-                 group.difference ? "+" + fixed_digits(*group.difference, 4) : "", verdict_of(group)});
+            groups.push_back({group.name,
+                              group.bits.count == 0
+                                  ? "—"
+                                  : fixed_digits(group.bits.mean, 4) +
+                                        (group.bits.count > 1 ? " ± " + fixed_digits(group.bits.half, 4) : ""),
+                              group.difference ? "+" + fixed_digits(*group.difference, 4) : "", verdict_of(group)});
         text += "\n" + table(groups) + "± is the 95 % interval of the mean by Student's t; p by Welch's test.\n";
     }
     text += "\n";

@@ -10,7 +10,7 @@ constexpr const char* kStyle = R"(
  --c0: #58a6ff; --c1: #ff922b; --c2: #69db7c; --c3: #e599f7; --c4: #3bc9db; --c5: #f783ac; --c6: #ffd43b; --c7: #b197fc } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.1rem; margin-top: 2rem } .soft { color: var(--soft) }
-table { border-collapse: collapse } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
+table { border-collapse: collapse } p { overflow-wrap: anywhere } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
 .wide { overflow-x: auto } .wide td, .wide th { white-space: nowrap; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums }
 pre { background: color-mix(in srgb, var(--line) 35%, transparent); padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 6px; font-size: .85rem }
 svg { width: 100%; height: auto } .grid { stroke: var(--line) } .tick { fill: var(--soft); font-size: 11px } .title { fill: var(--ink); font-size: 13px; font-weight: 600 }

@@ -36,7 +36,8 @@ void read_metrics(RunRecord& record) {
             const Json& valid = line["valid"];
             const double bits = number_of(valid, "bits_per_byte"), bytes = number_of(valid, "bytes");
             if (!(bits > 0)) continue;
-            if (bytes > 0 && number_of(valid, "tokens") > 0) record.bytes_per_token = bytes / number_of(valid, "tokens");
+            if (bytes > 0 && number_of(valid, "tokens") > 0)
+                record.bytes_per_token = bytes / number_of(valid, "tokens");
             if (valid.contains("protocol")) record.protocol = valid["protocol"];
             record.valid.push_back(point_of(line, bits));
             record.last_bits = bits;
@@ -63,6 +64,7 @@ void read_start(RunRecord& record) {
     if (json.is_object() && json.contains("starts") && json["starts"].is_array() && !json["starts"].empty())
         json = Json(json["starts"].back());
     if (!json.is_object()) return;
+    record.data_fingerprint = json.value("data_fingerprint", "");
     for (const char* key : {"cpu", "isa", "device", "threads", "precision"})
         if (json.contains(key))
             record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();

@@ -23,18 +23,19 @@ struct RunRecord {
     std::map<std::string, std::string> machine;   // cpu, isa, device, threads, precision of the last start
     std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
     double bytes_per_token = 1;
+    std::string data_fingerprint;                // "" when it was not recorded
     nlohmann::json protocol;                     // of the last evaluation; null without one
     std::optional<double> last_bits, best_bits;  // per byte, of the validation text
     int64_t steps = 0, tokens = 0;
-    double seconds = 0;                      // of training
-    double tokens_per_second = 0;            // median
-    double peak_memory = 0;                  // bytes
-    std::optional<double> joules;            // measured, of training
+    double seconds = 0;            // of training
+    double tokens_per_second = 0;  // median
+    double peak_memory = 0;        // bytes
+    std::optional<double> joules;  // measured, of training
     // Not in the folder; for the caller to fill from the configuration. 0: not known.
     int64_t parameters = 0;
-    double flops_per_token = 0;            // forward
-    double training_flops_per_token = 0;   // forward and backward
-    std::optional<double> milliseconds;    // per generated token
+    double flops_per_token = 0;           // forward
+    double training_flops_per_token = 0;  // forward and backward
+    std::optional<double> milliseconds;   // per generated token
 
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };

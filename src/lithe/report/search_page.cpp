@@ -61,8 +61,8 @@ std::string bands(const std::vector<Json>& lines, const Json& candidates, Colour
                 below[i] += p;
             }
             const std::string name = candidates[place][c].get<std::string>();
-            svg += "<polygon class=\"f" + std::to_string(colours.of(name)) + "\" points=\"" + upper + lower + "\"><title>" +
-                   escape_html(name) + "</title></polygon>";
+            svg += "<polygon class=\"f" + std::to_string(colours.of(name)) + "\" points=\"" + upper + lower +
+                   "\"><title>" + escape_html(name) + "</title></polygon>";
         }
     }
     return svg + "<text class=\"tick\" x=\"40\" y=\"" + fixed_digits(height - 6, 0) +
@@ -86,16 +86,19 @@ std::string choices(const std::string& folder, const Json& costs) {
     if (!fits(lines, candidates)) return "";
     Colours colours;
     const std::string picture = bands(lines, candidates, colours);
-    std::string html = "<h2>Choices over time</h2><p class=\"soft\">One row per searched place, from the bottom of the "
-                       "stack. The height of a colour is the probability of its candidate:";
+    std::string html =
+        "<h2>Choices over time</h2><p class=\"soft\">One row per searched place, from the bottom of the "
+        "stack. The height of a colour is the probability of its candidate:";
     for (const auto& [name, colour] : colours.all())
-        html += " <svg style=\"width:.8rem;height:.8rem\" viewBox=\"0 0 9 9\"><rect class=\"f" + std::to_string(colour % 8) +
-                "\" width=\"9\" height=\"9\"/></svg> " + escape_html(name);
+        html += " <svg style=\"width:.8rem;height:.8rem\" viewBox=\"0 0 9 9\"><rect class=\"f" +
+                std::to_string(colour % 8) + "\" width=\"9\" height=\"9\"/></svg> " + escape_html(name);
     html += "</p>" + picture;
     Curve cost{"", {}, true, 0};
-    for (const Json& line : lines) cost.points.push_back({number_of(line, "progress"), number_of(line, "expected_cost")});
+    for (const Json& line : lines)
+        cost.points.push_back({number_of(line, "progress"), number_of(line, "expected_cost")});
     if (costs.value("cost", "none") != "none")
-        html += svg_chart("Expected " + costs.value("cost", "") + " over time", "share of the budget spent", "", {cost});
+        html +=
+            svg_chart("Expected " + costs.value("cost", "") + " over time", "share of the budget spent", "", {cost});
     return html;
 }
 
@@ -131,12 +134,12 @@ std::string trials(const std::string& folder, const Json& costs) {
         if (priced) rows.back().push_back(three_digits(number_of(line, "cost")));
         if (number_of(line, "tokens") == most)
             dots.points.push_back({priced ? number_of(line, "cost") : number_of(line, "parameters"),
-                                   number_of(line, "bits_per_byte"), lines.size() <= 12 ? line.value("layout", "") : ""});
+                                   number_of(line, "bits_per_byte"),
+                                   lines.size() <= 12 ? line.value("layout", "") : ""});
     }
     auto order = dots.points;
-    std::sort(order.begin(), order.end(), [](const CurvePoint& a, const CurvePoint& b) {
-        return a.x != b.x ? a.x < b.x : a.y < b.y;
-    });
+    std::sort(order.begin(), order.end(),
+              [](const CurvePoint& a, const CurvePoint& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });
     for (CurvePoint point : order)
         if (front.points.empty() || point.y < front.points.back().y) point.label.clear(), front.points.push_back(point);
     const std::string against = priced ? costs.value("cost", "") : "parameters";
@@ -151,8 +154,10 @@ std::string page(const std::string& folder) {
         html += table_row("found", result.value("layout", ""));
         html += table_row("searched", result.value("searched", "")) + table_row("method", result.value("method", ""));
         if (result.value("cost_of", "none") != "none")
-            html += table_row(result.value("cost_of", ""), three_digits(number_of(result, "cost")) +
-                                                               (result.contains("budget") ? " of at most " + three_digits(number_of(result, "budget")) : ""));
+            html += table_row(
+                result.value("cost_of", ""),
+                three_digits(number_of(result, "cost")) +
+                    (result.contains("budget") ? " of at most " + three_digits(number_of(result, "budget")) : ""));
         if (result.contains("bits_per_byte"))
             html += table_row("bits per byte", fixed_digits(number_of(result, "bits_per_byte"), 4));
     } else {

@@ -1,5 +1,5 @@
-// search.html of a search folder: what was found, choices over time per place, what candidates cost, trials and which of
-// them are not beaten. One self-contained file.
+// search.html of a search folder: what was found, choices over time per place, what candidates cost, trials and which
+// of them are not beaten. One self-contained file.
 #pragma once
 
 #include <string>

@@ -47,9 +47,7 @@ double student_quantile(double p, double freedom) {
 
 }  // namespace
 
-double student_p(double t, double freedom) {
-    return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t));
-}
+double student_p(double t, double freedom) { return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)); }
 
 Sample describe(const std::vector<double>& values) {
     Sample sample{.count = values.size()};
@@ -69,8 +67,8 @@ std::optional<double> welch_p(const Sample& a, const Sample& b) {
     const double share_a = a.deviation * a.deviation / double(a.count),
                  share_b = b.deviation * b.deviation / double(b.count), variance = share_a + share_b;
     if (!(variance > 0)) return std::nullopt;
-    const double freedom = variance * variance /
-                           (share_a * share_a / double(a.count - 1) + share_b * share_b / double(b.count - 1));
+    const double freedom =
+        variance * variance / (share_a * share_a / double(a.count - 1) + share_b * share_b / double(b.count - 1));
     return student_p((a.mean - b.mean) / std::sqrt(variance), freedom);
 }
 

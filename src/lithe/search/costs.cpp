@@ -95,13 +95,13 @@ CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine&
     CostTable table;
     const std::string& cost = config.search.cost;
     if (cost == "none") return table;
-    table.base = costs_of(config, to_string(without_slots(decoder_layout(config))), vocabulary, machine, false).of(cost);
+    table.base =
+        costs_of(config, to_string(without_slots(decoder_layout(config))), vocabulary, machine, false).of(cost);
     std::map<std::string, double> known{{"-", 0.0}};
     for (const auto& names : candidates_of(config)) {
         table.slots.emplace_back();
         for (const std::string& name : names) {
-            if (!known.count(name))
-                known[name] = costs_of(config, as_layout(name), vocabulary, machine, true).of(cost);
+            if (!known.count(name)) known[name] = costs_of(config, as_layout(name), vocabulary, machine, true).of(cost);
             table.slots.back().push_back(known[name]);
         }
     }

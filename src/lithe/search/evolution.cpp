@@ -33,7 +33,8 @@ std::vector<int64_t> TrialSource::random_layout() {
 // The best of a tournament among the youngest, with one place changed.
 std::vector<int64_t> TrialSource::child() {
     const std::vector<Result>& all = rungs_[0];
-    const int64_t alive = std::min<int64_t>(config_.population, int64_t(all.size())), oldest = int64_t(all.size()) - alive;
+    const int64_t alive = std::min<int64_t>(config_.population, int64_t(all.size())),
+                  oldest = int64_t(all.size()) - alive;
     const Result* parent = nullptr;
     for (int64_t i = 0; i < config_.tournament; ++i) {
         const Result& drawn = all[size_t(oldest + below(alive))];
@@ -50,7 +51,8 @@ std::optional<TrialRequest> TrialSource::promotion() {
     for (size_t rung = rungs_.size() - 1; rung-- > 0;) {
         std::vector<Result*> order;
         for (Result& result : rungs_[rung]) order.push_back(&result);
-        std::stable_sort(order.begin(), order.end(), [](const Result* a, const Result* b) { return a->bits < b->bits; });
+        std::stable_sort(order.begin(), order.end(),
+                         [](const Result* a, const Result* b) { return a->bits < b->bits; });
         const auto upper = size_t(double(order.size()) / config_.eta);
         for (size_t i = 0; i < upper; ++i) {
             if (order[i]->promoted) continue;

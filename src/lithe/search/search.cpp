@@ -57,8 +57,7 @@ class Search {
             problems.add("how long may the search take in all?", "train", "give --max-tokens or --max-time");
         if (s.method == "gumbel" && t.max_tokens <= 0 && t.max_seconds <= 0 && t.max_steps <= 0)
             problems.add("a search needs a budget", "train", "give --max-steps, --max-tokens or --max-time");
-        if (s.budget > 0 && s.cost == "none")
-            problems.add("a budget of what?", "search.budget", "set search.cost");
+        if (s.budget > 0 && s.cost == "none") problems.add("a budget of what?", "search.budget", "set search.cost");
         for (const std::string& baseline : s.baselines) {
             Config concrete = trial_config(config_, baseline, 1);
             check_model(concrete, problems);
@@ -99,8 +98,8 @@ class Search {
             fail({.code = ExitCode::usage,
                   .what = "no layout meets the budget",
                   .where = "search.budget",
-                  .expected = "at least " + format_number(costs_.cheapest()) + ", the cheapest layout's " +
-                              config_.search.cost,
+                  .expected =
+                      "at least " + format_number(costs_.cheapest()) + ", the cheapest layout's " + config_.search.cost,
                   .got = format_number(config_.search.budget)});
     }
 
@@ -110,10 +109,10 @@ class Search {
         if (!fs::exists(folder_ + "/config.toml")) replace_file(folder_ + "/config.toml", to_toml(config_));
     }
 
-    double cost_of(const std::vector<int64_t>& choices) const {
-        return costs_.slots.empty() ? 0 : costs_.of(choices);
+    double cost_of(const std::vector<int64_t>& choices) const { return costs_.slots.empty() ? 0 : costs_.of(choices); }
+    std::string text_of(const std::vector<int64_t>& choices) const {
+        return to_string(choose_layout(layout_, choices));
     }
-    std::string text_of(const std::vector<int64_t>& choices) const { return to_string(choose_layout(layout_, choices)); }
 
     // False when a stop was asked for.
     bool gumbel() {
@@ -147,9 +146,10 @@ class Search {
         for (uint64_t draw = 0; draw < 200'000 && int64_t(found.size()) < config_.search.random_layouts; ++draw) {
             std::vector<int64_t> other;
             for (size_t place = 0; place < places_.size(); ++place)
-                other.push_back(int64_t(random_unit(combine_key(key, draw), place) *
-                                        double(places_[place].candidates.size())));
-            if (!costs_.slots.empty() && std::abs(cost_of(other) - cost_of(choices)) > 0.05 * cost_of(choices)) continue;
+                other.push_back(
+                    int64_t(random_unit(combine_key(key, draw), place) * double(places_[place].candidates.size())));
+            if (!costs_.slots.empty() && std::abs(cost_of(other) - cost_of(choices)) > 0.05 * cost_of(choices))
+                continue;
             if (seen.insert(other).second) found.push_back(std::move(other));
         }
         if (int64_t(found.size()) < config_.search.random_layouts)
@@ -175,8 +175,7 @@ class Search {
         double tokens = 0, seconds = 0;
         for (const Trial& trial : journal_->trials()) tokens += double(trial.tokens), seconds += trial.seconds;
         const TrainConfig& t = config_.train;
-        return (t.max_tokens <= 0 || tokens < double(t.max_tokens)) &&
-               (t.max_seconds <= 0 || seconds < t.max_seconds);
+        return (t.max_tokens <= 0 || tokens < double(t.max_tokens)) && (t.max_seconds <= 0 || seconds < t.max_seconds);
     }
 
     bool trials() {
@@ -233,12 +232,9 @@ SearchResult run_search(const Config& config, const std::string& folder, const s
 }
 
 nlohmann::ordered_json to_json(const SearchResult& result, const Config& config) {
-    nlohmann::ordered_json json = {{"method", config.search.method},
-                                   {"searched", to_string(decoder_layout(config))},
-                                   {"stopped_by", result.stopped_by},
-                                   {"layout", result.layout},
-                                   {"cost_of", config.search.cost},
-                                   {"cost", result.cost}};
+    nlohmann::ordered_json json = {{"method", config.search.method},  {"searched", to_string(decoder_layout(config))},
+                                   {"stopped_by", result.stopped_by}, {"layout", result.layout},
+                                   {"cost_of", config.search.cost},   {"cost", result.cost}};
     if (config.search.budget > 0) json["budget"] = config.search.budget;
     if (result.bits_per_byte) json["bits_per_byte"] = *result.bits_per_byte;
     json["trials"] = nlohmann::ordered_json::array();

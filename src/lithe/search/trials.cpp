@@ -11,10 +11,10 @@ namespace lithe {
 namespace fs = std::filesystem;
 
 nlohmann::ordered_json to_json(const Trial& trial) {
-    return {{"number", trial.number},         {"origin", trial.origin},
-            {"layout", trial.layout},         {"tokens", trial.tokens},
-            {"cost", trial.cost},             {"bits_per_byte", trial.bits_per_byte},
-            {"seconds", trial.seconds},       {"parameters", trial.parameters}};
+    return {{"number", trial.number},   {"origin", trial.origin},
+            {"layout", trial.layout},   {"tokens", trial.tokens},
+            {"cost", trial.cost},       {"bits_per_byte", trial.bits_per_byte},
+            {"seconds", trial.seconds}, {"parameters", trial.parameters}};
 }
 
 static Trial trial_from_json(const nlohmann::json& json) {
@@ -40,7 +40,8 @@ TrialJournal::TrialJournal(const std::string& folder) : path_(folder + "/trials.
         }
         try {
             trials_.push_back(trial_from_json(nlohmann::json::parse(line)));
-            if (trials_.back().number != number) throw std::runtime_error("trial " + std::to_string(number) + " expected");
+            if (trials_.back().number != number)
+                throw std::runtime_error("trial " + std::to_string(number) + " expected");
         } catch (const std::exception& error) {
             fail_file("damaged journal, line " + std::to_string(number + 1) + ": " + error.what(), path_,
                       "cut the file off before that line: what stood behind it is trained again");

@@ -164,6 +164,12 @@ void OptimizerConfig::visit(FieldVisitor& v) {
              .minimum = 0.001,
              .maximum = 1},
             lookahead_rate);
+    v.field({.name = "average",
+             .help = "evaluation, samples and model files have an average of the weights, decayed by this per update "
+                     "(0.999; less at first); tables excepted; 0 = the weights themselves",
+             .minimum = 0,
+             .maximum = 0.9999999},
+            average);
 }
 
 void ScheduleConfig::visit(FieldVisitor& v) {

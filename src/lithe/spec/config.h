@@ -97,6 +97,7 @@ struct OptimizerConfig {
     std::string muon_scale = "shape";
     int64_t lookahead_steps = 0;
     double lookahead_rate = 0.5;
+    double average = 0;
     void visit(FieldVisitor& v);
 };
 

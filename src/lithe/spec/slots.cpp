@@ -18,8 +18,7 @@ bool has_own_place(const LayoutNode& node) {
 }
 
 bool has_shared_group(const LayoutNode& node) {
-    return node.type == Type::shared_group ||
-           std::any_of(node.children.begin(), node.children.end(), has_shared_group);
+    return node.type == Type::shared_group || std::any_of(node.children.begin(), node.children.end(), has_shared_group);
 }
 
 // Numbers the places as a stack is built.

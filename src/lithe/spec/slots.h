@@ -6,8 +6,8 @@
 
 namespace lithe {
 
-// Gives each bare '?' these candidates ("s f -"). Throws usage for fewer than two or unknown syntax, and where the result
-// of a search could not be written as a layout.
+// Gives each bare '?' these candidates ("s f -"). Throws usage for fewer than two or unknown syntax, and where the
+// result of a search could not be written as a layout.
 LayoutNode with_candidates(LayoutNode layout, const std::string& candidates);
 
 struct SlotPlace {

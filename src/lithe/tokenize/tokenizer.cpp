@@ -77,6 +77,19 @@ TokenizerPtr tokenizer_from_file(const std::string& path) {
     fail_file("neither a tokenizer.json nor a SentencePiece model", path);
 }
 
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt)
+    : tokenizer_(tokenizer),
+      ids_(prompt.begin(), prompt.end()),
+      told_(prompt.size()) {}
+
+std::string continuation(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt,
+                         const std::vector<int64_t>& tokens) {
+    StreamDecoder decoder(tokenizer, prompt);
+    std::string text;
+    for (int64_t token : tokens) text += decoder.next(token);
+    return text + decoder.rest();
+}
+
 std::string StreamDecoder::next(int64_t id) {
     ids_.push_back(int32_t(id));
     return take(false);

@@ -59,6 +59,8 @@ TokenizerPtr tokenizer_from_file(const std::string& path);
 class StreamDecoder {
  public:
     explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+    // `prompt`: ids whose text is out already, and decides how the next begins (a space between words).
+    StreamDecoder(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt);
     std::string next(int64_t id);
     std::string rest();  // what was held back
 
@@ -68,5 +70,9 @@ class StreamDecoder {
     std::vector<int32_t> ids_;
     size_t context_ = 0, told_ = 0;  // ids before told_ are out; decoding begins at context_
 };
+
+// The text of tokens that follow a prompt: with a space before it where words need one.
+std::string continuation(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt,
+                         const std::vector<int64_t>& tokens);
 
 }  // namespace lithe

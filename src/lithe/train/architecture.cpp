@@ -175,8 +175,8 @@ bool ArchitectureSearch::load(const NamedTensor& tensor) {
     }
     for (size_t place = 0; place < slots_.size(); ++place) {
         const std::string name = "architecture." + std::to_string(place);
-        for (auto& [ending, into] : {std::pair(".logits", &logits_[place]), std::pair(".m", &m_[place]),
-                                     std::pair(".v", &v_[place])}) {
+        for (auto& [ending, into] :
+             {std::pair(".logits", &logits_[place]), std::pair(".m", &m_[place]), std::pair(".v", &v_[place])}) {
             if (tensor.name != name + ending) continue;
             if (into->sizes() != tensor.tensor.sizes()) return false;
             into->copy_(tensor.tensor);
@@ -219,7 +219,8 @@ std::optional<std::vector<int64_t>> best_within(const std::vector<std::vector<do
             for (size_t i = 0; i < scores[place].size(); ++i) {
                 const Partial& from = places.back()[before];
                 const double cost = from.cost + costs.slots[place][i];
-                if (cost + rest <= limit) next.push_back({cost, from.score + scores[place][i], int64_t(before), int64_t(i)});
+                if (cost + rest <= limit)
+                    next.push_back({cost, from.score + scores[place][i], int64_t(before), int64_t(i)});
             }
         if (next.empty()) return std::nullopt;
         places.push_back(undominated(std::move(next)));

@@ -4,7 +4,8 @@
 //   g_i = -ln(-ln U_i),  m_i = softmax_i((theta_i + g_i) / tau)
 //   straight through: m = onehot(argmax m) + m - stop_gradient(m)
 //   loss = CE, or with a cost table c: LAT = base + sum_places sum_i m_i c_i,
-//     multiply  CE alpha ln(LAT)^beta     add  CE + alpha LAT / LAT_dearest     exceed  CE + alpha max(0, LAT / budget - 1)
+//     multiply  CE alpha ln(LAT)^beta     add  CE + alpha LAT / LAT_dearest     exceed  CE + alpha max(0, LAT / budget
+//     - 1)
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -45,7 +46,8 @@ class ArchitectureSearch {
     void clear_gradient();
 
     std::vector<int64_t> likeliest() const;
-    // The likeliest choices whose cost is within the budget (by dynamic programming over the table); nullopt when none is.
+    // The likeliest choices whose cost is within the budget (by dynamic programming over the table); nullopt when none
+    // is.
     std::optional<std::vector<int64_t>> within_budget() const;
     std::vector<std::vector<double>> probabilities() const;
     double expected_cost() const;  // under the probabilities; 0 without a table

@@ -16,6 +16,7 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool 
     for (size_t i : store.tables())
         table_sums_.push_back(at::zeros({store.spec(i).shape[0]}, store.master(i).options()));
     if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
+    if (config.average > 0) average_ = store.master_flat().clone();
     if (config.name == "muon") muon_.emplace(config, store, hold_untouched);
 }
 
@@ -72,11 +73,32 @@ void Optimizer::step_tables(double learning_rate, double gradient_scale) {
     for (size_t table = 0; table < store_.tables().size(); ++table) {
         const Tensor& gradient = store_.table_gradient(table);
         if (!gradient.defined()) continue;
-        Tensor rows = gradient.indices()[0], g = gradient.values() * gradient_scale;
-        Tensor sums = table_sums_[table].index_select(0, rows) + g.square().mean(1);
-        table_sums_[table].index_copy_(0, rows, sums);
-        Tensor weight = store_.master(store_.tables()[table]);
-        weight.index_add_(0, rows, g / (sums.sqrt() + 1e-8).unsqueeze(1), -learning_rate);
+        const Tensor& weight = store_.master(store_.tables()[table]);
+        auto update = [&](auto* type) {
+            using C = std::remove_pointer_t<decltype(type)>;
+            const Tensor each = weight.is_cuda() ? gradient.coalesce() : gradient,
+                         values = each._values().to(weight.scalar_type()).contiguous(),
+                         rows = each._indices()[0].contiguous();
+            kernels::TableUpdate<C> args{.table = weight.data_ptr<C>(),
+                                         .sums = table_sums_[table].data_ptr<C>(),
+                                         .values = values.data_ptr<C>(),
+                                         .rows = rows.data_ptr<int64_t>(),
+                                         .groups = rows.size(0),
+                                         .width = weight.size(1),
+                                         .rate = learning_rate,
+                                         .gradient_scale = gradient_scale};
+            if constexpr (std::is_same_v<C, float>) {
+                if (weight.is_cuda())
+                    return ops::check_cuda(kernels::cuda_table()->table_update(args, ops::stream_of(weight, "table")),
+                                           "table");
+            }
+            const kernels::RowGroups groups = kernels::group_rows(args.rows, args.groups);
+            args.rows = groups.rows.data(), args.groups = int64_t(groups.rows.size());
+            args.starts = groups.starts.data(), args.order = groups.order.data();
+            kernels::table_update(args);
+        };
+        if (weight.scalar_type() == at::kDouble) update(static_cast<double*>(nullptr));
+        else update(static_cast<float*>(nullptr));
     }
 }
 
@@ -122,6 +144,9 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
         else update(static_cast<float*>(nullptr));
     }
     if (config_.lookahead_steps > 0 && updates_ % config_.lookahead_steps == 0) look_ahead();
+    if (!average_.defined()) return;
+    const double decay = std::min(config_.average, double(1 + updates_) / double(10 + updates_));
+    average_.lerp_(store_.master_flat(), 1 - decay);
 }
 
 }  // namespace lithe

@@ -4,15 +4,17 @@
 // AdamW: Loshchilov, Hutter 2019. RAdam: Liu et al. 2020 as in the authors' code: decoupled decay p <- p - wd lr p in
 // the same step; rectified when N_sma >= 5, else a momentum step ("sgd") or no update at all ("none"); sqrt(v) is not
 // bias-corrected, the factor stands in the step size. Adam: L2 decay in the gradient. SGD: m <- mu m + g, w <- w - lr m
-// - lr wd w. Tables: row-wise Adagrad (Duchi et al. 2011; one sum per row as in Naumov et al. 2019, DLRM) on the rows
-// that were looked up: s <- s + mean(g^2), w <- w - lr g / (sqrt(s) + 1e-8); outside clipping's norm, never decayed.
-// Lookahead (Zhang et al. 2019) around any of them, tables excepted: every k updates slow <- slow + a (w - slow), w <-
-// slow; the moments are kept. Muon: train/muon.h for hidden matrices, AdamW for the rest.
+// - lr wd w. Tables: row-wise Adagrad on the rows that were looked up (kernels/table/table.h); outside clipping's norm,
+// never decayed. Lookahead (Zhang et al. 2019) around any of them, tables excepted: every k updates slow <- slow + a (w
+// - slow), w <- slow; the moments are kept. An average of the weights (Polyak, Juditsky 1992, with exponential decay):
+// a <- a + (1 - d) (w - a) with d = min(average, (1 + t) / (10 + t)). Muon: train/muon.h for hidden matrices, AdamW for
+// the rest.
 #pragma once
 
 #include <optional>
 
 #include "lithe/kernels/optimizer/optimizer.h"
+#include "lithe/kernels/table/table.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/spec/config.h"
 #include "lithe/train/muon.h"
@@ -39,6 +41,9 @@ class Optimizer {
     // Lookahead's slow weights, laid out like the master buffer; undefined without it.
     const Tensor& slow() const { return slow_; }
 
+    // The average of the weights, laid out like the master buffer; undefined without it.
+    Tensor& average() { return average_; }
+
     // The numbers of update number t (from 1) without decay and clipping; `skip`: this update changes nothing.
     struct Rule {
         kernels::UpdateRule rule;
@@ -53,7 +58,7 @@ class Optimizer {
     OptimizerConfig config_;
     ParameterStore& store_;
     bool hold_untouched_;
-    Tensor m_, v_, slow_;
+    Tensor m_, v_, slow_, average_;
     std::vector<Tensor> table_sums_;
     std::optional<Muon> muon_;
     int64_t updates_ = 0;

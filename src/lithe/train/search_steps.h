@@ -15,10 +15,10 @@ class SearchSteps {
 
     // All of it is in checkpoints.
     struct Progress {
-        int64_t begin = -1;      // the first step behind the warm-up
-        double changed_at = 0;   // progress at which the likeliest choices last changed
+        int64_t begin = -1;     // the first step behind the warm-up
+        double changed_at = 0;  // progress at which the likeliest choices last changed
         std::vector<int64_t> likeliest;
-        FeedPosition data;       // of the held-out text
+        FeedPosition data;  // of the held-out text
     };
 
     // `progress`: the share of the budget that is spent. True: the step is for the choices.

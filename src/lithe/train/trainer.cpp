@@ -237,7 +237,11 @@ bool Trainer::evaluation_due() const {
 bool Trainer::evaluate_now() {
     Parts& p = *parts_;
     if (p.search) p.search->run_likeliest();
-    auto result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
+    std::optional<EvaluationResult> result;
+    {
+        const AveragedWeights averaged(p);
+        result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
+    }
     if (!result) return false;
     p.valid = result;
     p.changed = true;
@@ -275,6 +279,7 @@ void Trainer::write_sample() {
     options.temperature = config_.sample.temperature;
     options.seed = uint64_t(config_.train.seed);
     options.segment = config_.train.length;
+    const AveragedWeights averaged(p);
     std::vector<int64_t> prompt;
     try {
         prompt = p.corpus.tokenizer().encode(config_.sample.prompt);
@@ -282,7 +287,8 @@ void Trainer::write_sample() {
         log_verbose(error.what());
     }
     if (prompt.empty()) prompt.push_back(0);
-    std::string text = p.corpus.tokenizer().decode(generate(*p.model, prompt, options, [](int64_t) { return true; }));
+    const std::string text =
+        continuation(p.corpus.tokenizer(), prompt, generate(*p.model, prompt, options, [](int64_t) { return true; }));
     p.folder->sample({{"step", state_.step},
                       {"prompt", config_.sample.prompt},
                       {"text", printable(text)},
@@ -332,6 +338,7 @@ TrainResult Trainer::run() {
     log_progress("");
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
+        const AveragedWeights averaged(p);
         if (!p.valid && p.corpus.has("valid"))
             p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
     }

@@ -60,9 +60,9 @@ class Trainer {
     Trainer(Config config, TrainOptions options);
     ~Trainer();
     TrainResult run();
+    struct Parts;
 
  private:
-    struct Parts;
     void open_feeders();
     void check_memory();
     std::optional<CheckpointPlace> open_folder();

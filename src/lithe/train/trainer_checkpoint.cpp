@@ -137,6 +137,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
         if (each.name == "m") into(p.optimizer->m());
         else if (each.name == "v") into(p.optimizer->v());
         else if (each.name == "slow") into(p.optimizer->slow());
+        else if (each.name == "weights") into(p.optimizer->average());
         else if (each.name.rfind("table.", 0) == 0) into(table_sums(*p.optimizer, each.name));
         else if (each.name.rfind("architecture.", 0) == 0 && p.search) {
             if (!p.search->architecture().load(each))
@@ -153,6 +154,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
                               StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
         }
     }
+    if (p.optimizer->average().defined()) p.model->parameters().exchange(p.optimizer->average());
     p.optimizer->set_updates(json.value("updates", state_.step));
     p.step->carried() = unflatten(carried);
     if (!p.search) return;
@@ -169,6 +171,8 @@ bool Trainer::save(bool best) {
     Parts& p = *parts_;
     log_progress("");
     CheckpointContent content;
+    const AveragedWeights averaged(p);  // the file of weights has the average, that of the optimizer the weights
+    if (p.optimizer->average().defined()) content.optimizer.push_back({"weights", p.optimizer->average()});
     content.model = named_masters(p.model->parameters());
     content.optimizer.push_back({"m", p.optimizer->m()});
     if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});

@@ -44,4 +44,19 @@ struct Trainer::Parts {
     }
 };
 
+// While it lives, the model has the average of the weights, where there is one.
+class AveragedWeights {
+ public:
+    explicit AveragedWeights(Trainer::Parts& parts) : parts_(parts) { exchange(); }
+    ~AveragedWeights() { exchange(); }
+    AveragedWeights(const AveragedWeights&) = delete;
+    AveragedWeights& operator=(const AveragedWeights&) = delete;
+
+ private:
+    void exchange() {
+        if (parts_.optimizer->average().defined()) parts_.model->parameters().exchange(parts_.optimizer->average());
+    }
+    Trainer::Parts& parts_;
+};
+
 }  // namespace lithe

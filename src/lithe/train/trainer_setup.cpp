@@ -1,4 +1,5 @@
-// Everything before the first step: what can be wrong is told here, and nothing is written before it is known to be right.
+// Everything before the first step: what can be wrong is told here, and nothing is written before it is known to be
+// right.
 #include <sys/utsname.h>
 #include <torch/version.h>
 
@@ -58,8 +59,7 @@ void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
     const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
                            config.schedule.name == "recipe" || config.schedule.name == "wsd" ||
-                           config.search.supernet ||
-                           (config.schedule.warmup > 0 && config.schedule.warmup < 1);
+                           config.search.supernet || (config.schedule.warmup > 0 && config.schedule.warmup < 1);
     const std::string& axis = config.schedule.axis;
     const bool any = t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
     const bool has_end = axis == "steps"    ? t.max_steps > 0
