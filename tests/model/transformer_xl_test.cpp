@@ -1,5 +1,5 @@
-// How far back a stack of Transformer-XL layers reaches (sheet, section 4.4), checked by changing one token just outside
-// and one just inside.
+// How far back a stack of Transformer-XL layers reaches (sheet, section 4.4), checked by changing one token just
+// outside and one just inside.
 #include <gtest/gtest.h>
 
 #include "lithe/model/language_model.h"
@@ -44,9 +44,10 @@ int64_t oldest(const LanguageModel& model, const Reach& reach, int64_t from, int
 
 std::unique_ptr<LanguageModel> made(int64_t layers) {
     auto model = std::make_unique<LanguageModel>(
-        parse_config("[model]\nwidth = 8\nheads = 2\nmemory = 4\npositions = \"relative\"\nnorm = \"post\"\nlayout = \"(sf)x" +
-                         std::to_string(layers) + "\"\n",
-                     "test"),
+        parse_config(
+            "[model]\nwidth = 8\nheads = 2\nmemory = 4\npositions = \"relative\"\nnorm = \"post\"\nlayout = \"(sf)x" +
+                std::to_string(layers) + "\"\n",
+            "test"),
         11);
     model->materialize(at::kDouble, at::kDouble, at::kCPU, 3);
     return model;

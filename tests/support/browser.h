@@ -24,8 +24,9 @@ struct OpenedPage {
 
 inline OpenedPage open_page(const TemporaryFolder& folder, const std::string& path) {
     // a copy that tells its width; what the browser writes lies in files
-    folder.write("opened.html", read_all(path) + "<script>document.documentElement.dataset.width = "
-                                                 "document.documentElement.scrollWidth</script>");
+    folder.write("opened.html", read_all(path) +
+                                    "<script>document.documentElement.dataset.width = "
+                                    "document.documentElement.scrollWidth</script>");
     const std::string command = find_browser() +
                                 " --headless --no-sandbox --disable-gpu --window-size=360,800 --enable-logging=stderr "
                                 "--v=0 --user-data-dir=" +
@@ -38,7 +39,8 @@ inline OpenedPage open_page(const TemporaryFolder& folder, const std::string& pa
     for (std::string line; std::getline(lines, line);)
         if (line.find("CONSOLE") != std::string::npos) page.console += line + "\n";
     const std::string mark = "data-width=\"";
-    if (size_t at = page.dom.find(mark); at != std::string::npos) page.width = std::atoi(page.dom.c_str() + at + mark.size());
+    if (size_t at = page.dom.find(mark); at != std::string::npos)
+        page.width = std::atoi(page.dom.c_str() + at + mark.size());
     return page;
 }
 

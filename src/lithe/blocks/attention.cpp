@@ -60,17 +60,12 @@ std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSi
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
     BranchOutput out;
     ops::AttentionInput in{.kv_TBX = qkv_(x_TBD), .heads = values_.heads};
-    Tensor memory = state.get("memory");
-    if (context.keep_projections) in.memory_MBX = state.get("projections");
-    else if (memory.defined()) in.memory_MBX = qkv_(context.normed(memory), width_);
-    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0;
-    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
-    in.mask = mask.mask;
+    const Recalled recalled = recall(
+        state, x_TBD, context, [&](const Tensor& memory_MBD) { return qkv_(context.normed(memory_MBD), width_); });
+    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
     if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     out.delta_TBD = out_(ops::attention(in));
-    if (context.keep_projections)
-        remember_projections(state, in.kv_TBX.narrow(2, width_, 2 * width_), mask, context, out.state);
-    else remember_inputs(state, context.entering(x_TBD), mask, context, out.state);
+    remember(state, recalled, context.entering(x_TBD), in.kv_TBX.narrow(2, width_, 2 * width_), context, out.state);
     return out;
 }
 

@@ -55,11 +55,27 @@ Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count) 
     return at::cat({old.narrow(axis, old.size(axis) - from_old, from_old), now}, axis);
 }
 
-void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context,
-                     State& after) {
+// One of "memory" and "projections", grown by this segment.
+static void keep(const char* name, const State& before, const Tensor& now, const MaskAndHidden& mask,
+                 const Context& context, State& after) {
     if (context.memory == 0 || !context.causal) return;
-    after.put("memory", keep_last(before.get("memory"), x_TBD.detach(), 0, context.memory), 1, 0);
+    after.put(name, keep_last(before.get(name), now.detach(), 0, context.memory), 1, 0);
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
+}
+
+Recalled recall(const State& before, const Tensor& x_TBD, const Context& context,
+                const std::function<Tensor(const Tensor&)>& project) {
+    Recalled recalled;
+    if (context.keep_projections) recalled.memory_MBX = before.get("projections");
+    else if (const Tensor memory = before.get("memory"); memory.defined()) recalled.memory_MBX = project(memory);
+    recalled.mask = make_mask(before, recalled.length(), x_TBD.size(0), x_TBD.size(1), context);
+    return recalled;
+}
+
+void remember(const State& before, const Recalled& recalled, const Tensor& x_TBD, const Tensor& kv_TBX,
+              const Context& context, State& after) {
+    if (context.keep_projections) keep("projections", before, kv_TBX, recalled.mask, context, after);
+    else keep("memory", before, x_TBD, recalled.mask, context, after);
 }
 
 State skipped_attention(const Tensor& x_TBD, const State& before, const Context& context) {
@@ -67,15 +83,8 @@ State skipped_attention(const Tensor& x_TBD, const State& before, const Context&
     const MaskAndHidden mask =
         make_mask(before, memory.defined() ? memory.size(0) : 0, x_TBD.size(0), x_TBD.size(1), context);
     State after;
-    remember_inputs(before, context.entering(x_TBD), mask, context, after);
+    keep("memory", before, context.entering(x_TBD), mask, context, after);
     return after;
-}
-
-void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
-                          State& after) {
-    if (context.memory == 0 || !context.causal) return;
-    after.put("projections", keep_last(before.get("projections"), kv_TBX.detach(), 0, context.memory), 1, 0);
-    if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, context.memory), 0, 1);
 }
 
 }  // namespace lithe

@@ -22,12 +22,19 @@ MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int6
 // The last `count` of [old; now] along `axis`; `old` may be undefined.
 Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count);
 
-// Puts into `after` what the next segment needs: inputs, or keys and values (kv [T][B][2P] of this segment), and hidden
-// marks.
-void remember_inputs(const State& before, const Tensor& x_TBD, const MaskAndHidden& mask, const Context& context,
-                     State& after);
-void remember_projections(const State& before, const Tensor& kv_TBX, const MaskAndHidden& mask, const Context& context,
-                          State& after);
+// What attention sees beside its segment: the memory's keys and values (undefined: none), and the mask over all keys.
+struct Recalled {
+    Tensor memory_MBX;
+    MaskAndHidden mask;
+    int64_t length() const { return memory_MBX.defined() ? memory_MBX.size(0) : 0; }
+};
+// `project` makes keys and values [M][B][2P] of a memory of inputs [M][B][D].
+Recalled recall(const State& before, const Tensor& x_TBD, const Context& context,
+                const std::function<Tensor(const Tensor&)>& project);
+// Puts into `after` what the next segment needs: the inputs of this one, or its keys and values kv [T][B][2P], and
+// hidden marks.
+void remember(const State& before, const Recalled& recalled, const Tensor& x_TBD, const Tensor& kv_TBX,
+              const Context& context, State& after);
 
 // The state of an attention that was left out: its memory of inputs takes x in.
 State skipped_attention(const Tensor& x_TBD, const State& before, const Context& context);

@@ -25,12 +25,10 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     BranchOutput out;
     ops::RelativeAttentionInput in{
         .qkv_TBX = qkv_(x_TBD), .u_P = u_.tensor(), .v_P = v_.tensor(), .heads = values_.heads};
-    Tensor memory = state.get("memory");
-    if (context.keep_projections) in.memory_MBX = state.get("projections");
-    else if (memory.defined()) in.memory_MBX = qkv_(context.normed(memory), width_);
-    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0, keys = old + x_TBD.size(0);
-    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
-    in.mask = mask.mask;
+    const Recalled recalled = recall(
+        state, x_TBD, context, [&](const Tensor& memory_MBD) { return qkv_(context.normed(memory_MBD), width_); });
+    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
+    const int64_t keys = recalled.length() + x_TBD.size(0);
     const int64_t clamp = context.clamp_length >= 0 ? context.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
     if (context.training) {  // one mask for all layers
@@ -39,9 +37,7 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     }
     in.r_SP = positions_(distances);
     out.delta_TBD = out_(ops::relative_attention(in));
-    if (context.keep_projections)
-        remember_projections(state, in.qkv_TBX.narrow(2, width_, 2 * width_), mask, context, out.state);
-    else remember_inputs(state, context.entering(x_TBD), mask, context, out.state);
+    remember(state, recalled, context.entering(x_TBD), in.qkv_TBX.narrow(2, width_, 2 * width_), context, out.state);
     return out;
 }
 

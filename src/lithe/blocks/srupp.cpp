@@ -75,19 +75,16 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     BranchOutput out;
     Tensor z_TBP = at::linear(x_TBD, w1_.tensor());
     ops::AttentionInput in{.q_TBP = z_TBP, .kv_TBX = at::linear(z_TBP, w2_.tensor()), .heads = values_.heads};
-    Tensor memory = state.get("memory");
-    if (context.keep_projections) in.memory_MBX = state.get("projections");
-    else if (memory.defined()) in.memory_MBX = at::linear(at::linear(memory, w1_.tensor()), w2_.tensor());
-    const int64_t old = in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0;
-    MaskAndHidden mask = make_mask(state, old, x_TBD.size(0), x_TBD.size(1), context);
-    in.mask = mask.mask;
+    const Recalled recalled = recall(state, x_TBD, context, [&](const Tensor& memory_MBD) {
+        return at::linear(at::linear(memory_MBD, w1_.tensor()), w2_.tensor());
+    });
+    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
     if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     Tensor mixed_TBP = ops::attention(in);
     Tensor y_TBP = norm_(at::addcmul(z_TBP, mixed_TBP, scale_.tensor().to(mixed_TBP.scalar_type())));
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
-    if (context.keep_projections) remember_projections(state, in.kv_TBX, mask, context, out.state);
-    else remember_inputs(state, x_TBD, mask, context, out.state);
+    remember(state, recalled, x_TBD, in.kv_TBX, context, out.state);
     return out;
 }
 

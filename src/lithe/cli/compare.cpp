@@ -29,8 +29,8 @@ void fill_costs(RunRecord& run, bool latency) {
     run.parameters = cost.parameters;
     run.flops_per_token = cost.flops_per_token;
     run.training_flops_per_token = cost.training_flops_per_token;
-    if (!latency) return;
-    config.train.threads = 0;  // of this machine, not of the one that trained
+    if (!latency || config.model.direction == "bidirectional") return;  // an encoder generates nothing
+    config.train.threads = 0;                                           // of this machine, not of the one that trained
     config.train.device = "auto";
     const Machine machine = set_up_machine(config.train);
     run.milliseconds = 1e3 * measure_latency(config, config.model.vocabulary_size, machine);

@@ -79,6 +79,7 @@ Config trial_config(Config config, const std::string& layout, int64_t tokens) {
     config.train.max_steps = 0, config.train.max_seconds = 0;
     config.schedule.axis = "auto";
     config.sample.tokens = 0;
+    config.checkpoint.keep = 1;  // of hundreds
     return config;
 }
 

@@ -24,7 +24,8 @@ RowGroups group_rows(const int64_t* row_of_entry, int64_t count) {
         keys[size_t(i)] = uint64_t(row_of_entry[i]) << 32 | uint64_t(i);
         highest = row_of_entry[i] > highest ? row_of_entry[i] : highest;
     }
-    for (int shift = 0; highest >> shift; shift += kDigit) {  // from the lowest digit; each pass keeps equal ones in order
+    for (int shift = 0; highest >> shift;
+         shift += kDigit) {  // from the lowest digit; each pass keeps equal ones in order
         std::array<uint32_t, kBuckets> place{};
         for (uint64_t key : keys) ++place[(key >> (32 + shift)) & (kBuckets - 1)];
         uint32_t before = 0;
@@ -38,7 +39,8 @@ RowGroups group_rows(const int64_t* row_of_entry, int64_t count) {
     groups.order.resize(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
         const auto row = int64_t(keys[i] >> 32);
-        if (groups.rows.empty() || groups.rows.back() != row) groups.rows.push_back(row), groups.starts.push_back(int64_t(i));
+        if (groups.rows.empty() || groups.rows.back() != row)
+            groups.rows.push_back(row), groups.starts.push_back(int64_t(i));
         groups.order[i] = int64_t(keys[i] & 0xFFFFFFFFu);
     }
     groups.starts.push_back(count);

@@ -1,5 +1,5 @@
-// The update of a large table by the rows that were looked up: row-wise Adagrad (Duchi et al. 2011; one sum per row as in
-// Naumov et al. 2019, DLRM). For every row r that some entries i of the gradient belong to:
+// The update of a large table by the rows that were looked up: row-wise Adagrad (Duchi et al. 2011; one sum per row as
+// in Naumov et al. 2019, DLRM). For every row r that some entries i of the gradient belong to:
 //
 //   g    = gradient_scale sum_i values_i            in the order of the entries
 //   s_r  = s_r + mean(g^2)
@@ -23,9 +23,9 @@ struct RowGroups {
 RowGroups group_rows(const int64_t* row_of_entry, int64_t count);
 
 template <class C> struct TableUpdate {
-    C* table = nullptr;           // [rows][width]
-    C* sums = nullptr;            // [rows]
-    const C* values = nullptr;    // [entries][width]
+    C* table = nullptr;               // [rows][width]
+    C* sums = nullptr;                // [rows]
+    const C* values = nullptr;        // [entries][width]
     const int64_t* rows = nullptr;    // [groups], each row once
     const int64_t* starts = nullptr;  // [groups + 1]; null: one entry per group
     const int64_t* order = nullptr;   // null: entries stand in order

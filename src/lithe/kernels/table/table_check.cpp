@@ -50,8 +50,7 @@ std::vector<BenchmarkCase> table_benchmarks() {
          values = std::make_shared<TestBuffer<float>>(entries * width, 0.53, 0.7, 1.0),
          sums = std::make_shared<TestBuffer<float>>(rows, 0, 1.57, 0.01);
     auto row_of_entry = std::make_shared<std::vector<int64_t>>();
-    for (int64_t i = 0; i < entries; ++i)
-        row_of_entry->push_back(int64_t(random_unit(7, uint64_t(i)) * double(rows)));
+    for (int64_t i = 0; i < entries; ++i) row_of_entry->push_back(int64_t(random_unit(7, uint64_t(i)) * double(rows)));
     return {{"table update, 10k rows of 64", double(entries * width) * 3 * 4, [=] {
                  const RowGroups groups = group_rows(row_of_entry->data(), entries);
                  table_update<float>({.table = table->data(),
