@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lithe/base/stop.h"
+#include "lithe/model/cost.h"
 #include "lithe/search/costs.h"
 #include "lithe/search/evolution.h"
 #include "lithe/spec/config_io.h"
@@ -94,6 +95,11 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     ASSERT_EQ(result.trials.size(), 3u);
     EXPECT_EQ(result.trials[0].layout, result.layout);
     EXPECT_EQ(result.trials[1].layout, "sus");
+    // counted from the table, and by a model of that layout
+    const LanguageModel baseline(trial_config(config, "sus", 1), 256);
+    CostShape shape = cost_shape(config);
+    shape.batch = 1;
+    EXPECT_NEAR(result.trials[1].cost / count_cost(baseline, shape).flops_per_token, 1, 1e-9);
     EXPECT_GT(*result.bits_per_byte, 0);
     const Config found = load_config(run + "/found.toml");
     EXPECT_EQ(found.model.layout, result.layout);

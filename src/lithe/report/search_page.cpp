@@ -32,6 +32,13 @@ class Colours {
     std::map<std::string, int> known_;
 };
 
+// "latency, ms"
+std::string cost_name(const std::string& cost) {
+    if (cost == "latency") return "latency, ms";
+    if (cost == "flops") return "FLOPs per token";
+    return cost == "memory" ? "memory, bytes" : cost;
+}
+
 constexpr double kLeft = 40, kWidth = 560, kRow = 20, kGap = 4;
 
 // One band per place, from left to right the progress of the search, candidates stacked by their probability.
@@ -98,7 +105,7 @@ std::string choices(const std::string& folder, const Json& costs) {
         cost.points.push_back({number_of(line, "progress"), number_of(line, "expected_cost")});
     if (costs.value("cost", "none") != "none")
         html +=
-            svg_chart("Expected " + costs.value("cost", "") + " over time", "share of the budget spent", "", {cost});
+            svg_chart("Expected " + cost_name(costs.value("cost", "")) + " over time", "share of the budget spent", "", {cost});
     return html;
 }
 
@@ -108,7 +115,7 @@ std::string cost_table(const Json& costs) {
     for (size_t place = 0; place < costs["slots"].size() && place < costs["candidates"].size(); ++place)
         for (size_t c = 0; c < costs["slots"][place].size() && c < costs["candidates"][place].size(); ++c)
             known[costs["candidates"][place][c].get<std::string>()] = costs["slots"][place][c].get<double>();
-    std::vector<std::vector<std::string>> rows(1, {"candidate", costs.value("cost", "")});
+    std::vector<std::vector<std::string>> rows(1, {"candidate", cost_name(costs.value("cost", ""))});
     for (const auto& [name, cost] : known) rows.push_back({name, three_digits(cost)});
     rows.push_back({"all that is not searched", three_digits(number_of(costs, "base"))});
     return "<h2>What candidates cost</h2>" + table_html(rows);
@@ -123,7 +130,7 @@ std::string trials(const std::string& folder, const Json& costs) {
     });
     const bool priced = costs.is_object() && costs.value("cost", "none") != "none";
     std::vector<std::vector<std::string>> rows(1, {"trial", "layout", "bits/byte", "tokens", "time", "parameters"});
-    if (priced) rows[0].push_back(costs.value("cost", ""));
+    if (priced) rows[0].push_back(cost_name(costs.value("cost", "")));
     Curve dots{"", {}, false, 1}, front{"", {}, true, 0};
     const double most = number_of(lines[0], "tokens");
     for (const Json& line : lines) {
@@ -142,7 +149,7 @@ std::string trials(const std::string& folder, const Json& costs) {
               [](const CurvePoint& a, const CurvePoint& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });
     for (CurvePoint point : order)
         if (front.points.empty() || point.y < front.points.back().y) point.label.clear(), front.points.push_back(point);
-    const std::string against = priced ? costs.value("cost", "") : "parameters";
+    const std::string against = priced ? cost_name(costs.value("cost", "")) : "parameters";
     return "<h2>Trials</h2>" + svg_chart("Bits per byte against " + against, against, "bits per byte", {front, dots}) +
            "<p class=\"soft\">Full trials; the line joins those that no other beats in both.</p>" + table_html(rows);
 }
@@ -154,8 +161,7 @@ std::string page(const std::string& folder) {
         html += table_row("found", result.value("layout", ""));
         html += table_row("searched", result.value("searched", "")) + table_row("method", result.value("method", ""));
         if (result.value("cost_of", "none") != "none")
-            html += table_row(
-                result.value("cost_of", ""),
+            html += table_row(cost_name(result.value("cost_of", "")),
                 three_digits(number_of(result, "cost")) +
                     (result.contains("budget") ? " of at most " + three_digits(number_of(result, "budget")) : ""));
         if (result.contains("bits_per_byte"))

@@ -12,6 +12,12 @@ constexpr double kWidth = 640, kHeight = 300, kLeft = 56, kRight = 12, kTop = 28
 
 struct Range {
     double low = INFINITY, high = -INFINITY;
+    bool labelled = false;
+    // for names beside points
+    void make_room() {
+        const double room = labelled ? 0.08 * (high - low) : 0;
+        low -= room, high += room;
+    }
     void add(double value) { low = std::min(low, value), high = std::max(high, value); }
 };
 
@@ -46,6 +52,10 @@ std::string svg_chart(const std::string& title, const std::string& x_label, cons
     for (const Curve& curve : curves)
         for (const CurvePoint& point : curve.points) x.add(point.x), y.add(point.y);
     if (!(x.low <= x.high)) return "";
+    for (const Curve& curve : curves)
+        for (const CurvePoint& point : curve.points)
+            if (!point.label.empty()) x.labelled = y.labelled = true;
+    x.make_room(), y.make_room();
     if (x.low == x.high) x.high += 1;
     if (y.low == y.high) y.high += 1;
     auto across = [&](double value) { return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight); };

@@ -108,6 +108,39 @@ CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine&
     return table;
 }
 
+// Blocks that are applied, in order, repetitions written out.
+static void applied_names(const LayoutNode& node, std::vector<std::string>& names) {
+    for (const LayoutNode& child : node.children)
+        for (int64_t i = 0; i < child.repeat; ++i) {
+            if (child.type == LayoutNode::Type::block) names.push_back(child.name);
+            else applied_names(child, names);
+        }
+}
+
+double cost_of_layout(const Config& config, const CostTable& costs, const std::string& layout, int64_t vocabulary,
+                      const Machine& machine) {
+    const std::string& cost = config.search.cost;
+    if (cost == "none") return 0;
+    // a layout of the searched one's size whose weights are shared is no sum of its blocks
+    if (cost == "parameters" || cost == "memory") return costs_of(config, layout, vocabulary, machine, false).of(cost);
+    std::map<std::string, double> known{{"-", 0.0}};
+    const auto candidates = candidates_of(config);
+    for (size_t place = 0; place < candidates.size(); ++place)
+        for (size_t i = 0; i < candidates[place].size(); ++i) known[candidates[place][i]] = costs.slots[place][i];
+    // what stands around the places belongs to the base, and not to the layout that is asked for
+    double total = costs.base;
+    std::vector<std::string> fixed, names;
+    applied_names(without_slots(decoder_layout(config)), fixed);
+    applied_names(parse_layout(layout), names);
+    auto of = [&](const std::string& name) {
+        if (!known.count(name)) known[name] = costs_of(config, as_layout(name), vocabulary, machine, true).of(cost);
+        return known[name];
+    };
+    for (const std::string& name : fixed) total -= of(name);
+    for (const std::string& name : names) total += of(name);
+    return total;
+}
+
 void write_costs(const std::string& path, const Config& config, const CostTable& costs) {
     const Json json = {{"schema", "lithe.costs/1"},
                        {"cost", config.search.cost},

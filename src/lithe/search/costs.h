@@ -13,6 +13,10 @@ namespace lithe {
 // An empty table for "none".
 CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine& machine);
 
+// Of any layout: by the table where it knows the blocks, measured where it does not. 0 for "none".
+double cost_of_layout(const Config& config, const CostTable& costs, const std::string& layout, int64_t vocabulary,
+                      const Machine& machine);
+
 // Kept in a file, so that a resumed search sees the same numbers. Throws bad_file for one of other candidates.
 void write_costs(const std::string& path, const Config& config, const CostTable& costs);
 CostTable read_costs(const std::string& path, const Config& config);

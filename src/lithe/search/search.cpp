@@ -157,10 +157,19 @@ class Search {
         return found;
     }
 
+    double cost_of_baseline(const std::string& layout) const {
+        if (config_.search.cost == "none") return 0;
+        TrainConfig train = config_.train;
+        const Machine machine = set_up_machine(train);
+        const Corpus corpus = Corpus::open(config_.data);
+        return cost_of_layout(config_, costs_, layout, model_vocabulary(config_, corpus.tokenizer()), machine);
+    }
+
     bool retrain(const std::vector<int64_t>& choices) {
         const int64_t tokens = config_.search.retrain_tokens;
         std::vector<Trial> list = {{0, "found", result_.layout, tokens, result_.cost}};
-        for (const std::string& baseline : config_.search.baselines) list.push_back({0, "baseline", baseline, tokens});
+        for (const std::string& baseline : config_.search.baselines)
+            list.push_back({0, "baseline", baseline, tokens, cost_of_baseline(baseline)});
         for (const auto& other : random_equals(choices))
             list.push_back({0, "random", text_of(other), tokens, cost_of(other)});
         for (size_t i = 0; i < list.size(); ++i) {
