@@ -116,6 +116,12 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     const SearchResult again = run_search(config, run, {});
     EXPECT_EQ(again.layout, result.layout);
     EXPECT_EQ(read_all(run + "/trials.jsonl"), before);
+    // another baseline: only that one is trained
+    Config more = config;
+    more.search.baselines = {"fufu", "sus"};
+    const SearchResult grown = run_search(more, run, {});
+    ASSERT_EQ(grown.trials.size(), 4u);
+    EXPECT_EQ(grown.trials[3].layout, "fufu");
     EXPECT_ERROR(load_model(run + "/supernet"), ExitCode::usage, "the network of a search");
 }
 

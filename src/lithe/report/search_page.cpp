@@ -104,8 +104,8 @@ std::string choices(const std::string& folder, const Json& costs) {
     for (const Json& line : lines)
         cost.points.push_back({number_of(line, "progress"), number_of(line, "expected_cost")});
     if (costs.value("cost", "none") != "none")
-        html +=
-            svg_chart("Expected " + cost_name(costs.value("cost", "")) + " over time", "share of the budget spent", "", {cost});
+        html += svg_chart("Expected " + cost_name(costs.value("cost", "")) + " over time", "share of the budget spent",
+                          "", {cost});
     return html;
 }
 
@@ -161,7 +161,8 @@ std::string page(const std::string& folder) {
         html += table_row("found", result.value("layout", ""));
         html += table_row("searched", result.value("searched", "")) + table_row("method", result.value("method", ""));
         if (result.value("cost_of", "none") != "none")
-            html += table_row(cost_name(result.value("cost_of", "")),
+            html += table_row(
+                cost_name(result.value("cost_of", "")),
                 three_digits(number_of(result, "cost")) +
                     (result.contains("budget") ? " of at most " + three_digits(number_of(result, "budget")) : ""));
         if (result.contains("bits_per_byte"))

@@ -119,6 +119,8 @@ class Search {
         Config supernet = config_;
         supernet.search.supernet = true;
         supernet.sample.tokens = 0;
+        supernet.search.baselines.clear();  // what is trained later is not the network's business
+        supernet.search.retrain_tokens = 0, supernet.search.random_layouts = 0;
         TrainOptions options;
         options.run = folder_ + "/supernet";
         options.argv = argv_;
@@ -172,10 +174,8 @@ class Search {
             list.push_back({0, "baseline", baseline, tokens, cost_of_baseline(baseline)});
         for (const auto& other : random_equals(choices))
             list.push_back({0, "random", text_of(other), tokens, cost_of(other)});
-        for (size_t i = 0; i < list.size(); ++i) {
-            list[i].number = int64_t(i);
-            if (!run_trial(config_, folder_, *journal_, list[i], argv_)) return false;
-        }
+        for (Trial& trial : list)
+            if (!run_trial(config_, folder_, *journal_, trial, argv_)) return false;
         result_.bits_per_byte = list[0].bits_per_byte;
         return true;
     }
@@ -193,13 +193,13 @@ class Search {
         TrialSource source(config_.search, sizes, uint64_t(config_.train.seed), [&](const auto& choices) {
             return config_.search.budget <= 0 || cost_of(choices) <= config_.search.budget;
         });
-        for (int64_t number = 0; number < int64_t(journal_->trials().size()) || budget_left(); ++number) {
+        for (size_t made = 0; made < journal_->trials().size() || budget_left(); ++made) {
             const auto request = source.ask();
             if (!request) {
                 log_info("search     every layout that could be drawn was tried");
                 break;
             }
-            Trial trial{number, config_.search.method, text_of(request->choices), source.tokens(request->rung),
+            Trial trial{0, config_.search.method, text_of(request->choices), source.tokens(request->rung),
                         cost_of(request->choices)};
             if (!run_trial(config_, folder_, *journal_, trial, argv_)) return false;
             source.tell(*request, trial.bits_per_byte);

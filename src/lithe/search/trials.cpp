@@ -6,6 +6,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/report/report.h"
+#include "lithe/spec/config_io.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -51,17 +52,10 @@ TrialJournal::TrialJournal(const std::string& folder) : path_(folder + "/trials.
     if (good < text.size()) replace_file(path_, text.substr(0, good));
 }
 
-const Trial* TrialJournal::find(const Trial& trial) const {
-    if (size_t(trial.number) >= trials_.size()) return nullptr;
-    const Trial& found = trials_[size_t(trial.number)];
-    if (found.layout != trial.layout || found.tokens != trial.tokens)
-        fail({.code = ExitCode::bad_file,
-              .what = "the journal is of another search",
-              .where = path_ + " line " + std::to_string(trial.number + 1),
-              .expected = trial.layout + " with " + std::to_string(trial.tokens) + " tokens",
-              .got = found.layout + " with " + std::to_string(found.tokens),
-              .hint = "restore the settings that it was made with, or choose another folder with --run"});
-    return &found;
+const Trial* TrialJournal::find(const std::string& layout, int64_t tokens) const {
+    for (const Trial& trial : trials_)
+        if (trial.layout == layout && trial.tokens == tokens) return &trial;
+    return nullptr;
 }
 
 void TrialJournal::add(const Trial& trial) {
@@ -83,15 +77,27 @@ Config trial_config(Config config, const std::string& layout, int64_t tokens) {
     return config;
 }
 
+// A trial that was stopped and is not wanted any more (other baselines were asked for) makes room.
+static void set_aside(const std::string& run, const Trial& trial) {
+    if (!fs::exists(run + "/config.toml")) return;
+    const Config config = load_config(run + "/config.toml");
+    if (config.model.layout == trial.layout && config.train.max_tokens == trial.tokens) return;
+    std::string aside = run + "-left";
+    while (fs::exists(aside)) aside += "-left";
+    fs::rename(run, aside);
+}
+
 bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
                const std::vector<std::string>& argv) {
-    if (const Trial* known = journal.find(trial)) {
+    if (const Trial* known = journal.find(trial.layout, trial.tokens)) {
         trial = *known;
         return true;
     }
+    trial.number = int64_t(journal.trials().size());
     TrainOptions options;
     options.run = folder + "/trials/" + std::to_string(trial.number);
     options.argv = argv;
+    set_aside(options.run, trial);
     log_info("trial " + std::to_string(trial.number) + "    " + trial.layout + " (" + trial.origin + "), " +
              format_count(double(trial.tokens)) + " tokens");
     Trainer trainer(trial_config(config, trial.layout, trial.tokens), options);

@@ -24,8 +24,8 @@ class TrialJournal {
  public:
     // Reads trials.jsonl. A last line that was cut off is dropped; throws bad_file for any other damage.
     explicit TrialJournal(const std::string& folder);
-    // The result of a trial of this number; throws bad_file when the journal holds another trial under it.
-    const Trial* find(const Trial& trial) const;
+    // The result of training this layout so long; null: not known.
+    const Trial* find(const std::string& layout, int64_t tokens) const;
     void add(const Trial& trial);
     const std::vector<Trial>& trials() const { return trials_; }
 
@@ -37,7 +37,7 @@ class TrialJournal {
 // A configuration as of a trial: another layout, nothing searched, a budget in tokens.
 Config trial_config(Config config, const std::string& layout, int64_t tokens);
 
-// Trains it, unless the journal knows its result; fills in the results. False when a stop was asked for.
+// Trains it, unless the journal knows its result; fills in number and results. False when a stop was asked for.
 bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
                const std::vector<std::string>& argv);
 
