@@ -56,11 +56,10 @@ def evidence(lithe):
         tokens = statistics.mean(run["tokens"] for run in group)
         rows.append((statistics.mean(run["first_tokens_valid"] for run in group),
                      f"| {title} | `{info['layout']}` | {info['parameters'] / 1e6:.2f}M | {tokens / 1e6:.1f}M | "
-                     f"{statistics.mean(run['tokens_per_second'] for run in group) / 1e3:.1f}k | "
                      f"{tokens * info['training_flops_per_token'] / 1e12:.0f} | {max(run['peak_rss_bytes'] for run in group) / 2**20:.0f} | "
                      f"{len(group)} | {bits_cell([run['first_tokens_valid'] for run in group])} |"))
-    head = ["| architecture | layout | parameters | tokens trained | tokens/s | TFLOP | peak MiB | seeds | bits per byte |",
-            "|---|---|---|---|---|---|---|---|---|"]
+    head = ["| architecture | layout | parameters | tokens trained | TFLOP | peak MiB | seeds | bits per byte |",
+            "|---|---|---|---|---|---|---|---|"]
     return "\n".join(head + [row for _, row in sorted(rows)])
 
 
