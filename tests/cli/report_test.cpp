@@ -1,5 +1,7 @@
 // lithe search, compare and import as a user calls them.
-#include "lithe/ops/torch.h"
+#include "lithe/base/file.h"
+#include "lithe/formats/safetensors.h"
+#include "lithe/model/checkpoint.h"
 #include "support/browser.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
@@ -130,6 +132,54 @@ TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
     EXPECT_LT(test["perplexity"], 15);
     EXPECT_NE(run({"generate", folder.file("r"), "--prompt", "the w1 of", "--tokens", "20"}).out.find(" of the "),
               std::string::npos);
+}
+
+// Its own weights under the original's names come back as the same model.
+TEST(ImportCommand, MakesAModelThatEvaluates) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    const std::vector<std::string> shape = {"--set", "model.layout=sf",           "--set", "model.positions=relative",
+                                            "--set", "model.tie_embeddings=true", "--set", "train.precision=fp32"};
+    auto with_shape = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.end(), shape.begin(), shape.end());
+        return arguments;
+    };
+    ASSERT_EQ(run(with_shape({"train", config, "--run", folder.file("r"), "--max-steps", "20", "-q"})).code, 0);
+    const std::map<std::string, std::string> names = {
+        {"embedding", "word_emb.emb_layers.0.weight"},
+        {"head_bias", "crit.out_layers.0.bias"},
+        {"position_bias.u", "r_w_bias"},
+        {"position_bias.v", "r_r_bias"},
+        {"body.0.attention.shell_norm.gain", "layers.0.dec_attn.layer_norm.weight"},
+        {"body.0.attention.shell_norm.bias", "layers.0.dec_attn.layer_norm.bias"},
+        {"body.0.attention.qkv", "layers.0.dec_attn.qkv_net.weight"},
+        {"body.0.attention.positions", "layers.0.dec_attn.r_net.weight"},
+        {"body.0.attention.out", "layers.0.dec_attn.o_net.weight"},
+        {"body.1.feed_forward.shell_norm.gain", "layers.0.pos_ff.layer_norm.weight"},
+        {"body.1.feed_forward.shell_norm.bias", "layers.0.pos_ff.layer_norm.bias"},
+        {"body.1.feed_forward.w1", "layers.0.pos_ff.CoreNet.0.weight"},
+        {"body.1.feed_forward.b1", "layers.0.pos_ff.CoreNet.0.bias"},
+        {"body.1.feed_forward.w2", "layers.0.pos_ff.CoreNet.3.weight"},
+        {"body.1.feed_forward.b2", "layers.0.pos_ff.CoreNet.3.bias"}};
+    const std::string saved = folder.file("r/checkpoints/step-000000020");
+    std::vector<NamedTensor> tensors = read_tensors(saved + "/model.safetensors");
+    std::vector<TensorToWrite> list;
+    for (const NamedTensor& each : tensors)
+        list.push_back({names.at(each.name), DType::f32, each.tensor.sizes().vec(), each.tensor.data_ptr()});
+    FileWriter writer(folder.file("state.safetensors"));
+    write_safetensors(writer, list, {});
+    writer.close();
+    const auto imported = run(with_shape({"import", folder.file("state.safetensors"), "--config", config, "--out",
+                                          folder.file("m"), "--tokenizer", saved + "/tokenizer.json", "--json"}));
+    ASSERT_EQ(imported.code, 0) << imported.err;
+    EXPECT_EQ(imported.json()["tensors"], tensors.size());
+    EXPECT_EQ(run({"eval", folder.file("m"), "--json"}).json()["bits_per_byte"],
+              run({"eval", folder.file("r"), "--json"}).json()["bits_per_byte"]);
+}
+
+TEST(Results, TheDocumentsTableIsThatOfTheSummaries) {
+    EXPECT_EQ(std::system("python3 " LITHE_SOURCE_FOLDER "/bench/results.py --check --lithe " LITHE_PROGRAM), 0)
+        << "bench/results.py writes it anew";
 }
 
 TEST(ImportCommand, TellsWhatIsMissing) {

@@ -108,6 +108,24 @@ TEST(Comparison, OneRunOnASideIsNotTested) {
     EXPECT_EQ(verdict_of(comparison.groups[1]), "one run on a side: no test");
 }
 
+TEST(Comparison, SeedsThatDoNotDifferAreNotTested) {
+    testing::TemporaryFolder folder;
+    const std::string other = "[optimizer]\nlearning_rate = 0.5\n";
+    write_run(folder, "focus1", 1, 1.7), write_run(folder, "focus2", 2, 1.7);
+    write_run(folder, "b_s1", 1, 1.8, other), write_run(folder, "b_s2", 2, 1.8, other);
+    const Comparison comparison = compare(folder, {"focus1", "focus2", "b_s1", "b_s2"});
+    EXPECT_EQ(verdict_of(comparison.groups[1]), "seeds do not differ: no test");
+    EXPECT_EQ(comparison.groups[0].name, "focus (2 seeds)") << "its last letter is its own";
+    EXPECT_EQ(comparison.groups[1].name, "b (2 seeds)");
+}
+
+TEST(Statistics, UnbeatenIsTheLowerLeftEdge) {
+    EXPECT_EQ(unbeaten({{3, 1}, {1, 3}, {2, 2}, {2, 3}, {3, 2}}), (std::vector<size_t>{1, 2, 0}));
+    EXPECT_EQ(unbeaten({{1, 1}, {1, 1}, {1, 2}, {2, 1}}), (std::vector<size_t>{0, 1}))
+        << "equals do not beat each other";
+    EXPECT_TRUE(unbeaten({}).empty());
+}
+
 TEST(Comparison, FrontHoldsWhatIsNotBeaten) {
     testing::TemporaryFolder folder;
     const char* rate = "[optimizer]\nlearning_rate = 0.";

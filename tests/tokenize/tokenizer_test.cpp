@@ -197,12 +197,14 @@ TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
     EXPECT_GT(compared, 100);
 }
 
+// A small vocabulary of the kind.
+TokenizerPtr small(const std::string& kind) {
+    return train(kind, long_text(), kind == "unigram" ? 600 : kind == "bpe" ? 300 : 0);
+}
+
 TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
     for (const char* kind : {"bpe", "unigram", "bytes", "words"}) {
-        const auto tokenizer = train(kind, long_text(),
-                                     kind == std::string("unigram") ? 600
-                                     : kind == std::string("bpe")   ? 300
-                                                                    : 0);
+        const auto tokenizer = small(kind);
         for (uint64_t seed = 0; seed < 200; ++seed) {
             std::string text = testing::random_text(seed);
             std::vector<int64_t> ids;
@@ -223,10 +225,7 @@ TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
 
 TEST(StreamDecoder, GoesOnFromAPrompt) {
     for (const char* kind : {"bpe", "unigram", "bytes", "words"}) {
-        const auto tokenizer = train(kind, long_text(),
-                                     kind == std::string("unigram") ? 600
-                                     : kind == std::string("bpe")   ? 300
-                                                                    : 0);
+        const auto tokenizer = small(kind);
         const auto all = tokenizer->encode(long_text().substr(0, 60));
         for (size_t cut = 1; cut < all.size(); ++cut) {
             const std::vector<int64_t> prompt(all.begin(), all.begin() + int64_t(cut)),

@@ -160,6 +160,27 @@ TEST(Budget, TheLikeliestThatFits) {
     }
 }
 
+// Two updates of the choices' Adam by hand, decay in the gradient.
+TEST(Architecture, UpdatesAreAdamWithDecayInTheGradient) {
+    SearchConfig config = soft();
+    config.learning_rate = 0.1, config.weight_decay = 0.5, config.beta1 = 0.5, config.beta2 = 0.75;
+    ArchitectureSearch search(config, places(1));
+    const std::vector<double> start = {1, -2, 0}, gradient = {0.3, 0.1, -0.4};
+    set_logits(search, 0, start);
+    std::vector<double> w = start, m(3, 0), v(3, 0);
+    for (int t = 1; t <= 2; ++t) {
+        torch::autograd::backward({(search.logits()[0] * doubles(gradient)).sum()}, {});
+        search.update();
+        EXPECT_FALSE(search.logits()[0].grad().defined());
+        for (size_t i = 0; i < 3; ++i) {
+            const double g = gradient[i] + 0.5 * w[i];
+            m[i] = 0.5 * m[i] + 0.5 * g, v[i] = 0.75 * v[i] + 0.25 * g * g;
+            w[i] -= 0.1 * (m[i] / (1 - std::pow(0.5, t))) / (std::sqrt(v[i] / (1 - std::pow(0.75, t))) + 1e-8);
+            EXPECT_NEAR(search.logits()[0][int64_t(i)].item<double>(), w[i], 1e-12) << t << " " << i;
+        }
+    }
+}
+
 TEST(Architecture, StateReturns) {
     ArchitectureSearch one(soft(), places(2)), two(soft(), places(2));
     torch::autograd::backward({((*one.choices_draw(1, 1))[0].weights * doubles({1, 2, 3})).sum()}, {});

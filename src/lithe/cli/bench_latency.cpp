@@ -21,11 +21,11 @@ Tensor frequent_ids(int64_t length, uint64_t key, int64_t vocabulary) {
 }
 
 // Seconds per segment at batch 1 with a full memory, loss included.
-double time_segments(const LanguageModel& model, const Config& config, bool kept, int repeats) {
+double time_segments(const LanguageModel& model, const Config& config, const CostShape& shape, bool kept, int repeats) {
     at::NoGradGuard no_grad;
-    const int64_t length = config.evaluation.length > 0 ? config.evaluation.length : config.train.length;
+    const int64_t length = shape.length;
     Context context = model.context(false);
-    context.memory = config.evaluation.memory >= 0 ? config.evaluation.memory : config.model.memory;
+    context.memory = shape.memory;
     context.keep_projections = kept;
     context.clamp_length = config.evaluation.clamp_length;
     State state;
@@ -51,19 +51,16 @@ Json row_of(const std::string& path, const BenchFlags& flags, const std::string&
     const Config config = load_config(path);
     LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
     model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
-    const int64_t length = config.evaluation.length > 0 ? config.evaluation.length : config.train.length;
-    CostShape shape = cost_shape(config);
-    shape.length = length, shape.batch = 1;
-    if (config.evaluation.memory >= 0) shape.memory = config.evaluation.memory;
+    const CostShape shape = evaluation_shape(config);
     const ModelCost cost = count_cost(model, shape);
     return {{"name", path},
             {"precision", precision},
             {"parameters", cost.parameters},
-            {"length", length},
+            {"length", shape.length},
             {"memory", shape.memory},
-            {"gflop", cost.flops_per_token * double(length) / 1e9},
-            {"milliseconds", 1e3 * time_segments(model, config, false, flags.repeats)},
-            {"milliseconds_kept", 1e3 * time_segments(model, config, true, flags.repeats)}};
+            {"gflop", cost.flops_per_token * double(shape.length) / 1e9},
+            {"milliseconds", 1e3 * time_segments(model, config, shape, false, flags.repeats)},
+            {"milliseconds_kept", 1e3 * time_segments(model, config, shape, true, flags.repeats)}};
 }
 
 }  // namespace

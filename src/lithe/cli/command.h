@@ -36,6 +36,15 @@ CommandAction set_up_import(CLI::App& app, const CommandContext& context);
 CommandAction set_up_data(CLI::App& app, const CommandContext& context);
 CommandAction set_up_bench(CLI::App& app, const CommandContext& context);
 
+// --max-steps, --max-tokens and --max-time: settings like any other.
+struct BudgetFlags {
+    std::string max_steps, max_tokens, max_time;  // as given
+    // `sets` and what they set.
+    std::vector<std::string> with(std::vector<std::string> sets) const;
+};
+// Every setting whose path begins so, with its default, for --help.
+std::string settings_help(const std::string& prefix = "");
+
 // Prints `json` with its schema as one line on stdout.
 void print_json(const std::string& command, nlohmann::ordered_json json);
 

@@ -21,15 +21,11 @@ int run(const Flags& flags, const CommandContext& context) {
     if (std::filesystem::exists(flags.out))
         fail_usage("the folder exists already", flags.out, "choose another with --out");
     Config config = load_config(flags.config, flags.sets);
-    const TokenizerPtr tokenizer = flags.tokenizer.empty() ? nullptr : tokenizer_from_file(flags.tokenizer);
-    std::string tokenizer_json;
-    int64_t vocabulary = 0;
-    if (tokenizer) {
-        tokenizer_json = tokenizer->to_json(), vocabulary = model_vocabulary(config, *tokenizer);
-    } else {
-        const Corpus corpus = Corpus::open(config.data);
-        tokenizer_json = corpus.tokenizer().to_json(), vocabulary = model_vocabulary(config, corpus.tokenizer());
-    }
+    const TokenizerPtr given = flags.tokenizer.empty() ? nullptr : tokenizer_from_file(flags.tokenizer);
+    std::optional<Corpus> corpus;
+    if (!given) corpus = Corpus::open(config.data);
+    const Tokenizer& tokenizer = given ? *given : corpus->tokenizer();
+    const int64_t vocabulary = model_vocabulary(config, tokenizer);
     if (config.model.vocabulary_size != 0 && config.model.vocabulary_size != vocabulary)
         fail_usage("the tokenizer has " + std::to_string(vocabulary) + " ids, the configuration states " +
                        std::to_string(config.model.vocabulary_size),
@@ -40,7 +36,7 @@ int run(const Flags& flags, const CommandContext& context) {
     CheckpointContent content;
     content.model = import_transformer_xl(read_tensors(flags.weights), model, flags.weights);
     content.config_json = to_json(config);
-    content.tokenizer_json = tokenizer_json;
+    content.tokenizer_json = tokenizer.to_json();
     write_checkpoint(std::filesystem::absolute(flags.out).lexically_normal().string(), content);
     const nlohmann::ordered_json json = {
         {"model", flags.out}, {"parameters", model.parameters().count()}, {"tensors", content.model.size()}};

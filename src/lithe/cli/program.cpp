@@ -10,6 +10,7 @@
 #include "lithe/base/version.h"
 #include "lithe/cli/command.h"
 #include "lithe/ops/torch.h"
+#include "lithe/spec/config_io.h"
 
 namespace lithe {
 namespace {
@@ -99,6 +100,23 @@ int run_checked(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
+
+std::vector<std::string> BudgetFlags::with(std::vector<std::string> sets) const {
+    for (const auto& [setting, value] : {std::pair("train.max_steps", &max_steps),
+                                         {"train.max_tokens", &max_tokens},
+                                         {"train.max_seconds", &max_time}})
+        if (!value->empty()) sets.push_back(std::string(setting) + "=\"" + *value + "\"");
+    return sets;
+}
+
+std::string settings_help(const std::string& prefix) {
+    std::string text;
+    for (const FieldDoc& field : list_config_fields())
+        if (field.path.rfind(prefix, 0) == 0)
+            text +=
+                "  " + field.path + " = " + field.default_value + "\n      " + field.help + " (" + field.type + ")\n";
+    return text;
+}
 
 void print_json(const std::string& command, nlohmann::ordered_json json) {
     nlohmann::ordered_json object = {{"schema", "lithe." + command + "/1"}};

@@ -12,17 +12,14 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string config, run, method, max_steps, max_tokens, max_time;
+    std::string config, run, method;
+    BudgetFlags budget;
     std::vector<std::string> sets;
 };
 
 int run(const Flags& flags, const CommandContext& context) {
-    std::vector<std::string> sets = flags.sets;
-    auto set = [&](const char* name, const std::string& value) {
-        if (!value.empty()) sets.push_back(std::string(name) + "=\"" + value + "\"");
-    };
-    set("search.method", flags.method), set("train.max_steps", flags.max_steps);
-    set("train.max_tokens", flags.max_tokens), set("train.max_seconds", flags.max_time);
+    std::vector<std::string> sets = flags.budget.with(flags.sets);
+    if (!flags.method.empty()) sets.push_back("search.method=\"" + flags.method + "\"");
     const Config config = load_config(flags.config, sets);
     const std::string folder =
         flags.run.empty() ? "runs/search-" + std::filesystem::path(flags.config).stem().string() : flags.run;
@@ -46,14 +43,11 @@ CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
         ->check(CLI::IsMember({"gumbel", "random", "evolution"}));
     app.add_option("--set", flags->sets, "override a setting: --set search.cost=latency (repeatable)")
         ->allow_extra_args(false);
-    app.add_option("--max-steps", flags->max_steps, "gumbel: updates of the network with all candidates");
-    app.add_option("--max-tokens", flags->max_tokens, "gumbel: tokens of that network; else of all trials together");
-    app.add_option("--max-time", flags->max_time, "the same in training time, as 30m");
-    std::string settings = "Settings (section [search] of the file, or --set search.key=value):\n";
-    for (const FieldDoc& field : list_config_fields())
-        if (field.path.rfind("search.", 0) == 0)
-            settings += "  " + field.path + " = " + field.default_value + "\n      " + field.help + "\n";
-    app.footer(settings);
+    app.add_option("--max-steps", flags->budget.max_steps, "gumbel: updates of the network with all candidates");
+    app.add_option("--max-tokens", flags->budget.max_tokens,
+                   "gumbel: tokens of that network; else of all trials together");
+    app.add_option("--max-time", flags->budget.max_time, "the same in training time, as 30m");
+    app.footer("Settings (section [search] of the file, or --set search.key=value):\n" + settings_help("search."));
     return [flags, &context] { return run(*flags, context); };
 }
 

@@ -15,21 +15,13 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string config, run, resume, max_steps, max_tokens, max_time;
+    std::string config, run, resume;
+    BudgetFlags budget;
     std::vector<std::string> sets;
     PlanFlags plan;
     bool dry_run = false, print_config = false;
     bool is_text() const { return std::filesystem::path(config).extension() != ".toml"; }
 };
-
-// Budgets on the command line are settings like any other.
-std::vector<std::string> all_sets(const Flags& flags) {
-    std::vector<std::string> sets = flags.sets;
-    if (!flags.max_steps.empty()) sets.push_back("train.max_steps=\"" + flags.max_steps + "\"");
-    if (!flags.max_tokens.empty()) sets.push_back("train.max_tokens=\"" + flags.max_tokens + "\"");
-    if (!flags.max_time.empty()) sets.push_back("train.max_seconds=\"" + flags.max_time + "\"");
-    return sets;
-}
 
 // "corpus" of "books/corpus.txt" and of "books/corpus/"
 std::string run_name(const std::string& path) {
@@ -71,7 +63,7 @@ void check_plan_flags(const Flags& flags) {
     if (!flags.is_text() && flags.plan.given())
         fail_usage("--max-memory and --target-latency bound a plan; this configuration says what is trained",
                    flags.config, "lithe train TEXT --max-time 10m --max-memory 2G");
-    if (flags.is_text() && (!flags.max_steps.empty() || !flags.max_tokens.empty()))
+    if (flags.is_text() && (!flags.budget.max_steps.empty() || !flags.budget.max_tokens.empty()))
         fail_usage("a text is trained on by a plan, and plans are made for a time", flags.config,
                    "give --max-time, or a configuration: lithe plan TEXT --out plan.toml");
 }
@@ -81,9 +73,9 @@ Config planned(const Flags& flags, const TrainOptions& options, std::string& pla
     const std::string before = options.run + "/config.toml";
     if (options.resume != ResumeMode::never && std::filesystem::exists(before)) {
         log_info("plan       as before, " + before);
-        return load_config(before, all_sets(flags));
+        return load_config(before, flags.budget.with(flags.sets));
     }
-    const PlanRequest request = plan_request(flags.config, flags.max_time, flags.plan, flags.sets);
+    const PlanRequest request = plan_request(flags.config, flags.budget.max_time, flags.plan, flags.sets);
     const Plan plan = make_plan(request);
     std::istringstream lines(plan_text(plan, request));
     for (std::string line; std::getline(lines, line);) log_info(line);
@@ -95,7 +87,8 @@ int run(const Flags& flags, const CommandContext& context) {
     check_plan_flags(flags);
     TrainOptions options = options_of(flags, context);
     std::string plan_record;
-    Config config = flags.is_text() ? planned(flags, options, plan_record) : load_config(flags.config, all_sets(flags));
+    Config config = flags.is_text() ? planned(flags, options, plan_record)
+                                    : load_config(flags.config, flags.budget.with(flags.sets));
     if (flags.print_config) {
         std::cout << to_toml(config);
         return 0;
@@ -136,18 +129,14 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     resume->expected(0, 1);
     app.add_option("--set", flags->sets, "override a setting: --set optimizer.learning_rate=3e-3 (repeatable)")
         ->allow_extra_args(false);
-    app.add_option("--max-steps", flags->max_steps, "stop after this many updates, as 20k");
-    app.add_option("--max-tokens", flags->max_tokens, "stop after this many tokens, as 50M");
-    app.add_option("--max-time", flags->max_time, "stop after this much training time, as 10m");
+    app.add_option("--max-steps", flags->budget.max_steps, "stop after this many updates, as 20k");
+    app.add_option("--max-tokens", flags->budget.max_tokens, "stop after this many tokens, as 50M");
+    app.add_option("--max-time", flags->budget.max_time, "stop after this much training time, as 10m");
     flags->plan.add_to(app);
     app.add_flag("--dry-run", flags->dry_run, "check everything, print sizes and memory, train nothing");
     app.add_flag("--print-config", flags->print_config,
                  "print the resolved configuration with the origin of each value");
-    std::string settings = "Settings (file sections, or --set section.key=value):\n";
-    for (const FieldDoc& field : list_config_fields())
-        settings +=
-            "  " + field.path + " = " + field.default_value + "\n      " + field.help + " (" + field.type + ")\n";
-    app.footer(settings);
+    app.footer("Settings (file sections, or --set section.key=value):\n" + settings_help());
     return [flags, resume, &context] {
         if (resume->count() > 0 &&
             (resume->results().empty() || resume->results()[0].empty() || resume->results()[0] == "true"))

@@ -10,6 +10,14 @@ CostShape cost_shape(const Config& config) {
             .kept = config.model.memory_form == "projections"};
 }
 
+CostShape evaluation_shape(const Config& config) {
+    CostShape shape = cost_shape(config);
+    if (config.evaluation.length > 0) shape.length = config.evaluation.length;
+    if (config.evaluation.memory >= 0) shape.memory = config.evaluation.memory;
+    shape.batch = 1;
+    return shape;
+}
+
 ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     ModelCost cost;
     cost.parameters = model.parameters().count();

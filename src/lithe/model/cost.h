@@ -22,6 +22,8 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape);
 
 // What a run's segments look like.
 CostShape cost_shape(const Config& config);
+// What an evaluation segment of one stream looks like.
+CostShape evaluation_shape(const Config& config);
 
 struct MemoryEstimate {
     double weights = 0, optimizer = 0, activations = 0, state = 0, base = 0;  // bytes

@@ -47,7 +47,6 @@ class LanguageModel {
 
     // What searched places run from now on, in contexts that are made later.
     void choose(SlotChoices choices) { choices_ = std::move(choices); }
-    const SlotChoices& choices() const { return choices_; }
 
     // The layers of a training step after so many updates; equal keys draw equally. Null: all of them.
     LayerDraws draw_layers(int64_t updates, uint64_t key) const {

@@ -33,7 +33,7 @@ class Builder {
         stack.root = sequence(layout, nullptr, &stack.layers);
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
-        stack.slots = std::move(slots_);
+        stack.slots = slot_places(layout);
         return stack;
     }
 
@@ -73,16 +73,12 @@ class Builder {
     std::unique_ptr<Unit> slot(const LayoutNode& node, Shared* shared) {
         if (node.children.empty())
             fail_usage("layout, column " + std::to_string(node.column) + ": '?' has no candidates", "model.layout");
-        size_t index = slots_.size();
-        if (auto again = shared_slots_.find(&node); shared && again != shared_slots_.end()) index = again->second;
-        else slots_.push_back({node.column, {}});
+        // numbered as slot_places() numbers them
+        const size_t index = shared && shared_slots_.count(&node) ? shared_slots_[&node] : next_slot_++;
         if (shared) shared_slots_[&node] = index;
         std::vector<std::unique_ptr<Shell>> candidates;
-        slots_[index].candidates.clear();
-        for (const LayoutNode& candidate : node.children) {
-            slots_[index].candidates.push_back(candidate.name);
+        for (const LayoutNode& candidate : node.children)
             candidates.push_back(shell(candidate, shared, tie_candidates_ ? &tied_[candidate.name] : nullptr));
-        }
         return std::make_unique<Slot>(std::move(candidates), index);
     }
 
@@ -128,7 +124,7 @@ class Builder {
     Shared shared_;
     std::map<const LayoutNode*, size_t> shared_slots_;
     std::map<std::string, std::shared_ptr<const Shell::Parts>> tied_;
-    std::vector<SlotPlace> slots_;
+    size_t next_slot_ = 0;
     std::vector<Shell*> shells_;
     std::vector<AppliedBlock> applied_;
     int made_ = 0;

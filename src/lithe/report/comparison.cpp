@@ -74,20 +74,15 @@ std::vector<Measure> all_measures(const Prices& prices) {
     return list;
 }
 
-// Runs for which no other run is at least as good in both and better in one.
+// Runs that no other beats, from the cheapest on.
 std::vector<size_t> front_of(const std::vector<RunRecord>& runs, const Measure& measure) {
+    std::vector<size_t> known;
+    std::vector<Trade> trades;
+    for (size_t i = 0; i < runs.size(); ++i)
+        if (const auto cost = measure.of(runs[i]); cost && runs[i].last_bits)
+            known.push_back(i), trades.push_back({*cost, *runs[i].last_bits});
     std::vector<size_t> front;
-    for (size_t i = 0; i < runs.size(); ++i) {
-        const auto cost = measure.of(runs[i]), bits = runs[i].last_bits;
-        if (!cost || !bits) continue;
-        const bool beaten = std::any_of(runs.begin(), runs.end(), [&](const RunRecord& other) {
-            const auto c = measure.of(other), b = other.last_bits;
-            return c && b && *c <= *cost && *b <= *bits && (*c < *cost || *b < *bits);
-        });
-        if (!beaten) front.push_back(i);
-    }
-    std::sort(front.begin(), front.end(),
-              [&](size_t a, size_t b) { return *measure.of(runs[a]) < *measure.of(runs[b]); });
+    for (size_t place : unbeaten(trades)) front.push_back(known[place]);
     return front;
 }
 
@@ -98,10 +93,11 @@ std::string common_name(const std::vector<RunRecord>& runs, const std::vector<si
         const std::string& other = runs[member].name;
         name.resize(size_t(std::mismatch(name.begin(), name.end(), other.begin(), other.end()).first - name.begin()));
     }
-    for (const char* ending : {"seed", "s", "-", "_", ".", "/"})
-        if (name.size() > std::string(ending).size() && name.ends_with(ending))
-            name.resize(name.size() - std::string(ending).size());
-    while (!name.empty() && (name.back() == '-' || name.back() == '_')) name.pop_back();
+    auto trim = [&] { name.resize(name.find_last_not_of("-_./") + 1); };
+    trim();
+    for (const char* ending : {"seed", "-s", "_s"})  // "books-seed1", "books-s1"
+        if (name.ends_with(ending)) name.resize(name.size() - std::string(ending).size());
+    trim();
     return (name.empty() ? runs[members[0]].name : name) + " (" + std::to_string(members.size()) + " seeds)";
 }
 
@@ -129,6 +125,7 @@ std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs) {
     for (size_t i = 1; i < groups.size(); ++i) {
         if (groups[i].bits.count == 0) continue;
         groups[i].difference = groups[i].bits.mean - groups[0].bits.mean;
+        groups[i].several_seeds = groups[i].bits.count > 1 && groups[0].bits.count > 1;
         groups[i].p = welch_p(groups[i].bits, groups[0].bits);
     }
     return groups;

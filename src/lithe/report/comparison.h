@@ -29,6 +29,7 @@ struct RunGroup {
     std::string name;
     std::vector<size_t> runs;
     Sample bits;                          // per byte, of the last evaluations
+    bool several_seeds = false;           // here and in the best group
     std::optional<double> difference, p;  // from the best group
 };
 
@@ -49,6 +50,12 @@ std::optional<double> energy_of(const RunRecord& run, const Prices& prices);
 std::string verdict_of(const RunGroup& group);
 
 Comparison compare_runs(std::vector<RunRecord> runs, const Prices& prices);
+
+// Tables of a comparison; the first row is the head.
+using Rows = std::vector<std::vector<std::string>>;
+Rows run_rows(const Comparison& comparison);
+Rows difference_rows(const Comparison& comparison);
+Rows group_rows(const Comparison& comparison);
 
 std::string comparison_text(const Comparison& comparison);
 nlohmann::ordered_json comparison_json(const Comparison& comparison);

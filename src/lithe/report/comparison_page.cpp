@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "lithe/base/text.h"
 #include "lithe/report/comparison.h"
 #include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
@@ -8,7 +7,7 @@
 namespace lithe {
 namespace {
 
-// What a curve can be drawn against: a number per step, token or second, times `scale`.
+// What a curve can be drawn against.
 struct Axis {
     std::string title, unit;
     std::function<double(const RunRecord&, const RunPoint&)> of;  // 0 everywhere: not known of this run
@@ -82,43 +81,15 @@ std::string fronts(const Comparison& comparison) {
     return html;
 }
 
-std::string summary(const Comparison& comparison) {
-    std::vector<std::vector<std::string>> rows(1, {"run", "bits/byte", "best", "tokens", "tokens/s"});
-    for (const Measure& measure : comparison.measures) rows[0].push_back(measure.title);
-    for (const RunRecord& run : comparison.runs) {
-        rows.push_back({run.name, run.last_bits ? fixed_digits(*run.last_bits, 4) : "—",
-                        run.best_bits ? fixed_digits(*run.best_bits, 4) : "—", format_count(double(run.tokens)),
-                        format_count(run.tokens_per_second)});
-        for (const Measure& measure : comparison.measures) {
-            const auto value = measure.of(run);
-            rows.back().push_back(value ? measure.show(*value) : "—");
-        }
-    }
-    return table_html(rows);
-}
-
 std::string groups(const Comparison& comparison) {
     if (comparison.groups.size() < 2) return "";
-    std::vector<std::vector<std::string>> rows(
-        1, {"settings", "bits/byte", "95 % interval", "from the best", "difference"});
-    for (const RunGroup& group : comparison.groups)
-        rows.push_back({group.name, group.bits.count ? fixed_digits(group.bits.mean, 4) : "—",
-                        group.bits.count > 1 ? "± " + fixed_digits(group.bits.half, 4) : "—",
-                        group.difference ? "+" + fixed_digits(*group.difference, 4) : "", verdict_of(group)});
-    return "<h2>Is the difference real?</h2>" + table_html(rows) +
-           "<p class=\"soft\">Runs whose settings differ in the seed only are one group. Interval of the mean by "
-           "Student's t, p by Welch's test against the best group.</p>";
+    return "<h2>Is the difference real?</h2>" + table_html(group_rows(comparison)) +
+           "<p class=\"soft\">Runs whose settings differ in the seed only are one group. ± is the 95 % interval of the "
+           "mean by Student's t; p by Welch's test against the best group.</p>";
 }
 
 std::string differences(const Comparison& comparison) {
-    if (comparison.differences.empty()) return "";
-    std::vector<std::vector<std::string>> rows(1, {"setting"});
-    for (const RunRecord& run : comparison.runs) rows[0].push_back(run.name);
-    for (const auto& [name, values] : comparison.differences) {
-        rows.push_back({name});
-        for (const std::string& value : values) rows.back().push_back(value.empty() ? "—" : value);
-    }
-    return "<h2>What differs</h2>" + table_html(rows);
+    return comparison.differences.empty() ? "" : "<h2>What differs</h2>" + table_html(difference_rows(comparison));
 }
 
 std::string energy_note(const Comparison& comparison) {
@@ -137,7 +108,7 @@ std::string energy_note(const Comparison& comparison) {
 
 std::string comparison_page(const Comparison& comparison) {
     std::string html = page_head("Comparison of " + std::to_string(comparison.runs.size()) + " runs");
-    html += summary(comparison) + energy_note(comparison);
+    html += table_html(run_rows(comparison)) + energy_note(comparison);
     for (const std::string& warning : comparison.warnings) html += "<p><b>Note:</b> " + escape_html(warning) + "</p>";
     return html + groups(comparison) + differences(comparison) + curves(comparison) + fronts(comparison) + page_end();
 }

@@ -2,27 +2,25 @@
 
 #include "lithe/base/text.h"
 #include "lithe/report/comparison.h"
-#include "lithe/report/numbers.h"
 
 namespace lithe {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Row = std::vector<std::string>;
 
 // Code points, so that columns with "±" and "—" line up.
 size_t width_of(const std::string& text) {
     return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-std::string table(const std::vector<Row>& rows) {
+std::string table(const Rows& rows) {
     std::vector<size_t> widths;
-    for (const Row& row : rows) {
+    for (const auto& row : rows) {
         widths.resize(std::max(widths.size(), row.size()), 0);
         for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
     }
     std::string text;
-    for (const Row& row : rows) {
+    for (const auto& row : rows) {
         std::string line;
         for (size_t i = 0; i < row.size(); ++i)
             line += row[i] + std::string(i + 1 < row.size() ? widths[i] - width_of(row[i]) + 2 : 0, ' ');
@@ -56,49 +54,12 @@ Json run_json(const Comparison& comparison, const RunRecord& run) {
 
 }  // namespace
 
-std::string verdict_of(const RunGroup& group) {
-    if (!group.difference) return group.bits.count > 0 ? "best" : "not evaluated";
-    if (!group.p) return "one run on a side: no test";
-    return (*group.p < 0.05 ? "real, p " : "not shown to be real, p ") + p_text(*group.p);
-}
-
 std::string comparison_text(const Comparison& comparison) {
-    std::vector<Row> rows(1, Row{"run", "bits/byte", "best", "steps", "tokens", "tokens/s"});
-    for (const Measure& measure : comparison.measures) rows[0].push_back(measure.title);
-    for (const RunRecord& run : comparison.runs) {
-        Row row = {run.name,
-                   run.last_bits ? fixed_digits(*run.last_bits, 4) : "—",
-                   run.best_bits ? fixed_digits(*run.best_bits, 4) : "—",
-                   std::to_string(run.steps),
-                   format_count(double(run.tokens)),
-                   format_count(run.tokens_per_second)};
-        for (const Measure& measure : comparison.measures) {
-            const auto value = measure.of(run);
-            row.push_back(value ? measure.show(*value) : "—");
-        }
-        rows.push_back(std::move(row));
-    }
-    std::string text = table(rows);
-    if (!comparison.differences.empty()) {
-        std::vector<Row> settings(1, Row{"setting"});
-        for (const RunRecord& run : comparison.runs) settings[0].push_back(run.name);
-        for (const auto& [name, values] : comparison.differences) {
-            settings.push_back({name});
-            for (const std::string& value : values) settings.back().push_back(value.empty() ? "—" : value);
-        }
-        text += "\n" + table(settings);
-    }
-    if (comparison.groups.size() > 1) {
-        std::vector<Row> groups(1, Row{"by settings", "bits/byte", "from the best", "difference"});
-        for (const RunGroup& group : comparison.groups)
-            groups.push_back({group.name,
-                              group.bits.count == 0
-                                  ? "—"
-                                  : fixed_digits(group.bits.mean, 4) +
-                                        (group.bits.count > 1 ? " ± " + fixed_digits(group.bits.half, 4) : ""),
-                              group.difference ? "+" + fixed_digits(*group.difference, 4) : "", verdict_of(group)});
-        text += "\n" + table(groups) + "± is the 95 % interval of the mean by Student's t; p by Welch's test.\n";
-    }
+    std::string text = table(run_rows(comparison));
+    if (!comparison.differences.empty()) text += "\n" + table(difference_rows(comparison));
+    if (comparison.groups.size() > 1)
+        text += "\n" + table(group_rows(comparison)) +
+                "± is the 95 % interval of the mean by Student's t; p by Welch's test.\n";
     text += "\n";
     for (const Measure& measure : comparison.measures)
         text += "not beaten in bits per byte and " + measure.title + ": " +

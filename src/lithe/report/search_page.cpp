@@ -11,6 +11,7 @@
 #include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
 #include "lithe/report/run_record.h"
+#include "lithe/report/statistics.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -144,11 +145,9 @@ std::string trials(const std::string& folder, const Json& costs) {
                                    number_of(line, "bits_per_byte"),
                                    lines.size() <= 12 ? line.value("layout", "") : ""});
     }
-    auto order = dots.points;
-    std::sort(order.begin(), order.end(),
-              [](const CurvePoint& a, const CurvePoint& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });
-    for (CurvePoint point : order)
-        if (front.points.empty() || point.y < front.points.back().y) point.label.clear(), front.points.push_back(point);
+    std::vector<Trade> trades;
+    for (const CurvePoint& point : dots.points) trades.push_back({point.x, point.y});
+    for (size_t place : unbeaten(trades)) front.points.push_back({trades[place].cost, trades[place].loss});
     const std::string against = priced ? cost_name(costs.value("cost", "")) : "parameters";
     return "<h2>Trials</h2>" + svg_chart("Bits per byte against " + against, against, "bits per byte", {front, dots}) +
            "<p class=\"soft\">Full trials; the line joins those that no other beats in both.</p>" + table_html(rows);

@@ -1,7 +1,7 @@
 #include "lithe/report/statistics.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace lithe {
 namespace {
@@ -70,6 +70,19 @@ std::optional<double> welch_p(const Sample& a, const Sample& b) {
     const double freedom =
         variance * variance / (share_a * share_a / double(a.count - 1) + share_b * share_b / double(b.count - 1));
     return student_p((a.mean - b.mean) / std::sqrt(variance), freedom);
+}
+
+std::vector<size_t> unbeaten(const std::vector<Trade>& trades) {
+    std::vector<size_t> front;
+    for (size_t i = 0; i < trades.size(); ++i) {
+        const Trade& one = trades[i];
+        const bool beaten = std::any_of(trades.begin(), trades.end(), [&](const Trade& other) {
+            return other.cost <= one.cost && other.loss <= one.loss && (other.cost < one.cost || other.loss < one.loss);
+        });
+        if (!beaten) front.push_back(i);
+    }
+    std::stable_sort(front.begin(), front.end(), [&](size_t a, size_t b) { return trades[a].cost < trades[b].cost; });
+    return front;
 }
 
 }  // namespace lithe

@@ -20,4 +20,11 @@ double student_p(double t, double freedom);
 // two values on a side, or when nothing varies.
 std::optional<double> welch_p(const Sample& a, const Sample& b);
 
+// Something that takes `cost` and gives `loss`; both are to be small.
+struct Trade {
+    double cost = 0, loss = 0;
+};
+// The Pareto front: indices of those for which no other is at least as good in both and better in one, by rising cost.
+std::vector<size_t> unbeaten(const std::vector<Trade>& trades);
+
 }  // namespace lithe

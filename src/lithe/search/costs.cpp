@@ -14,14 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-CostShape evaluation_shape(const Config& config) {
-    CostShape shape = cost_shape(config);
-    if (config.evaluation.length > 0) shape.length = config.evaluation.length;
-    if (config.evaluation.memory >= 0) shape.memory = config.evaluation.memory;
-    shape.batch = 1;
-    return shape;
-}
-
 // The median of what `run` takes with a full memory, in milliseconds; `bytes`: of the state that it leaves.
 double milliseconds(const CostShape& shape, double& bytes, const std::function<State(const State&)>& run) {
     constexpr int kRepeats = 15;
@@ -37,13 +29,6 @@ double milliseconds(const CostShape& shape, double& bytes, const std::function<S
     return median(times);
 }
 
-Context evaluation_context(const LanguageModel& model, const CostShape& shape) {
-    Context context = model.context(false);
-    context.memory = shape.memory;
-    context.keep_projections = shape.causal;
-    return context;
-}
-
 struct Costs {
     double latency = 0, flops = 0, parameters = 0, memory = 0;
     double of(const std::string& name) const {
@@ -52,11 +37,10 @@ struct Costs {
 };
 
 // A model of this layout; the cost of its stack alone, or of all of it.
-Costs costs_of(Config config, const std::string& layout, int64_t vocabulary, const Machine& machine, bool stack_only) {
-    config.search.supernet = false;
-    config.stacks.erase("decoder");
-    config.model.layout = layout;
-    LanguageModel model(config, vocabulary);
+Costs costs_of(const Config& config, const std::string& layout, int64_t vocabulary, const Machine& machine,
+               bool stack_only) {
+    const std::string& cost = config.search.cost;
+    LanguageModel model(with_layout(config, layout), vocabulary);
     const CostShape shape = evaluation_shape(config);
     const ModelCost counted = count_cost(model, shape);
     Costs costs;
@@ -66,10 +50,12 @@ Costs costs_of(Config config, const std::string& layout, int64_t vocabulary, con
         for (const LayerCost& layer : counted.layers)
             costs.flops += layer.flops_per_token, costs.parameters += double(layer.parameters);
     }
-    if (config.search.cost != "latency" && config.search.cost != "memory") return costs;
+    if (cost != "latency" && cost != "memory") return costs;
     at::NoGradGuard no_grad;
     model.materialize(at::kFloat, machine.working, machine.device, 1);
-    const Context context = evaluation_context(model, shape);
+    Context context = model.context(false);
+    context.memory = shape.memory;
+    context.keep_projections = shape.causal;
     double bytes = 0;
     const Tensor x_TBD = at::randn({shape.length, 1, config.model.width}).to(machine.device, machine.working),
                  ids_TB = at::zeros({shape.length, 1}, at::kLong).to(machine.device);
@@ -121,8 +107,8 @@ double cost_of_layout(const Config& config, const CostTable& costs, const std::s
                       const Machine& machine) {
     const std::string& cost = config.search.cost;
     if (cost == "none") return 0;
-    // a layout of the searched one's size whose weights are shared is no sum of its blocks
-    if (cost == "parameters" || cost == "memory") return costs_of(config, layout, vocabulary, machine, false).of(cost);
+    if (cost != "latency") return costs_of(config, layout, vocabulary, machine, false).of(cost);
+    // a sum of the same measurements as that of the layouts it is compared with
     std::map<std::string, double> known{{"-", 0.0}};
     const auto candidates = candidates_of(config);
     for (size_t place = 0; place < candidates.size(); ++place)

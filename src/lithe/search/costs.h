@@ -13,7 +13,7 @@ namespace lithe {
 // An empty table for "none".
 CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine& machine);
 
-// Of any layout: by the table where it knows the blocks, measured where it does not. 0 for "none".
+// Of any layout: counted, or for latency summed by the table, blocks that it does not know measured. 0 for "none".
 double cost_of_layout(const Config& config, const CostTable& costs, const std::string& layout, int64_t vocabulary,
                       const Machine& machine);
 

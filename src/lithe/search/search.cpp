@@ -37,7 +37,6 @@ class Search {
         const bool done = config_.search.method == "gumbel" ? gumbel() : trials();
         if (!done) result_.stopped_by = "signal";
         result_.trials = journal_->trials();
-        result_.costs = costs_;
         if (done) write_result();
         write_search_page(folder_);
         return std::move(result_);
@@ -86,10 +85,8 @@ class Search {
         if (fs::exists(folder_ + "/costs.json")) {
             costs_ = read_costs(folder_ + "/costs.json", config_);
         } else {
-            TrainConfig train = config_.train;
-            const Machine machine = set_up_machine(train);
-            const Corpus corpus = Corpus::open(config_.data);
-            costs_ = measure_costs(config_, model_vocabulary(config_, corpus.tokenizer()), machine);
+            const Machine machine = machine_here();
+            costs_ = measure_costs(config_, vocabulary(), machine);
         }
         if (config_.search.cost == "none") return;
         log_info("costs      " + config_.search.cost + " from " + format_number(costs_.cheapest()) + " to " +
@@ -159,19 +156,20 @@ class Search {
         return found;
     }
 
-    double cost_of_baseline(const std::string& layout) const {
-        if (config_.search.cost == "none") return 0;
+    Machine machine_here() const {
         TrainConfig train = config_.train;
-        const Machine machine = set_up_machine(train);
-        const Corpus corpus = Corpus::open(config_.data);
-        return cost_of_layout(config_, costs_, layout, model_vocabulary(config_, corpus.tokenizer()), machine);
+        return set_up_machine(train);
     }
+    int64_t vocabulary() const { return model_vocabulary(config_, Corpus::open(config_.data).tokenizer()); }
 
     bool retrain(const std::vector<int64_t>& choices) {
         const int64_t tokens = config_.search.retrain_tokens;
         std::vector<Trial> list = {{0, "found", result_.layout, tokens, result_.cost}};
+        const bool priced = config_.search.cost != "none" && !config_.search.baselines.empty();
+        const Machine machine = machine_here();
+        const int64_t size = priced ? vocabulary() : 0;
         for (const std::string& baseline : config_.search.baselines)
-            list.push_back({0, "baseline", baseline, tokens, cost_of_baseline(baseline)});
+            list.push_back({0, "baseline", baseline, tokens, cost_of_layout(config_, costs_, baseline, size, machine)});
         for (const auto& other : random_equals(choices))
             list.push_back({0, "random", text_of(other), tokens, cost_of(other)});
         for (Trial& trial : list)
@@ -205,9 +203,7 @@ class Search {
             source.tell(*request, trial.bits_per_byte);
             if (const auto best = source.best()) {
                 take(best->choices);
-                for (const Trial& each : journal_->trials())
-                    if (each.layout == result_.layout && each.tokens == source.tokens(best->rung))
-                        result_.bits_per_byte = each.bits_per_byte;
+                result_.bits_per_byte = journal_->find(result_.layout, source.tokens(best->rung))->bits_per_byte;
             }
         }
         if (result_.layout.empty()) fail_usage("the search made no trial", "train", "raise its budget");
@@ -215,10 +211,7 @@ class Search {
     }
 
     void write_result() const {
-        Config found = config_;
-        found.search = SearchConfig();
-        found.stacks.erase("decoder");
-        found.model.layout = result_.layout;
+        Config found = with_layout(config_, result_.layout);
         found.origins.clear();
         replace_file(folder_ + "/found.toml", to_toml(found));
         replace_file(folder_ + "/search.json", to_json(result_, config_).dump(1) + "\n");

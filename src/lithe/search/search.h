@@ -18,7 +18,6 @@ struct SearchResult {
     double cost = 0;
     std::optional<double> bits_per_byte;  // trained alone; of gumbel with search.retrain_tokens
     std::vector<Trial> trials;
-    CostTable costs;
 };
 
 // Throws usage for a layout without places, a budget that no layout meets, and settings that contradict each other.

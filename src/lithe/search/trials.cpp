@@ -7,6 +7,7 @@
 #include "lithe/base/text.h"
 #include "lithe/report/report.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/spec/slots.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -65,10 +66,8 @@ void TrialJournal::add(const Trial& trial) {
     trials_.push_back(trial);
 }
 
-Config trial_config(Config config, const std::string& layout, int64_t tokens) {
-    config.search = SearchConfig();
-    config.stacks.erase("decoder");
-    config.model.layout = layout;
+Config trial_config(const Config& searched, const std::string& layout, int64_t tokens) {
+    Config config = with_layout(searched, layout);
     config.train.max_tokens = tokens;
     config.train.max_steps = 0, config.train.max_seconds = 0;
     config.schedule.axis = "auto";

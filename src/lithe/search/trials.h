@@ -35,7 +35,7 @@ class TrialJournal {
 };
 
 // A configuration as of a trial: another layout, nothing searched, a budget in tokens.
-Config trial_config(Config config, const std::string& layout, int64_t tokens);
+Config trial_config(const Config& searched, const std::string& layout, int64_t tokens);
 
 // Trains it, unless the journal knows its result; fills in number and results. False when a stop was asked for.
 bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,

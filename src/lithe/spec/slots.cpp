@@ -123,4 +123,11 @@ LayoutNode without_slots(LayoutNode layout) {
     return layout;
 }
 
+Config with_layout(Config config, const std::string& layout) {
+    config.search = SearchConfig();
+    config.stacks.erase("decoder");
+    config.model.layout = layout;
+    return config;
+}
+
 }  // namespace lithe

@@ -2,6 +2,7 @@
 // repeated group is one place per repetition; inside [ ], whose weights are shared, it is one place in all.
 #pragma once
 
+#include "lithe/spec/config.h"
 #include "lithe/spec/layout.h"
 
 namespace lithe {
@@ -22,5 +23,8 @@ LayoutNode choose_layout(const LayoutNode& layout, const std::vector<int64_t>& i
 
 // The layout with the identity at every place.
 LayoutNode without_slots(LayoutNode layout);
+
+// The configuration with this layout and nothing to search.
+Config with_layout(Config config, const std::string& layout);
 
 }  // namespace lithe

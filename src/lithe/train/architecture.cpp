@@ -102,10 +102,6 @@ Tensor ArchitectureSearch::loss(const Tensor& cross_entropy, const SlotChoices& 
     return cross_entropy + config_.alpha * (cost / config_.budget - 1).clamp_min(0);
 }
 
-void ArchitectureSearch::clear_gradient() {
-    for (Tensor& logits : logits_) logits.mutable_grad() = Tensor();
-}
-
 // Adam (Kingma, Ba 2015) with L2 decay in the gradient, as FBNet's optimizer.
 void ArchitectureSearch::update() {
     at::NoGradGuard no_grad;
@@ -119,8 +115,8 @@ void ArchitectureSearch::update() {
         m_[place].mul_(config_.beta1).add_(gradient, 1 - config_.beta1);
         v_[place].mul_(config_.beta2).addcmul_(gradient, gradient, 1 - config_.beta2);
         logits_[place].sub_(config_.learning_rate * (m_[place] / correct1) / ((v_[place] / correct2).sqrt() + 1e-8));
+        logits_[place].mutable_grad() = Tensor();
     }
-    clear_gradient();
 }
 
 std::vector<int64_t> ArchitectureSearch::likeliest() const {

@@ -43,7 +43,6 @@ class ArchitectureSearch {
     Tensor loss(const Tensor& cross_entropy, const SlotChoices& draw) const;
     // One Adam update from the gradients that backward left in the logits; they are cleared.
     void update();
-    void clear_gradient();
 
     std::vector<int64_t> likeliest() const;
     // The likeliest choices whose cost is within the budget (by dynamic programming over the table); nullopt when none
@@ -51,7 +50,6 @@ class ArchitectureSearch {
     std::optional<std::vector<int64_t>> within_budget() const;
     std::vector<std::vector<double>> probabilities() const;
     double expected_cost() const;  // under the probabilities; 0 without a table
-    const std::vector<SlotPlace>& slots() const { return slots_; }
     const std::vector<Tensor>& logits() const { return logits_; }
     int64_t updates() const { return updates_; }
 

@@ -75,12 +75,13 @@ bool Trainer::train_step() {
     state_.train_seconds = record_progress(state_.train_seconds);
     const uint64_t key = combine_key(combine_key(uint64_t(config_.train.seed), "dropout"), uint64_t(state_.step));
     if (p.search) {
-        if (p.search->turn_of_choices(state_.step, progress())) {
-            choices_step(progress());
+        const double spent = progress();
+        if (p.search->turn_of_choices(state_.step, spent)) {
+            choices_step(spent);
             finish_step(timer.seconds(), p.segment.tokens);
             return true;
         }
-        p.search->draw_weights(key, progress());
+        p.search->draw_weights(key, spent);
     }
     State before = p.step->carried();
     double loss = 0;
