@@ -143,6 +143,26 @@ TEST(Prepare, GoesOnWhereItWasStopped) {
     EXPECT_EQ(contents(folder.file("unbroken")), contents(broken));
 }
 
+// Killed between its first two files: it starts anew.
+TEST(Prepare, GoesOnWithoutATokenizerOfItsOwn) {
+    testing::TemporaryFolder folder;
+    const DataConfig config = words_by_line(folder.write("a.txt", lines(30'000)));
+    const PrepareOptions options{.round_bytes = 1 << 16};
+    prepare_tokens(config, folder.file("unbroken"), options);
+    const std::string broken = folder.file("broken"), journal = broken + "/progress.json";
+    std::thread stopper([&] {
+        while (!std::filesystem::exists(journal)) std::this_thread::yield();
+        request_stop();
+    });
+    EXPECT_THROW(prepare_tokens(config, broken, options), Error);
+    stopper.join();
+    clear_requests();
+    ASSERT_TRUE(std::filesystem::exists(journal));
+    std::filesystem::remove(broken + "/tokenizer.json");
+    prepare_tokens(config, broken, options);
+    EXPECT_EQ(contents(folder.file("unbroken")), contents(broken));
+}
+
 TEST(Prepare, RefusesWhatWouldLoseSomething) {
     testing::TemporaryFolder folder;
     DataConfig config;

@@ -1,10 +1,13 @@
 // The profile's rows add up to what was profiled, and scopes give their phase to what runs inside.
 #include "lithe/ops/profile.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <map>
+
+#include "lithe/ops/side_by_side.h"
 
 namespace lithe {
 namespace {
@@ -46,6 +49,38 @@ TEST(Profile, RowsAddUpAndScopesGiveTheirPhase) {
     EXPECT_EQ(phases["recurrence"].flops, 5);
     EXPECT_EQ(phases["recurrence"].bytes, 7);
     EXPECT_FALSE(ops::profiling());
+}
+
+// What two threads do counts half of its time and all of its work, so that rows still add up to the wall clock.
+TEST(Profile, ThreadsSideBySideAddUpToTheTimeThatPassed) {
+    const int before = at::get_num_threads();
+    at::set_num_threads(2);
+    const Tensor a = at::ones({256, 256});
+    std::vector<ops::ProfileRow> rows;
+    double seconds = 0;
+    {
+        ops::Profiler profiler;
+        const auto start = std::chrono::steady_clock::now();
+        {
+            ops::ProfileScope whole("step");
+            ops::side_by_side(2, [&](int64_t part) {
+                for (int i = 0; i < (part == 0 ? 4 : 40); ++i) at::mm(a, a);
+            });
+            at::mm(a, a);
+        }
+        seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        rows = profiler.rows();
+    }
+    double sum = 0, flops = 0, waited = 0;
+    for (const ops::ProfileRow& row : rows) {
+        sum += row.seconds, flops += row.flops;
+        if (row.name.rfind("waiting", 0) == 0) waited = row.seconds;
+    }
+    EXPECT_EQ(flops, 45 * 2.0 * 256 * 256 * 256);
+    EXPECT_LE(sum, seconds * 1.001);
+    EXPECT_GE(sum, 0.5 * seconds);
+    EXPECT_GT(waited, 0);
+    at::set_num_threads(before);
 }
 
 }  // namespace

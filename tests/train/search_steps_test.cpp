@@ -54,14 +54,18 @@ TEST(SearchSteps, SettledWhenNothingChangedForItsShare) {
 TEST(SearchSteps, HeldOutTextIsReadByTheChoicesAlone) {
     for (const bool apart : {true, false}) {
         testing::TemporaryFolder folder;
-        const std::vector<std::string> sets = {"model.layout=\"?{f -}\"", "search.supernet=true", "search.warmup=0",
-                                               "search.period=2", "search.share=0.5", "train.max_steps=10",
+        const std::vector<std::string> sets = {"model.layout=\"?{f -}\"",
+                                               "search.supernet=true",
+                                               "search.warmup=0",
+                                               "search.period=2",
+                                               "search.share=0.5",
+                                               "train.max_steps=10",
                                                apart ? "search.held_out=0.3" : "search.held_out=0"};
         TrainOptions options;
         options.run = folder.file("run");
         Trainer(load_config(testing::tiny_config(folder), sets), options).run();
-        const auto state = nlohmann::json::parse(
-            testing::read_all(folder.file("run/checkpoints/step-000000010/state.json")));
+        const auto state =
+            nlohmann::json::parse(testing::read_all(folder.file("run/checkpoints/step-000000010/state.json")));
         const int segment = 8;  // tokens of each stream; five steps were the choices'
         EXPECT_EQ(state["data"]["at"], (apart ? 5 : 10) * segment);
         EXPECT_EQ(state["search"]["data"]["at"], (apart ? 5 : 0) * segment);

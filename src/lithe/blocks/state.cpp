@@ -42,6 +42,11 @@ State State::detach() const {
     return map_tensors(*this, [](const StateTensor& each) { return each.value.detach(); });
 }
 
+State State::narrow_rows(int64_t first, int64_t count) const {
+    return map_tensors(
+        *this, [&](const StateTensor& each) { return each.value.narrow(each.batch_axis, first, count).clone(); });
+}
+
 State State::select_rows(const Tensor& rows) const {
     return map_tensors(*this, [&](const StateTensor& each) { return each.value.index_select(each.batch_axis, rows); });
 }
@@ -90,6 +95,19 @@ State unflatten(const std::vector<std::pair<std::string, StateTensor>>& list) {
         at->tensors.back().name = path.substr(begin);
     }
     return root;
+}
+
+State join_rows(const std::vector<State>& states) {
+    if (states.size() == 1) return states.front();
+    std::vector<std::vector<std::pair<std::string, StateTensor>>> lists;
+    for (const State& each : states) lists.push_back(flatten(each));
+    std::vector<std::pair<std::string, StateTensor>> joined = lists.front();
+    for (size_t i = 0; i < joined.size(); ++i) {
+        std::vector<Tensor> rows;
+        for (const auto& list : lists) rows.push_back(list.at(i).second.value);
+        joined[i].second.value = at::cat(rows, joined[i].second.batch_axis);
+    }
+    return unflatten(joined);
 }
 
 void copy_state(const Tensor& value, int64_t count, float* to) {

@@ -30,12 +30,16 @@ struct State {
     void put(std::string name, Tensor value, int batch_axis, int time_axis = -1);
 
     State detach() const;
+    State narrow_rows(int64_t first, int64_t count) const;
     State select_rows(const Tensor& rows) const;               // int64 indices; a row may be chosen several times
     void scatter_rows(const Tensor& rows, const State& from);  // rows[i] takes row i of `from`; shapes must agree
     int64_t bytes() const;
     // Visits every tensor with its path, for instance "2.memory".
     void for_each(const std::function<void(const std::string& path, const StateTensor&)>& use) const;
 };
+
+// The rows of several states below each other; they must have one shape but for the number of rows.
+State join_rows(const std::vector<State>& states);
 
 // A state tensor of batch 1 as `count` fp32 numbers; zeros where it is undefined.
 void copy_state(const Tensor& value, int64_t count, float* to);

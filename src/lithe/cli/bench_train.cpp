@@ -1,3 +1,5 @@
+#include <ATen/Parallel.h>
+
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
@@ -110,7 +112,8 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
-    TrainStep step(model, optimizer, 1);
+    const int64_t parts = batch_parts(config, model, at::get_num_threads(), at::kCPU);
+    TrainStep step(model, optimizer, 1, parts);
     ModelCost cost = count_cost(model, cost_shape(config));
     uint64_t count = 0;
     auto run = [&] {
@@ -143,6 +146,7 @@ Json time_training(const Row& row, const std::string& precision, const BenchFlag
     const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
     Json result = {{"name", row.name},
                    {"precision", precision},
+                   {"parts", parts},
                    {"parameters", cost.parameters},
                    {"milliseconds", 1e3 * time},
                    {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},

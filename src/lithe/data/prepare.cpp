@@ -159,6 +159,8 @@ class Preparation {
             log_warning("the folder holds a preparation of other data or settings; it starts anew");
             journal.reset();
         }
+        if (!fs::exists(output_ + "/tokenizer.json"))
+            journal.reset();  // killed between the two: nothing is encoded yet
         clean_folder(output_, journal ? &*journal : nullptr);
         if (journal) {
             journal_ = std::move(*journal);
@@ -191,8 +193,8 @@ class Preparation {
         for (const char* split : kSplitNames) info.splits.push_back({split, 0, 0, 0, {}});
         const auto text = double(std::max(journal_.size.bytes, reader_.input_bytes()));
         check_space(output_, text * density(*tokenizer_, config_) * info.token_bytes * 1.02 + (1 << 20));
+        save_journal(output_, journal_);  // first: it is what marks the folder as a preparation
         replace_file(output_ + "/tokenizer.json", tokenizer_->to_json());
-        save_journal(output_, journal_);
     }
 
     void encode_all() {

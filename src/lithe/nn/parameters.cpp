@@ -51,7 +51,24 @@ int64_t ParameterSpec::count() const {
     return count;
 }
 
-const Tensor& Parameter::tensor() const { return store_->working(index_); }
+thread_local int64_t current_part = 0;
+
+PartScope::PartScope(int64_t part) : before_(current_part) { current_part = part; }
+PartScope::~PartScope() { current_part = before_; }
+
+const Tensor& Parameter::tensor() const { return store_->leaf(index_); }
+
+const Tensor& ParameterStore::leaf(size_t index) const {
+    return current_part == 0 ? working_[index] : more_leaves_[size_t(current_part - 1)][index];
+}
+
+void ParameterStore::set_parts(int64_t parts) {
+    more_leaves_.clear();
+    for (int64_t part = 1; part < parts; ++part) {
+        std::vector<Tensor>& leaves = more_leaves_.emplace_back();
+        for (const Tensor& each : working_) leaves.push_back(each.detach().set_requires_grad(true));
+    }
+}
 
 Parameter ParameterStore::add(ParameterSpec spec) {
     if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
@@ -111,13 +128,9 @@ Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
 
 Tensor ParameterStore::gradient(size_t index) const { return master_view(gradient_flat_, index); }
 
-void ParameterStore::collect_gradients(bool first) {
-    ops::ProfileScope scope("lithe::gradients");
-    at::NoGradGuard no_grad;
-    if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
-    if (first) touched_.assign(specs_.size(), false);
+void ParameterStore::collect_table_gradients(std::vector<Tensor>& leaves, bool first) {
     for (size_t table = 0; table < tables_.size(); ++table) {
-        Tensor &from = working_[tables_[table]].mutable_grad(), &to = table_gradients_[table];
+        Tensor &from = leaves[tables_[table]].mutable_grad(), &to = table_gradients_[table];
         if (from.defined() && !first && to.defined())
             to = at::_sparse_coo_tensor_unsafe(at::cat({to._indices(), from._indices()}, 1),
                                                at::cat({to._values(), from._values()}), from.sizes());
@@ -125,15 +138,30 @@ void ParameterStore::collect_gradients(bool first) {
         else if (first) to.reset();
         from.reset();
     }
+}
+
+void ParameterStore::collect_gradients(bool first) {
+    ops::ProfileScope scope("lithe::gradients");
+    at::NoGradGuard no_grad;
+    if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
+    if (first) touched_.assign(specs_.size(), false);
+    collect_table_gradients(working_, first);
+    for (std::vector<Tensor>& leaves : more_leaves_) collect_table_gradients(leaves, false);
     for (size_t i = 0; i < specs_.size(); ++i) {
         if (specs_[i].role == Role::table) continue;
-        Tensor& from = working_[i].mutable_grad();
         Tensor to = gradient(i);
-        touched_[i] = touched_[i] || from.defined();
-        if (from.defined() && first) to.copy_(from);
-        else if (from.defined()) to.add_(from);
-        else if (first) to.zero_();
-        from.reset();
+        bool empty = first;
+        auto collect = [&](std::vector<Tensor>& leaves) {
+            Tensor& from = leaves[i].mutable_grad();
+            if (!from.defined()) return;
+            if (empty) to.copy_(from);
+            else to.add_(from);
+            empty = false, touched_[i] = true;
+            from.reset();
+        };
+        collect(working_);
+        for (std::vector<Tensor>& leaves : more_leaves_) collect(leaves);
+        if (empty) to.zero_();
     }
 }
 

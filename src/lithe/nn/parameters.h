@@ -3,6 +3,9 @@
 // Masters and gradients (but those of tables) are views into one flat buffer each, so that the optimizer and clipping
 // are single passes. With bf16 working precision, matrices and embeddings have bf16 copies (what products read) and
 // vectors and scalars are used as they are; the optimizer writes the copies in its own pass.
+//
+// Parts of a batch that are computed side by side (ops/side_by_side.h) each have leaves of their own, over the same
+// weights, so that their gradients are added in a fixed order.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +59,18 @@ class Parameter {
     size_t index_ = 0;
 };
 
+// While it lives, this thread's forward passes use the leaves of part number `part` (ParameterStore::set_parts).
+class PartScope {
+ public:
+    explicit PartScope(int64_t part);
+    ~PartScope();
+    PartScope(const PartScope&) = delete;
+    PartScope& operator=(const PartScope&) = delete;
+
+ private:
+    int64_t before_;
+};
+
 class ParameterStore {
  public:
     // Before materialize(). Throws when the name is taken.
@@ -70,6 +85,10 @@ class ParameterStore {
     size_t size() const { return specs_.size(); }
     const ParameterSpec& spec(size_t index) const { return specs_[index]; }
     const Tensor& working(size_t index) const { return working_[index]; }
+    // The leaf of the part that this thread computes; working() is that of part 0.
+    const Tensor& leaf(size_t index) const;
+    // After materialize(): how many parts of a batch may be computed side by side.
+    void set_parts(int64_t parts);
     const Tensor& master(size_t index) const { return master_[index]; }
     Tensor gradient(size_t index) const;  // view of the flat gradient
     Tensor master_view(const Tensor& flat,
@@ -80,7 +99,7 @@ class ParameterStore {
     const Tensor& working_flat() const { return working_flat_; }  // undefined without bf16 copies
     bool has_copy(size_t index) const;
 
-    // Moves the gradients of the last backward pass into the flat buffer: overwriting it when `first`, else adding.
+    // Moves the gradients of the last backward passes into the flat buffer: overwriting it when `first`, else adding.
     void collect_gradients(bool first);
     // Whether a gradient reached the parameter since the last collect_gradients(true).
     bool touched(size_t index) const { return touched_[index]; }
@@ -101,7 +120,10 @@ class ParameterStore {
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::vector<int64_t> offsets_;
+    void collect_table_gradients(std::vector<Tensor>& leaves, bool first);
+
     std::vector<Tensor> master_, working_;
+    std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...
     std::vector<bool> touched_;
     std::vector<size_t> tables_;
     std::vector<Tensor> table_gradients_;

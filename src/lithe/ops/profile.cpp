@@ -17,12 +17,15 @@ struct Open {
     double inside = 0, flops = 0, bytes = 0;
 };
 
+using Rows = std::map<std::pair<std::string, std::string>, ProfileRow>;  // by phase and name
+
 struct Session {
     std::vector<Open> open;
-    std::map<std::pair<std::string, std::string>, ProfileRow> rows;
+    Rows rows;
 };
 
 thread_local std::unique_ptr<Session> session;
+thread_local bool listening_here = false;  // this thread's own profiler hears operators already
 
 bool has(const std::string& name, std::initializer_list<const char*> words) {
     return std::any_of(words.begin(), words.end(),
@@ -71,6 +74,15 @@ template <class Values> double bytes_of(const Values& values) {
     return bytes;
 }
 
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+void add(Rows& rows, const ProfileRow& more) {
+    ProfileRow& row = rows[{more.phase, more.name}];
+    row.phase = more.phase, row.name = more.name;
+    row.calls += more.calls;
+    row.seconds += more.seconds, row.flops += more.flops, row.bytes += more.bytes;
+}
+
 void begin(const std::string& name, double flops, double bytes) {
     Session& s = *session;
     std::string phase = phase_of_scope(name);
@@ -85,14 +97,9 @@ void end(double bytes) {
     if (s.open.empty()) return;
     Open done = std::move(s.open.back());
     s.open.pop_back();
-    const double seconds = std::chrono::duration<double>(Clock::now() - done.start).count();
+    const double seconds = seconds_since(done.start);
     if (!s.open.empty()) s.open.back().inside += seconds;
-    ProfileRow& row = s.rows[{done.phase, done.name}];
-    row.phase = done.phase, row.name = done.name;
-    ++row.calls;
-    row.seconds += seconds - done.inside;
-    row.flops += done.flops;
-    row.bytes += done.bytes + bytes;
+    add(s.rows, {done.phase, done.name, 1, seconds - done.inside, done.flops, done.bytes + bytes});
 }
 
 std::unique_ptr<at::ObserverContext> on_start(const at::RecordFunction& function) {
@@ -108,14 +115,18 @@ void on_end(const at::RecordFunction& function, at::ObserverContext*) {
     if (session) end(bytes_of(function.outputs()));
 }
 
+uint64_t listen() {
+    return at::addThreadLocalCallback(at::RecordFunctionCallback(on_start, on_end)
+                                          .needsInputs(true)
+                                          .needsOutputs(true)
+                                          .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+}
+
 }  // namespace
 
 Profiler::Profiler() {
     session = std::make_unique<Session>();
-    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(on_start, on_end)
-                                             .needsInputs(true)
-                                             .needsOutputs(true)
-                                             .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+    handle_ = listen();
 }
 
 Profiler::~Profiler() {
@@ -128,6 +139,50 @@ std::vector<ProfileRow> Profiler::rows() const {
     for (const auto& [key, row] : session->rows) rows.push_back(row);
     std::sort(rows.begin(), rows.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.seconds > b.seconds; });
     return rows;
+}
+
+struct ProfileGather::Gathered {
+    std::unique_ptr<Session> outer = std::move(session);  // of the thread that waits, which may do a part itself
+    Clock::time_point start = Clock::now();
+    double threads = 1;
+    std::mutex mutex;
+    Rows rows;
+};
+
+ProfileGather::ProfileGather(int64_t threads) {
+    if (!session) return;
+    gathered_ = std::make_unique<Gathered>();
+    gathered_->threads = double(std::max<int64_t>(1, threads));
+    listening_here = true;
+}
+
+ProfileGather::~ProfileGather() {
+    if (!gathered_) return;
+    const double wall = seconds_since(gathered_->start);
+    double busy = 0;
+    session = std::move(gathered_->outer);
+    for (auto& [key, row] : gathered_->rows) {
+        row.seconds /= gathered_->threads;
+        busy += row.seconds;
+        add(session->rows, row);
+    }
+    add(session->rows, {"other", "waiting for the other threads", 1, std::max(0.0, wall - busy), 0, 0});
+    if (!session->open.empty()) session->open.back().inside += wall;
+    listening_here = false;
+}
+
+ProfileGather::Thread::Thread(ProfileGather& gather) : gather_(gather) {
+    if (!gather.gathered_) return;
+    session = std::make_unique<Session>();
+    if (!listening_here) listening_ = listen();
+}
+
+ProfileGather::Thread::~Thread() {
+    if (!gather_.gathered_) return;
+    if (listening_) at::removeCallback(*listening_);
+    const std::unique_ptr<Session> done = std::move(session);
+    const std::lock_guard lock(gather_.gathered_->mutex);
+    for (const auto& [key, row] : done->rows) add(gather_.gathered_->rows, row);
 }
 
 bool profiling() { return session != nullptr; }

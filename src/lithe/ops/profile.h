@@ -3,6 +3,8 @@
 // return, so that the rows add up to the step.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,33 @@ class ProfileScope {
 
  private:
     bool active_;
+};
+
+// For work on several threads at once (side_by_side.h). Made and destroyed by the thread that waits for them, whose
+// profile takes their rows: times divided by the number of threads, and what is left of its own time as waiting.
+class ProfileGather {
+ public:
+    explicit ProfileGather(int64_t threads);
+    ~ProfileGather();
+    ProfileGather(const ProfileGather&) = delete;
+    ProfileGather& operator=(const ProfileGather&) = delete;
+
+    // While it lives, the thread that made it is profiled for the gathering one, if that is.
+    class Thread {
+     public:
+        explicit Thread(ProfileGather& gather);
+        ~Thread();
+        Thread(const Thread&) = delete;
+        Thread& operator=(const Thread&) = delete;
+
+     private:
+        ProfileGather& gather_;
+        std::optional<uint64_t> listening_;  // what LibTorch calls it
+    };
+
+ private:
+    struct Gathered;
+    std::unique_ptr<Gathered> gathered_;  // null: nobody profiles
 };
 
 // What the innermost open scope computes and touches; for kernels, which LibTorch does not see.

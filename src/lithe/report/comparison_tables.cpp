@@ -46,8 +46,8 @@ Rows group_rows(const Comparison& comparison) {
     for (const RunGroup& group : comparison.groups) {
         std::string bits = group.bits.count > 0 ? fixed_digits(group.bits.mean, 4) : "—";
         if (group.bits.count > 1) bits += " ± " + fixed_digits(group.bits.half, 4);
-        rows.push_back({group.name, bits, group.difference ? "+" + fixed_digits(*group.difference, 4) : "",
-                        verdict_of(group)});
+        rows.push_back(
+            {group.name, bits, group.difference ? "+" + fixed_digits(*group.difference, 4) : "", verdict_of(group)});
     }
     return rows;
 }

@@ -290,6 +290,12 @@ void TrainConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1024},
             threads);
+    v.field({.name = "parts",
+             .help = "parts of the batch's rows that a CPU trains side by side, a thread each; 0 = one per thread, "
+                     "where there are no more than four; 1 = every operator on all threads",
+             .minimum = 0,
+             .maximum = 1024},
+            parts);
     v.field({.name = "non_finite",
              .help = "a loss or gradient that is not finite: stop with exit code 5, or leave the update out",
              .choices = {"abort", "skip"}},

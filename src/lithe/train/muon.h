@@ -30,12 +30,21 @@ class Muon {
     void step(const Tensor& m, double learning_rate, double gradient_scale);
 
  private:
-    // Parameters whose matrices have one shape are worked on in one batch.
+    // Matrices of one shape, which are worked on in one batch: each parameter's, stacked or not, in order.
     struct Group {
         int64_t rows = 0, columns = 0;
         std::vector<size_t> parameters;
     };
-    void step(const Group& group, const Tensor& m, double learning_rate, double gradient_scale);
+    // Some of a parameter's stacked matrices.
+    struct Piece {
+        size_t parameter;
+        int64_t first, count;
+    };
+    int64_t matrices(const Group& group) const;
+    std::vector<Piece> pieces(const Group& group, int64_t first, int64_t count) const;
+    bool share_out(const std::vector<Group>& groups, int64_t threads, std::vector<std::vector<int64_t>>& counts) const;
+    void step(const Group& group, const std::vector<Piece>& pieces, const Tensor& m, double learning_rate,
+              double gradient_scale) const;
 
     OptimizerConfig config_;
     const ParameterStore& store_;

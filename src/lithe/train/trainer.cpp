@@ -1,7 +1,5 @@
 #include "lithe/train/trainer.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <cmath>
 #include <numbers>
 
@@ -14,25 +12,6 @@
 
 namespace lithe {
 using Json = nlohmann::ordered_json;
-
-double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
-                              const Tensor& flags_TB) {
-    Context context = model_.context(true);
-    context.flags_TB = flags_TB;
-    context.dropout_key = combine_key(dropout_key, uint64_t(index));
-    context.layers = model_.draw_layers(optimizer_.updates(),
-                                        model_.layer_drop().draw == "update" ? dropout_key : context.dropout_key);
-    auto out = model_.loss(ids_TB, targets_TB, carried_, context);
-    const bool every_target = !flags_TB.defined() && !model_.sparse_targets();
-    const auto tokens =
-        every_target ? double(targets_TB.numel()) : std::max(1.0, targets_TB.ge(0).sum().item<double>());
-    Tensor total = out.sum * (1 / (tokens * double(accumulation_)));
-    for (const auto& [name, loss] : out.aux.losses) total = total + loss / double(accumulation_);
-    torch::autograd::backward({total}, {});
-    model_.parameters().collect_gradients(index == 0);
-    carried_ = out.state.detach();
-    return out.sum.item<double>() / tokens;
-}
 
 Trainer::~Trainer() { set_log_file(""); }
 
@@ -83,12 +62,12 @@ bool Trainer::train_step() {
         }
         p.search->draw_weights(key, spent);
     }
-    State before = p.step->carried();
+    const std::vector<State> before = p.step->carried();
     double loss = 0;
     int64_t tokens = 0;
     for (int64_t micro = 0; micro < config_.train.accumulation; ++micro) {
         tokens += next_segment(*p.feeder, combine_key(key, uint64_t(micro))).tokens;
-        if (p.segment.begins) p.step->carried() = State();
+        if (p.segment.begins) p.step->forget();
         loss += p.step->micro_batch(p.tensor(p.segment.inputs), p.tensor(p.segment.targets), micro, key,
                                     p.tensor(p.segment.flags)) /
                 double(config_.train.accumulation);
@@ -162,7 +141,7 @@ void Trainer::choices_step(double progress) {
     Parts& p = *parts_;
     const uint64_t key = combine_key(combine_key(uint64_t(config_.train.seed), "choices"), uint64_t(state_.step));
     Prefetcher& feeder = p.search->held_out() ? *p.search->held_out() : *p.feeder;
-    State& carried = p.search->held_out() ? p.search->carried() : p.step->carried();
+    State& carried = p.search->held_out() ? p.search->carried() : p.step->carried().front();
     next_segment(feeder, key);
     if (p.segment.begins) carried = State();
     const double loss = p.search->update_choices(p.tensor(p.segment.inputs), p.tensor(p.segment.targets),

@@ -13,6 +13,7 @@
 #include "lithe/train/optimizer.h"
 #include "lithe/train/run_folder.h"
 #include "lithe/train/search_steps.h"
+#include "lithe/train/train_step.h"
 
 namespace lithe {
 
@@ -66,7 +67,7 @@ class Trainer {
     void open_feeders();
     void check_memory();
     std::optional<CheckpointPlace> open_folder();
-    void resume(const CheckpointPlace& place);
+    void resume(const CheckpointPlace& place, const Config& saved);
     void start_fresh();
     bool train_step();
     void choices_step(double progress);
@@ -90,25 +91,6 @@ class Trainer {
     TrainOptions options_;
     TrainerState state_;
     std::unique_ptr<Parts> parts_;
-};
-
-// Speed of the training step alone on given ids, for `bench train`: forward, backward, clip, update with carried state.
-class TrainStep {
- public:
-    TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation)
-        : model_(model),
-          optimizer_(optimizer),
-          accumulation_(accumulation) {}
-    // One micro-batch; `index` of `accumulation`; targets of -1 are not scored. Returns the mean loss in nats.
-    double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
-                       const Tensor& flags_TB = {});
-    State& carried() { return carried_; }
-
- private:
-    LanguageModel& model_;
-    Optimizer& optimizer_;
-    int64_t accumulation_;
-    State carried_;
 };
 
 }  // namespace lithe

@@ -89,10 +89,14 @@ static Tensor table_sums(const Optimizer& optimizer, const std::string& name) {
     return table < optimizer.table_sums().size() ? optimizer.table_sums()[table] : Tensor();
 }
 
-void Trainer::resume(const CheckpointPlace& place) {
+Config saved_config(const CheckpointPlace& place) {
+    const std::string path = place.folder + "/config.json";
+    return config_from_json(read_file(path, 1 << 20), path);
+}
+
+void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     Parts& p = *parts_;
-    const std::string config_path = place.folder + "/config.json", state_path = place.folder + "/state.json";
-    Config saved = config_from_json(read_file(config_path, 1 << 20), config_path);
+    const std::string state_path = place.folder + "/state.json";
     std::vector<std::string> refused;
     for (const std::string& difference : differences(saved, config_))
         if (!may_change(difference)) refused.push_back(difference);
@@ -156,7 +160,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
     }
     if (p.optimizer->average().defined()) p.model->parameters().exchange(p.optimizer->average());
     p.optimizer->set_updates(json.value("updates", state_.step));
-    p.step->carried() = unflatten(carried);
+    p.step->carry(unflatten(carried));
     if (!p.search) return;
     p.search->carried() = unflatten(carried_by_search);
     SearchSteps::Progress& progress = p.search->progress();
@@ -179,7 +183,7 @@ bool Trainer::save(bool best) {
     if (p.optimizer->slow().defined()) content.optimizer.push_back({"slow", p.optimizer->slow()});
     for (size_t table = 0; table < p.optimizer->table_sums().size(); ++table)
         content.optimizer.push_back({"table." + std::to_string(table), p.optimizer->table_sums()[table]});
-    for (const auto& [path, tensor] : flatten(p.step->carried()))
+    for (const auto& [path, tensor] : flatten(join_rows(p.step->carried())))
         content.optimizer.push_back(
             {path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});
     Json state = to_json(state_);

@@ -44,6 +44,9 @@ struct Trainer::Parts {
     }
 };
 
+// The configuration of a checkpoint.
+Config saved_config(const CheckpointPlace& place);
+
 // While it lives, the model has the average of the weights, where there is one.
 class AveragedWeights {
  public:

@@ -116,6 +116,8 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
     open_feeders();
     p.batch = config_.train.batch;
+    const bool automatic_parts = config_.train.parts == 0;
+    config_.train.parts = batch_parts(config_, *p.model, p.machine.threads, p.machine.device);
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, cost_shape(config_));
 
@@ -125,8 +127,10 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
     p.optimizer =
         std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
-    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation);
-    if (place) resume(*place);
+    const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
+    if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
+    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts);
+    if (place) resume(*place, *saved);
     else start_fresh();
     set_log_file(p.folder->file("log.txt"));
     p.folder->record_start(start_record());

@@ -1,0 +1,35 @@
+// Forward and backward of one micro-batch with carried state. The batch's rows may be cut into parts that run side by
+// side, a thread each: nothing then waits for the slower thread at the end of every operator, and what LibTorch does
+// between operators is done on all cores.
+#pragma once
+
+#include "lithe/model/language_model.h"
+#include "lithe/train/optimizer.h"
+
+namespace lithe {
+
+// How many parts a run's batch is cut into: train.parts, or where that says 0 one per thread, up to four threads.
+int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device);
+
+class TrainStep {
+ public:
+    TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation, int64_t parts = 1);
+    // One micro-batch; `index` of `accumulation`; targets of -1 are not scored. Returns the mean loss in nats.
+    double micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
+                       const Tensor& flags_TB = {});
+    // What is carried to the next micro-batch, a state per part, its rows in order.
+    std::vector<State>& carried() { return carried_; }
+    void carry(const State& all_rows);
+    void forget() { carried_.assign(carried_.size(), State()); }
+
+ private:
+    double part(const Tensor& ids_TB, const Tensor& targets_TB, const Context& context, State& carried, double tokens,
+                double share);
+
+    LanguageModel& model_;
+    Optimizer& optimizer_;
+    int64_t accumulation_;
+    std::vector<State> carried_;
+};
+
+}  // namespace lithe

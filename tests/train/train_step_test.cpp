@@ -1,0 +1,197 @@
+// A batch that is trained in parts side by side gives the gradients, the loss and the carried state of the whole batch.
+#include "lithe/train/train_step.h"
+
+#include <ATen/Parallel.h>
+
+#include "lithe/kernels/sru/sru.h"
+#include "lithe/ops/side_by_side.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/train/trainer.h"
+#include "support/errors.h"
+#include "support/tiny_run.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+using testing::expect_close;
+
+class Threads {  // as many as asked for, while it lives
+ public:
+    explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
+    ~Threads() { at::set_num_threads(before_); }
+
+ private:
+    int before_;
+};
+
+struct Stepped {
+    Config config;
+    LanguageModel model;
+    std::unique_ptr<Optimizer> optimizer;
+    std::unique_ptr<TrainStep> step;
+    Stepped(const std::string& text, int64_t parts, at::ScalarType master, at::ScalarType working)
+        : config(parse_config(text, "test")),
+          model(config, 50) {
+        model.materialize(master, working, at::kCPU, 7);
+        optimizer = std::make_unique<Optimizer>(config.optimizer, model.parameters());
+        step = std::make_unique<TrainStep>(model, *optimizer, 1, parts);
+    }
+};
+
+Tensor some_ids(int64_t length, int64_t batch, int64_t seed) {
+    return (at::arange(length * batch, at::kLong) * (7 + 2 * seed) + seed).remainder(50).view({length, batch});
+}
+
+const char* const kLayouts[] = {"ru", "(sf)x2", "l<sru>"};
+
+std::string config_text(const std::string& layout, int64_t width) {
+    return "[model]\nwidth = " + std::to_string(width) + "\nlayout = \"" + layout +
+           "\"\nmemory = 6\nngrams = 3\nngram_rows = 40\nngram_width = 4\npositions = \"relative\"\nheads = 2\n"
+           "[train]\nbatch = 5\n";
+}
+
+void expect_same_steps(Stepped& whole, Stepped& parts, int64_t length, int64_t batch, double tolerance) {
+    for (int64_t i = 0; i < 3; ++i) {
+        const Tensor ids = some_ids(length, batch, i), targets = some_ids(length, batch, i + 1);
+        Tensor flags;
+        if (i == 1 && whole.model.config().layout.find('l') == std::string::npos) {
+            flags = at::zeros({length, batch}, at::kByte);
+            flags[2][batch - 1] = kernels::kSruReset;
+        }
+        const double expected = whole.step->micro_batch(ids, targets, 0, uint64_t(i), flags);
+        EXPECT_NEAR(parts.step->micro_batch(ids, targets, 0, uint64_t(i), flags), expected, tolerance * expected);
+        const ParameterStore &a = whole.model.parameters(), &b = parts.model.parameters();
+        for (size_t p = 0; p < a.size(); ++p) {
+            if (a.spec(p).role == Role::table) continue;
+            const double size = a.gradient(p).abs().max().item<double>();
+            expect_close(b.gradient(p), a.gradient(p), tolerance * (size + 1e-3), a.spec(p).name);
+        }
+        for (size_t t = 0; t < a.tables().size(); ++t)
+            expect_close(b.table_gradient(t).to_dense(), a.table_gradient(t).to_dense(), tolerance, "table");
+        const auto state = flatten(join_rows(whole.step->carried())),
+                   joined = flatten(join_rows(parts.step->carried()));
+        ASSERT_EQ(state.size(), joined.size());
+        for (size_t s = 0; s < state.size(); ++s)
+            expect_close(joined[s].second.value, state[s].second.value, tolerance * 4, state[s].first);
+    }
+}
+
+TEST(TrainStep, PartsGiveTheWholeBatchsGradients) {
+    const Threads threads(3);
+    for (const char* layout : kLayouts) {
+        SCOPED_TRACE(layout);
+        Stepped whole(config_text(layout, 8), 1, at::kDouble, at::kDouble),
+            parts(config_text(layout, 8), 3, at::kDouble, at::kDouble);
+        expect_same_steps(whole, parts, 9, 5, 1e-12);
+    }
+}
+
+// Sizes at which oneDNN cuts products by threads.
+TEST(TrainStep, PartsGiveTheWholeBatchsGradientsInWideModels) {
+    const Threads threads(2);
+    for (const at::ScalarType working : {at::kFloat, at::kBFloat16}) {
+        SCOPED_TRACE(at::toString(working));
+        Stepped whole(config_text("ru", 256), 1, at::kFloat, working),
+            parts(config_text("ru", 256), 2, at::kFloat, working);
+        expect_same_steps(whole, parts, 64, 8, working == at::kFloat ? 1e-4 : 0.04);
+    }
+}
+
+TEST(TrainStep, PartsGiveTheSameBitsEveryTime) {
+    const Threads threads(2);
+    std::vector<Tensor> runs;
+    for (int i = 0; i < 3; ++i) {
+        Stepped run(config_text("(sf)x2", 64) + "[optimizer]\nname = \"muon\"\n", 2, at::kFloat, at::kBFloat16);
+        for (int64_t t = 0; t < 4; ++t) {
+            run.step->micro_batch(some_ids(32, 8, t), some_ids(32, 8, t + 1), 0, uint64_t(t));
+            run.optimizer->step(0.01, run.optimizer->gradient_norm());
+        }
+        runs.push_back(run.model.parameters().master_flat().clone());
+    }
+    EXPECT_TRUE(at::equal(runs[0], runs[1]));
+    EXPECT_TRUE(at::equal(runs[0], runs[2]));
+}
+
+TEST(TrainStep, ACarriedStateIsCutAndJoinedByRows) {
+    Stepped whole(config_text("ru", 8), 1, at::kDouble, at::kDouble),
+        parts(config_text("ru", 8), 3, at::kDouble, at::kDouble);
+    whole.step->micro_batch(some_ids(9, 5, 0), some_ids(9, 5, 1), 0, 1);
+    parts.step->carry(whole.step->carried().front());
+    ASSERT_EQ(parts.step->carried().size(), 3u);
+    const auto before = flatten(whole.step->carried().front()), after = flatten(join_rows(parts.step->carried()));
+    ASSERT_EQ(before.size(), after.size());
+    for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i].second.value, after[i].second.value));
+}
+
+TEST(TrainStep, DropoutDiffersBetweenParts) {
+    const Threads threads(2);
+    Stepped run(config_text("ru", 16) + "[blocks.u]\ndropout = 0.5\n[blocks.r]\ndropout = 0.5\n", 2, at::kDouble,
+                at::kDouble);
+    const Tensor row = some_ids(20, 1, 3), ids = row.expand({20, 4}).contiguous();
+    run.step->micro_batch(ids, ids, 0, 9);
+    const auto a = flatten(run.step->carried()[0]), b = flatten(run.step->carried()[1]);
+    bool differ = false;
+    for (size_t i = 0; i < a.size(); ++i) differ = differ || !at::equal(a[i].second.value, b[i].second.value);
+    EXPECT_TRUE(differ);
+}
+
+TEST(TrainStep, PartsByThreads) {
+    auto parts = [](const std::vector<std::string>& sets, int threads, at::Device device = at::kCPU) {
+        const Config config = parse_config("[model]\nwidth = 8\nlayout = \"ru\"\n[train]\nbatch = 16\n", "test", sets);
+        return batch_parts(config, LanguageModel(config, 50), threads, device);
+    };
+    EXPECT_EQ(parts({}, 1), 1);
+    EXPECT_EQ(parts({}, 4), 4);
+    EXPECT_EQ(parts({}, 16), 1);
+    EXPECT_EQ(parts({"train.batch=3"}, 4), 1) << "a thread would have no row";
+    EXPECT_EQ(parts({"model.layout=rl"}, 4), 1) << "an LSTM's products want many rows";
+    EXPECT_EQ(parts({"model.layout=rl", "train.parts=2"}, 4), 2);
+    EXPECT_EQ(parts({"train.parts=32"}, 2), 16);
+    EXPECT_EQ(parts({"train.parts=32"}, 2, at::kCUDA), 1);
+    EXPECT_EQ(parts({"model.layout=\"?{f -}\"", "search.supernet=true"}, 2), 1);
+}
+
+// A run keeps the parts that it began with, also where another number would be chosen now.
+TEST(TrainStep, AResumedRunKeepsItsParts) {
+    const Threads threads(2);
+    testing::TemporaryFolder folder;
+    const std::string config = testing::tiny_config(folder);
+    auto train = [&](const std::string& run, const char* steps, const char* parts) {
+        TrainOptions options;
+        options.run = folder.file(run);
+        Trainer(load_config(config, {"train.threads=2", std::string("train.max_steps=") + steps,
+                                     std::string("train.parts=") + parts}),
+                options)
+            .run();
+        return testing::read_all(folder.file(run + "/latest"));
+    };
+    train("broken", "4", "1");
+    train("broken", "8", "0");
+    train("whole", "8", "1");
+    train("other", "8", "0");
+    auto weights = [&](const char* run) {
+        return testing::read_all(folder.file(std::string(run) + "/checkpoints/step-000000008/model.safetensors"));
+    };
+    EXPECT_EQ(weights("broken"), weights("whole"));
+    EXPECT_NE(weights("other"), weights("whole")) << "two parts round otherwise: else this test shows nothing";
+    EXPECT_ERROR(train("broken", "12", "2"), ExitCode::usage, "train.parts");
+}
+
+TEST(SideBySide, EveryPieceRunsOnceOnOneThread) {
+    const Threads threads(2);
+    std::vector<int> runs(7), seen(7);
+    ops::side_by_side(7, [&](int64_t i) { ++runs[size_t(i)], seen[size_t(i)] = at::get_num_threads(); });
+    EXPECT_EQ(runs, std::vector<int>(7, 1));
+    EXPECT_EQ(seen, std::vector<int>(7, 1));
+    EXPECT_EQ(at::get_num_threads(), 2);
+    EXPECT_THROW(ops::side_by_side(2,
+                                   [](int64_t i) {
+                                       if (i == 1) throw Error({.what = "piece"});
+                                   }),
+                 Error);
+    EXPECT_EQ(at::get_num_threads(), 2);
+}
+
+}  // namespace
+}  // namespace lithe
