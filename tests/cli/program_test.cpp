@@ -224,6 +224,7 @@ TEST(Program, BenchmarksAConfigurationAndProfilesIt) {
     for (const auto& phase : profiled["phases"]) sum += phase["milliseconds"].get<double>();
     EXPECT_NEAR(sum, profiled["milliseconds"].get<double>(), 1e-9 + 1e-6 * sum);
     EXPECT_GT(run_bench("generate", {})["tokens_per_second"].get<double>(), 0);
+    EXPECT_GT(run_bench("evaluate", {})["of_training_forward"].get<double>(), 0);
     EXPECT_FAILS(run({"bench", "train", "--config", folder.file("none")}), 2, "does not exist");
     EXPECT_FAILS(run({"bench", "train", "--only", "nothing"}), 2, "no benchmark row matches");
 }

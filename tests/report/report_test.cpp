@@ -8,6 +8,7 @@ namespace {
 
 TEST(Report, HoldsTheNumbersAndEscapesText) {
     testing::TemporaryFolder folder;
+    folder.write("config.toml", "[model]\nwidth = 8\nlayout = \"u\"\n");
     folder.write(
         "metrics.jsonl",
         R"({"step":1,"tokens":100,"seconds":1.0,"loss":2.0,"learning_rate":0.1,"tokens_per_second":100.0,"peak_rss_bytes":1048576})"
@@ -25,6 +26,7 @@ TEST(Report, HoldsTheNumbersAndEscapesText) {
 
 TEST(Report, EmptyRunStillMakesAPage) {
     testing::TemporaryFolder folder;
+    folder.write("config.toml", "[model]\nwidth = 8\nlayout = \"u\"\n");
     write_report(folder.path());
     EXPECT_NE(testing::read_all(folder.file("report.html")).find("</html>"), std::string::npos);
 }

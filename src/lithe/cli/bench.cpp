@@ -42,6 +42,8 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     CLI::App* train =
         app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
     CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
+    CLI::App* evaluate = app.add_subcommand(
+        "evaluate", "tokens per second of evaluating a long text, beside the forward pass of training on it");
     CLI::App* latency = app.add_subcommand(
         "latency",
         "milliseconds per evaluation segment at batch 1 with a full memory; ratios to the first configuration");
@@ -50,7 +52,7 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
         ->check(CLI::ExistingFile);
     latency->add_option("--precision", flags->precision, "fp32 or bf16; default what training would take")
         ->check(CLI::IsMember({"fp32", "bf16"}));
-    for (CLI::App* sub : {kernels, train, generate, latency}) {
+    for (CLI::App* sub : {kernels, train, generate, evaluate, latency}) {
         sub->add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
         if (sub != latency)
             sub->add_option("--only", flags->only, "only the row of this name, else rows whose name contains it");
@@ -58,19 +60,21 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
             ->capture_default_str()
             ->check(CLI::Range(1, 10000));
     }
-    for (CLI::App* sub : {train, generate})
+    for (CLI::App* sub : {train, generate, evaluate})
         sub->add_option("--config", flags->config,
                         "measure this configuration (bytes, unless model.vocabulary_size says)")
             ->check(CLI::ExistingFile);
     train->add_flag("--profile", flags->profile, "also show where a step's time goes, per phase and operator");
-    train->add_option("--precision", flags->precision, "fp32, bf16 or both")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"fp32", "bf16", "both"}));
+    for (CLI::App* sub : {train, evaluate})
+        sub->add_option("--precision", flags->precision, "fp32, bf16 or both")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"fp32", "bf16", "both"}));
     generate->add_option("--precision", flags->precision, "fp32, bf16 or int8 weights, or both: all of them")
         ->capture_default_str()
         ->check(CLI::IsMember({"fp32", "bf16", "int8", "both"}));
     return [=, &context] {
         if (kernels->parsed()) return bench_kernels(*flags, context);
+        if (evaluate->parsed()) return bench_evaluate(*flags, context);
         if (latency->parsed()) return bench_latency(*flags, context);
         return train->parsed() ? bench_train(*flags, context) : bench_generate(*flags, context);
     };

@@ -1,4 +1,4 @@
-// `lithe bench`: four commands, one way to print.
+// `lithe bench`: five commands, one way to print.
 #pragma once
 
 #include <string>
@@ -22,6 +22,7 @@ struct BenchFlags {
 int bench_kernels(const BenchFlags& flags, const CommandContext& context);
 int bench_train(const BenchFlags& flags, const CommandContext& context);
 int bench_generate(const BenchFlags& flags, const CommandContext& context);
+int bench_evaluate(const BenchFlags& flags, const CommandContext& context);
 int bench_latency(const BenchFlags& flags, const CommandContext& context);
 
 int finish_bench(const nlohmann::ordered_json& machine, const nlohmann::ordered_json& results,

@@ -27,6 +27,7 @@ class OneThread {
 }  // namespace
 
 void side_by_side(int64_t count, const std::function<void(int64_t)>& body) {
+    if (count == 1) return body(0);
     ProfileGather gather(std::min<int64_t>(count, at::get_num_threads()));
     parallel_for(count, 1, [&](int64_t begin, int64_t end) {
         const OneThread one;

@@ -26,7 +26,8 @@ void flatten(const Json& json, const std::string& path, std::map<std::string, st
 }
 
 RunPoint point_of(const Json& line, double bits) {
-    return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), bits};
+    return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), bits,
+            number_of(line, "learning_rate")};
 }
 
 void read_metrics(RunRecord& record) {
@@ -38,6 +39,7 @@ void read_metrics(RunRecord& record) {
             if (!(bits > 0)) continue;
             if (bytes > 0 && number_of(valid, "tokens") > 0)
                 record.bytes_per_token = bytes / number_of(valid, "tokens");
+            record.last_valid = valid;
             if (valid.contains("protocol")) record.protocol = valid["protocol"];
             record.valid.push_back(point_of(line, bits));
             record.last_bits = bits;

@@ -13,7 +13,8 @@ namespace lithe {
 
 struct RunPoint {
     double step = 0, tokens = 0, seconds = 0;
-    double bits = 0;  // per byte
+    double bits = 0;           // per byte
+    double learning_rate = 0;  // of training
 };
 
 struct RunRecord {
@@ -24,7 +25,7 @@ struct RunRecord {
     std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
     double bytes_per_token = 1;
     std::string data_fingerprint;                // "" when it was not recorded
-    nlohmann::json protocol;                     // of the last evaluation; null without one
+    nlohmann::json last_valid, protocol;         // the last evaluation and its protocol; null without one
     std::optional<double> last_bits, best_bits;  // per byte, of the validation text
     int64_t steps = 0, tokens = 0;
     double seconds = 0;            // of training

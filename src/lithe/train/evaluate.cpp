@@ -1,13 +1,18 @@
 #include "lithe/train/evaluate.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "lithe/base/log.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
 #include "lithe/kernels/sru/sru.h"
+#include "lithe/ops/side_by_side.h"
+#include "lithe/train/parts.h"
 
 namespace lithe {
 namespace {
@@ -152,22 +157,30 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     result.protocol = protocol;
     result.protocol.batch = int64_t(batch);
     SegmentReader segment(tokens, streams, protocol);
-    State state;
-    double sum = 0;
+    const int64_t parts = natural_parts(model, int64_t(batch), at::get_num_threads(), model.device());
+    std::vector<State> states(static_cast<size_t>(parts));
+    std::vector<double> sums(states.size());
     for (uint64_t at = 0; at < steps; at += uint64_t(protocol.length)) {
         if (stop_requested()) return std::nullopt;
         segment.read(at);
-        if (protocol.documents && !protocol.masking) context.flags_TB = segment.flags.to(model.device());
-        auto out = model.loss(segment.ids.to(model.device()), segment.targets.to(model.device()), state, context);
-        sum += out.sum.item<double>();
+        ops::side_by_side(parts, [&](int64_t part) {
+            const at::NoGradGuard no_grad_here;
+            Context here = context;
+            auto rows = [&](const Tensor& numbers) { return rows_of(numbers, part, parts).to(model.device()); };
+            if (protocol.documents && !protocol.masking) here.flags_TB = rows(segment.flags);
+            State& state = states[size_t(part)];
+            auto out = model.loss(rows(segment.ids), rows(segment.targets), state, here);
+            sums[size_t(part)] += out.sum.item<double>();
+            state = std::move(out.state);
+        });
         result.tokens += uint64_t(segment.targets.ge(0).sum().item<int64_t>());
-        state = std::move(out.state);
         if (at / uint64_t(protocol.length) % 16 == 0)
             log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
     }
     log_progress("");
     if (result.tokens == 0) fail_file("no token of split '" + protocol.split + "' was scored", "data");
     result.bytes = uint64_t(std::llround(double(tokens.bytes()) * double(result.tokens) / double(tokens.size())));
+    const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
     result.loss = sum / double(result.tokens);
     result.bits_per_byte = sum / std::numbers::ln2 / double(result.bytes);
     result.perplexity = std::exp(result.loss);

@@ -6,30 +6,13 @@
 #include <numeric>
 
 #include "lithe/ops/side_by_side.h"
+#include "lithe/train/parts.h"
 
 namespace lithe {
-namespace {
-
-// With more threads, gradients for every part and few rows in each would cost more than waiting does.
-constexpr int64_t kMostThreads = 4;
-
-// Rows of part `part` of `parts`: the first of them.
-int64_t first_row(int64_t part, int64_t parts, int64_t rows) { return part * rows / parts; }
-
-Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts) {
-    if (!numbers_TB.defined() || parts == 1) return numbers_TB;
-    const int64_t rows = numbers_TB.size(1), first = first_row(part, parts, rows);
-    return numbers_TB.narrow(1, first, first_row(part + 1, parts, rows) - first).contiguous();
-}
-
-}  // namespace
-
 int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device) {
     if (!device.is_cpu() || config.search.supernet) return 1;  // a search's choices are one leaf for all rows
     if (config.train.parts > 0) return std::min(config.train.parts, config.train.batch);
-    for (const AppliedBlock& applied : model.stack().blocks)
-        if (applied.parts->kind->traits.products_in_time) return 1;
-    return threads <= kMostThreads && threads <= config.train.batch ? threads : 1;
+    return natural_parts(model, config.train.batch, threads, device);
 }
 
 TrainStep::TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation, int64_t parts)
@@ -83,8 +66,7 @@ double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, in
         sums[size_t(part)] = this->part(ids, rows_of(targets_TB, part, parts), context, carried_[size_t(part)], tokens,
                                         double(ids.size(1)) / double(ids_TB.size(1)));
     };
-    if (parts == 1) run(0);
-    else ops::side_by_side(parts, run);
+    ops::side_by_side(parts, run);
     model_.parameters().collect_gradients(index == 0);
     return std::accumulate(sums.begin(), sums.end(), 0.0) / tokens;
 }

@@ -1,6 +1,4 @@
-// Forward and backward of one micro-batch with carried state. The batch's rows may be cut into parts that run side by
-// side, a thread each: nothing then waits for the slower thread at the end of every operator, and what LibTorch does
-// between operators is done on all cores.
+// Forward and backward of one micro-batch with carried state, in parts side by side (train/parts.h).
 #pragma once
 
 #include "lithe/model/language_model.h"
@@ -8,7 +6,7 @@
 
 namespace lithe {
 
-// How many parts a run's batch is cut into: train.parts, or where that says 0 one per thread, up to four threads.
+// How many parts a run's batch is cut into: train.parts, or where that says 0 what pays.
 int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device);
 
 class TrainStep {

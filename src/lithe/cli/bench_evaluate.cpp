@@ -1,0 +1,94 @@
+// Evaluation of a long text beside the forward pass of training on it.
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "lithe/base/rng.h"
+#include "lithe/base/timer.h"
+#include "lithe/cli/bench_rows.h"
+#include "lithe/model/cost.h"
+#include "lithe/ops/side_by_side.h"
+#include "lithe/train/evaluate.h"
+#include "lithe/train/parts.h"
+
+namespace lithe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class RandomText : public TokenView {
+ public:
+    RandomText(uint64_t size, int64_t vocabulary) : size_(size), vocabulary_(vocabulary) {}
+    uint64_t size() const override { return size_; }
+    uint64_t bytes() const override { return size_; }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        for (uint64_t i = 0; i < count; ++i)
+            out[i] = int64_t(double(vocabulary_) * random_unit(1, begin + i) * random_unit(2, begin + i));
+    }
+
+ private:
+    uint64_t size_;
+    int64_t vocabulary_;
+};
+
+// Seconds of the forward pass of one training step, the graph for its backward pass made.
+double forward_seconds(const LanguageModel& model, const Config& config, int64_t parts, int repeats) {
+    std::vector<State> states(static_cast<size_t>(parts));
+    std::vector<double> seconds;
+    const int64_t warm_up = std::max<int64_t>(3, config.model.memory / config.train.length + 1);
+    for (int64_t i = 0; i < warm_up + repeats; ++i) {
+        const auto key = uint64_t(i);
+        const Tensor ids = random_ids(config.train.length, config.train.batch, key, model.vocabulary_size()),
+                     targets = random_ids(config.train.length, config.train.batch, key + 100, model.vocabulary_size());
+        Timer timer;
+        ops::side_by_side(parts, [&](int64_t part) {
+            Context context = model.context(true);
+            context.dropout_key = key;
+            State& state = states[size_t(part)];
+            auto out = model.loss(rows_of(ids, part, parts), rows_of(targets, part, parts), state, context);
+            out.sum.item<double>();
+            state = out.state.detach();
+        });
+        if (i >= warm_up) seconds.push_back(timer.seconds());
+    }
+    return median(seconds);
+}
+
+Json time_evaluation(const BenchRow& row, const std::string& precision, const BenchFlags& flags,
+                     const Ceiling& ceiling) {
+    const Config config = config_of(row);
+    LanguageModel model(config, vocabulary_of(config));
+    const bool bf16 = precision == "bf16";
+    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    const int64_t segment = config.train.batch * config.train.length, segments = std::max(8, flags.repeats);
+    EvaluationProtocol protocol;
+    protocol.batch = config.train.batch, protocol.length = config.train.length, protocol.memory = config.model.memory;
+    protocol.lead = 0;
+    std::vector<double> seconds;
+    for (int i = 0; i < 3; ++i)
+        seconds.push_back(
+            evaluate(model, RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
+                .value()
+                .seconds);
+    const int64_t parts = natural_parts(model, config.train.batch, at::get_num_threads(), at::kCPU);
+    const double speed = double(segment * segments) / median(seconds),
+                 forward = double(segment) / forward_seconds(model, config, parts, flags.repeats);
+    CostShape shape = cost_shape(config);
+    shape.kept = true;  // evaluation keeps keys and values
+    const double gflops = speed * count_cost(model, shape).flops_per_token / 1e9;
+    return {{"name", row.name},
+            {"precision", precision},
+            {"tokens_per_second", speed},
+            {"training_forward_tokens_per_second", forward},
+            {"of_training_forward", speed / forward},
+            {"gflops", gflops},
+            {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)}};
+}
+
+}  // namespace
+
+int bench_evaluate(const BenchFlags& flags, const CommandContext& context) {
+    return run_rows(flags, context, true, time_evaluation);
+}
+
+}  // namespace lithe

@@ -1,0 +1,17 @@
+// A batch's rows cut into parts that run side by side (ops/side_by_side.h), a thread each: nothing then waits for the
+// slower thread at the end of every operator, and what LibTorch does between operators is done on all cores.
+#pragma once
+
+#include "lithe/model/language_model.h"
+
+namespace lithe {
+
+// One part per thread where that pays: up to four threads, no model whose products want many rows, no GPU; else 1.
+int64_t natural_parts(const LanguageModel& model, int64_t rows, int threads, at::Device device);
+
+// The first row of a part; parts differ by one row at most.
+inline int64_t first_row(int64_t part, int64_t parts, int64_t rows) { return part * rows / parts; }
+// A part's columns of [T][rows]; undefined stays undefined.
+Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts);
+
+}  // namespace lithe
