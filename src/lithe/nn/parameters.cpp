@@ -6,6 +6,7 @@
 
 #include "lithe/base/rng.h"
 #include "lithe/ops/profile.h"
+#include "lithe/ops/side_by_side.h"
 
 namespace lithe {
 namespace {
@@ -128,7 +129,7 @@ Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
 
 Tensor ParameterStore::gradient(size_t index) const { return master_view(gradient_flat_, index); }
 
-void ParameterStore::collect_table_gradients(std::vector<Tensor>& leaves, bool first) {
+void ParameterStore::collect_tables(std::vector<Tensor>& leaves, bool first) {
     for (size_t table = 0; table < tables_.size(); ++table) {
         Tensor &from = leaves[tables_[table]].mutable_grad(), &to = table_gradients_[table];
         if (from.defined() && !first && to.defined())
@@ -140,29 +141,38 @@ void ParameterStore::collect_table_gradients(std::vector<Tensor>& leaves, bool f
     }
 }
 
+void ParameterStore::collect(size_t index, bool first) {
+    Tensor to = gradient(index);
+    bool empty = first;
+    auto add = [&](std::vector<Tensor>& leaves) {
+        Tensor& from = leaves[index].mutable_grad();
+        if (!from.defined()) return;
+        if (empty) to.copy_(from);
+        else to.add_(from);
+        empty = false, touched_[index] = true;
+        from.reset();
+    };
+    add(working_);
+    for (std::vector<Tensor>& leaves : more_leaves_) add(leaves);
+    if (empty) to.zero_();
+}
+
 void ParameterStore::collect_gradients(bool first) {
     ops::ProfileScope scope("lithe::gradients");
-    at::NoGradGuard no_grad;
     if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);
     if (first) touched_.assign(specs_.size(), false);
-    collect_table_gradients(working_, first);
-    for (std::vector<Tensor>& leaves : more_leaves_) collect_table_gradients(leaves, false);
-    for (size_t i = 0; i < specs_.size(); ++i) {
-        if (specs_[i].role == Role::table) continue;
-        Tensor to = gradient(i);
-        bool empty = first;
-        auto collect = [&](std::vector<Tensor>& leaves) {
-            Tensor& from = leaves[i].mutable_grad();
-            if (!from.defined()) return;
-            if (empty) to.copy_(from);
-            else to.add_(from);
-            empty = false, touched_[i] = true;
-            from.reset();
-        };
-        collect(working_);
-        for (std::vector<Tensor>& leaves : more_leaves_) collect(leaves);
-        if (empty) to.zero_();
-    }
+    auto dense = [&] {
+        const at::NoGradGuard no_grad;
+        for (size_t i = 0; i < specs_.size(); ++i)
+            if (specs_[i].role != Role::table) collect(i, first);
+    };
+    auto tables = [&] {
+        const at::NoGradGuard no_grad;
+        collect_tables(working_, first);
+        for (std::vector<Tensor>& leaves : more_leaves_) collect_tables(leaves, false);
+    };
+    if (tables_.empty() || master_flat_.is_cuda()) return dense(), tables();
+    ops::side_by_side(2, [&](int64_t piece) { piece == 0 ? dense() : tables(); });
 }
 
 void ParameterStore::exchange(Tensor& flat) {

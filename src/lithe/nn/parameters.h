@@ -120,7 +120,8 @@ class ParameterStore {
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::vector<int64_t> offsets_;
-    void collect_table_gradients(std::vector<Tensor>& leaves, bool first);
+    void collect_tables(std::vector<Tensor>& leaves, bool first);
+    void collect(size_t index, bool first);
 
     std::vector<Tensor> master_, working_;
     std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...
