@@ -2,6 +2,7 @@
 
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
+#include "lithe/ops/norm.h"
 #include "lithe/ops/softmax.h"
 #include "lithe/ops/sru.h"
 #include "support/errors.h"
@@ -76,6 +77,38 @@ TEST(Dropout, BackwardDrawsTheSameMask) {
     torch::autograd::backward({y.sum()}, {});
     EXPECT_TRUE(at::equal(y.detach(), x.grad()));
     EXPECT_TRUE(ops::dropout(x, 0, 77).is_same(x));
+}
+
+TEST(Norm, EqualsAten) {
+    const auto options = at::TensorOptions(at::kDouble);
+    for (const bool of_sum : {false, true}) {
+        auto leaves = [&] {
+            std::vector<Tensor> list = {wave({150, 2, 5}, 0.37, 0.1, 2).transpose(0, 1), wave({5}, 0.3, 1.1, 1.5),
+                                        wave({5}, 0.7, 0.3, 0.5)};
+            if (of_sum) list.insert(list.end(), {wave({2, 150, 5}, 0.41, 0.5, 1), at::full({}, 0.7, options)});
+            for (Tensor& each : list) each = each.detach().set_requires_grad(true);
+            return list;
+        };
+        const std::vector<Tensor> ours = leaves(), theirs = leaves();
+        const Tensor y = of_sum ? ops::layer_norm(ours[0], ours[1], ours[2], ours[3], ours[4])
+                                : ops::layer_norm(ours[0], ours[1], ours[2]);
+        const Tensor expected =
+            at::layer_norm(of_sum ? theirs[0] + theirs[4] * theirs[3] : theirs[0], {5}, theirs[1], theirs[2], 1e-5);
+        expect_close(y, expected, 1e-12, "y");
+        const Tensor weights = wave({2, 150, 5}, 0.53, 0.7, 1);
+        torch::autograd::backward({(y * weights).sum(), (expected * weights).sum()}, {});
+        for (size_t i = 0; i < ours.size(); ++i)
+            expect_close(ours[i].grad(), theirs[i].grad(), 1e-10, "gradient " + std::to_string(i));
+    }
+}
+
+TEST(Norm, ChecksShapesAndTypes) {
+    const Tensor x = wave({3, 4}, 0.3, 0, 1), gain = at::ones({4}, at::kDouble);
+    EXPECT_ERROR(ops::layer_norm(x, at::ones({5}, at::kDouble), gain), ExitCode::failed, "do not fit [3, 4]");
+    EXPECT_ERROR(ops::layer_norm(x, gain.to(at::kFloat), gain), ExitCode::failed, "do not fit [3, 4]");
+    EXPECT_ERROR(ops::layer_norm(x, gain, gain, wave({4, 4}, 0.3, 0, 1), at::ones({}, at::kDouble)), ExitCode::failed,
+                 "what is added, [4, 4], does not fit");
+    EXPECT_ERROR(ops::layer_norm(x, gain, gain, x), ExitCode::failed, "what is added");
 }
 
 TEST(Sru, ChecksShapesAndTypes) {

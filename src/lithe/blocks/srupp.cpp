@@ -81,7 +81,7 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
     if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     Tensor mixed_TBP = ops::attention(in);
-    Tensor y_TBP = norm_(at::addcmul(z_TBP, mixed_TBP, scale_.tensor().to(mixed_TBP.scalar_type())));
+    Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
     remember(state, recalled, x_TBD, in.kv_TBX, context, out.state);

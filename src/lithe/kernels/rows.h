@@ -10,6 +10,7 @@ KernelRow softmax_row();
 KernelRow attention_row();
 KernelRow dropout_row();
 KernelRow cross_entropy_row();
+KernelRow norm_row();
 KernelRow optimizer_row();
 KernelRow table_row();
 KernelRow step_row();

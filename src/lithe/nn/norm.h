@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lithe/nn/parameters.h"
+#include "lithe/ops/norm.h"
 
 namespace lithe {
 
@@ -10,11 +11,12 @@ class LayerNorm {
     LayerNorm() = default;
     LayerNorm(ParameterStore& store, const std::string& name, int64_t width)
         : gain_(store.add({name + ".gain", {width}, Role::vector, Init::constant(1)})),
-          bias_(store.add({name + ".bias", {width}, Role::vector, Init::constant(0)})),
-          width_(width) {}
+          bias_(store.add({name + ".bias", {width}, Role::vector, Init::constant(0)})) {}
 
-    Tensor operator()(const Tensor& x) const {
-        return at::layer_norm(x, {width_}, gain_.tensor(), bias_.tensor(), 1e-5);
+    Tensor operator()(const Tensor& x) const { return ops::layer_norm(x, gain_.tensor(), bias_.tensor()); }
+    // Of x + scale add.
+    Tensor of_sum(const Tensor& x, const Tensor& scale, const Tensor& add) const {
+        return ops::layer_norm(x, gain_.tensor(), bias_.tensor(), add, scale);
     }
     const Tensor& gain() const { return gain_.tensor(); }
     const Tensor& bias() const { return bias_.tensor(); }
@@ -22,7 +24,6 @@ class LayerNorm {
 
  private:
     Parameter gain_, bias_;
-    int64_t width_ = 0;
 };
 
 }  // namespace lithe

@@ -85,6 +85,13 @@ template <class S> inline void store_part(S* p, Vec<Compute<S>> v, int64_t count
     for (int64_t i = 0; i < count; ++i) p[i] = buffer[i];
 }
 
+// Runs `whole` over full vectors of [begin, end) and `rest` over single elements.
+template <class W, class R> inline void sweep(int64_t begin, int64_t end, const W& whole, const R& rest) {
+    int64_t j = begin;
+    for (; j + kLanes <= end; j += kLanes) whole(j);
+    for (; j < end; ++j) rest(j);
+}
+
 template <class C> inline Vec<C> broadcast(C value) { return value - Vec<C>{}; }
 
 // The larger of two; b where they cannot be compared.

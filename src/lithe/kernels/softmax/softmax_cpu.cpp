@@ -7,13 +7,6 @@ namespace {
 
 constexpr double kLowest = -3e38;
 
-// Runs `whole` over full vectors of [begin, end) and `rest` over single elements.
-template <class W, class R> inline void sweep(int64_t begin, int64_t end, const W& whole, const R& rest) {
-    int64_t j = begin;
-    for (; j + kLanes <= end; j += kLanes) whole(j);
-    for (; j < end; ++j) rest(j);
-}
-
 template <class S> inline void clear(S* row, int64_t begin, int64_t end) {
     if (end > begin) __builtin_memset(row + begin, 0, size_t(end - begin) * sizeof(S));
 }
