@@ -43,11 +43,11 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     const auto tokens = double(config.train.batch) * double(config.train.length);
     const CostShape shape = cost_shape(config);
     estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0)) + tables * 4;
+    // the flat gradient, moments, gradients of one pass for each part of a batch
+    const double passes = double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
     estimate.optimizer =
         parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) + (config.optimizer.lookahead_steps > 0 ? 4 : 0) +
-                      (config.optimizer.average > 0 ? 4 : 0) +
-                      working_bytes * double(std::max<int64_t>(
-                                          1, config.train.parts)));  // flat gradient, moments, gradients of one pass
+                      (config.optimizer.average > 0 ? 4 : 0) + passes);
     double numbers = 2 * double(model.config().width);
     for (const AppliedBlock& applied : model.stack().blocks) {
         numbers += applied.parts->block->activation_numbers_per_token(shape);

@@ -11,6 +11,8 @@
 namespace lithe {
 namespace {
 
+thread_local int64_t current_part = 0;
+
 constexpr int64_t kAlignment = 32;  // numbers: parameters start at cache lines, also in bf16
 
 template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
@@ -51,8 +53,6 @@ int64_t ParameterSpec::count() const {
     for (int64_t size : shape) count *= size;
     return count;
 }
-
-thread_local int64_t current_part = 0;
 
 PartScope::PartScope(int64_t part) : before_(current_part) { current_part = part; }
 PartScope::~PartScope() { current_part = before_; }

@@ -117,12 +117,12 @@ class ParameterStore {
     int64_t count_in_tables() const;
 
  private:
-    std::vector<ParameterSpec> specs_;
-    std::set<std::string> names_;
-    std::vector<int64_t> offsets_;
     void collect_tables(std::vector<Tensor>& leaves, bool first);
     void collect(size_t index, bool first);
 
+    std::vector<ParameterSpec> specs_;
+    std::set<std::string> names_;
+    std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
     std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...
     std::vector<bool> touched_;

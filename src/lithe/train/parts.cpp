@@ -5,8 +5,8 @@
 namespace lithe {
 
 int64_t natural_parts(const LanguageModel& model, int64_t rows, int threads, at::Device device) {
-    constexpr int kMostThreads =
-        4;  // beyond, gradients for every part and few rows in each cost more than waiting does
+    // beyond, gradients for every part and few rows in each cost more than waiting does
+    constexpr int kMostThreads = 4;
     if (!device.is_cpu() || threads > kMostThreads || threads > rows) return 1;
     const auto& blocks = model.stack().blocks;
     const bool many_rows = std::any_of(blocks.begin(), blocks.end(), [](const AppliedBlock& applied) {

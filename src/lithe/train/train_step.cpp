@@ -9,6 +9,7 @@
 #include "lithe/train/parts.h"
 
 namespace lithe {
+
 int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device) {
     if (!device.is_cpu() || config.search.supernet) return 1;  // a search's choices are one leaf for all rows
     if (config.train.parts > 0) return std::min(config.train.parts, config.train.batch);
