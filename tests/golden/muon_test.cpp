@@ -6,6 +6,7 @@
 
 #include "lithe/train/optimizer.h"
 #include "lithe/train/schedule.h"
+#include "support/threads.h"
 #include "support/waves.h"
 
 namespace lithe {
@@ -51,6 +52,29 @@ TEST(Orthogonalize, GaussianMatrices) {
 }
 
 // Two updates by hand; stacked matrices are made orthogonal one by one; vectors take AdamW.
+// Stacked and single matrices of several shapes, shared out so that threads cut through a stack.
+TEST(Muon, ThreadsDoNotChangeTheUpdate) {
+    std::vector<Tensor> weights;
+    for (const int count : {1, 2, 3}) {
+        const testing::Threads threads(count);
+        ParameterStore store;
+        store.add({"a", {3 * 6, 10}, Role::matrix, Init::normal(1), 3});
+        store.add({"b", {10, 4}, Role::matrix, Init::normal(1)});
+        store.add({"c", {2 * 6, 10}, Role::matrix, Init::normal(1), 2});
+        store.add({"d", {5 * 10, 4}, Role::matrix, Init::normal(1), 5});
+        store.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
+        for (size_t i = 0; i < store.size(); ++i)
+            store.working(i).mutable_grad() = wave(store.working(i).sizes(), 0.7 + double(i), 0.2, 1.0);
+        store.collect_gradients(true);
+        OptimizerConfig config;
+        config.weight_decay = 0.1;
+        Tensor m = at::zeros_like(store.master_flat());
+        Muon(config, store).step(m, 0.1, 0.5);
+        weights.push_back(store.master_flat().clone());
+    }
+    for (size_t i = 1; i < weights.size(); ++i) testing::expect_close(weights[i], weights[0], 1e-12, "threads");
+}
+
 TEST(Muon, UpdatesAsStated) {
     for (const char* scale : {"shape", "rms"}) {
         ParameterStore store;

@@ -1,13 +1,13 @@
 // The profile's rows add up to what was profiled, and scopes give their phase to what runs inside.
 #include "lithe/ops/profile.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <map>
 
 #include "lithe/ops/side_by_side.h"
+#include "support/threads.h"
 
 namespace lithe {
 namespace {
@@ -53,8 +53,7 @@ TEST(Profile, RowsAddUpAndScopesGiveTheirPhase) {
 
 // What two threads do counts half of its time and all of its work, so that rows still add up to the wall clock.
 TEST(Profile, ThreadsSideBySideAddUpToTheTimeThatPassed) {
-    const int before = at::get_num_threads();
-    at::set_num_threads(2);
+    const testing::Threads threads(2);
     const Tensor a = at::ones({256, 256});
     std::vector<ops::ProfileRow> rows;
     double seconds = 0;
@@ -80,7 +79,6 @@ TEST(Profile, ThreadsSideBySideAddUpToTheTimeThatPassed) {
     EXPECT_LE(sum, seconds * 1.001);
     EXPECT_GE(sum, 0.5 * seconds);
     EXPECT_GT(waited, 0);
-    at::set_num_threads(before);
 }
 
 }  // namespace

@@ -1,13 +1,12 @@
 // A batch that is trained in parts side by side gives the gradients, the loss and the carried state of the whole batch.
 #include "lithe/train/train_step.h"
 
-#include <ATen/Parallel.h>
-
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/ops/side_by_side.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
 #include "support/errors.h"
+#include "support/threads.h"
 #include "support/tiny_run.h"
 #include "support/waves.h"
 
@@ -15,15 +14,7 @@ namespace lithe {
 namespace {
 
 using testing::expect_close;
-
-class Threads {  // as many as asked for, while it lives
- public:
-    explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
-    ~Threads() { at::set_num_threads(before_); }
-
- private:
-    int before_;
-};
+using testing::Threads;
 
 struct Stepped {
     Config config;

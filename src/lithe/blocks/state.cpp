@@ -42,11 +42,6 @@ State State::detach() const {
     return map_tensors(*this, [](const StateTensor& each) { return each.value.detach(); });
 }
 
-State State::narrow_rows(int64_t first, int64_t count) const {
-    return map_tensors(
-        *this, [&](const StateTensor& each) { return each.value.narrow(each.batch_axis, first, count).clone(); });
-}
-
 State State::select_rows(const Tensor& rows) const {
     return map_tensors(*this, [&](const StateTensor& each) { return each.value.index_select(each.batch_axis, rows); });
 }

@@ -30,7 +30,6 @@ struct State {
     void put(std::string name, Tensor value, int batch_axis, int time_axis = -1);
 
     State detach() const;
-    State narrow_rows(int64_t first, int64_t count) const;
     State select_rows(const Tensor& rows) const;               // int64 indices; a row may be chosen several times
     void scatter_rows(const Tensor& rows, const State& from);  // rows[i] takes row i of `from`; shapes must agree
     int64_t bytes() const;

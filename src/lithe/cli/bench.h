@@ -36,6 +36,7 @@ std::string profile_text(const nlohmann::ordered_json& profile);
 // Measured here and now: matrix products per precision (GF/s) and an in-place stream (GB/s).
 struct Ceiling {
     double fp32_gflops = 0, bf16_gflops = 0, stream_gb_per_s = 0;
+    double gflops(bool bf16) const { return bf16 ? bf16_gflops : fp32_gflops; }
 };
 Ceiling measure_ceiling(bool products);
 nlohmann::ordered_json machine_json(int64_t threads, const Ceiling& ceiling);

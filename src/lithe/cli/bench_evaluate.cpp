@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "lithe/base/rng.h"
 #include "lithe/base/timer.h"
 #include "lithe/cli/bench_rows.h"
 #include "lithe/model/cost.h"
@@ -22,8 +21,7 @@ class RandomText : public TokenView {
     uint64_t size() const override { return size_; }
     uint64_t bytes() const override { return size_; }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override {
-        for (uint64_t i = 0; i < count; ++i)
-            out[i] = int64_t(double(vocabulary_) * random_unit(1, begin + i) * random_unit(2, begin + i));
+        for (uint64_t i = 0; i < count; ++i) out[i] = random_id(1, begin + i, vocabulary_);
     }
 
  private:
@@ -35,7 +33,7 @@ class RandomText : public TokenView {
 double forward_seconds(const LanguageModel& model, const Config& config, int64_t parts, int repeats) {
     std::vector<State> states(static_cast<size_t>(parts));
     std::vector<double> seconds;
-    const int64_t warm_up = std::max<int64_t>(3, config.model.memory / config.train.length + 1);
+    const int64_t warm_up = warm_up_steps(config);
     for (int64_t i = 0; i < warm_up + repeats; ++i) {
         const auto key = uint64_t(i);
         const Tensor ids = random_ids(config.train.length, config.train.batch, key, model.vocabulary_size()),
@@ -82,7 +80,7 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
             {"training_forward_tokens_per_second", forward},
             {"of_training_forward", speed / forward},
             {"gflops", gflops},
-            {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)}};
+            {"of_ceiling", gflops / ceiling.gflops(bf16)}};
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/timer.h"
-#include "lithe/cli/bench.h"
+#include "lithe/cli/bench_rows.h"
 #include "lithe/model/cost.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/machine.h"
@@ -49,7 +49,7 @@ double time_segments(const LanguageModel& model, const Config& config, const Cos
 
 Json row_of(const std::string& path, const BenchFlags& flags, const std::string& precision) {
     const Config config = load_config(path);
-    LanguageModel model(config, config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256);
+    LanguageModel model(config, vocabulary_of(config));
     model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     const CostShape shape = evaluation_shape(config);
     const ModelCost cost = count_cost(model, shape);

@@ -89,11 +89,17 @@ int64_t vocabulary_of(const Config& config) {
     return config.model.vocabulary_size > 0 ? config.model.vocabulary_size : 256;
 }
 
+int64_t warm_up_steps(const Config& config) {
+    return std::max<int64_t>(3, config.model.memory / config.train.length + 1);
+}
+
+int64_t random_id(uint64_t key, uint64_t i, int64_t vocabulary) {
+    return int64_t(double(vocabulary) * random_unit(key, i) * random_unit(key + 1, i));
+}
+
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary) {
     Tensor ids = at::empty({length, batch}, at::kLong);
-    for (int64_t i = 0; i < ids.numel(); ++i)
-        ids.data_ptr<int64_t>()[i] =
-            int64_t(double(vocabulary) * random_unit(key, uint64_t(i)) * random_unit(key + 1, uint64_t(i)));
+    for (int64_t i = 0; i < ids.numel(); ++i) ids.data_ptr<int64_t>()[i] = random_id(key, uint64_t(i), vocabulary);
     return ids;
 }
 

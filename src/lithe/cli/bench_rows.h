@@ -17,7 +17,10 @@ struct BenchRow {
 
 Config config_of(const BenchRow& row);
 int64_t vocabulary_of(const Config& config);
-// Text-like ids [length][batch]: skewed, so that caches behave as in training.
+// Steps until the memory is full and LibTorch has settled.
+int64_t warm_up_steps(const Config& config);
+// Text-like ids: skewed, so that caches behave as in training. Number `i` of a text, and [length][batch] of them.
+int64_t random_id(uint64_t key, uint64_t i, int64_t vocabulary);
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary);
 
 using BenchTimer = std::function<nlohmann::ordered_json(const BenchRow&, const std::string& precision,

@@ -36,7 +36,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
         return timer.seconds();
     };
     std::vector<double> seconds;
-    const int64_t warm_up = std::max<int64_t>(3, config.model.memory / config.train.length + 1);  // the memory is full
+    const int64_t warm_up = warm_up_steps(config);
     for (int64_t i = 0; i < flags.repeats + warm_up; ++i) {
         const double time = run();
         if (i >= warm_up) seconds.push_back(time);
@@ -45,8 +45,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     if (flags.profile) {
         ops::Profiler profiler;
         for (int i = 0; i < flags.repeats; ++i) run();
-        profile = profile_json(profiler.rows(), flags.repeats, bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops,
-                               ceiling.stream_gb_per_s);
+        profile = profile_json(profiler.rows(), flags.repeats, ceiling.gflops(bf16), ceiling.stream_gb_per_s);
     }
     const double tokens = double(config.train.batch * config.train.length), time = median(seconds);
     const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
@@ -58,7 +57,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
                    {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},
                    {"tokens_per_second", tokens / time},
                    {"gflops", gflops},
-                   {"of_ceiling", gflops / (bf16 ? ceiling.bf16_gflops : ceiling.fp32_gflops)},
+                   {"of_ceiling", gflops / ceiling.gflops(bf16)},
                    {"peak_rss_bytes", peak_memory()}};
     if (flags.profile) result["profile"] = std::move(profile);
     return result;

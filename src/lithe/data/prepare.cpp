@@ -160,7 +160,7 @@ class Preparation {
             journal.reset();
         }
         if (!fs::exists(output_ + "/tokenizer.json"))
-            journal.reset();  // killed between the two: nothing is encoded yet
+            journal.reset();  // killed between its first two files: nothing is encoded yet
         clean_folder(output_, journal ? &*journal : nullptr);
         if (journal) {
             journal_ = std::move(*journal);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <mutex>
+#include <thread>
 
 namespace lithe::ops {
 namespace {
@@ -25,7 +27,6 @@ struct Session {
 };
 
 thread_local std::unique_ptr<Session> session;
-thread_local bool listening_here = false;  // this thread's own profiler hears operators already
 
 bool has(const std::string& name, std::initializer_list<const char*> words) {
     return std::any_of(words.begin(), words.end(),
@@ -143,6 +144,7 @@ std::vector<ProfileRow> Profiler::rows() const {
 
 struct ProfileGather::Gathered {
     std::unique_ptr<Session> outer = std::move(session);  // of the thread that waits, which may do a part itself
+    std::thread::id waiting = std::this_thread::get_id();
     Clock::time_point start = Clock::now();
     double threads = 1;
     std::mutex mutex;
@@ -153,7 +155,6 @@ ProfileGather::ProfileGather(int64_t threads) {
     if (!session) return;
     gathered_ = std::make_unique<Gathered>();
     gathered_->threads = double(std::max<int64_t>(1, threads));
-    listening_here = true;
 }
 
 ProfileGather::~ProfileGather() {
@@ -168,13 +169,12 @@ ProfileGather::~ProfileGather() {
     }
     add(session->rows, {"other", "waiting for the other threads", 1, std::max(0.0, wall - busy), 0, 0});
     if (!session->open.empty()) session->open.back().inside += wall;
-    listening_here = false;
 }
 
 ProfileGather::Thread::Thread(ProfileGather& gather) : gather_(gather) {
     if (!gather.gathered_) return;
     session = std::make_unique<Session>();
-    if (!listening_here) listening_ = listen();
+    if (std::this_thread::get_id() != gather.gathered_->waiting) listening_ = listen();  // that one listens already
 }
 
 ProfileGather::Thread::~Thread() {

@@ -154,9 +154,9 @@ std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs) {
     const auto first =
         std::find_if(runs.begin(), runs.end(), [](const RunRecord& r) { return r.last_bits.has_value(); });
     for (const RunRecord& run : runs)
-        if (run.last_bits && run.protocol != first->protocol)
+        if (run.last_bits && run.protocol() != first->protocol())
             warnings.push_back(run.name + " was evaluated in another way than " + first->name + ": " +
-                               protocol_difference(run.protocol, first->protocol));
+                               protocol_difference(run.protocol(), first->protocol()));
     for (const RunRecord& run : runs)
         if (run.data_fingerprint != runs[0].data_fingerprint)
             warnings.push_back(run.name + " was trained on other data than " + runs[0].name);

@@ -42,7 +42,7 @@ Json run_json(const Comparison& comparison, const RunRecord& run) {
                  {"folder", run.folder},
                  {"bits_per_byte", optional_json(run.last_bits)},
                  {"best_bits_per_byte", optional_json(run.best_bits)},
-                 {"protocol", run.protocol},
+                 {"protocol", run.protocol()},
                  {"steps", run.steps},
                  {"tokens", run.tokens},
                  {"tokens_per_second", run.tokens_per_second}};

@@ -43,11 +43,11 @@ std::string page(const RunRecord& record) {
     const std::string& run = record.folder;
     std::string html = page_head(record.name) + "<table>";
     if (record.last_bits) {
-        html +=
-            table_row("bits per byte",
-                      fixed_digits(*record.last_bits, 4) + " on " +
-                          format_count(number_of(record.last_valid, "bytes")) + "B of the " +
-                          (record.protocol.is_object() ? record.protocol.value("split", "valid") : "valid") + " split");
+        const Json protocol = record.protocol();
+        html += table_row("bits per byte", fixed_digits(*record.last_bits, 4) + " on " +
+                                               format_count(number_of(record.last_valid, "bytes")) + "B of the " +
+                                               (protocol.is_object() ? protocol.value("split", "valid") : "valid") +
+                                               " split");
         html += table_row("perplexity per token", fixed_digits(number_of(record.last_valid, "perplexity"), 3));
     }
     if (!record.train.empty()) {

@@ -40,7 +40,6 @@ void read_metrics(RunRecord& record) {
             if (bytes > 0 && number_of(valid, "tokens") > 0)
                 record.bytes_per_token = bytes / number_of(valid, "tokens");
             record.last_valid = valid;
-            if (valid.contains("protocol")) record.protocol = valid["protocol"];
             record.valid.push_back(point_of(line, bits));
             record.last_bits = bits;
             record.best_bits = std::min(record.best_bits.value_or(bits), bits);

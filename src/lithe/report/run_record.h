@@ -25,7 +25,7 @@ struct RunRecord {
     std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
     double bytes_per_token = 1;
     std::string data_fingerprint;                // "" when it was not recorded
-    nlohmann::json last_valid, protocol;         // the last evaluation and its protocol; null without one
+    nlohmann::json last_valid;                   // the last evaluation; null without one
     std::optional<double> last_bits, best_bits;  // per byte, of the validation text
     int64_t steps = 0, tokens = 0;
     double seconds = 0;            // of training
@@ -38,6 +38,10 @@ struct RunRecord {
     double training_flops_per_token = 0;  // forward and backward
     std::optional<double> milliseconds;   // per generated token
 
+    // Of the last evaluation; null without one.
+    nlohmann::json protocol() const {
+        return last_valid.is_object() ? last_valid.value("protocol", nlohmann::json()) : nlohmann::json();
+    }
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };
 

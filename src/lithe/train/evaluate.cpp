@@ -136,7 +136,6 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
 
 std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens,
                                          const EvaluationProtocol& protocol) {
-    at::NoGradGuard no_grad;
     Timer timer;
     const uint64_t count = protocol.tokens > 0 ? std::min(protocol.tokens, tokens.size()) : tokens.size();
     if (count < 2) fail_file("split '" + protocol.split + "' has too few tokens to be scored", "data");
@@ -164,7 +163,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
         if (stop_requested()) return std::nullopt;
         segment.read(at);
         ops::side_by_side(parts, [&](int64_t part) {
-            const at::NoGradGuard no_grad_here;
+            const at::NoGradGuard no_grad;  // is the thread's
             Context here = context;
             auto rows = [&](const Tensor& numbers) { return rows_of(numbers, part, parts).to(model.device()); };
             if (protocol.documents && !protocol.masking) here.flags_TB = rows(segment.flags);

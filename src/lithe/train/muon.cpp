@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "lithe/kernels/isa.h"
 #include "lithe/ops/side_by_side.h"
@@ -58,25 +57,28 @@ std::vector<Muon::Piece> Muon::pieces(const Group& group, int64_t first, int64_t
     return pieces;
 }
 
-// How many matrices of each group every thread takes, [group][thread]; false where the threads would not end together.
-bool Muon::share_out(const std::vector<Group>& groups, int64_t threads,
-                     std::vector<std::vector<int64_t>>& counts) const {
+// One share, for all threads together, where the threads would not end together.
+Muon::Shares Muon::share_out(const std::vector<Group>& groups, int64_t threads) const {
     constexpr double kUneven = 1.15;
+    Shares shares(size_t(threads), std::vector<int64_t>(groups.size()));
     std::vector<double> loads(size_t(threads), 0);
-    for (const Group& group : groups) {
+    double all_loads = 0;
+    for (size_t g = 0; g < groups.size(); ++g) {
+        const Group& group = groups[g];
         const double less = double(std::min(group.rows, group.columns)),
                      more = double(std::max(group.rows, group.columns)), each = less * less * (2 * more + less);
-        const int64_t all = matrices(group);
-        std::vector<int64_t>& count = counts.emplace_back(size_t(threads), all / threads);
-        for (double& load : loads) load += each * double(all / threads);
-        for (int64_t rest = all % threads; rest > 0; --rest) {
+        const int64_t count = matrices(group);
+        all_loads += each * double(count);
+        for (size_t t = 0; t < shares.size(); ++t)
+            shares[t][g] = count / threads, loads[t] += each * double(count / threads);
+        for (int64_t rest = count % threads; rest > 0; --rest) {
             const auto least = size_t(std::min_element(loads.begin(), loads.end()) - loads.begin());
-            ++count[least];
+            ++shares[least][g];
             loads[least] += each;
         }
     }
-    const double sum = std::accumulate(loads.begin(), loads.end(), 0.0);
-    return *std::max_element(loads.begin(), loads.end()) * double(threads) <= kUneven * sum;
+    const double longest = *std::max_element(loads.begin(), loads.end());
+    return threads == 1 || longest * double(threads) <= kUneven * all_loads ? shares : share_out(groups, 1);
 }
 
 void Muon::step(const Tensor& m, double learning_rate, double gradient_scale) {
@@ -85,17 +87,12 @@ void Muon::step(const Tensor& m, double learning_rate, double gradient_scale) {
         if (hold_untouched_) std::erase_if(group.parameters, [&](size_t i) { return !store_.touched(i); });
         if (!group.parameters.empty()) groups.push_back(std::move(group));
     }
-    const int64_t threads = m.is_cuda() ? 1 : at::get_num_threads();
-    std::vector<std::vector<int64_t>> counts;
-    if (threads == 1 || groups.empty() || !share_out(groups, threads, counts)) {
-        for (const Group& group : groups)
-            step(group, pieces(group, 0, matrices(group)), m, learning_rate, gradient_scale);
-        return;
-    }
-    ops::side_by_side(threads, [&](int64_t thread) {
+    const Shares shares = share_out(groups, m.is_cuda() ? 1 : at::get_num_threads());
+    ops::side_by_side(int64_t(shares.size()), [&](int64_t thread) {
         for (size_t g = 0; g < groups.size(); ++g) {
-            const auto before = counts[g].begin();
-            const int64_t first = std::accumulate(before, before + thread, int64_t(0)), count = before[thread];
+            int64_t first = 0;
+            for (int64_t before = 0; before < thread; ++before) first += shares[size_t(before)][g];
+            const int64_t count = shares[size_t(thread)][g];
             if (count > 0) step(groups[g], pieces(groups[g], first, count), m, learning_rate, gradient_scale);
         }
     });

@@ -42,7 +42,8 @@ class Muon {
     };
     int64_t matrices(const Group& group) const;
     std::vector<Piece> pieces(const Group& group, int64_t first, int64_t count) const;
-    bool share_out(const std::vector<Group>& groups, int64_t threads, std::vector<std::vector<int64_t>>& counts) const;
+    using Shares = std::vector<std::vector<int64_t>>;  // [thread][group]: matrices
+    Shares share_out(const std::vector<Group>& groups, int64_t threads) const;
     void step(const Group& group, const std::vector<Piece>& pieces, const Tensor& m, double learning_rate,
               double gradient_scale) const;
 

@@ -17,8 +17,8 @@ int64_t natural_parts(const LanguageModel& model, int64_t rows, int threads, at:
 
 Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts) {
     if (!numbers_TB.defined() || parts == 1) return numbers_TB;
-    const int64_t rows = numbers_TB.size(1), first = first_row(part, parts, rows);
-    return numbers_TB.narrow(1, first, first_row(part + 1, parts, rows) - first).contiguous();
+    const RowRange range = range_of_part(part, parts, numbers_TB.size(1));
+    return numbers_TB.slice(1, range.first, range.end).contiguous();
 }
 
 }  // namespace lithe

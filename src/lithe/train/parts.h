@@ -9,8 +9,13 @@ namespace lithe {
 // One part per thread where that pays: up to four threads, no model whose products want many rows, no GPU; else 1.
 int64_t natural_parts(const LanguageModel& model, int64_t rows, int threads, at::Device device);
 
-// The first row of a part; parts differ by one row at most.
-inline int64_t first_row(int64_t part, int64_t parts, int64_t rows) { return part * rows / parts; }
+// The rows of a part; parts differ by one row at most.
+struct RowRange {
+    int64_t first, end;
+};
+inline RowRange range_of_part(int64_t part, int64_t parts, int64_t rows) {
+    return {part * rows / parts, (part + 1) * rows / parts};
+}
 // A part's columns of [T][rows]; undefined stays undefined.
 Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts);
 

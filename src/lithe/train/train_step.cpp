@@ -26,13 +26,12 @@ TrainStep::TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumul
 
 void TrainStep::carry(const State& all_rows) {
     const auto parts = int64_t(carried_.size());
-    forget();
-    if (all_rows.empty()) return;
+    if (parts == 1 || all_rows.empty()) return carried_.assign(carried_.size(), all_rows);
     int64_t rows = 0;
     all_rows.for_each([&](const std::string&, const StateTensor& each) { rows = each.value.size(each.batch_axis); });
     for (int64_t part = 0; part < parts; ++part) {
-        const int64_t first = first_row(part, parts, rows);
-        carried_[size_t(part)] = all_rows.narrow_rows(first, first_row(part + 1, parts, rows) - first);
+        const RowRange range = range_of_part(part, parts, rows);
+        carried_[size_t(part)] = all_rows.select_rows(at::arange(range.first, range.end, at::kLong));
     }
 }
 

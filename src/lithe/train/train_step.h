@@ -18,7 +18,7 @@ class TrainStep {
     // What is carried to the next micro-batch, a state per part, its rows in order.
     std::vector<State>& carried() { return carried_; }
     void carry(const State& all_rows);
-    void forget() { carried_.assign(carried_.size(), State()); }
+    void forget() { carry({}); }
 
  private:
     double part(const Tensor& ids_TB, const Tensor& targets_TB, const Context& context, State& carried, double tokens,
