@@ -102,14 +102,29 @@ inline VecF max(VecF a, VecF b) { return (VecF)_mm512_max_ps((__m512)a, (__m512)
 inline VecF min(VecF a, VecF b) { return (VecF)_mm512_min_ps((__m512)a, (__m512)b); }
 #endif
 
-constexpr float kExp[4] = {0.0013863764515962729f, 0.008367474016430666f, 0.04166723773819536f, 0.16666534074193473f};
-
-// exp by 2^n e^r with |r| <= ln2/2 and a polynomial whose coefficients spread the error evenly (relative error below
-// 2e-7); arguments outside [-87, 88] count as these.
+constexpr float kMagic = 12582912.0f;  // added and taken away again, it rounds to the nearest whole number
+#if defined(__AVX512F__)
+constexpr float kLog2E = 1.44269504088896341f, kLog2ERest = 1.925963e-8f;
+constexpr float kPower[6] = {0.0013264751f, 0.009671514f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
+// 2^n 2^f for whole n and |f| <= 1/2; the polynomial's error is spread evenly (relative error below 2e-7).
+inline VecF power_of_two(VecF n, VecF f) {
+    VecF p = f * kPower[0] + kPower[1];
+    for (int i = 2; i < 6; ++i) p = p * f + kPower[i];
+    return (VecF)_mm512_scalef_ps((__m512)p, (__m512)n);
+}
+// exp(x); arguments outside [-87, 88] count as these. Needs fused multiply-add to be exact in f.
 inline VecF exp(VecF x) {
     x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
-    VecF shifted = x * 1.44269504088896341f + 12582912.0f;  // round to nearest in the low bits
-    VecF n = shifted - 12582912.0f;
+    const VecF n = (x * kLog2E + kMagic) - kMagic;
+    return power_of_two(n, x * kLog2ERest + (x * kLog2E - n));
+}
+#else
+constexpr float kExp[4] = {0.0013863764515962729f, 0.008367474016430666f, 0.04166723773819536f, 0.16666534074193473f};
+// The same by 2^n e^r with |r| <= ln2/2 taken off in two parts, for machines without fused multiply-add.
+inline VecF exp(VecF x) {
+    x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
+    VecF shifted = x * 1.44269504088896341f + kMagic;
+    VecF n = shifted - kMagic;
     VecF r = x - n * 0.693145751953125f;
     r = r - n * 1.42860682030941723e-6f;
     VecF p = r * kExp[0] + kExp[1];
@@ -121,6 +136,7 @@ inline VecF exp(VecF x) {
     VecI power = ((VecI)shifted - 0x4B400000 + 127) << 23;
     return p * (VecF)power;
 }
+#endif
 inline VecD exp(VecD x) {
     VecD result{};
     for (int i = 0; i < kLanes; ++i) result[i] = __builtin_exp(x[i]);
@@ -135,6 +151,14 @@ inline VecF reciprocal(VecF x) {
 }
 #endif
 template <class V> inline V sigmoid(V x) { return reciprocal(1 + exp(-x)); }
+#if defined(__AVX512F__)
+// Its error shrinks with the slope for large |x|, so that less care is enough than exp needs.
+inline VecF sigmoid(VecF x) {
+    x = max(broadcast(-87.0f), x);
+    const VecF n = (x * -kLog2E + kMagic) - kMagic;
+    return reciprocal(1 + power_of_two(n, x * -kLog2E - n));
+}
+#endif
 
 #if defined(__AVX512F__)
 inline float sum(VecF v) { return _mm512_reduce_add_ps((__m512)v); }
