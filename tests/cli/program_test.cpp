@@ -182,6 +182,21 @@ TEST(Program, PublishedCountFromTheCommandLine) {
             << name;
 }
 
+TEST(Program, InfoCountsTheMaskToken) {
+    const TemporaryFolder folder;
+    const std::string config = folder.write(
+        "masked.toml",
+        "[model]\nwidth = 8\nlayout = \"sf\"\ndirection = \"bidirectional\"\npositions = \"learned\"\nmax_positions = "
+        "16\n"
+        "head = \"masked\"\ntie_embeddings = true\n[objective]\nname = \"masked\"\n[data]\nvocabulary = \"all\"\n");
+    auto count = [&](const std::vector<std::string>& sets) {
+        std::vector<std::string> arguments = {"info", config, "--json"};
+        arguments.insert(arguments.end(), sets.begin(), sets.end());
+        return run(arguments).json()["parameters"];
+    };
+    EXPECT_EQ(count({}), count({"--set", "model.vocabulary_size=257"}));
+}
+
 TEST(Program, UsageErrorsAreCode2) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
@@ -201,7 +216,7 @@ TEST(Program, UsageErrorsAreCode2) {
                  "too short for this batch");
     EXPECT_FAILS(
         run({"train", config, "--max-steps", "3", "--set", "model.vocabulary_size=100", "--run", folder.file("r")}), 2,
-        "does not fit the data's tokenizer");
+        "does not fit the tokenizer");
     EXPECT_FAILS(run({"train", config, "--max-steps", "3", "--set", "train.device=cuda", "--run", folder.file("r")}), 2,
                  "train.device");
     EXPECT_FAILS(run({"bench", "kernels", "--only", "nothing"}), 2, "no kernel matches");

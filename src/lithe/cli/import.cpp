@@ -25,12 +25,7 @@ int run(const Flags& flags, const CommandContext& context) {
     std::optional<Corpus> corpus;
     if (!given) corpus = Corpus::open(config.data);
     const Tokenizer& tokenizer = given ? *given : corpus->tokenizer();
-    const int64_t vocabulary = model_vocabulary(config, tokenizer);
-    if (config.model.vocabulary_size != 0 && config.model.vocabulary_size != vocabulary)
-        fail_usage("the tokenizer has " + std::to_string(vocabulary) + " ids, the configuration states " +
-                       std::to_string(config.model.vocabulary_size),
-                   "model.vocabulary_size",
-                   "--tokenizer FILE, or --set data.path=FOLDER of the text it was trained on");
+    const int64_t vocabulary = checked_vocabulary(config, tokenizer);
     config.model.vocabulary_size = vocabulary;
     const LanguageModel model(config, vocabulary);
     CheckpointContent content;

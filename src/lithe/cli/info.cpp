@@ -13,7 +13,9 @@
 #include "lithe/kernels/isa.h"
 #include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
+#include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -96,11 +98,12 @@ int model_info(const Flags& flags, const CommandContext& context) {
         int64_t vocabulary = config.model.vocabulary_size;
         const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == "all";
         const bool named = !config.data.path.empty() || !config.data.train.empty() || !config.data.sources.empty();
-        if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path)) vocabulary = 256;
+        if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path))
+            vocabulary = model_vocabulary(config, tokenize::ByteTokenizer());
         if (vocabulary == 0 && !named)
             fail_usage("the vocabulary's size depends on the data, and none is named", flags.subject,
                        "--set data.path=FILE, or --set model.vocabulary_size=N");
-        if (vocabulary == 0) vocabulary = Corpus::open(config.data).tokenizer().vocabulary_size();
+        if (vocabulary == 0) vocabulary = model_vocabulary(config, Corpus::open(config.data).tokenizer());
         model = std::make_unique<LanguageModel>(config, vocabulary);
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");

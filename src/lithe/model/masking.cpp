@@ -58,4 +58,16 @@ int64_t model_vocabulary(const Config& config, const Tokenizer& tokenizer) {
     return tokenizer.vocabulary_size() + (masking && masking->mask_id == tokenizer.vocabulary_size() ? 1 : 0);
 }
 
+int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {
+    const int64_t stated = config.model.vocabulary_size, needed = model_vocabulary(config, tokenizer);
+    if (stated != 0 && stated != needed)
+        fail({.code = ExitCode::usage,
+              .what = "model.vocabulary_size does not fit the tokenizer",
+              .where = "model.vocabulary_size",
+              .expected = std::to_string(needed) + ", or 0 to take the tokenizer's",
+              .got = std::to_string(stated),
+              .hint = "--set model.vocabulary_size=0, or name the tokenizer's own (data.vocabulary, data.path)"});
+    return needed;
+}
+
 }  // namespace lithe

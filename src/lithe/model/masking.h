@@ -28,5 +28,7 @@ std::optional<Masking> masking_of(const Config& config, const Tokenizer& tokeniz
 
 // Ids that a model of this configuration has: the tokenizer's, and a mask token where that has none.
 int64_t model_vocabulary(const Config& config, const Tokenizer& tokenizer);
+// The same for a model to be made. Throws usage where model.vocabulary_size states another number.
+int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer);
 
 }  // namespace lithe

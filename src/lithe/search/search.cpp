@@ -160,7 +160,7 @@ class Search {
         TrainConfig train = config_.train;
         return set_up_machine(train);
     }
-    int64_t vocabulary() const { return model_vocabulary(config_, Corpus::open(config_.data).tokenizer()); }
+    int64_t vocabulary() const { return checked_vocabulary(config_, Corpus::open(config_.data).tokenizer()); }
 
     bool retrain(const std::vector<int64_t>& choices) {
         const int64_t tokens = config_.search.retrain_tokens;

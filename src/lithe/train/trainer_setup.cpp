@@ -103,15 +103,8 @@ Trainer::Trainer(Config config, TrainOptions options)
     Parts& p = *parts_;
     p.machine = set_up_machine(config_.train);
     p.corpus = Corpus::open(config_.data);
-    const int64_t vocabulary = model_vocabulary(config_, p.corpus.tokenizer());
+    const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
     p.masking = masking_of(config_, p.corpus.tokenizer());
-    if (config_.model.vocabulary_size != 0 && config_.model.vocabulary_size != vocabulary)
-        fail({.code = ExitCode::usage,
-              .what = "model.vocabulary_size does not fit the data's tokenizer",
-              .where = "model.vocabulary_size",
-              .expected = std::to_string(vocabulary),
-              .got = std::to_string(config_.model.vocabulary_size),
-              .hint = "set it to 0 to take the tokenizer's, or set data.vocabulary"});
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
     open_feeders();
