@@ -17,7 +17,7 @@ import numpy
 from scipy.optimize import least_squares
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MOST_ROWS = 131072
+MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 REFERENCE = "books8"
 # of the training split: bytes, and bits per byte that xz makes of the sample (`lithe plan TEXT --json`)
 CORPORA = {
@@ -41,13 +41,13 @@ def read(folder):
         width = int(settings["model.width"])
         layers = len(settings["model.layout"])
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
-                     "rows": int(settings.get("model.ngram_rows", MOST_ROWS)),
+                     "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
                      "dropout": float(settings.get("model.dropout", 0)), "bits": run["first_tokens_valid"]})
     return runs
 
 
-def best_dropout(runs):
-    """Of runs that differ in dropout only, the best."""
+def best_of_each(runs):
+    """Of runs that differ in dropout or batch only, the best."""
     best = {}
     for run in runs:
         key = (run["data"], run["size"], run["tokens"], run["rows"])
@@ -60,15 +60,16 @@ def predict(x, run):
     floor, size_factor, size_power, data_factor, data_power, repeat_loss, rows_loss, difficulty = x
     unique, packed = CORPORA[run["data"]]
     tokens = run["tokens"]
-    books = floor + math.exp(size_factor) * run["size"] ** -size_power + math.exp(data_factor) * tokens ** -data_power
+    hard = packed / CORPORA[REFERENCE][1]
+    learned = math.exp(size_factor) * run["size"] ** -size_power + math.exp(data_factor) * tokens ** -data_power
     rows = 1 + rows_loss * math.log2(MOST_ROWS / run["rows"])
     again = 1 + repeat_loss * max(0.0, tokens / unique - 1)
-    return books * rows * again * (packed / CORPORA[REFERENCE][1]) ** difficulty
+    return (floor * hard ** difficulty + learned) * rows * again
 
 
 def fit(runs):
-    low = [0.3, -5, 0.02, -5, 0.05, 0, 0, 0.2]
-    high = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 2.5]
+    low = [0.3, -5, 0.02, -5, 0.05, 0, 0, 0]
+    high = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 5]
     def errors(x):
         return [math.log(predict(x, run) / run["bits"]) for run in runs]
     return least_squares(errors, START, bounds=(low, high), loss="soft_l1", f_scale=0.02).x
@@ -79,13 +80,13 @@ def main():
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "docs/runs/planner")
     parser.add_argument("--write", action="store_true", help="write src/lithe/plan/fitted.h")
     args = parser.parse_args()
-    runs = best_dropout(read(args.runs))
+    runs = best_of_each(read(args.runs))
     x = fit(runs)
     left_out = []  # of runs that have company on their text
     print(f"{'run':40} {'bits':>7} {'fitted':>7} {'error':>7} {'left out':>8}")
     for i, run in enumerate(runs):
         alone = math.nan  # where nothing else tells of its text or its tables
-        if sum(other["data"] == run["data"] for other in runs) > 1 and run["rows"] == MOST_ROWS:
+        if sum(other["data"] == run["data"] for other in runs) > 1:
             alone = math.log(predict(fit(runs[:i] + runs[i + 1:]), run) / run["bits"])
             left_out.append(alone)
         fitted = predict(x, run)

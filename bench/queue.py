@@ -3,7 +3,8 @@
 
     bench/queue.py bench/quality.toml --data books8=corpus.txt [--out docs/runs] [--work runs/queue] [--only NAME]
 
-A list names runs: [[run]] with name, config, data (a key of --data), time or tokens, and `set`, a list of settings. A [[grid]]
+A list names runs: [[run]] with name, config, data (a key of --data), time or tokens, and `set`, a list of settings. Without
+`config` the planner chooses (time only; its plan is kept in the summary). A [[grid]]
 is a run for every combination of the lists in its `vary` table, whose keys stand as {key} in its other values. What has a
 summary is left out, and a run that was stopped goes on where it stopped, so that a long list can be spread over days. Every
 run is evaluated on the whole validation split unless `whole = false`, and with `test = true` once on the test split; with
@@ -65,18 +66,27 @@ def run(entry, data, work):
     if ("time" in entry) == ("tokens" in entry):
         sys.exit(f"{entry['name']}: give time or tokens")
     budget = "time" if "time" in entry else "tokens"
-    sets = [f"data.path={data}", "evaluation.every_seconds=0", "sample.tokens=0", *entry.get("set", [])]
+    sets = ["evaluation.every_seconds=0", "sample.tokens=0", *entry.get("set", [])]
+    if "config" in entry:
+        subject = ROOT / entry["config"]
+        sets.insert(0, f"data.path={data}")
+    else:
+        subject = data
+        sets.append("evaluation.tokens=500000")
     flags = [flag for each in sets for flag in ("--set", each)]
-    trained = call(["train", ROOT / entry["config"], "--run", folder, f"--max-{budget}", entry[budget], *flags])
+    trained = call(["train", subject, "--run", folder, f"--max-{budget}", entry[budget], *flags])
     start = json.loads((folder / "run.json").read_text())
     start = start["starts"][-1] if "starts" in start else start
-    summary = {"name": entry["name"], "config": entry["config"], "data": entry["data"], budget: entry[budget],
+    summary = {"name": entry["name"], "config": entry.get("config", "plan"), "data": entry["data"], budget: entry[budget],
                "set": entry.get("set", []),
                "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
                "system": platform.system(), "steps": trained["steps"], "tokens": trained["tokens"],
                "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
                "tokens_per_second": trained["perf"]["tokens_per_second"],
                "peak_rss_bytes": trained["perf"]["peak_rss_bytes"]}
+    if "config" not in entry:
+        plan = json.loads((folder / "plan.json").read_text())
+        summary["plan"] = {key: plan[key] for key in ("chosen", "dropout", "tokens", "expected")}
     if entry.get("whole", True):
         summary["valid"] = evaluate(folder, "valid")
     if entry.get("curve", True):

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/results.md that are made of run summaries, between its <!-- table NAME --> marks.
+"""Writes the tables of the documents that are made of run summaries, between their <!-- table NAME --> marks.
 
     bench/results.py [--lithe build/release/lithe] [--check]
 
-`evidence`: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info` counts for the
-same settings. Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
-With --check nothing is written, and the exit code says whether the document is up to date.
+`evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
+counts for the same settings. `planned` in docs/planner.md: docs/runs/planned/*.json, made by bench/planned.toml.
+Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
+With --check nothing is written, and the exit code says whether the documents are up to date.
 """
 import argparse
 import json
@@ -17,7 +18,6 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCUMENT = ROOT / "docs/results.md"
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 %, by the number of runs
 
 
@@ -42,11 +42,36 @@ def bits_cell(values):
     return f"{statistics.mean(values):.4f} ± {half:.4f}"
 
 
-def evidence(lithe):
+def seeds_together(folder):
+    """Name without the seed -> runs."""
     runs = {}
-    for path in sorted((ROOT / "docs/runs/evidence").glob("*.json")):
+    for path in sorted((ROOT / "docs/runs" / folder).glob("*.json")):
         run = json.loads(path.read_text())
         runs.setdefault(re.sub(r"-seed\d+$", "", run["name"]), []).append(run)
+    return runs
+
+
+def planned(lithe):
+    del lithe
+    rows = []
+    for group in seeds_together("planned").values():
+        first = group[0]
+        shapes = " or ".join(sorted({f"{run['plan']['chosen']['layers']} x {run['plan']['chosen']['width']}" for run in group}))
+        expected = first["plan"]["expected"]
+        bits = [bits_cell([run[key] if key == "first_tokens_valid" else run[key]["bits_per_byte"] for run in group])
+                for key in ("first_tokens_valid", "valid", "test")]
+        minutes = int(first["time"].rstrip("m"))
+        rows.append(((first["data"], minutes),
+                     f"| {first['data']} | {minutes} | {shapes} | {statistics.mean(run['tokens'] for run in group) / 1e6:.1f}M | "
+                     f"{expected['bits_per_byte']:.3f} ({expected['low']:.3f} to {expected['high']:.3f}) | {len(group)} | "
+                     + " | ".join(bits) + " |"))
+    head = ["| text | minutes | plan | tokens trained | expected (9 of 10) | seeds | first 500,000 bytes of validation | "
+            "whole validation split | test split |", "|---|---|---|---|---|---|---|---|---|"]
+    return "\n".join(head + [row for _, row in sorted(rows)])
+
+
+def evidence(lithe):
+    runs = seeds_together("evidence")
     rows = []
     for name, title in titles().items():
         if name not in runs:
@@ -68,12 +93,16 @@ def main():
     parser.add_argument("--lithe", type=pathlib.Path, default=ROOT / "build/release/lithe")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    text = DOCUMENT.read_text()
-    new = re.sub(r"(<!-- table evidence -->\n).*?(\n<!-- end -->)", lambda m: m[1] + evidence(args.lithe) + m[2], text,
-                 flags=re.S)
-    if args.check:
-        sys.exit(new != text)
-    DOCUMENT.write_text(new)
+    stale = False
+    for document, name, make in (("results.md", "evidence", evidence), ("planner.md", "planned", planned)):
+        path = ROOT / "docs" / document
+        text = path.read_text()
+        table = make(args.lithe)
+        new = re.sub(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)
+        stale = stale or new != text
+        if not args.check:
+            path.write_text(new)
+    sys.exit(args.check and stale)
 
 
 if __name__ == "__main__":

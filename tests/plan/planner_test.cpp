@@ -62,14 +62,23 @@ TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
 }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
-    for (const PlanShape& shape : plan_shapes()) {
+    for (PlanShape shape : plan_shapes()) {
+        shape.ngram_rows = plan_rows().back(), shape.batch = 32;
         const Config config = planned_config(shape_settings(shape));
         Problems problems;
         check_model(config, problems);
         EXPECT_TRUE(problems.empty()) << shape.name() << ": " << (problems.empty() ? "" : problems.lines()[0]);
         EXPECT_EQ(config.model.width, shape.width);
         EXPECT_EQ(config.model.ngram_rows, shape.ngram_rows);
+        EXPECT_EQ(config.train.batch, 32);
     }
+}
+
+TEST(Prediction, LongTrainingsGetLargeBatchesAndTables) {
+    EXPECT_EQ(planned_batch(1e6), planned_config({}).train.batch);
+    EXPECT_EQ(planned_rows(1e6), planned_config({}).model.ngram_rows);
+    EXPECT_GT(planned_batch(100e6), planned_batch(10e6));
+    EXPECT_GT(planned_rows(100e6), planned_rows(10e6));
 }
 
 // The table that predictions come from was measured with this recipe: bench/planner.toml names it.
@@ -103,7 +112,7 @@ TEST(Planner, LimitsAreKept) {
     request.memory = 300e6;
     const Plan plan = make_plan(request);
     EXPECT_LE(plan.chosen.memory, 300e6);
-    EXPECT_LT(plan.chosen.shape.ngram_rows, kMostNgramRows);
+    EXPECT_LT(plan.chosen.shape.ngram_rows, planned_rows(1e6));
     request.memory = 50e6;
     EXPECT_EQ(code_of(request), ExitCode::resources);
     request.memory = 300e6, request.latency = 1e-9;

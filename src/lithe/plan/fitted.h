@@ -3,8 +3,8 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 0.964501, kSizeFactor = 14.4204, kSizePower = 0.48912, kDataFactor = 7.42626,
-                        kDataPower = 0.147443, kRepeatLoss = 0.0279198, kRowsLoss = 0.00398934,
-                        kDifficultyPower = 0.396179, kReferencePackedBits = 2.4669, kSpread = 0.019769;
+inline constexpr double kFloor = 0.493356, kSizeFactor = 1.17141, kSizePower = 0.0351017, kDataFactor = 15.1507,
+                        kDataPower = 0.222071, kRepeatLoss = 0.0154681, kRowsLoss = 0.00489827,
+                        kDifficultyPower = 3.97532, kReferencePackedBits = 2.4669, kSpread = 0.0108286;
 
 }  // namespace lithe::fitted

@@ -38,8 +38,10 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
         if (has_prediction(plan)) out += ", " + fixed(each.expected.bits, 3) + " bits";
         out += "\n";
     }
-    out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters, dropout " +
-           format_number(plan.config.model.dropout) + ", " + format_bytes(c.memory) + " of memory\n";
+    out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters (" +
+           std::to_string(c.shape.ngram_rows) + " rows per table of n-grams), batch " +
+           std::to_string(plan.config.train.batch) + ", dropout " + format_number(plan.config.model.dropout) + ", " +
+           format_bytes(c.memory) + " of memory\n";
     out += "training   " + format_seconds(request.seconds) + ", " + format_count(plan.tokens) + " tokens, " +
            fixed(plan.epochs, 2) + " times the text\n";
     if (plan.latency > 0) out += "generation " + fixed(1e3 * plan.latency, 2) + " ms per token\n";
@@ -49,10 +51,14 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
 nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
     using Json = nlohmann::ordered_json;
     auto candidate = [&](const PlanCandidate& c) {
-        Json json = {
-            {"width", c.shape.width},     {"layers", c.shape.layers}, {"ngram_rows", c.shape.ngram_rows},
-            {"parameters", c.parameters}, {"memory_bytes", c.memory}, {"tokens_per_second", c.tokens_per_second},
-            {"measured", c.measured}};
+        Json json = {{"width", c.shape.width},
+                     {"layers", c.shape.layers},
+                     {"ngram_rows", c.shape.ngram_rows},
+                     {"batch", c.shape.batch},
+                     {"parameters", c.parameters},
+                     {"memory_bytes", c.memory},
+                     {"tokens_per_second", c.tokens_per_second},
+                     {"measured", c.measured}};
         if (has_prediction(plan)) json["expected_bits_per_byte"] = c.expected.bits;
         return json;
     };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
@@ -37,17 +38,14 @@ class Planner {
         plan.machine = machine_;
         plan.corpus = look_ = look_at(corpus_);
         fit_batch();
-        candidates_ = candidates_within_memory();
+        shapes_ = plan_shapes();
         for (;;) {
-            const PlanCandidate& best = choose();
-            plan.latency =
-                request_.latency > 0 ? measure_latency(config_of(best.shape, 0), look_.vocabulary, machine_) : 0;
-            if (request_.latency <= 0 || plan.latency <= request_.latency) {
-                plan.chosen = best;
-                break;
-            }
-            log_info("too slow   " + best.shape.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
-            drop_from(best.shape);
+            plan.chosen = choose();
+            const PlanShape& best = plan.chosen.shape;
+            plan.latency = request_.latency > 0 ? measure_latency(config_of(best, 0), look_.vocabulary, machine_) : 0;
+            if (request_.latency <= 0 || plan.latency <= request_.latency) break;
+            log_info("too slow   " + best.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
+            drop_from(best);
         }
         plan.considered = candidates_;
         plan.altered = std::any_of(request_.settings.begin(), request_.settings.end(), changes_the_model);
@@ -61,17 +59,16 @@ class Planner {
  private:
     // Short texts: rows and segments that they can fill.
     void fit_batch() {
-        batch_ = base_.train.batch, length_ = base_.train.length;
-        const auto tokens = int64_t(look_.tokens);
-        while (batch_ > 1 && tokens / batch_ < 4 * (length_ + 1)) batch_ /= 2;
-        while (length_ > 8 && tokens / batch_ < 4 * (length_ + 1)) length_ /= 2;
+        least_batch_ = base_.train.batch, length_ = base_.train.length;
+        while (least_batch_ > 1 && !fills(least_batch_)) least_batch_ /= 2;
+        while (length_ > 8 && !fills(least_batch_)) length_ /= 2;
     }
+    bool fills(int64_t batch) const { return int64_t(look_.tokens) / batch >= 4 * (length_ + 1); }
 
     // The configuration of a shape; its evaluation sized for this speed, if that is known.
     Config config_of(const PlanShape& shape, double speed) const {
         std::vector<std::string> settings = shape_settings(shape);
         settings.push_back("train.max_seconds=" + format_number(request_.seconds));
-        settings.push_back("train.batch=" + std::to_string(batch_));
         settings.push_back("train.length=" + std::to_string(length_));
         settings.push_back("model.ngrams=" + std::to_string(planned_ngrams(double(look_.tokens))));
         if (speed > 0) {
@@ -99,60 +96,68 @@ class Planner {
         return request_.memory > 0 ? std::min(request_.memory, available) : available;
     }
 
-    // One candidate per width, with the largest tables that fit.
-    std::vector<PlanCandidate> candidates_within_memory() {
-        std::vector<PlanCandidate> list;
-        double least = 1e300;
-        for (const PlanShape& shape : plan_shapes()) {
-            if (!list.empty() && list.back().shape.width == shape.width) continue;
-            const Config config = config_of(shape, 0);
-            const LanguageModel model(config, look_.vocabulary);
-            const ModelCost cost = count_cost(model, cost_shape(config));
-            const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
-            least = std::min(least, memory);
-            if (memory > memory_limit()) continue;
-            list.push_back({.shape = shape,
-                            .training_flops_per_token = cost.training_flops_per_token,
-                            .parameters = double(cost.parameters),
-                            .memory = memory});
+    // A width with the batch and the tables that a training on this many tokens is worth, as far as they fit into
+    // memory.
+    std::optional<PlanCandidate> candidate(PlanShape shape, double tokens) {
+        for (int64_t batch = planned_batch(tokens); batch >= 1; batch /= 2) {
+            if (batch != least_batch_ && (batch < least_batch_ || !fills(batch))) continue;
+            for (int64_t rows : plan_rows()) {
+                if (rows > planned_rows(tokens)) continue;
+                shape.batch = batch, shape.ngram_rows = rows;
+                const Config config = config_of(shape, 0);
+                const LanguageModel model(config, look_.vocabulary);
+                const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
+                least_memory_ = std::min(least_memory_, memory);
+                if (memory > memory_limit()) continue;
+                const ModelCost cost = count_cost(model, cost_shape(config));
+                return PlanCandidate{.shape = shape,
+                                     .training_flops_per_token = cost.training_flops_per_token,
+                                     .parameters = double(cost.parameters),
+                                     .memory = memory};
+            }
         }
-        if (list.empty())
-            fail({.code = ExitCode::resources,
-                  .what = "no model of the plan's family fits into this memory",
-                  .where = "--max-memory",
-                  .expected = "at least " + format_bytes(least),
-                  .got = format_bytes(memory_limit()),
-                  .hint = "give more, or write a configuration (configs/)"});
-        return list;
+        return std::nullopt;
     }
 
     void drop_from(const PlanShape& shape) {
-        std::erase_if(candidates_, [&](const PlanCandidate& c) { return c.shape.width >= shape.width; });
-        if (candidates_.empty())
+        std::erase_if(shapes_, [&](const PlanShape& each) { return each.width >= shape.width; });
+        if (shapes_.empty())
             fail_usage("no model of the plan's family generates a token in " + format_number(1e3 * request_.latency) +
                            " ms on this machine",
                        "--target-latency", "allow more");
     }
 
-    void measure(PlanCandidate& candidate) {
+    double measure(PlanCandidate candidate) {
         const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
         candidate.tokens_per_second = measure_training_speed(config_of(candidate.shape, 0), corpus_, machine_, seconds);
         candidate.measured = true;
-        log_verbose("measured   " + candidate.shape.name() + ": " + format_count(candidate.tokens_per_second) +
-                    " tokens/s");
+        measured_.push_back(candidate);
+        log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
+                    format_count(candidate.tokens_per_second) + " tokens/s");
+        return candidate.tokens_per_second;
     }
 
     // The best by predicted quality; it has been measured.
-    const PlanCandidate& choose() {
-        if (std::none_of(candidates_.begin(), candidates_.end(), [](const auto& c) { return c.measured; })) {
-            measure(candidates_[candidates_.size() / 6]);
-            if (candidates_.size() > 1) measure(candidates_[candidates_.size() * 2 / 3]);
+    PlanCandidate choose() {
+        if (measured_.empty()) {
+            candidates_ = candidates_for([](const PlanCandidate&) { return 0.0; });
+            // the larger one with the batch that the smaller one's speed asks for
+            const PlanCandidate& small = candidates_[candidates_.size() / 6];
+            const double tokens = measure(small) * request_.seconds;
+            if (candidates_.size() > 1) measure(*candidate(candidates_[candidates_.size() * 2 / 3].shape, tokens / 8));
         }
         for (;;) {
-            guess_speeds();
-            for (PlanCandidate& c : candidates_)
+            candidates_ =
+                candidates_for([this](const PlanCandidate& c) { return guessed_speed(c) * request_.seconds; });
+            for (PlanCandidate& c : candidates_) {
+                const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
+                    return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
+                });
+                c.measured = same != measured_.end();
+                c.tokens_per_second = c.measured ? same->tokens_per_second : guessed_speed(c);
                 c.expected = predict(c.shape, c.tokens_per_second * request_.seconds, look_);
-            PlanCandidate& best =
+            }
+            const PlanCandidate& best =
                 *std::min_element(candidates_.begin(), candidates_.end(),
                                   [](const auto& a, const auto& b) { return a.expected.bits < b.expected.bits; });
             if (best.measured) return best;
@@ -160,12 +165,29 @@ class Planner {
         }
     }
 
-    // Speeds of what was not measured: seconds per token = a layers width + b flops, from what was.
-    void guess_speeds() {
+    // What fits of every width, for the tokens that it is expected to see.
+    template <class Tokens> std::vector<PlanCandidate> candidates_for(const Tokens& tokens) {
+        std::vector<PlanCandidate> list;
+        for (const PlanShape& shape : shapes_) {
+            std::optional<PlanCandidate> fits = candidate(shape, 0);
+            if (fits) fits = candidate(shape, tokens(*fits));
+            if (fits) list.push_back(*fits);
+        }
+        if (list.empty())
+            fail({.code = ExitCode::resources,
+                  .what = "no model of the plan's family fits into this memory",
+                  .where = "--max-memory",
+                  .expected = "at least " + format_bytes(least_memory_),
+                  .got = format_bytes(memory_limit()),
+                  .hint = "give more, or write a configuration (configs/)"});
+        return list;
+    }
+
+    // Of what was not measured: seconds per token = a layers width + b flops, from what was.
+    double guessed_speed(const PlanCandidate& candidate) const {
         double xx = 0, xy = 0, yy = 0, xt = 0, yt = 0;
         auto size = [](const PlanCandidate& c) { return double(c.shape.layers * c.shape.width); };
-        for (const PlanCandidate& c : candidates_) {
-            if (!c.measured) continue;
+        for (const PlanCandidate& c : measured_) {
             // relative errors count: each equation is divided by its time
             const double x = size(c) * c.tokens_per_second, y = c.training_flops_per_token * c.tokens_per_second;
             xx += x * x, xy += x * y, yy += y * y, xt += x, yt += y;
@@ -174,8 +196,7 @@ class Planner {
         double a = 0, b = yt / yy;
         if (determinant > 1e-9 * xx * yy) a = (xt * yy - yt * xy) / determinant, b = (yt * xx - xt * xy) / determinant;
         if (a < 0 || b <= 0) a = 0, b = yt / yy;
-        for (PlanCandidate& c : candidates_)
-            if (!c.measured) c.tokens_per_second = 1 / (a * size(c) + b * c.training_flops_per_token);
+        return 1 / (a * size(candidate) + b * candidate.training_flops_per_token);
     }
 
     const PlanRequest& request_;
@@ -183,8 +204,10 @@ class Planner {
     Machine machine_;
     Corpus corpus_;
     CorpusLook look_;
-    int64_t batch_ = 0, length_ = 0;
-    std::vector<PlanCandidate> candidates_;
+    int64_t least_batch_ = 0, length_ = 0;
+    double least_memory_ = 1e300;  // of all that was considered
+    std::vector<PlanShape> shapes_;
+    std::vector<PlanCandidate> candidates_, measured_;
 };
 
 }  // namespace

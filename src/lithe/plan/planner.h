@@ -28,7 +28,7 @@ struct Plan {
     Config config;
     CorpusLook corpus;
     PlanCandidate chosen;
-    std::vector<PlanCandidate> considered;  // one per width, the largest tables that fit
+    std::vector<PlanCandidate> considered;  // one per width, with the batch and the tables that it would get
     double tokens = 0, epochs = 0;
     bool altered = false;         // a setting of the request changes what is trained: the table does not know that
     double latency = 0;           // seconds per generated token, measured when a limit was given

@@ -9,14 +9,19 @@ namespace lithe {
 
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus) {
     using namespace fitted;
-    const double books = kFloor + kSizeFactor * std::pow(shape.matrix_parameters(), -kSizePower) +
-                         kDataFactor * std::pow(tokens, -kDataPower);
+    const double floor = kFloor * std::pow(corpus.packed_bits / kReferencePackedBits, kDifficultyPower);
+    const double learned =
+        kSizeFactor * std::pow(shape.matrix_parameters(), -kSizePower) + kDataFactor * std::pow(tokens, -kDataPower);
     const double rows = 1 + kRowsLoss * std::log2(double(kMostNgramRows) / double(shape.ngram_rows));
     const double again = 1 + kRepeatLoss * std::max(0.0, tokens / double(corpus.tokens) - 1);
-    const double bits = books * rows * again * std::pow(corpus.packed_bits / kReferencePackedBits, kDifficultyPower);
+    const double bits = (floor + learned) * rows * again;
     const double factor = std::exp(1.645 * kSpread);
     return {bits, bits / factor, bits * factor};
 }
+
+int64_t planned_batch(double tokens) { return tokens < 5e6 ? 16 : tokens < 30e6 ? 32 : 64; }
+
+int64_t planned_rows(double tokens) { return tokens < 20e6 ? 131072 : kMostNgramRows; }
 
 double planned_dropout(double epochs) { return epochs < 5 ? 0 : epochs < 10 ? 0.1 : 0.2; }
 

@@ -1,7 +1,7 @@
 // Expected quality of a plan, from the fitted table of measured runs (plan/fitted.h, made by bench/fit_planner.py; what
 // was fitted and how well it holds: docs/planner.md).
 //
-//   bits = (E + A N^-a + B D^-b) (1 + k log2(R / rows)) (p / p0)^g (1 + c max(0, D / U - 1))
+//   bits = (E (p / p0)^g + A N^-a + B D^-b) (1 + k log2(R / rows)) (1 + c max(0, D / U - 1))
 //
 // N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and
 // again; rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
@@ -17,6 +17,11 @@ struct Prediction {
 };
 
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus);
+
+// Streams per update and rows of n-gram tables for a training on this many tokens. The longer it is, the larger batches
+// are worth their fewer updates, and the more n-grams are told apart.
+int64_t planned_batch(double tokens);
+int64_t planned_rows(double tokens);
 
 // For this many passes over the text. Up to four none measured best; beyond that a rule of thumb.
 double planned_dropout(double epochs);

@@ -11,7 +11,6 @@ struct Rung {
     int64_t width, layers;
 };
 const Rung kRungs[] = {{128, 2}, {192, 2}, {256, 3}, {384, 4}, {512, 5}, {640, 6}, {768, 7}, {1024, 8}};
-const int64_t kRows[] = {kMostNgramRows, 32768, 8192};
 
 }  // namespace
 
@@ -21,16 +20,23 @@ std::string PlanShape::name() const { return std::to_string(layers) + " x " + st
 
 std::vector<PlanShape> plan_shapes() {
     std::vector<PlanShape> shapes;
-    for (const Rung& rung : kRungs)
-        for (int64_t rows : kRows) shapes.push_back({rung.width, rung.layers, rows});
+    for (const Rung& rung : kRungs) shapes.push_back({rung.width, rung.layers, kMostNgramRows});
     return shapes;
+}
+
+const std::vector<int64_t>& plan_rows() {
+    static const std::vector<int64_t> rows = {kMostNgramRows, 131072, 32768, 8192};
+    return rows;
 }
 
 std::vector<std::string> shape_settings(const PlanShape& shape) {
     const std::string projection = std::to_string(shape.projection());
-    return {"model.width=" + std::to_string(shape.width), "model.layout=" + shape.layout(),
-            "model.ngram_rows=" + std::to_string(shape.ngram_rows), "blocks.r.projection=" + projection,
-            "blocks.u.projection=" + projection};
+    return {"model.width=" + std::to_string(shape.width),
+            "model.layout=" + shape.layout(),
+            "model.ngram_rows=" + std::to_string(shape.ngram_rows),
+            "blocks.r.projection=" + projection,
+            "blocks.u.projection=" + projection,
+            "train.batch=" + std::to_string(shape.batch)};
 }
 
 Config planned_config(const std::vector<std::string>& settings) {

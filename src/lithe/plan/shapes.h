@@ -9,11 +9,12 @@
 
 namespace lithe {
 
-inline constexpr int64_t kMostNgramRows = 131072;
+inline constexpr int64_t kMostNgramRows = 524288;
 
 struct PlanShape {
     int64_t width = 0, layers = 0;
     int64_t ngram_rows = 0;  // per n-gram length
+    int64_t batch = 16;
 
     int64_t projection() const { return width / 4; }
     std::string layout() const;  // "rrru"
@@ -22,8 +23,9 @@ struct PlanShape {
     double matrix_parameters() const { return double(layers) * double(width) * double(width); }
 };
 
-// From small to large; each with every size of n-gram tables, the largest first.
+// The widths and their layers, from small to large, and the sizes of n-gram tables, from large to small.
 std::vector<PlanShape> plan_shapes();
+const std::vector<int64_t>& plan_rows();
 
 // The settings that make the recipe this shape.
 std::vector<std::string> shape_settings(const PlanShape& shape);

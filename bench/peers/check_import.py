@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Weights that Hugging Face's Transformer-XL saves, imported and evaluated by Lithe: the same bits per byte as its own program gives?
+
+    pip install torch==2.11.0 transformers==4.35.2 safetensors
+    bench/peers/check_import.py [--lithe build/release/lithe]
+
+Random weights over bytes in several shapes; both read the same text in segments with memory, in fp32. The memory starts
+empty, as in the original PyTorch code (the package's own default is a memory of zeros, which attention sees).
+"""
+import argparse
+import json
+import math
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import save_file
+from transformers import TransfoXLConfig
+from transformers.models.transfo_xl.modeling_transfo_xl import TransfoXLLMHeadModel
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WIDTH, HEADS, INNER, LAYERS, MEMORY, SEGMENT = 32, 2, 64, 3, 24, 16
+# name, settings of the package, settings of Lithe, flags of lithe eval
+SHAPES = [
+    ("post-norm, tied u and v", {}, [], []),
+    ("pre-norm", {"pre_lnorm": True}, ["model.norm=pre", "model.final_norm=false"], []),
+    ("u and v per layer", {"untie_r": True}, ["blocks.s.tie_position_biases=false"], []),
+    ("adaptive, divisor 1", {"cutoffs": [90, 200], "div_val": 1, "tie_projs": [False] * 3},
+     ["model.cutoffs=90/200", "model.cutoff_divisor=1"], []),
+    ("adaptive, divisor 2", {"cutoffs": [90, 200], "div_val": 2, "tie_projs": [False, True, True]},
+     ["model.cutoffs=90/200", "model.cutoff_divisor=2"], []),
+    ("distances clamped", {"clamp_len": 9}, [], ["--clamp-length", "9"]),
+    ("same length", {"same_length": True}, [], ["--mask", "same_length_original"]),
+]
+CONFIG = f"""[model]
+width = {WIDTH}
+layout = "(sf)x{LAYERS}"
+heads = {HEADS}
+memory = {MEMORY}
+norm = "post"
+positions = "relative"
+tie_embeddings = true
+embedding_scale = "sqrt_width"
+[blocks.f]
+inner = {INNER}
+activation = "relu"
+[train]
+length = {SEGMENT}
+batch = 1
+precision = "fp32"
+"""
+
+
+def package_model(settings):
+    defaults = {"cutoffs": [], "div_val": 1, "tie_projs": [False], "untie_r": False, "clamp_len": -1,
+                "same_length": False}
+    config = TransfoXLConfig(vocab_size=256, d_model=WIDTH, d_embed=WIDTH, n_head=HEADS, d_head=WIDTH // HEADS, d_inner=INNER,
+                             n_layer=LAYERS, mem_len=MEMORY, dropout=0, dropatt=0, proj_share_all_but_first=True,
+                             **{**defaults, **settings})
+    model = TransfoXLLMHeadModel(config).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            gain = name.endswith("layer_norm.weight")
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (0.1 if gain else 0.3) + gain)
+    return model
+
+
+def package_bits(model, ids):
+    mems = [torch.empty(0, 1, WIDTH) for _ in range(LAYERS)]
+    total = 0.0
+    with torch.no_grad():
+        for begin in range(0, len(ids) - 1, SEGMENT):
+            inputs, targets = ids[begin:begin + SEGMENT][None], ids[begin + 1:begin + 1 + SEGMENT]
+            out = model(inputs[:, :len(targets)], mems=mems)
+            mems = out.mems
+            total -= out.prediction_scores[0].double().gather(1, targets[:, None]).sum().item()
+    return total / math.log(2) / (len(ids) - 1)
+
+
+def lithe_bits(lithe, folder, model, text, sets, flags):
+    save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, folder / "w.safetensors")
+    (folder / "c.toml").write_text(CONFIG)
+    sets = [f"data.path={text}", "data.vocabulary=all", *sets]
+    def call(arguments):
+        done = subprocess.run([lithe, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    call(["import", folder / "w.safetensors", "--config", folder / "c.toml", "--out", folder / "m", "--json",
+          *[flag for each in sets for flag in ("--set", each)]])
+    return call(["eval", folder / "m", "--data", text, "--precision", "fp32", "--batch", 1, "--json", *flags])["bits_per_byte"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lithe", type=pathlib.Path, default=ROOT / "build/release/lithe")
+    args = parser.parse_args()
+    random.seed(1)
+    text = bytes(random.randrange(256) for _ in range(1500))
+    worst = 0.0
+    for name, package, sets, flags in SHAPES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "text.txt"
+            path.write_bytes(text)
+            model = package_model(package)
+            theirs = package_bits(model, torch.tensor(list(text)))
+            ours = lithe_bits(args.lithe, pathlib.Path(folder), model, path, sets, flags)
+        worst = max(worst, abs(ours / theirs - 1))
+        print(f"{name:24} {theirs:.7f} {ours:.7f} {ours / theirs - 1:+.1e}", flush=True)
+    sys.exit(worst > 1e-5)
+
+
+if __name__ == "__main__":
+    main()
