@@ -127,6 +127,7 @@ TEST(Planner, ShortTextsGetFewRows) {
     const Plan plan = make_plan(request_for(folder.write("text.txt", sample_text(2000))));
     EXPECT_LE(plan.config.train.batch * (plan.config.train.length + 1), 1800);
     EXPECT_GE(plan.config.train.length, 8);
+    EXPECT_EQ(make_plan(request_for(folder.file("text.txt"), {"train.batch=12"})).config.train.batch, 12);
 }
 
 TEST(Planner, OtherTokensArePlannedWithoutAPromise) {

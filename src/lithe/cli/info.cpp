@@ -43,8 +43,8 @@ int machine_info(const CommandContext& context) {
         blocks.push_back({{"name", kind.name},
                           {"letter", kind.letter ? std::string(1, kind.letter) : ""},
                           {"description", kind.description}});
-    Json json = {{"version", kVersion},
-                 {"revision", kRevision},
+    Json json = {{"version", version()},
+                 {"revision", revision()},
                  {"libtorch", TORCH_VERSION},
                  {"cpu", machine.cpu},
                  {"threads", machine.threads},
@@ -59,7 +59,7 @@ int machine_info(const CommandContext& context) {
         print_json("info", json);
         return 0;
     }
-    std::cout << "lithe " << kVersion << " (" << kRevision << "), LibTorch " << TORCH_VERSION << "\ncpu       "
+    std::cout << "lithe " << version() << " (" << revision() << "), LibTorch " << TORCH_VERSION << "\ncpu       "
               << machine.cpu << ", " << machine.threads << " threads\nmemory    "
               << format_bytes(double(available_memory())) << " available\ncuda      " << json["cuda"].get<std::string>()
               << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";

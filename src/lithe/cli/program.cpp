@@ -73,7 +73,7 @@ int run_checked(const std::vector<std::string>& arguments) {
     CommandContext context;
     context.argv = arguments;
     bool quiet = false, verbose = false;
-    app.set_version_flag("--version", std::string("lithe ") + kVersion + " (" + kRevision + ")");
+    app.set_version_flag("--version", std::string("lithe ") + version() + " (" + revision() + ")");
     app.require_subcommand(1);
     app.fallthrough();
     app.add_flag("--json", context.json, "print one JSON object as the last line of stdout");

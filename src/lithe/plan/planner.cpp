@@ -99,22 +99,27 @@ class Planner {
     // A width with the batch and the tables that a training on this many tokens is worth, as far as they fit into
     // memory.
     std::optional<PlanCandidate> candidate(PlanShape shape, double tokens) {
-        for (int64_t batch = planned_batch(tokens); batch >= 1; batch /= 2) {
-            if (batch != least_batch_ && (batch < least_batch_ || !fills(batch))) continue;
-            for (int64_t rows : plan_rows()) {
-                if (rows > planned_rows(tokens)) continue;
-                shape.batch = batch, shape.ngram_rows = rows;
-                const Config config = config_of(shape, 0);
-                const LanguageModel model(config, look_.vocabulary);
-                const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
-                least_memory_ = std::min(least_memory_, memory);
-                if (memory > memory_limit()) continue;
-                const ModelCost cost = count_cost(model, cost_shape(config));
-                return PlanCandidate{.shape = shape,
-                                     .training_flops_per_token = cost.training_flops_per_token,
-                                     .parameters = double(cost.parameters),
-                                     .memory = memory};
-            }
+        for (shape.batch = std::max(planned_batch(tokens), least_batch_);;
+             shape.batch = std::max(shape.batch / 2, least_batch_)) {
+            if (shape.batch == least_batch_) return with_tables(shape, tokens);
+            if (!fills(shape.batch)) continue;
+            if (auto fits = with_tables(shape, tokens)) return fits;
+        }
+    }
+    std::optional<PlanCandidate> with_tables(PlanShape shape, double tokens) {
+        for (int64_t rows : plan_rows()) {
+            if (rows > planned_rows(tokens)) continue;
+            shape.ngram_rows = rows;
+            const Config config = config_of(shape, 0);
+            const LanguageModel model(config, look_.vocabulary);
+            const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
+            least_memory_ = std::min(least_memory_, memory);
+            if (memory > memory_limit()) continue;
+            const ModelCost cost = count_cost(model, cost_shape(config));
+            return PlanCandidate{.shape = shape,
+                                 .training_flops_per_token = cost.training_flops_per_token,
+                                 .parameters = double(cost.parameters),
+                                 .memory = memory};
         }
         return std::nullopt;
     }
@@ -141,9 +146,8 @@ class Planner {
     PlanCandidate choose() {
         if (measured_.empty()) {
             candidates_ = candidates_for([](const PlanCandidate&) { return 0.0; });
-            // the larger one with the batch that the smaller one's speed asks for
-            const PlanCandidate& small = candidates_[candidates_.size() / 6];
-            const double tokens = measure(small) * request_.seconds;
+            const double tokens = measure(candidates_[candidates_.size() / 6]) * request_.seconds;
+            // a larger one, with the batch that an eighth of the small one's speed asks for
             if (candidates_.size() > 1) measure(*candidate(candidates_[candidates_.size() * 2 / 3].shape, tokens / 8));
         }
         for (;;) {

@@ -202,7 +202,7 @@ Json Trainer::start_record() const {
     const Parts& p = *parts_;
     return {{"time", now_text()},
             {"from_step", state_.step},
-            {"lithe", std::string(kVersion) + " " + kRevision},
+            {"lithe", std::string(version()) + " " + revision()},
             {"libtorch", TORCH_VERSION},
             {"host", host.nodename},
             {"system", std::string(host.sysname) + " " + host.release},
