@@ -98,7 +98,9 @@ def main():
         path = ROOT / "docs" / document
         text = path.read_text()
         table = make(args.lithe)
-        new = re.sub(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)
+        new, found = re.subn(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)
+        if found != 1:
+            sys.exit(f"docs/{document} has no lines <!-- table {name} --> and <!-- end --> with a line between them")
         stale = stale or new != text
         if not args.check:
             path.write_text(new)
