@@ -5,6 +5,7 @@
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/kernels/parity.h"
+#include "lithe/kernels/sru/sru.h"
 #include "support/errors.h"
 
 namespace lithe::kernels {
@@ -28,6 +29,38 @@ TEST_P(Parity, EqualsTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())),
                          [](const auto& which) { return std::string(catalog()[size_t(which.param)].name); });
+
+// Gates that are driven far beyond what exp can express are open or shut, not NaN.
+TEST(Sru, SaturatedGatesStaySaturated) {
+    constexpr int64_t kWidth = 37;
+    for (Isa isa : available_isas()) {
+        force_isa(isa);
+        for (const float far : {200.0f, 1e7f, 1e18f, 3e38f, INFINITY}) {
+            for (const bool kept : {false, true}) {
+                for (const bool open : {false, true}) {
+                    TestBuffer<float> u(3 * kWidth), v(2 * kWidth, 0, 0, 0), bias(2 * kWidth, 0, 0, 0),
+                        c0(kWidth, 0, M_PI / 2, 2), h(kWidth), c_last(kWidth);
+                    for (int64_t i = 0; i < kWidth; ++i) {
+                        u.data()[i] = 0.5f;
+                        u.data()[kWidth + i] = kept ? far : -far;
+                        u.data()[2 * kWidth + i] = open ? far : -far;
+                    }
+                    SruForward<float> args;
+                    args.shape = {.steps = 1, .batch = 1, .width = kWidth};
+                    args.u = u.data(), args.v = v.data(), args.bias = bias.data(), args.c0 = c0.data();
+                    args.h = h.data(), args.c_last = c_last.data();
+                    sru_forward(args);
+                    const double c = kept ? 2 : 0.5;
+                    for (int64_t i = 0; i < kWidth; ++i) {
+                        EXPECT_NEAR(c_last.at(i), c, 1e-6) << isa_name(isa) << " " << far;
+                        EXPECT_NEAR(h.at(i), open ? c : 0, 1e-6) << isa_name(isa) << " " << far;
+                    }
+                }
+            }
+        }
+    }
+    force_isa(available_isas().back());
+}
 
 TEST(Dropout, KeepsTheExpectedShareAndTheMean) {
     const int64_t count = 200'000;

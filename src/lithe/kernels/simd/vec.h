@@ -154,7 +154,7 @@ template <class V> inline V sigmoid(V x) { return reciprocal(1 + exp(-x)); }
 #if defined(__AVX512F__)
 // Its error shrinks with the slope for large |x|, so that less care is enough than exp needs.
 inline VecF sigmoid(VecF x) {
-    x = max(broadcast(-87.0f), x);
+    x = min(broadcast(88.0f), max(broadcast(-87.0f), x));  // in this order NaN stays NaN
     const VecF n = (x * -kLog2E + kMagic) - kMagic;
     return reciprocal(1 + power_of_two(n, x * -kLog2E - n));
 }
