@@ -47,7 +47,7 @@ def read(folder):
 
 
 def best_of_each(runs):
-    """Of runs that differ in dropout or batch only, the best."""
+    """Of runs that differ in dropout or batch only and ended at the same token, the best."""
     best = {}
     for run in runs:
         key = (run["data"], run["size"], run["tokens"], run["rows"])
@@ -85,7 +85,7 @@ def main():
     left_out = []  # of runs that have company on their text
     print(f"{'run':40} {'bits':>7} {'fitted':>7} {'error':>7} {'left out':>8}")
     for i, run in enumerate(runs):
-        alone = math.nan  # where nothing else tells of its text or its tables
+        alone = math.nan  # where nothing else tells of its text
         if sum(other["data"] == run["data"] for other in runs) > 1:
             alone = math.log(predict(fit(runs[:i] + runs[i + 1:]), run) / run["bits"])
             left_out.append(alone)

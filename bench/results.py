@@ -51,8 +51,7 @@ def seeds_together(folder):
     return runs
 
 
-def planned(lithe):
-    del lithe
+def planned():
     rows = []
     for group in seeds_together("planned").values():
         first = group[0]
@@ -94,10 +93,9 @@ def main():
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     stale = False
-    for document, name, make in (("results.md", "evidence", evidence), ("planner.md", "planned", planned)):
+    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned())):
         path = ROOT / "docs" / document
         text = path.read_text()
-        table = make(args.lithe)
         new, found = re.subn(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)
         if found != 1:
             sys.exit(f"docs/{document} has no lines <!-- table {name} --> and <!-- end --> with a line between them")

@@ -51,7 +51,6 @@ TEST(Orthogonalize, GaussianMatrices) {
     }
 }
 
-// Two updates by hand; stacked matrices are made orthogonal one by one; vectors take AdamW.
 // Stacked and single matrices of several shapes, shared out so that threads cut through a stack.
 TEST(Muon, ThreadsDoNotChangeTheUpdate) {
     std::vector<Tensor> weights;
@@ -75,6 +74,7 @@ TEST(Muon, ThreadsDoNotChangeTheUpdate) {
     for (size_t i = 1; i < weights.size(); ++i) testing::expect_close(weights[i], weights[0], 1e-12, "threads");
 }
 
+// Two updates by hand; stacked matrices are made orthogonal one by one; vectors take AdamW.
 TEST(Muon, UpdatesAsStated) {
     for (const char* scale : {"shape", "rms"}) {
         ParameterStore store;

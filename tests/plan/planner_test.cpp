@@ -63,14 +63,16 @@ TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
 
 TEST(PlanShapes, AllAreValidConfigurations) {
     for (PlanShape shape : plan_shapes()) {
-        shape.ngram_rows = plan_rows().back(), shape.batch = 32;
-        const Config config = planned_config(shape_settings(shape));
-        Problems problems;
-        check_model(config, problems);
-        EXPECT_TRUE(problems.empty()) << shape.name() << ": " << (problems.empty() ? "" : problems.lines()[0]);
-        EXPECT_EQ(config.model.width, shape.width);
-        EXPECT_EQ(config.model.ngram_rows, shape.ngram_rows);
-        EXPECT_EQ(config.train.batch, 32);
+        for (const int64_t rows : plan_rows()) {
+            shape.ngram_rows = rows, shape.batch = 32;
+            const Config config = planned_config(shape_settings(shape));
+            Problems problems;
+            check_model(config, problems);
+            EXPECT_TRUE(problems.empty()) << shape.name() << ": " << (problems.empty() ? "" : problems.lines()[0]);
+            EXPECT_EQ(config.model.width, shape.width);
+            EXPECT_EQ(config.model.ngram_rows, shape.ngram_rows);
+            EXPECT_EQ(config.train.batch, 32);
+        }
     }
 }
 
@@ -127,7 +129,9 @@ TEST(Planner, ShortTextsGetFewRows) {
     const Plan plan = make_plan(request_for(folder.write("text.txt", sample_text(2000))));
     EXPECT_LE(plan.config.train.batch * (plan.config.train.length + 1), 1800);
     EXPECT_GE(plan.config.train.length, 8);
-    EXPECT_EQ(make_plan(request_for(folder.file("text.txt"), {"train.batch=12"})).config.train.batch, 12);
+    const Plan own = make_plan(request_for(folder.file("text.txt"), {"train.batch=12"}));
+    EXPECT_EQ(own.config.train.batch, 12);
+    EXPECT_EQ(own.chosen.shape.batch, 12);  // what plan.json says
 }
 
 TEST(Planner, OtherTokensArePlannedWithoutAPromise) {

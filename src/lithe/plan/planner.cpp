@@ -38,7 +38,7 @@ class Planner {
         plan.machine = machine_;
         plan.corpus = look_ = look_at(corpus_);
         fit_batch();
-        shapes_ = plan_shapes();
+        find_smallest();
         for (;;) {
             plan.chosen = choose();
             const PlanShape& best = plan.chosen.shape;
@@ -111,6 +111,7 @@ class Planner {
             if (rows > planned_rows(tokens)) continue;
             shape.ngram_rows = rows;
             const Config config = config_of(shape, 0);
+            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngram_rows;  // as --set may say
             const LanguageModel model(config, look_.vocabulary);
             const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
             least_memory_ = std::min(least_memory_, memory);
@@ -124,9 +125,22 @@ class Planner {
         return std::nullopt;
     }
 
+    // Every width that fits, with what the shortest training is worth.
+    void find_smallest() {
+        for (const PlanShape& shape : plan_shapes())
+            if (const auto fits = candidate(shape, 0)) smallest_.push_back(*fits);
+        if (smallest_.empty())
+            fail({.code = ExitCode::resources,
+                  .what = "no model of the plan's family fits into this memory",
+                  .where = "--max-memory",
+                  .expected = "at least " + format_bytes(least_memory_),
+                  .got = format_bytes(memory_limit()),
+                  .hint = "give more, or write a configuration (configs/)"});
+    }
+
     void drop_from(const PlanShape& shape) {
-        std::erase_if(shapes_, [&](const PlanShape& each) { return each.width >= shape.width; });
-        if (shapes_.empty())
+        std::erase_if(smallest_, [&](const PlanCandidate& each) { return each.shape.width >= shape.width; });
+        if (smallest_.empty())
             fail_usage("no model of the plan's family generates a token in " + format_number(1e3 * request_.latency) +
                            " ms on this machine",
                        "--target-latency", "allow more");
@@ -145,22 +159,13 @@ class Planner {
     // The best by predicted quality; it has been measured.
     PlanCandidate choose() {
         if (measured_.empty()) {
-            candidates_ = candidates_for([](const PlanCandidate&) { return 0.0; });
-            const double tokens = measure(candidates_[candidates_.size() / 6]) * request_.seconds;
+            const double tokens = measure(smallest_[smallest_.size() / 6]) * request_.seconds;
             // a larger one, with the batch that an eighth of the small one's speed asks for
-            if (candidates_.size() > 1) measure(*candidate(candidates_[candidates_.size() * 2 / 3].shape, tokens / 8));
+            if (smallest_.size() > 1) measure(*candidate(smallest_[smallest_.size() * 2 / 3].shape, tokens / 8));
         }
         for (;;) {
-            candidates_ =
-                candidates_for([this](const PlanCandidate& c) { return guessed_speed(c) * request_.seconds; });
-            for (PlanCandidate& c : candidates_) {
-                const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
-                    return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
-                });
-                c.measured = same != measured_.end();
-                c.tokens_per_second = c.measured ? same->tokens_per_second : guessed_speed(c);
-                c.expected = predict(c.shape, c.tokens_per_second * request_.seconds, look_);
-            }
+            candidates_.clear();
+            for (const PlanCandidate& least : smallest_) candidates_.push_back(expected_of(least));
             const PlanCandidate& best =
                 *std::min_element(candidates_.begin(), candidates_.end(),
                                   [](const auto& a, const auto& b) { return a.expected.bits < b.expected.bits; });
@@ -169,22 +174,17 @@ class Planner {
         }
     }
 
-    // What fits of every width, for the tokens that it is expected to see.
-    template <class Tokens> std::vector<PlanCandidate> candidates_for(const Tokens& tokens) {
-        std::vector<PlanCandidate> list;
-        for (const PlanShape& shape : shapes_) {
-            std::optional<PlanCandidate> fits = candidate(shape, 0);
-            if (fits) fits = candidate(shape, tokens(*fits));
-            if (fits) list.push_back(*fits);
-        }
-        if (list.empty())
-            fail({.code = ExitCode::resources,
-                  .what = "no model of the plan's family fits into this memory",
-                  .where = "--max-memory",
-                  .expected = "at least " + format_bytes(least_memory_),
-                  .got = format_bytes(memory_limit()),
-                  .hint = "give more, or write a configuration (configs/)"});
-        return list;
+    // A width with what the tokens that it is expected to see are worth.
+    PlanCandidate expected_of(const PlanCandidate& least) {
+        const double guess = guessed_speed(least);
+        PlanCandidate c = candidate(least.shape, guess * request_.seconds).value_or(least);
+        const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
+            return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
+        });
+        c.measured = same != measured_.end();
+        c.tokens_per_second = c.measured ? same->tokens_per_second : guess;
+        c.expected = predict(c.shape, c.tokens_per_second * request_.seconds, look_);
+        return c;
     }
 
     // Of what was not measured: seconds per token = a layers width + b flops, from what was.
@@ -210,8 +210,7 @@ class Planner {
     CorpusLook look_;
     int64_t least_batch_ = 0, length_ = 0;
     double least_memory_ = 1e300;  // of all that was considered
-    std::vector<PlanShape> shapes_;
-    std::vector<PlanCandidate> candidates_, measured_;
+    std::vector<PlanCandidate> smallest_, candidates_, measured_;
 };
 
 }  // namespace
