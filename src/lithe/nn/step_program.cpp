@@ -51,6 +51,19 @@ void StepProgram::add_product(const W* weight, const float* scale, const Product
                            args.settled});
 }
 
+// Large pieces lie in huge pages (ops/torch.cpp), where a matrix alone would mostly lie in small ones. What is never
+// written takes no memory.
+int8_t* StepProgram::room_for_codes(int64_t count) {
+    constexpr int64_t kPiece = 32 << 20, kLine = 64;
+    count = (count + kLine - 1) / kLine * kLine;
+    if (count > codes_left_) {
+        codes_left_ = std::max(count, kPiece);
+        codes_.push_back(at::empty({codes_left_}, at::kChar));
+    }
+    codes_left_ -= count;
+    return codes_.back().data_ptr<int8_t>() + codes_.back().numel() - codes_left_ - count;
+}
+
 void StepProgram::product(const Product& args) {
     const Tensor weight = args.weight.tensor().detach();
     ops::check(weight.is_contiguous() && weight.dim() == 2 && weight.scalar_type() == storage_, "step program",
@@ -58,11 +71,11 @@ void StepProgram::product(const Product& args) {
     const int64_t rows = weight.size(0), columns = weight.size(1);
     if (quantize_) {
         Tensor full = weight.to(at::kFloat);
-        codes_.emplace_back(size_t(rows * columns));
+        int8_t* codes = room_for_codes(rows * columns);
         float* scale = vector(rows);
         for (int64_t r = 0; r < rows; ++r)
-            scale[r] = quantize_row(full.data_ptr<float>() + r * columns, columns, codes_.back().data() + r * columns);
-        return add_product<int8_t>(codes_.back().data(), scale, args, rows, columns);
+            scale[r] = quantize_row(full.data_ptr<float>() + r * columns, columns, codes + r * columns);
+        return add_product<int8_t>(codes, scale, args, rows, columns);
     }
     if (storage_ == at::kBFloat16)
         return add_product(static_cast<const kernels::bfloat16*>(weight.data_ptr()), nullptr, args, rows, columns);

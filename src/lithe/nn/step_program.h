@@ -66,13 +66,15 @@ class StepProgram {
     template <class W>
     void add_product(const W* weight, const float* scale, const Product& args, int64_t rows, int64_t columns);
     template <class S> std::function<void(const Tensor&)> add_attention(const Attention& args);
+    int8_t* room_for_codes(int64_t count);
 
     Team team_;
     at::ScalarType storage_;
     bool quantize_;
     std::vector<Operation> operations_;
     std::deque<std::vector<float>> vectors_;
-    std::deque<std::vector<int8_t>> codes_;
+    std::vector<Tensor> codes_;  // pieces that hold the codes of many weights
+    int64_t codes_left_ = 0;     // in the last piece
 };
 
 // [begin, end) of a member's part, in units that keep vectors whole.

@@ -107,9 +107,9 @@ template <class S> class Head {
     // Notes what each tile of the block's queries sees; returns the number of queries.
     int64_t see(int64_t first) {
         const int64_t count = lower(n_.block, n_.queries - first);
-        block_ = {n_.keys, 0, false};
+        block_ = {n_.keys, 0};
         for (int64_t r = 0; r < count; r += kTileRows) {
-            Span span{n_.keys, 0, false};
+            Span span{n_.keys, 0};
             for (int64_t i = r; i < lower(r + kTileRows, count); ++i) {
                 const KeyRange range = visible(first + i);
                 if (range.begin >= range.end) continue;
@@ -138,7 +138,7 @@ template <class S> class Head {
             0, rows, n_.keys, row_operands<S>(a + first * length, length, columns, n_.size),
             [&](int64_t row, int64_t column) {
                 const Span seen = seen_by(row / kTileRows);
-                return Span{0, n_.size, column >= seen.end || column + kPanel <= seen.begin};
+                return Span{0, n_.size, column + kPanel <= seen.begin ? 0 : seen.end - column};
             },
             scores, n_.row);
     }
@@ -164,9 +164,9 @@ template <class S> class Head {
     // The rows of r that the queries of a tile need.
     Span distances_of(int64_t first, int64_t rows, int64_t tile) const {
         const Span seen = m_.spans[tile];
-        if (seen.begin >= seen.end) return {0, 0, false};
+        if (seen.begin >= seen.end) return {0, 0};
         const int64_t low = first + tile * kTileRows, high = first + lower(tile * kTileRows + kTileRows, rows) - 1;
-        return {(seen.begin + shift(high)) / kPair<S> * kPair<S>, lower(n_.keys, seen.end + shift(low)), false};
+        return {(seen.begin + shift(high)) / kPair<S> * kPair<S>, lower(n_.keys, seen.end + shift(low))};
     }
 
     // Gradients of the term by distance, from the block's ds.
@@ -186,7 +186,7 @@ template <class S> class Head {
                 for (int64_t i = 0; i < count; ++i)
                     write(c + i * kPanel, args.distance_dq.row(first + r + i, b_, h_) + column, width);
             });
-        Span block{n_.keys, 0, false};
+        Span block{n_.keys, 0};
         for (int64_t tile = 0; tile * kTileRows < rows; ++tile) {
             const Span each = needed(tile);
             if (each.begin < each.end)
@@ -229,14 +229,24 @@ template <class S> class Head {
         return begin;
     }
 
+    // Of whole vectors; two chains of comparisons hide their latency.
+    static C highest_of(const C* scores, int64_t begin, int64_t end) {
+        V best = broadcast(C(kLowest)), other = best;
+        int64_t j = begin;
+        for (; j + 3 * kLanes < end; j += 4 * kLanes) {
+            best = max(best, max(load(scores + j), load(scores + j + kLanes)));
+            other = max(other, max(load(scores + j + 2 * kLanes), load(scores + j + 3 * kLanes)));
+        }
+        for (; j < end; j += kLanes) best = max(best, load(scores + j));
+        return highest(max(best, other));
+    }
+
     void softmax_row(int64_t i, C* scores, E* p) {
         const KeyRange range = visible(i);
         C lse = 0;
         if (range.begin < range.end) {
             const int64_t begin = mark_unseen(range, scores);
-            V best = broadcast(C(kLowest));
-            for (int64_t j = begin; j < range.end; j += kLanes) best = max(best, load(scores + j));
-            const C top = highest(best);
+            const C top = highest_of(scores, begin, range.end);
             if (top > C(kLowest)) {
                 V total = V{};
                 for (int64_t j = begin; j < range.end; j += kLanes) {
@@ -326,7 +336,7 @@ template <class S> class Head {
                 };
                 while (low < high && !sees(low)) ++low;
                 while (high > low && !sees(high - 1)) --high;
-                return Span{low * kTileRows, lower(high * kTileRows, rows), low >= high};
+                return Span{low * kTileRows, lower(high * kTileRows, rows), low < high ? kPanel : 0};
             },
             sums + begin * length, length);
     }

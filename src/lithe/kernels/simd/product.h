@@ -50,10 +50,14 @@ inline VecF multiply_add(VecF sum, const bfloat16* a, const bfloat16* b) {
 template <class S, bool kAdd, int kVectors>
 inline void product_tile(const Element<S>* a, int64_t a_row, int64_t a_step, const Element<S>* b, int64_t steps,
                          Compute<S>* c, int64_t c_row) {
-    Vec<Compute<S>> sums[kTileRows][kVectors] = {};
-    if constexpr (kAdd)
-        for (int row = 0; row < kTileRows; ++row)
-            for (int v = 0; v < kVectors; ++v) sums[row][v] = load(c + row * c_row + v * kLanes);
+    Vec<Compute<S>> sums[kTileRows][kVectors];
+#pragma GCC unroll 8
+    for (int row = 0; row < kTileRows; ++row)
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) {
+            if constexpr (kAdd) sums[row][v] = load(c + row * c_row + v * kLanes);
+            else sums[row][v] = Vec<Compute<S>>{};
+        }
     for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 8
         for (int row = 0; row < kTileRows; ++row)
@@ -67,10 +71,10 @@ inline void product_tile(const Element<S>* a, int64_t a_row, int64_t a_step, con
         for (int v = 0; v < kVectors; ++v) store(c + row * c_row + v * kLanes, sums[row][v]);
 }
 
-// What of the summed axis a tile needs, in elements; `skip`: the tile is not asked for.
+// What of the summed axis a tile needs, in elements, and how many of its panel's columns; none: the tile is skipped.
 struct Span {
     int64_t begin = 0, end = 0;
-    bool skip = false;
+    int64_t columns = kPanel;
 };
 
 // A times all panels of B.
@@ -106,9 +110,9 @@ inline void for_each_tile(int64_t first, int64_t rows, int64_t columns, const Op
         const int64_t left = columns - column < kPanel ? columns - column : kPanel;
         for (int64_t row = first; row < rows; row += kTileRows) {
             const Span span = span_of(row, column);
-            if (span.skip) continue;
+            if (span.columns <= 0) continue;
             const int64_t begin = span.begin / kPair<S>;
-            tile(row, column, left,
+            tile(row, column, left < span.columns ? left : span.columns,
                  Operands<S>{in.a + row / kTileRows * in.a_tile + begin * in.a_step, in.a_tile, in.a_row, in.a_step,
                              b + begin * kPanel * kPair<S>, steps_of<S>(span.end) - begin});
         }

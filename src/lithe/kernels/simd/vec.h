@@ -162,6 +162,7 @@ inline VecF sigmoid(VecF x) {
 
 #if defined(__AVX512F__)
 inline float sum(VecF v) { return _mm512_reduce_add_ps((__m512)v); }
+inline float highest(VecF v) { return _mm512_reduce_max_ps((__m512)v); }
 #endif
 template <class V> inline auto sum(V v) {
     auto total = v[0];

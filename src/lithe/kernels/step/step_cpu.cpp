@@ -6,6 +6,8 @@ namespace lithe::kernels::LITHE_ISA {
 namespace {
 
 constexpr int kRows = 4;
+// Weights are fetched this far ahead: the machine's own guess loses its way among kRows streams.
+constexpr int64_t kAheadBytes = 8 << 10;
 
 inline VecF load_weight(const float* p) { return load(p); }
 inline VecF load_weight(const bfloat16* p) { return load(p); }
@@ -22,15 +24,22 @@ inline float number(float w) { return w; }
 inline float number(bfloat16 w) { return to_compute(w); }
 inline float number(int8_t w) { return float(w); }
 
-// Products of `count` rows, at most kRows, with x; two sums per row hide the latency of the additions.
-template <int kCount, class W> inline void dots(const W* weight, int64_t columns, const float* x, float* out) {
+template <class W> inline void fetch(const W* p) { __builtin_prefetch(p, 0, 2); }
+
+// Products of kCount rows with x; two sums per row hide the latency of the additions. `ahead`: the distance in elements
+// of what is fetched meanwhile.
+template <int kCount, class W>
+inline void dots(const W* weight, int64_t columns, const float* x, float* out, int64_t ahead) {
     VecF first[kCount] = {}, second[kCount] = {};
     int64_t k = 0;
     for (; k + 2 * kLanes <= columns; k += 2 * kLanes) {
         const VecF x0 = load(x + k), x1 = load(x + k + kLanes);
         for (int r = 0; r < kCount; ++r) {
-            first[r] += load_weight(weight + r * columns + k) * x0;
-            second[r] += load_weight(weight + r * columns + k + kLanes) * x1;
+            const W* row = weight + r * columns + k;
+            for (int64_t line = 0; line < 2 * kLanes * int64_t(sizeof(W)); line += 64)
+                fetch(row + ahead + line / int64_t(sizeof(W)));
+            first[r] += load_weight(row) * x0;
+            second[r] += load_weight(row + kLanes) * x1;
         }
     }
     for (int r = 0; r < kCount; ++r) out[r] = sum(first[r] + second[r]);
@@ -43,8 +52,8 @@ template <class W> struct Input {
     const float* x;
     float scale = 1;  // of the sums
     Input(const float* from, int64_t, char*) : x(from) {}
-    template <int kCount> void products(const W* weight, int64_t columns, float* out) const {
-        dots<kCount>(weight, columns, x, out);
+    template <int kCount> void products(const W* weight, int64_t columns, float* out, int64_t ahead) const {
+        dots<kCount>(weight, columns, x, out, ahead);
     }
 };
 
@@ -64,14 +73,13 @@ template <> struct Input<bfloat16> {
             store(low + k, v - load(high + k));
         }
     }
-    template <int kCount> void products(const bfloat16* weight, int64_t columns, float* out) const {
+    template <int kCount> void products(const bfloat16* weight, int64_t columns, float* out, int64_t ahead) const {
         VecF first[kCount] = {}, second[kCount] = {};
         for (int64_t k = 0; k < columns; k += kWide) {
             const __mmask32 there = columns - k < kWide ? (1u << (columns - k)) - 1 : ~0u;
             const __m512bh h = (__m512bh)_mm512_loadu_si512(high + k), l = (__m512bh)_mm512_loadu_si512(low + k);
             for (int r = 0; r < kCount; ++r) {
-                __builtin_prefetch(weight + (r + kCount) * columns + k, 0,
-                                   2);  // the next rows: too many streams to be guessed
+                fetch(weight + r * columns + k + ahead);
                 const __m512bh w = (__m512bh)_mm512_maskz_loadu_epi16(there, weight + r * columns + k);
                 first[r] = (VecF)_mm512_dpbf16_ps((__m512)first[r], w, h);
                 second[r] = (VecF)_mm512_dpbf16_ps((__m512)second[r], w, l);
@@ -88,22 +96,27 @@ template <> struct Input<int8_t> {
     Input(const float* x, int64_t columns, char* scratch) {
         const int64_t padded = (columns + kWide - 1) / kWide * kWide;
         codes = reinterpret_cast<int16_t*>(scratch);
-        float largest = 0;
-        for (int64_t k = 0; k < columns; ++k)
-            largest = __builtin_fabsf(x[k]) > largest ? __builtin_fabsf(x[k]) : largest;
+        const auto part = [&](int64_t k) {
+            return k + kLanes <= columns ? load(x + k) : load_part(x + k, columns > k ? columns - k : 0);
+        };
+        VecF most{};
+        for (int64_t k = 0; k < columns; k += kLanes) most = max((VecF)_mm512_abs_ps((__m512)part(k)), most);
+        const float largest = highest(most);
         const float bound = 2147483000.0f / (128.0f * float(columns)), top = bound < 32767 ? bound : 32767;
         scale = largest > 0 ? largest / __builtin_floorf(top) : 1;
         const float inverse = 1 / scale;
-        for (int64_t k = 0; k < padded; ++k)
-            codes[k] = k < columns ? int16_t(__builtin_rintf(x[k] * inverse)) : int16_t(0);
+        for (int64_t k = 0; k < padded; k += kLanes) {
+            const __m512i whole = _mm512_cvtps_epi32((__m512)(part(k) * inverse));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + k), _mm512_cvtepi32_epi16(whole));
+        }
     }
-    template <int kCount> void products(const int8_t* weight, int64_t columns, float* out) const {
+    template <int kCount> void products(const int8_t* weight, int64_t columns, float* out, int64_t ahead) const {
         __m512i sums[kCount] = {};
         for (int64_t k = 0; k < columns; k += kWide) {
             const __mmask32 there = columns - k < kWide ? (1u << (columns - k)) - 1 : ~0u;
             const __m512i c = _mm512_loadu_si512(codes + k);
             for (int r = 0; r < kCount; ++r) {
-                if (k % 64 == 0) __builtin_prefetch(weight + (r + kCount) * columns + k, 0, 2);
+                if (k % 64 == 0) fetch(weight + r * columns + k + ahead);
                 const __m512i w = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(there, weight + r * columns + k));
                 sums[r] = _mm512_dpwssd_epi32(sums[r], w, c);
             }
@@ -118,11 +131,14 @@ template <> struct Input<int8_t> {
 template <class W> void step_product_range(const StepProduct<W>& a, int64_t begin, int64_t end, char* scratch) {
     const Input<W> input(a.x, a.columns, scratch);
     float out[kRows];
+    // whole groups of rows, so that what is fetched is what a later group reads
+    const int64_t group = kRows * a.columns * int64_t(sizeof(W));
+    const int64_t ahead = group > 0 ? (kAheadBytes + group - 1) / group * kRows * a.columns : 0;
     for (int64_t r = begin; r < end;) {
         const int64_t count = end - r < kRows ? 1 : kRows;
         const W* weight = a.weight + r * a.columns;
-        if (count == kRows) input.template products<kRows>(weight, a.columns, out);
-        else input.template products<1>(weight, a.columns, out);
+        if (count == kRows) input.template products<kRows>(weight, a.columns, out, ahead);
+        else input.template products<1>(weight, a.columns, out, ahead);
         for (int64_t i = 0; i < count; ++i, ++r)
             a.y[r] = out[i] * input.scale * (a.scale ? a.scale[r] : 1.0f) + (a.bias ? a.bias[r] : 0.0f);
     }
@@ -134,7 +150,7 @@ template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin,
         const S *k = a.k + h * a.size, *v = a.v + h * a.size;
         float highest = -3e38f, total = 0;
         for (int64_t j = begin; j < end; ++j) {
-            dots<1>(k + j * a.row, a.size, q, a.scores + (j - begin));
+            dots<1>(k + j * a.row, a.size, q, a.scores + (j - begin), a.row);
             if (a.by_age) a.scores[j - begin] += a.by_age[h * a.ages + a.newest - j];
             a.scores[j - begin] *= a.scale;
             if (a.scores[j - begin] > highest) highest = a.scores[j - begin];
