@@ -40,14 +40,16 @@ def read(folder):
         settings = dict(each.split("=", 1) for each in run["set"])
         width = int(settings["model.width"])
         layers = len(settings["model.layout"])
+        if float(settings.get("model.dropout", 0)):
+            continue  # the planner uses none
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
                      "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
-                     "dropout": float(settings.get("model.dropout", 0)), "bits": run["first_tokens_valid"]})
+                     "bits": run["first_tokens_valid"]})
     return runs
 
 
 def best_of_each(runs):
-    """Of runs that differ in dropout or batch only and ended at the same token, the best."""
+    """Of runs that differ in their batch only and ended at the same token, the best."""
     best = {}
     for run in runs:
         key = (run["data"], run["size"], run["tokens"], run["rows"])

@@ -86,7 +86,7 @@ def run(entry, data, work):
                "peak_rss_bytes": trained["perf"]["peak_rss_bytes"]}
     if "config" not in entry:
         plan = json.loads((folder / "plan.json").read_text())
-        summary["plan"] = {key: plan[key] for key in ("chosen", "dropout", "tokens", "expected")}
+        summary["plan"] = {key: plan[key] for key in ("chosen", "training_seconds", "tokens", "expected")}
     if entry.get("whole", True):
         summary["valid"] = evaluate(folder, "valid")
     if entry.get("curve", True):
@@ -120,8 +120,8 @@ def main():
         args.out.mkdir(parents=True, exist_ok=True)
         summary.write_text(text)
         shutil.rmtree(args.work / entry["name"])
-        print(f"{entry['name']}: {result['first_tokens_valid']:.4f} bits per byte on the first validation tokens, "
-              f"{result.get('valid', {}).get('bits_per_byte', float('nan')):.4f} on all", flush=True)
+        whole = f", {result['valid']['bits_per_byte']:.4f} on all" if "valid" in result else ""
+        print(f"{entry['name']}: {result['first_tokens_valid']:.4f} bits per byte on the first validation tokens{whole}", flush=True)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,20 @@ TEST(Prediction, MoreTokensAreBetterAndRepeatedOnesWorthLess) {
     EXPECT_GT(predict(shape, 8e6, small).bits, predict(shape, 8e6, books()).bits);
 }
 
+TEST(Prediction, ShortTextsAreReadUntilTheyAreLearnedByHeart) {
+    const PlanShape shape{640, 6, 131072};
+    CorpusLook small = books();
+    small.tokens = 1'000'000;
+    const double best = worthwhile_tokens(shape, 100e6, small);
+    EXPECT_GE(best, 1e6);
+    EXPECT_LT(best, 20e6);
+    EXPECT_LE(predict(shape, best, small).bits, predict(shape, 0.8 * best, small).bits);
+    EXPECT_LE(predict(shape, best, small).bits, predict(shape, 1.25 * best, small).bits);
+    EXPECT_EQ(worthwhile_tokens(shape, 1.02 * best, small), 1.02 * best);  // a few percent are not cut off
+    EXPECT_EQ(worthwhile_tokens(shape, 0.5e6, small), 0.5e6);
+    EXPECT_EQ(worthwhile_tokens(shape, 80e6, books()), 80e6);
+}
+
 TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
     const PlanShape small{256, 3, kMostNgramRows}, large{768, 7, kMostNgramRows};
     EXPECT_LT(predict(large, 50e6, books()).bits, predict(small, 50e6, books()).bits);
@@ -98,13 +112,25 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
     for (const PlanCandidate& each : plan.considered) EXPECT_GE(each.expected.bits, plan.chosen.expected.bits);
     EXPECT_EQ(plan.config.data.split, "80/10/10");
     EXPECT_EQ(plan.config.train.seed, 7);
-    EXPECT_EQ(plan.config.train.max_seconds, 5);
+    EXPECT_NEAR(plan.config.train.max_seconds, plan.chosen.seconds, 1e-3);
     EXPECT_EQ(plan.config.origins.at("model.width"), "the plan");
     EXPECT_EQ(plan.config.origins.at("train.seed"), "--set");
     EXPECT_EQ(plan.corpus.bytes, 160'000u);
-    EXPECT_NEAR(plan.tokens, plan.chosen.tokens_per_second * 5, 1);
+    EXPECT_NEAR(plan.tokens, plan.chosen.tokens_per_second * plan.chosen.seconds, 1);
     // what is written down is the same plan
     EXPECT_TRUE(differences(plan.config, parse_config(to_toml(plan.config), "plan.toml")).empty());
+}
+
+TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
+    TemporaryFolder folder;
+    const std::string path = folder.write("text.txt", sample_text(2000));  // few readings take any machine a moment
+    const PlanRequest request = request_for(path, {"train.seed=2"});
+    const Plan plan = make_plan(request);
+    EXPECT_LT(plan.config.train.max_seconds, 5);
+    EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
+    EXPECT_EQ(make_plan(request_for(path, {"train.max_seconds=5"})).config.train.max_seconds, 5);
+    // of what --set alters the table knows nothing
+    EXPECT_EQ(make_plan(request_for(path, {"model.dropout=0.3"})).config.train.max_seconds, 5);
 }
 
 TEST(Planner, LimitsAreKept) {

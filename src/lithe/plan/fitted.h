@@ -3,8 +3,8 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 0.493356, kSizeFactor = 1.17141, kSizePower = 0.0351017, kDataFactor = 15.1507,
-                        kDataPower = 0.222071, kRepeatLoss = 0.0154681, kRowsLoss = 0.00489827,
-                        kDifficultyPower = 3.97532, kReferencePackedBits = 2.4669, kSpread = 0.0108286;
+inline constexpr double kFloor = 1.10653, kSizeFactor = 4.14291, kSizePower = 0.347107, kDataFactor = 10.1852,
+                        kDataPower = 0.185326, kRepeatLoss = 0.0273205, kRowsLoss = 0.00538712,
+                        kDifficultyPower = 0.712922, kReferencePackedBits = 2.4669, kSpread = 0.0121185;
 
 }  // namespace lithe::fitted

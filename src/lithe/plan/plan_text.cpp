@@ -40,10 +40,12 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     }
     out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters (" +
            std::to_string(c.shape.ngram_rows) + " rows per table of n-grams), batch " +
-           std::to_string(plan.config.train.batch) + ", dropout " + format_number(plan.config.model.dropout) + ", " +
-           format_bytes(c.memory) + " of memory\n";
-    out += "training   " + format_seconds(request.seconds) + ", " + format_count(plan.tokens) + " tokens, " +
-           fixed(plan.epochs, 2) + " times the text\n";
+           std::to_string(plan.config.train.batch) + ", " + format_bytes(c.memory) + " of memory\n";
+    const bool shorter = c.seconds < 0.999 * request.seconds;
+    out += "training   " + format_seconds(c.seconds) + (shorter ? " of " + format_seconds(request.seconds) : "") +
+           ", " + format_count(plan.tokens) + " tokens, " + fixed(plan.epochs, 2) + " times the text" +
+           (shorter ? ": more makes it worse (--set train.max_seconds=" + format_number(request.seconds) + ": all)\n"
+                    : "\n");
     if (plan.latency > 0) out += "generation " + fixed(1e3 * plan.latency, 2) + " ms per token\n";
     return out + "expected   " + expected_text(plan) + "\n";
 }
@@ -74,7 +76,7 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
         {"limits",
          {{"seconds", request.seconds}, {"memory_bytes", request.memory}, {"latency_seconds", request.latency}}},
         {"chosen", candidate(plan.chosen)},
-        {"dropout", plan.config.model.dropout},
+        {"training_seconds", plan.chosen.seconds},
         {"tokens", plan.tokens},
         {"epochs", plan.epochs}};
     if (plan.latency > 0) json["latency_seconds"] = plan.latency;

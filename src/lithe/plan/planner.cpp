@@ -30,7 +30,8 @@ class Planner {
         : request_(request),
           base_(planned_config(request.settings)),
           machine_(set_up_machine(base_.train)),
-          corpus_(Corpus::open(base_.data)) {}
+          corpus_(Corpus::open(base_.data)),
+          altered_(std::any_of(request.settings.begin(), request.settings.end(), changes_the_model)) {}
 
     Plan make() {
         Timer timer;
@@ -42,16 +43,16 @@ class Planner {
         for (;;) {
             plan.chosen = choose();
             const PlanShape& best = plan.chosen.shape;
-            plan.latency = request_.latency > 0 ? measure_latency(config_of(best, 0), look_.vocabulary, machine_) : 0;
+            plan.latency = request_.latency > 0 ? measure_latency(config_of(best), look_.vocabulary, machine_) : 0;
             if (request_.latency <= 0 || plan.latency <= request_.latency) break;
             log_info("too slow   " + best.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
             drop_from(best);
         }
         plan.considered = candidates_;
-        plan.altered = std::any_of(request_.settings.begin(), request_.settings.end(), changes_the_model);
-        plan.tokens = plan.chosen.tokens_per_second * request_.seconds;
+        plan.altered = altered_;
+        plan.tokens = plan.chosen.tokens_per_second * plan.chosen.seconds;
         plan.epochs = plan.tokens / double(look_.tokens);
-        plan.config = config_of(plan.chosen.shape, plan.chosen.tokens_per_second);
+        plan.config = config_of(plan.chosen.shape, plan.chosen.seconds, plan.chosen.tokens_per_second);
         plan.planning_seconds = timer.seconds();
         return plan;
     }
@@ -65,17 +66,16 @@ class Planner {
     }
     bool fills(int64_t batch) const { return int64_t(look_.tokens) / batch >= 4 * (length_ + 1); }
 
+    Config config_of(const PlanShape& shape) const { return config_of(shape, request_.seconds, 0); }
     // The configuration of a shape; its evaluation sized for this speed, if that is known.
-    Config config_of(const PlanShape& shape, double speed) const {
+    Config config_of(const PlanShape& shape, double seconds, double speed) const {
         std::vector<std::string> settings = shape_settings(shape);
-        settings.push_back("train.max_seconds=" + format_number(request_.seconds));
+        settings.push_back("train.max_seconds=" + format_number(seconds));
         settings.push_back("train.length=" + std::to_string(length_));
         settings.push_back("model.ngrams=" + std::to_string(planned_ngrams(double(look_.tokens))));
         if (speed > 0) {
-            const double part = kEvaluationPart * request_.seconds;
-            settings.push_back("model.dropout=" +
-                               format_number(planned_dropout(speed * request_.seconds / double(look_.tokens))));
-            settings.push_back("evaluation.every_seconds=" + format_number(request_.seconds / 4));
+            const double part = kEvaluationPart * seconds;
+            settings.push_back("evaluation.every_seconds=" + format_number(seconds / 4));
             settings.push_back("evaluation.tokens=" +
                                std::to_string(int64_t(std::clamp(3 * speed * part, 20e3, 500e3))));
         }
@@ -110,7 +110,7 @@ class Planner {
         for (int64_t rows : plan_rows()) {
             if (rows > planned_rows(tokens)) continue;
             shape.ngram_rows = rows;
-            const Config config = config_of(shape, 0);
+            const Config config = config_of(shape);
             shape.batch = config.train.batch, shape.ngram_rows = config.model.ngram_rows;  // as --set may say
             const LanguageModel model(config, look_.vocabulary);
             const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
@@ -148,7 +148,7 @@ class Planner {
 
     double measure(PlanCandidate candidate) {
         const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
-        candidate.tokens_per_second = measure_training_speed(config_of(candidate.shape, 0), corpus_, machine_, seconds);
+        candidate.tokens_per_second = measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds);
         candidate.measured = true;
         measured_.push_back(candidate);
         log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
@@ -177,14 +177,22 @@ class Planner {
     // A width with what the tokens that it is expected to see are worth.
     PlanCandidate expected_of(const PlanCandidate& least) {
         const double guess = guessed_speed(least);
-        PlanCandidate c = candidate(least.shape, guess * request_.seconds).value_or(least);
+        PlanCandidate c = candidate(least.shape, tokens_of(least.shape, guess)).value_or(least);
         const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
             return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
         });
         c.measured = same != measured_.end();
         c.tokens_per_second = c.measured ? same->tokens_per_second : guess;
-        c.expected = predict(c.shape, c.tokens_per_second * request_.seconds, look_);
+        const double tokens = tokens_of(c.shape, c.tokens_per_second);
+        c.seconds = tokens / c.tokens_per_second;
+        c.expected = predict(c.shape, tokens, look_);
         return c;
+    }
+
+    // What the table does not know is trained for all of the time.
+    double tokens_of(const PlanShape& shape, double speed) const {
+        const double most = speed * request_.seconds;
+        return look_.is_bytes && !altered_ ? worthwhile_tokens(shape, most, look_) : most;
     }
 
     // Of what was not measured: seconds per token = a layers width + b flops, from what was.
@@ -207,6 +215,7 @@ class Planner {
     Config base_;
     Machine machine_;
     Corpus corpus_;
+    bool altered_;
     CorpusLook look_;
     int64_t least_batch_ = 0, length_ = 0;
     double least_memory_ = 1e300;  // of all that was considered

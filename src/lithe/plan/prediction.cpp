@@ -23,7 +23,16 @@ int64_t planned_batch(double tokens) { return tokens < 5e6 ? 16 : tokens < 30e6 
 
 int64_t planned_rows(double tokens) { return tokens < 20e6 ? 131072 : kMostNgramRows; }
 
-double planned_dropout(double epochs) { return epochs < 5 ? 0 : epochs < 10 ? 0.1 : 0.2; }
+double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& corpus) {
+    // the prediction falls, then rises: the interval that holds its lowest point shrinks by a third each time
+    double low = std::min(most, double(corpus.tokens)), high = most;
+    while (high > 1.001 * low) {
+        const double third = std::cbrt(high / low), left = low * third, right = high / third;
+        if (predict(shape, left, corpus).bits < predict(shape, right, corpus).bits) high = right;
+        else low = left;
+    }
+    return low > 0.95 * most ? most : low;
+}
 
 int64_t planned_ngrams(double tokens) { return tokens < 4e6 ? 3 : 6; }
 

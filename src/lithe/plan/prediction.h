@@ -23,8 +23,8 @@ Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corp
 int64_t planned_batch(double tokens);
 int64_t planned_rows(double tokens);
 
-// For this many passes over the text. Up to four none measured best; beyond that a rule of thumb.
-double planned_dropout(double epochs);
+// Tokens to train on, `most` or fewer: those after which reading the text again makes the prediction worse.
+double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& corpus);
 
 // Longest n-gram that is looked up: in a short text long ones occur once and are learned by heart.
 int64_t planned_ngrams(double tokens);
