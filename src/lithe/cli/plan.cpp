@@ -100,7 +100,7 @@ PlanRequest plan_request(const std::string& text, const std::string& max_time, c
 CommandAction set_up_plan(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option("text", flags->text, "what to train on: a text file, a folder, an archive, a token set")->required();
-    app.add_option("--max-time", flags->max_time, "of training, as 10m (the default)");
+    app.add_option("--max-time", flags->max_time, "of training at most, as 10m (the default)");
     flags->plan.add_to(app);
     app.add_option("--set", flags->sets, "a setting that wins over the plan: --set data.split=80/10/10 (repeatable)")
         ->allow_extra_args(false);
