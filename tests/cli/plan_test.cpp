@@ -27,7 +27,7 @@ TEST(PlanCommand, PrintsAndWritesAConfigurationThatTrains) {
 
 TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
     TemporaryFolder folder;
-    const std::string text = folder.write("corpus.txt", sample_text(60'000)), path = folder.file("run");
+    const std::string text = folder.write("corpus.txt", sample_text(600'000)), path = folder.file("run");
     const std::vector<std::string> command = {"train", text,    "--max-time", "2s",    "--max-memory",
                                               "300M",  "--run", path,         "--json"};
     auto first = run(command);
@@ -42,6 +42,25 @@ TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
     EXPECT_NE(second.err.find("as before"), std::string::npos);
     EXPECT_EQ(second.json()["steps"], first.json()["steps"]);
     EXPECT_EQ(plan, nlohmann::json::parse(read_all(path + "/plan.json")));
+}
+
+// The time of the command is the plan's limit, not the run's: going on must not train through it.
+TEST(TrainText, GoesOnWithAPlanThatEndsEarly) {
+    TemporaryFolder folder;
+    const std::string text = folder.write("corpus.txt", sample_text(2000)), path = folder.file("run");
+    std::vector<std::string> command = {"train", text,    "--max-time", "20s",   "--max-memory",
+                                        "300M",  "--run", path,         "--json"};
+    auto first = run(command);
+    ASSERT_EQ(first.code, 0) << first.err;
+    EXPECT_NE(first.err.find("more makes it worse"), std::string::npos) << first.err;
+    EXPECT_LT(first.json()["seconds"].get<double>(), 15);
+    auto second = run(command);
+    ASSERT_EQ(second.code, 0) << second.err;
+    EXPECT_EQ(second.json()["steps"], first.json()["steps"]);
+    command[3] = "3s";  // another time is meant
+    auto third = run(command);
+    ASSERT_EQ(third.code, 0) << third.err;
+    EXPECT_GT(third.json()["steps"], first.json()["steps"]);
 }
 
 TEST(TrainText, WrongUsesAreToldWhatToDo) {

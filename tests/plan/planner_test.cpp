@@ -123,14 +123,23 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
 
 TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     TemporaryFolder folder;
-    const std::string path = folder.write("text.txt", sample_text(2000));  // few readings take any machine a moment
-    const PlanRequest request = request_for(path, {"train.seed=2"});
+    const std::string path = folder.write("text.txt", sample_text(2000));
+    // a few readings take no machine a minute
+    auto request_a_minute = [&](const char* set) {
+        PlanRequest request = request_for(path, {set});
+        request.seconds = 60;
+        return request;
+    };
+    const PlanRequest request = request_a_minute("train.seed=2"), stated = request_a_minute("train.max_seconds=60");
     const Plan plan = make_plan(request);
-    EXPECT_LT(plan.config.train.max_seconds, 5);
+    EXPECT_LT(plan.config.train.max_seconds, 50);
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
-    EXPECT_EQ(make_plan(request_for(path, {"train.max_seconds=5"})).config.train.max_seconds, 5);
+    const Plan whole = make_plan(stated);
+    EXPECT_EQ(whole.config.train.max_seconds, 60);
+    EXPECT_EQ(whole.chosen.seconds, 60);
+    EXPECT_EQ(plan_text(whole, stated).find("more makes it worse"), std::string::npos) << plan_text(whole, stated);
     // of what --set alters the table knows nothing
-    EXPECT_EQ(make_plan(request_for(path, {"model.dropout=0.3"})).config.train.max_seconds, 5);
+    EXPECT_EQ(make_plan(request_a_minute("model.dropout=0.3")).config.train.max_seconds, 60);
 }
 
 TEST(Planner, LimitsAreKept) {

@@ -68,12 +68,25 @@ void check_plan_flags(const Flags& flags) {
                    "give --max-time, or a configuration: lithe plan TEXT --out plan.toml");
 }
 
+// The --max-time that a run was planned for, if it was.
+std::optional<double> planned_seconds(const std::string& run) {
+    const std::string path = run + "/plan.json";
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    const auto plan = nlohmann::json::parse(read_file(path, 1 << 20), nullptr, false);
+    const nlohmann::json::json_pointer place("/limits/seconds");
+    if (!plan.is_object() || !plan.contains(place) || !plan[place].is_number()) return std::nullopt;
+    return plan[place].get<double>();
+}
+
 // The configuration of a planned run: that of the run folder, when it holds one, else a new plan.
 Config planned(const Flags& flags, const TrainOptions& options, std::string& plan_record) {
     const std::string before = options.run + "/config.toml";
     if (options.resume != ResumeMode::never && std::filesystem::exists(before)) {
         log_info("plan       as before, " + before);
-        return load_config(before, flags.budget.with(flags.sets));
+        BudgetFlags budget = flags.budget;
+        // the plan may use less than the time that it was made for
+        if (parse_seconds(budget.max_time) == planned_seconds(options.run)) budget.max_time.clear();
+        return load_config(before, budget.with(flags.sets));
     }
     const PlanRequest request = plan_request(flags.config, flags.budget.max_time, flags.plan, flags.sets);
     const Plan plan = make_plan(request);

@@ -67,8 +67,7 @@ int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {
               .expected = std::to_string(needed) + ", or 0 to take the tokenizer's",
               .got = std::to_string(stated),
               .hint = "--set model.vocabulary_size=0, or name the tokenizer's own: data.vocabulary, data.path, "
-                      "--tokenizer of "
-                      "lithe import"});
+                      "--tokenizer of lithe import"});
     return needed;
 }
 

@@ -41,7 +41,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters (" +
            std::to_string(c.shape.ngram_rows) + " rows per table of n-grams), batch " +
            std::to_string(plan.config.train.batch) + ", " + format_bytes(c.memory) + " of memory\n";
-    const bool shorter = c.seconds < 0.999 * request.seconds;
+    const bool shorter = c.seconds < request.seconds;
     out += "training   " + format_seconds(c.seconds) + (shorter ? " of " + format_seconds(request.seconds) : "") +
            ", " + format_count(plan.tokens) + " tokens, " + fixed(plan.epochs, 2) + " times the text" +
            (shorter ? ": more makes it worse (--set train.max_seconds=" + format_number(request.seconds) + ": all)\n"

@@ -24,6 +24,8 @@ bool changes_the_model(const std::string& setting) {
     return false;
 }
 
+bool states_the_time(const std::string& setting) { return setting.rfind("train.max_seconds=", 0) == 0; }
+
 class Planner {
  public:
     explicit Planner(const PlanRequest& request)
@@ -31,7 +33,8 @@ class Planner {
           base_(planned_config(request.settings)),
           machine_(set_up_machine(base_.train)),
           corpus_(Corpus::open(base_.data)),
-          altered_(std::any_of(request.settings.begin(), request.settings.end(), changes_the_model)) {}
+          altered_(std::any_of(request.settings.begin(), request.settings.end(), changes_the_model)),
+          timed_(std::any_of(request.settings.begin(), request.settings.end(), states_the_time)) {}
 
     Plan make() {
         Timer timer;
@@ -184,15 +187,15 @@ class Planner {
         c.measured = same != measured_.end();
         c.tokens_per_second = c.measured ? same->tokens_per_second : guess;
         const double tokens = tokens_of(c.shape, c.tokens_per_second);
-        c.seconds = tokens / c.tokens_per_second;
+        c.seconds = request_.seconds * (tokens / (c.tokens_per_second * request_.seconds));  // all of it exactly
         c.expected = predict(c.shape, tokens, look_);
         return c;
     }
 
-    // What the table does not know is trained for all of the time.
+    // What the table does not know is trained for all of the time, and so is what --set gives a time.
     double tokens_of(const PlanShape& shape, double speed) const {
         const double most = speed * request_.seconds;
-        return look_.is_bytes && !altered_ ? worthwhile_tokens(shape, most, look_) : most;
+        return look_.is_bytes && !altered_ && !timed_ ? worthwhile_tokens(shape, most, look_) : most;
     }
 
     // Of what was not measured: seconds per token = a layers width + b flops, from what was.
@@ -215,7 +218,7 @@ class Planner {
     Config base_;
     Machine machine_;
     Corpus corpus_;
-    bool altered_;
+    bool altered_, timed_;  // by --set
     CorpusLook look_;
     int64_t least_batch_ = 0, length_ = 0;
     double least_memory_ = 1e300;  // of all that was considered

@@ -24,6 +24,11 @@ inline float number(float w) { return w; }
 inline float number(bfloat16 w) { return to_compute(w); }
 inline float number(int8_t w) { return float(w); }
 
+// x[k ...], zeros from `columns` on.
+inline VecF load_padded(const float* x, int64_t k, int64_t columns) {
+    return k + kLanes <= columns ? load(x + k) : load_part(x + k, columns > k ? columns - k : 0);
+}
+
 template <class W> inline void fetch(const W* p) { __builtin_prefetch(p, 0, 2); }
 
 // Products of kCount rows with x; two sums per row hide the latency of the additions. `ahead`: the distance in elements
@@ -68,7 +73,7 @@ template <> struct Input<bfloat16> {
         const int64_t padded = (columns + kWide - 1) / kWide * kWide;
         high = reinterpret_cast<bfloat16*>(scratch), low = high + padded;
         for (int64_t k = 0; k < padded; k += kLanes) {
-            const VecF v = k + kLanes <= columns ? load(x + k) : load_part(x + k, columns > k ? columns - k : 0);
+            const VecF v = load_padded(x, k, columns);
             store(high + k, v);
             store(low + k, v - load(high + k));
         }
@@ -96,17 +101,15 @@ template <> struct Input<int8_t> {
     Input(const float* x, int64_t columns, char* scratch) {
         const int64_t padded = (columns + kWide - 1) / kWide * kWide;
         codes = reinterpret_cast<int16_t*>(scratch);
-        const auto part = [&](int64_t k) {
-            return k + kLanes <= columns ? load(x + k) : load_part(x + k, columns > k ? columns - k : 0);
-        };
         VecF most{};
-        for (int64_t k = 0; k < columns; k += kLanes) most = max((VecF)_mm512_abs_ps((__m512)part(k)), most);
+        for (int64_t k = 0; k < columns; k += kLanes)
+            most = max((VecF)_mm512_abs_ps((__m512)load_padded(x, k, columns)), most);
         const float largest = highest(most);
         const float bound = 2147483000.0f / (128.0f * float(columns)), top = bound < 32767 ? bound : 32767;
         scale = largest > 0 ? largest / __builtin_floorf(top) : 1;
         const float inverse = 1 / scale;
         for (int64_t k = 0; k < padded; k += kLanes) {
-            const __m512i whole = _mm512_cvtps_epi32((__m512)(part(k) * inverse));
+            const __m512i whole = _mm512_cvtps_epi32((__m512)(load_padded(x, k, columns) * inverse));
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + k), _mm512_cvtepi32_epi16(whole));
         }
     }
