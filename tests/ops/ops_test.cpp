@@ -2,6 +2,7 @@
 
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
+#include "lithe/ops/lstm.h"
 #include "lithe/ops/norm.h"
 #include "lithe/ops/softmax.h"
 #include "lithe/ops/sru.h"
@@ -136,6 +137,82 @@ TEST(Sru, EmptySegmentKeepsTheState) {
     in.v_2D = in.bias_2D = wave({2, 4}, 0.3, 0.1, 1.0);
     in.c0_BD = wave({2, 4}, 0.7, 0.1, 1.0);
     EXPECT_TRUE(at::equal(ops::sru(in).c_BD, in.c0_BD));
+}
+
+ops::LstmInput lstm_input() {
+    const int64_t steps = 5, batch = 3, in = 4, d = 6;
+    return {.x_TBI = wave({steps, batch, in}, 0.3, 0.1, 1.0),
+            .w_input = wave({4 * d, in}, 0.53, 0.7, 1.0),
+            .w_state = wave({4 * d, d}, 0.37, 0.2, 0.8),
+            .bias = wave({4 * d}, 0.9, 0.4, 0.5),
+            .h0_BD = wave({batch, d}, 0.7, 0.1, 0.5),
+            .c0_BD = wave({batch, d}, 0.2, 0.9, 0.5)};
+}
+
+std::vector<Tensor*> tensors_of(ops::LstmInput& in) {
+    return {&in.x_TBI, &in.w_input, &in.w_state, &in.bias, &in.h0_BD, &in.c0_BD};
+}
+
+// The kernel and what is expected of it, in values and gradients.
+template <class Expected> void expect_same_lstm(ops::LstmInput in, const Expected& expected) {
+    std::vector<std::vector<Tensor>> results;
+    for (bool kernel : {true, false}) {
+        ops::LstmInput own = in;
+        for (Tensor* each : tensors_of(own)) *each = each->clone().set_requires_grad(true);
+        const ops::LstmOutput out = kernel ? ops::lstm(own) : expected(own);
+        const Tensor loss = (out.h_TBD * wave(out.h_TBD.sizes().vec(), 0.3, 0.4, 1.0)).sum() +
+                            (out.h_BD * wave(out.h_BD.sizes().vec(), 0.6, 0.1, 1.0)).sum() +
+                            (out.c_BD * wave(out.c_BD.sizes().vec(), 0.5, 0.2, 1.0)).sum();
+        torch::autograd::backward({loss}, {});
+        results.push_back({out.h_TBD, out.h_BD, out.c_BD});
+        for (Tensor* each : tensors_of(own)) results.back().push_back(each->grad());
+    }
+    for (size_t i = 0; i < results[0].size(); ++i)
+        expect_close(results[0][i], results[1][i], 1e-12, "result or gradient " + std::to_string(i));
+}
+
+TEST(Lstm, EqualsAten) {
+    expect_same_lstm(lstm_input(), [](const ops::LstmInput& in) -> ops::LstmOutput {
+        auto [h_TBD, h, c] =
+            at::lstm(in.x_TBI, {in.h0_BD.unsqueeze(0), in.c0_BD.unsqueeze(0)},
+                     {in.w_input, in.w_state, in.bias, at::zeros_like(in.bias)}, true, 1, 0.0, true, false, false);
+        return {h_TBD, h[0], c[0]};
+    });
+}
+
+// What a GPU runs where documents begin inside a segment.
+TEST(Lstm, EqualsTheStepsWithFlags) {
+    ops::LstmInput in = lstm_input();
+    in.flags_TB = at::zeros({5, 3}, at::kByte);
+    in.flags_TB[2][0] = int64_t(kernels::kSruReset);
+    in.flags_TB[0][1] = int64_t(kernels::kSruPad);
+    in.flags_TB[3][1] = int64_t(kernels::kSruPad | kernels::kSruReset);
+    in.flags_TB[4][2] = int64_t(kernels::kSruPad);
+    expect_same_lstm(in, ops::lstm_by_steps);
+}
+
+TEST(Lstm, ChecksShapesAndTypes) {
+    auto broken = [&](auto change, const char* words) {
+        ops::LstmInput bad = lstm_input();
+        change(bad);
+        EXPECT_ERROR(ops::lstm(bad), ExitCode::failed, words);
+    };
+    broken([](auto& i) { i.x_TBI = wave({5, 3, 5}, 0.3, 0.1, 1.0); }, "do not fit x [5, 3, 5]");
+    broken([](auto& i) { i.w_state = i.w_state.t(); }, "do not fit x");
+    broken([](auto& i) { i.bias = i.bias.narrow(0, 0, 6); }, "bias [6] is not [4 D]");
+    broken([](auto& i) { i.w_state = i.w_state.to(at::kFloat); }, "differ in type");
+    broken([](auto& i) { i.c0_BD = i.c0_BD.to(at::kFloat); }, "must be fp32 (fp64");
+    broken([](auto& i) { i.h0_BD = at::zeros({3, 5}, at::kDouble); }, "is not [B][D]");
+    broken([](auto& i) { i.flags_TB = at::zeros({2, 2}, at::kByte); }, "flags");
+}
+
+TEST(Lstm, EmptySegmentKeepsTheState) {
+    ops::LstmInput in = lstm_input();
+    in.x_TBI = in.x_TBI.narrow(0, 0, 0);
+    const auto out = ops::lstm(in);
+    EXPECT_EQ(out.h_TBD.sizes(), at::IntArrayRef({0, 3, 6}));
+    EXPECT_TRUE(at::equal(out.c_BD, in.c0_BD));
+    EXPECT_TRUE(at::equal(out.h_BD, in.h0_BD));
 }
 
 }  // namespace

@@ -130,14 +130,13 @@ TEST(TrainStep, DropoutDiffersBetweenParts) {
 TEST(TrainStep, PartsByThreads) {
     auto parts = [](const std::vector<std::string>& sets, int threads, at::Device device = at::kCPU) {
         const Config config = parse_config("[model]\nwidth = 8\nlayout = \"ru\"\n[train]\nbatch = 16\n", "test", sets);
-        return batch_parts(config, LanguageModel(config, 50), threads, device);
+        return batch_parts(config, threads, device);
     };
     EXPECT_EQ(parts({}, 1), 1);
     EXPECT_EQ(parts({}, 4), 4);
     EXPECT_EQ(parts({}, 16), 1);
     EXPECT_EQ(parts({"train.batch=3"}, 4), 1) << "a thread would have no row";
-    EXPECT_EQ(parts({"model.layout=rl"}, 4), 1) << "an LSTM's products want many rows";
-    EXPECT_EQ(parts({"model.layout=rl", "train.parts=2"}, 4), 2);
+    EXPECT_EQ(parts({"train.parts=2"}, 4), 2);
     EXPECT_EQ(parts({"train.parts=32"}, 2), 16);
     EXPECT_EQ(parts({"train.parts=32"}, 2, at::kCUDA), 1);
     EXPECT_EQ(parts({"model.layout=\"?{f -}\"", "search.supernet=true"}, 2), 1);

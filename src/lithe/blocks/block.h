@@ -130,8 +130,6 @@ struct BlockTraits {
     bool streams = true;         // a segment split in two, with the state carried, equals the whole
     bool position_wise = false;  // no position sees another
     bool own_residual = false;
-    bool flags = true;              // takes padding and document resets
-    bool products_in_time = false;  // multiplies by a matrix at every time step: with few rows, memory's speed counts
 };
 
 // Where a block is made.

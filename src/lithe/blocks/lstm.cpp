@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "lithe/ops/lstm.h"
+
 namespace lithe {
 
 void LstmValues::visit(FieldVisitor& v) {
@@ -21,19 +23,22 @@ LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(s
 }
 
 BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
-    ops::check(!context.flags_TB.defined(), "lstm", "padding and document resets are not supported by LibTorch's LSTM");
-    const auto type = x_TBD.scalar_type();
-    Tensor h = state.get("h"), c = state.get("c");
-    if (!h.defined()) h = c = at::zeros({1, x_TBD.size(1), width_}, x_TBD.options());
-    else h = h.to(type), c = c.to(type);
-    auto [output, h_last, c_last] = at::lstm(
-        x_TBD, {h, c}, {w_input_.tensor(), w_state_.tensor(), b_input_.tensor().to(type), b_state_.tensor().to(type)},
-        true, 1, 0.0, at::GradMode::is_enabled(), false, false);
-    BranchOutput out;
-    out.delta_TBD = output;
-    out.state.put("h", h_last.to(ops::compute_type(type)), 1);
-    out.state.put("c", c_last.to(ops::compute_type(type)), 1);
-    return out;
+    const auto before = [&](const char* name) {
+        const Tensor value = state.get(name);
+        return value.defined() ? value[0] : value;
+    };
+    const auto out = ops::lstm({.x_TBI = x_TBD,
+                                .w_input = w_input_.tensor(),
+                                .w_state = w_state_.tensor(),
+                                .bias = b_input_.tensor() + b_state_.tensor(),
+                                .h0_BD = before("h"),
+                                .c0_BD = before("c"),
+                                .flags_TB = context.flags_TB});
+    BranchOutput branch;
+    branch.delta_TBD = out.h_TBD;
+    branch.state.put("h", out.h_BD.unsqueeze(0), 1);
+    branch.state.put("c", out.c_BD.unsqueeze(0), 1);
+    return branch;
 }
 
 StepOutput LstmBlock::add_step(StepProgram& program, const float* x, int64_t) const {

@@ -1,4 +1,4 @@
-// LSTM (Hochreiter, Schmidhuber 1997) by LibTorch's own operator: a baseline. The output replaces the input.
+// LSTM (Hochreiter, Schmidhuber 1997): a baseline. The output replaces the input.
 #pragma once
 
 #include "lithe/blocks/options.h"
@@ -15,7 +15,6 @@ struct LstmValues {
 class LstmBlock : public Block {
  public:
     LstmBlock(const LstmValues& values, const BlockSite& site);
-    // Padding and document resets are refused: the operator has no masks.
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;

@@ -49,8 +49,7 @@ std::span<const BlockKind> block_kinds() {
          "multi-head self-attention with memory",
          make_options<AttentionValues>,
          make_attention},
-        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true, .flags = false, .products_in_time = true},
-                                    "LSTM (LibTorch's), a baseline"),
+        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };

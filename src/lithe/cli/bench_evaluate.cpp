@@ -68,7 +68,7 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
             evaluate(model, RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
                 .value()
                 .seconds);
-    const int64_t parts = natural_parts(model, config.train.batch, at::get_num_threads(), at::kCPU);
+    const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), at::kCPU);
     const double speed = double(segment * segments) / median(seconds),
                  forward = double(segment) / forward_seconds(model, config, parts, flags.repeats);
     CostShape shape = cost_shape(config);

@@ -18,7 +18,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
-    const int64_t parts = batch_parts(config, model, at::get_num_threads(), at::kCPU);
+    const int64_t parts = batch_parts(config, at::get_num_threads(), at::kCPU);
     TrainStep step(model, optimizer, 1, parts);
     ModelCost cost = count_cost(model, cost_shape(config));
     uint64_t count = 0;

@@ -6,6 +6,7 @@
 namespace lithe::kernels {
 
 KernelRow sru_row();
+KernelRow lstm_row();
 KernelRow softmax_row();
 KernelRow attention_row();
 KernelRow dropout_row();

@@ -59,15 +59,7 @@ void check_model(const Config& config, Problems& problems) {
     if (config.stacks.count("encoder"))
         problems.add("[model.encoder]: a language model has one stack, the decoder", "model");
     LayoutNode layout = decoder_layout(config);
-    const bool flags = config.data.order == "documents" || config.data.sources.size() > 1;
-    const auto resolved = resolve_blocks(layout, config.model, config.blocks, problems);
-    for (const auto& [name, column] : block_names(layout))
-        if (auto found = resolved.find(name); flags && found != resolved.end() && !found->second.kind->traits.flags)
-            problems.add(
-                "the block '" + name + "' cannot begin anew inside a segment, which " +
-                    (config.data.order == "documents" ? "data.order = \"documents\"" : "several data.sources") +
-                    " need",
-                "model.layout");
+    resolve_blocks(layout, config.model, config.blocks, problems);
     if (has_slots(layout) && !config.search.supernet)
         problems.add("the layout has searched places ('?')", "model.layout",
                      "write the blocks that should stand there, or let lithe search find them");

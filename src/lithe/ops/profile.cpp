@@ -41,12 +41,11 @@ std::string phase_of_scope(const std::string& name) {
 
 std::string phase_of(const std::string& name) {
     if (has(name, {"attention", "softmax"})) return "attention";
-    if (has(name, {"lithe::sru"})) return "recurrence";
+    if (has(name, {"lithe::sru", "lithe::lstm"})) return "recurrence";
     if (has(name, {"cross_entropy"})) return "loss";
     if (has(name, {"norm"})) return "norm";
     if (has(name, {"dropout"})) return "dropout";
-    if (has(name,
-            {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::mkldnn_linear", "lstm", "mkldnn_rnn"}))
+    if (has(name, {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::mkldnn_linear", "_cudnn_rnn"}))
         return "matrix products";
     if (name.rfind("aten::", 0) != 0 || has(name, {"aten::linear", "aten::matmul", "view", "reshape", "transpose",
                                                    "narrow", "detach", "aten::t", "as_strided", "aten::empty"}))

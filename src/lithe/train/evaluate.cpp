@@ -156,7 +156,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     result.protocol = protocol;
     result.protocol.batch = int64_t(batch);
     SegmentReader segment(tokens, streams, protocol);
-    const int64_t parts = natural_parts(model, int64_t(batch), at::get_num_threads(), model.device());
+    const int64_t parts = natural_parts(int64_t(batch), at::get_num_threads(), model.device());
     std::vector<State> states(static_cast<size_t>(parts));
     std::vector<double> sums(states.size());
     for (uint64_t at = 0; at < steps; at += uint64_t(protocol.length)) {

@@ -2,12 +2,12 @@
 // slower thread at the end of every operator, and what LibTorch does between operators is done on all cores.
 #pragma once
 
-#include "lithe/model/language_model.h"
+#include "lithe/ops/torch.h"
 
 namespace lithe {
 
-// One part per thread where that pays: up to four threads, no model whose products want many rows, no GPU; else 1.
-int64_t natural_parts(const LanguageModel& model, int64_t rows, int threads, at::Device device);
+// One part per thread where that pays: up to four threads, no GPU; else 1.
+int64_t natural_parts(int64_t rows, int threads, at::Device device);
 
 // The rows of a part; parts differ by one row at most.
 struct RowRange {

@@ -10,10 +10,10 @@
 
 namespace lithe {
 
-int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device) {
+int64_t batch_parts(const Config& config, int threads, at::Device device) {
     if (!device.is_cpu() || config.search.supernet) return 1;  // a search's choices are one leaf for all rows
     if (config.train.parts > 0) return std::min(config.train.parts, config.train.batch);
-    return natural_parts(model, config.train.batch, threads, device);
+    return natural_parts(config.train.batch, threads, device);
 }
 
 TrainStep::TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation, int64_t parts)

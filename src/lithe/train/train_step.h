@@ -7,7 +7,7 @@
 namespace lithe {
 
 // How many parts a run's batch is cut into: train.parts, or where that says 0 what pays.
-int64_t batch_parts(const Config& config, const LanguageModel& model, int threads, at::Device device);
+int64_t batch_parts(const Config& config, int threads, at::Device device);
 
 class TrainStep {
  public:

@@ -110,7 +110,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     open_feeders();
     p.batch = config_.train.batch;
     const bool automatic_parts = config_.train.parts == 0;
-    config_.train.parts = batch_parts(config_, *p.model, p.machine.threads, p.machine.device);
+    config_.train.parts = batch_parts(config_, p.machine.threads, p.machine.device);
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, cost_shape(config_));
 

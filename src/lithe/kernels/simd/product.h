@@ -2,7 +2,8 @@
 //
 // Operands are Elements: bf16 where the instruction set multiplies bf16 (two at a time), else Compute<S>. A step of a
 // product takes kPair elements of the summed axis. A is read as it lies, with any distances; B is packed in panels of
-// kPanel columns: [panel][step][column][kPair], so that a step's columns lie side by side.
+// kPanel columns, or as many as a kernel asks for: [panel][step][column][kPair], so that a step's columns lie side by
+// side.
 //
 // Included only by *_cpu.cpp files; see simd/vec.h.
 #pragma once
@@ -45,14 +46,14 @@ inline VecF multiply_add(VecF sum, const bfloat16* a, const bfloat16* b) {
 }
 #endif
 
-// c[kTileRows][kVectors kLanes], rows c_row apart, = or += (kAdd) the sum over `steps` of A (row distance a_row, step
+// c[kRows][kVectors kLanes], rows c_row apart, = or += (kAdd) the sum over `steps` of A (row distance a_row, step
 // distance a_step) and a panel of B.
-template <class S, bool kAdd, int kVectors>
+template <class S, bool kAdd, int kVectors, int kRows = kTileRows, int kColumns = kPanel>
 inline void product_tile(const Element<S>* a, int64_t a_row, int64_t a_step, const Element<S>* b, int64_t steps,
                          Compute<S>* c, int64_t c_row) {
-    Vec<Compute<S>> sums[kTileRows][kVectors];
+    Vec<Compute<S>> sums[kRows][kVectors];
 #pragma GCC unroll 8
-    for (int row = 0; row < kTileRows; ++row)
+    for (int row = 0; row < kRows; ++row)
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) {
             if constexpr (kAdd) sums[row][v] = load(c + row * c_row + v * kLanes);
@@ -60,14 +61,14 @@ inline void product_tile(const Element<S>* a, int64_t a_row, int64_t a_step, con
         }
     for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 8
-        for (int row = 0; row < kTileRows; ++row)
+        for (int row = 0; row < kRows; ++row)
 #pragma GCC unroll 8
             for (int v = 0; v < kVectors; ++v)
                 sums[row][v] = multiply_add(sums[row][v], a + row * a_row, b + v * kLanes * kPair<S>);
         a += a_step;
-        b += kPanel * kPair<S>;
+        b += kColumns * kPair<S>;
     }
-    for (int row = 0; row < kTileRows; ++row)
+    for (int row = 0; row < kRows; ++row)
         for (int v = 0; v < kVectors; ++v) store(c + row * c_row + v * kLanes, sums[row][v]);
 }
 
@@ -177,18 +178,18 @@ template <class S, class RowAt> inline void pack_rows(int64_t rows, int64_t size
 }
 
 // B[sum][column] = numbers of row `sum`: interleaves kPair rows.
-template <class S, class RowAt>
+template <class S, int kColumns = kPanel, class RowAt>
 inline void pack_sum_rows(int64_t sum, int64_t columns, const RowAt& row_at, Element<S>* to) {
-    const int64_t panel_size = round_up(sum, kPair<S>) * kPanel;
+    const int64_t panel_size = round_up(sum, kPair<S>) * kColumns;
     for (int64_t step = 0; step < steps_of<S>(sum); ++step) {
         const S* rows[kPair<S>];
         for (int p = 0; p < kPair<S>; ++p) {
             const int64_t row = step * kPair<S> + p;
             rows[p] = row < sum ? row_at(row) : nullptr;
         }
-        Element<S>* panel = to + step * kPanel * kPair<S>;
-        for (int64_t column = 0; column < columns; column += kPanel, panel += panel_size) {
-            const int64_t left = columns - column < kPanel ? columns - column : kPanel;
+        Element<S>* panel = to + step * kColumns * kPair<S>;
+        for (int64_t column = 0; column < columns; column += kColumns, panel += panel_size) {
+            const int64_t left = columns - column < kColumns ? columns - column : kColumns;
             if constexpr (kPair<S> == 2) {
                 int64_t c = 0;
                 for (; c + kLanes <= left; c += kLanes) {
@@ -203,7 +204,7 @@ inline void pack_sum_rows(int64_t sum, int64_t columns, const RowAt& row_at, Ele
             } else {
                 convert(rows[0] + column, panel, left);
             }
-            __builtin_memset(panel + left * kPair<S>, 0, size_t((kPanel - left) * kPair<S>) * sizeof *panel);
+            __builtin_memset(panel + left * kPair<S>, 0, size_t((kColumns - left) * kPair<S>) * sizeof *panel);
         }
     }
 }
@@ -263,12 +264,12 @@ template <int kDistance, class V> inline void turn(V (&rows)[kLanes]) {
 }
 
 // B[sum][column] = number `sum` of row `column`.
-template <class S, class RowAt>
+template <class S, int kColumns = kPanel, class RowAt>
 inline void pack_column_rows(int64_t sum, int64_t columns, const RowAt& row_at, Element<S>* to) {
     using V = typename Turned<S>::type;
-    const int64_t panel_size = round_up(sum, kPair<S>) * kPanel, steps = steps_of<S>(sum);
-    for (int64_t first = 0; first < round_up(columns, kPanel); first += kLanes) {
-        Element<S>* panel = to + first / kPanel * panel_size + first % kPanel * kPair<S>;
+    const int64_t panel_size = round_up(sum, kPair<S>) * kColumns, steps = steps_of<S>(sum);
+    for (int64_t first = 0; first < round_up(columns, kColumns); first += kLanes) {
+        Element<S>* panel = to + first / kColumns * panel_size + first % kColumns * kPair<S>;
         for (int64_t step = 0; step < steps; step += kLanes) {
             V block[kLanes] = {};
             const int64_t left = sum - step * kPair<S>, take = left < kLanes * kPair<S> ? left : kLanes * kPair<S>;
@@ -276,7 +277,7 @@ inline void pack_column_rows(int64_t sum, int64_t columns, const RowAt& row_at, 
                 convert(row_at(first + i) + step * kPair<S>, reinterpret_cast<Element<S>*>(&block[i]), take);
             turn<1>(block);
             for (int i = 0; i < kLanes && step + i < steps; ++i)
-                __builtin_memcpy(panel + (step + i) * kPanel * kPair<S>, &block[i], sizeof block[i]);
+                __builtin_memcpy(panel + (step + i) * kColumns * kPair<S>, &block[i], sizeof block[i]);
         }
     }
 }

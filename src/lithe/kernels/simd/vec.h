@@ -92,6 +92,23 @@ template <class W, class R> inline void sweep(int64_t begin, int64_t end, const 
     for (; j < end; ++j) rest(j);
 }
 
+// Calls step(element, how) on whole vectors of `count` elements and on what is left; how.get and how.put load and
+// store.
+struct Whole {
+    template <class S> Vec<Compute<S>> get(const S* p) const { return load(p); }
+    template <class S> void put(S* p, Vec<Compute<S>> v) const { store(p, v); }
+};
+struct Part {
+    int64_t count;
+    template <class S> Vec<Compute<S>> get(const S* p) const { return load_part(p, count); }
+    template <class S> void put(S* p, Vec<Compute<S>> v) const { store_part(p, v, count); }
+};
+template <class F> inline void for_each_vector(int64_t count, const F& step) {
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) step(i, Whole{});
+    if (i < count) step(i, Part{count - i});
+}
+
 template <class C> inline Vec<C> broadcast(C value) { return value - Vec<C>{}; }
 
 // The larger of two; b where they cannot be compared.
@@ -159,6 +176,9 @@ inline VecF sigmoid(VecF x) {
     return reciprocal(1 + power_of_two(n, x * -kLog2E - n));
 }
 #endif
+
+// Near 0 its error is absolute, of the size of 1's last bit.
+template <class V> inline V tanh(V x) { return 2 * sigmoid(2 * x) - 1; }
 
 #if defined(__AVX512F__)
 inline float sum(VecF v) { return _mm512_reduce_add_ps((__m512)v); }

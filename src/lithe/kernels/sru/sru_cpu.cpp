@@ -34,28 +34,12 @@ template <class S> struct Rows {
     uint8_t flags(int64_t t, int64_t b) const { return a.flags ? a.flags[t * a.shape.batch + b] : 0; }
 };
 
-// Applies `step` to whole vectors and then to the rest; `step` gets the column and a loader/storer pair.
-struct Whole {
-    template <class S> Vec<Compute<S>> get(const S* p) const { return load(p); }
-    template <class S> void put(S* p, Vec<Compute<S>> v) const { store(p, v); }
-};
-struct Part {
-    int64_t count;
-    template <class S> Vec<Compute<S>> get(const S* p) const { return load_part(p, count); }
-    template <class S> void put(S* p, Vec<Compute<S>> v) const { store_part(p, v, count); }
-};
 // Fetches ahead what the next row will read or write: a task's rows lie too far apart for the hardware to guess.
 template <class S> inline void fetch(const S* p) { __builtin_prefetch(p); }
 template <class S> inline void fetch_for_writing(S* p) { __builtin_prefetch(p, 1); }
 
-template <class F> inline void for_each_vector(int64_t count, const F& step) {
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) step(i, Whole{});
-    if (i < count) step(i, Part{count - i});
-}
-
 template <bool kTanh, class V> inline V activation(V c) {
-    if constexpr (kTanh) return 2 * sigmoid(2 * c) - 1;
+    if constexpr (kTanh) return tanh(c);
     else return c;
 }
 
