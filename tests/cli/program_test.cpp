@@ -320,10 +320,10 @@ TEST(Program, EveryPrecisionOptimizerAndScheduleTrains) {
     std::string config = tiny_config(folder);
     int run_number = 0;
     for (const char* set :
-         {"optimizer.name=radam", "optimizer.name=adam", "optimizer.name=sgd", "optimizer.decay=all",
-          "schedule.name=linear", "schedule.name=cosine", "schedule.name=inverse_sqrt", "schedule.name=recipe",
-          "schedule.axis=tokens", "train.precision=fp32", "train.accumulation=3", "model.layout=<sru>lr-",
-          "model.tie_embeddings=true", "data.vocabulary=used", "model.norm=post"}) {
+         {"optimizer.name=radam", "optimizer.name=adam", "optimizer.name=sgd", "optimizer.name=lamb",
+          "optimizer.decay=all", "schedule.name=linear", "schedule.name=cosine", "schedule.name=inverse_sqrt",
+          "schedule.name=recipe", "schedule.axis=tokens", "train.precision=fp32", "train.accumulation=3",
+          "model.layout=<sru>lr-", "model.tie_embeddings=true", "data.vocabulary=used", "model.norm=post"}) {
         std::vector<std::string> arguments = {
             "train",       config, "--run",        folder.file("r" + std::to_string(run_number++)),
             "--max-steps", "12",   "--max-tokens", "2k",

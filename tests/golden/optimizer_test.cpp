@@ -70,6 +70,37 @@ TEST(GoldenAdam, L2DecayIsInTheGradient) {
     EXPECT_EQ(p.store.master(0)[0].item<double>(), 2);
 }
 
+OptimizerConfig lamb() {
+    OptimizerConfig config;
+    config.name = "lamb";
+    config.beta1 = 0.9, config.beta2 = 0.999, config.epsilon = 1e-12, config.weight_decay = 0, config.clip_norm = 0;
+    config.decay = "all";
+    return config;
+}
+
+// After one update Adam's direction is the gradient's signs, whose length is sqrt(2); the weights' is 5.
+TEST(GoldenLamb, StepsAreAsLongAsTheWeights) {
+    Scalar p(lamb(), {3, 4});
+    EXPECT_NEAR(p.step({0.1, -7}, 0.01), 3 - 0.01 * 5 / std::sqrt(2), 1e-12);
+    OptimizerConfig decayed = lamb();
+    decayed.weight_decay = 0.5;  // u = (1 + 1.5, -1 + 2)
+    EXPECT_NEAR(Scalar(decayed, {3, 4}).step({0.1, -7}, 0.01), 3 - 0.01 * 5 / std::hypot(2.5, 1) * 2.5, 1e-12);
+}
+
+// Second update by hand: m' = (0.9 0.1 + 0.1) g / 0.19 for equal gradients, so that the direction stays.
+TEST(GoldenLamb, EqualGradientsKeepTheDirection) {
+    Scalar p(lamb(), {3, 4});
+    const double first = p.step({0.1, -7}, 0.01);
+    const double length = std::hypot(first, 4 + 0.01 * 5 / std::sqrt(2));
+    EXPECT_NEAR(p.step({0.1, -7}, 0.01), first - 0.01 * length / std::sqrt(2), 1e-12);
+}
+
+TEST(GoldenLamb, LongWeightsCountAsTenAndNoneAsOne) {
+    EXPECT_NEAR(Scalar(lamb(), {30, 40}).step({0.1, -7}, 0.01), 30 - 0.01 * 10 / std::sqrt(2), 1e-12);
+    EXPECT_NEAR(Scalar(lamb(), {0, 0}).step({0.1, -7}, 0.01), -0.01, 1e-12);
+    EXPECT_NEAR(Scalar(lamb(), {3, 4}).step({0, 0}, 0.01), 3, 1e-12);
+}
+
 TEST(GoldenSgd, MomentumAndClipping) {
     OptimizerConfig config;
     config.name = "sgd", config.momentum = 0.5, config.weight_decay = 0, config.clip_norm = 1;

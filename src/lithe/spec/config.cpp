@@ -117,17 +117,19 @@ void ModelConfig::visit(FieldVisitor& v) {
 }
 
 void OptimizerConfig::visit(FieldVisitor& v) {
-    v.field({.name = "name", .help = "update rule", .choices = {"adamw", "radam", "adam", "sgd", "muon"}}, name);
+    v.field({.name = "name", .help = "update rule", .choices = {"adamw", "radam", "adam", "sgd", "muon", "lamb"}},
+            name);
     v.field({.name = "learning_rate", .help = "peak learning rate", .minimum = 0, .maximum = 1000}, learning_rate);
     v.field({.name = "beta1", .help = "decay of the first moment", .minimum = 0, .maximum = 0.999999}, beta1);
     v.field({.name = "beta2", .help = "decay of the second moment", .minimum = 0, .maximum = 0.999999}, beta2);
     v.field({.name = "epsilon", .help = "added to the denominator", .minimum = 1e-16, .maximum = 1}, epsilon);
     v.field({.name = "momentum", .help = "sgd: momentum", .minimum = 0, .maximum = 0.999999}, momentum);
-    v.field({.name = "weight_decay",
-             .help = "adamw, radam, sgd: decoupled, times the rate; adam: added to the gradient",
-             .minimum = 0,
-             .maximum = 10},
-            weight_decay);
+    v.field(
+        {.name = "weight_decay",
+         .help = "adamw, radam, sgd: decoupled, times the rate; adam: added to the gradient; lamb: to the direction",
+         .minimum = 0,
+         .maximum = 10},
+        weight_decay);
     v.field({.name = "decay", .help = "which parameters decay", .choices = {"matrices", "all"}}, decay);
     v.field({.name = "radam_fallback",
              .help = "radam's first steps, while the variance is intractable: a momentum step, or no update",

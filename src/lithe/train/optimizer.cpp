@@ -4,6 +4,7 @@
 
 #include "lithe/kernels/cuda.h"
 #include "lithe/ops/profile.h"
+#include "lithe/train/lamb.h"
 
 namespace lithe {
 
@@ -116,6 +117,11 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     for (size_t i = 0; i < store_.size(); ++i) {
         if (store_.spec(i).role == Role::table || (muon_ && Muon::takes(store_.spec(i)))) continue;
         if (hold_untouched_ && !store_.touched(i)) continue;
+        if (config_.name == "lamb") {
+            lamb_step(config_, store_, i, decays(store_.spec(i)),
+                      {m_, v_, updates_, learning_rate, base.rule.gradient_scale});
+            continue;
+        }
         kernels::UpdateRule rule = base.rule;
         if (decays(store_.spec(i)) && !base.skip) {
             if (config_.name == "adam") rule.l2 = config_.weight_decay;

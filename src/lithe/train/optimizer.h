@@ -1,5 +1,5 @@
-// AdamW, RAdam, Adam, SGD and Muon over the flat parameter store, one pass over memory, with clipping by the global
-// norm.
+// AdamW, RAdam, Adam, SGD, Muon and LAMB over the flat parameter store, with clipping by the global norm; but for the
+// last two in one pass over memory.
 //
 // AdamW: Loshchilov, Hutter 2019. RAdam: Liu et al. 2020 as in the authors' code: decoupled decay p <- p - wd lr p in
 // the same step; rectified when N_sma >= 5, else a momentum step ("sgd") or no update at all ("none"); sqrt(v) is not
@@ -8,7 +8,7 @@
 // never decayed. Lookahead (Zhang et al. 2019) around any of them, tables excepted: every k updates slow <- slow + a (w
 // - slow), w <- slow; the moments are kept. An average of the weights (Polyak, Juditsky 1992, with exponential decay):
 // a <- a + (1 - d) (w - a) with d = min(average, (1 + t) / (10 + t)). Muon: train/muon.h for hidden matrices, AdamW for
-// the rest.
+// the rest. LAMB: train/lamb.h.
 #pragma once
 
 #include <optional>
