@@ -26,6 +26,7 @@ constexpr int64_t kFewestRows = 2;
 
 template <class S, class F> void for_each_rows(const LstmForward<S>& args, bool backward, const F& walk) {
     const int64_t width = args.shape.width;
+    if (width == 0) return;
     parallel_for(panels(width, backward), 1, [&](int64_t begin, int64_t end) { pack(args, backward, begin, end); });
     parallel_for(args.shape.batch, kFewestRows, [&](int64_t begin, int64_t end) {
         char* scratch = thread_scratch(scratch_bytes<S>(width, std::min(kLstmRows, end - begin)));
