@@ -1,15 +1,24 @@
 // Every kernel of the catalog, on every instruction set of this machine, at every awkward size.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "lithe/base/parallel.h"
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/isa.h"
+#include "lithe/kernels/lstm/lstm.h"
 #include "lithe/kernels/parity.h"
 #include "lithe/kernels/sru/sru.h"
 #include "support/errors.h"
 
 namespace lithe::kernels {
 namespace {
+
+// As three threads would share a loop, or more.
+void in_threes(int64_t count, int64_t, RangeFunction body) {
+    for (int64_t begin = 0; begin < count; begin += 3) body(begin, std::min(begin + 3, count));
+}
 
 class Parity : public ::testing::TestWithParam<int> {
     void TearDown() override { force_isa(available_isas().back()); }
@@ -29,6 +38,45 @@ TEST_P(Parity, EqualsTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Catalog, Parity, ::testing::Range(0, int(catalog().size())),
                          [](const auto& which) { return std::string(catalog()[size_t(which.param)].name); });
+
+// Rows meet in no sum, so that it does not matter how threads share them; tiles of 1 to 8 rows and blocks of 16.
+TEST(Lstm, SameBitsHoweverRowsAreShared) {
+    constexpr int64_t kSteps = 3, kBatch = 19, kWidth = 37, kNumbers = kSteps * kBatch * kWidth;
+    for (Isa isa : available_isas()) {
+        force_isa(isa);
+        for_each_storage([&](auto storage) {
+            using S = decltype(storage);
+            using C = Compute<S>;
+            std::vector<std::vector<double>> results;
+            for (const ParallelBackend share : {ParallelBackend(nullptr), ParallelBackend(in_threes)}) {
+                set_parallel_backend(share);
+                TestBuffer<S> u(4 * kNumbers, 0.37, 0.1, 1.2), w(4 * kWidth * kWidth, 0.53, 0.7, 0.2), h(kNumbers),
+                    gates(4 * kNumbers), dh(kNumbers, 0.3, 1.57, 1), du(4 * kNumbers);
+                TestBuffer<C> c(kNumbers), c_last(kBatch * kWidth), dh0(kBatch * kWidth), dc0(kBatch * kWidth),
+                    workspace(lstm_workspace(kWidth));
+                LstmBackward<S> args;
+                args.forward = {.shape = {kSteps, kBatch, kWidth},
+                                .u = u.data(),
+                                .w = w.data(),
+                                .h = h.data(),
+                                .gates = gates.data(),
+                                .c = c.data(),
+                                .c_last = c_last.data(),
+                                .workspace = workspace.data()};
+                args.dh = dh.data(), args.du = du.data(), args.dh0 = dh0.data(), args.dc0 = dc0.data();
+                lstm_forward(args.forward);
+                lstm_backward(args);
+                results.emplace_back();
+                for (int64_t i = 0; i < h.size(); ++i) results.back().push_back(h.at(i));
+                for (int64_t i = 0; i < du.size(); ++i) results.back().push_back(du.at(i));
+                for (int64_t i = 0; i < dh0.size(); ++i) results.back().push_back(dh0.at(i));
+            }
+            set_parallel_backend(nullptr);
+            EXPECT_EQ(results[0], results[1]) << isa_name(isa) << " " << storage_name<S>();
+        });
+    }
+    force_isa(available_isas().back());
+}
 
 // Gates that are driven far beyond what exp can express are open or shut, not NaN.
 TEST(Sru, SaturatedGatesStaySaturated) {

@@ -2,6 +2,7 @@
 
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
+#include "lithe/ops/recurrence.h"
 
 namespace lithe::ops {
 namespace {
@@ -101,9 +102,7 @@ void check_input(const LstmInput& in) {
     for (const Tensor* each : {&in.h0_BD, &in.c0_BD})
         check(!each->defined() || each->sizes() == at::IntArrayRef({batch, width}), "lstm",
               "state " + shape_of(*each) + " is not [B][D]");
-    check(!in.flags_TB.defined() ||
-              (in.flags_TB.sizes() == in.x_TBI.sizes().slice(0, 2) && in.flags_TB.scalar_type() == at::kByte),
-          "lstm", "flags " + shape_of(in.flags_TB) + " are not [T][B] bytes");
+    check_flags(in.flags_TB, in.x_TBI, "lstm");
 }
 
 // cuDNN, by LibTorch's operator.
@@ -120,8 +119,6 @@ LstmOutput lstm_of_device(const LstmInput& in) {
                  true, 1, 0.0, at::GradMode::is_enabled(), false, false);
     return {h_TBD, h[0].to(in.bias.scalar_type()), c[0].to(in.bias.scalar_type())};
 }
-
-Tensor plain(const Tensor& tensor) { return tensor.defined() ? tensor.detach().contiguous() : tensor; }
 
 LstmOutput lstm_of_kernel(const LstmInput& input) {
     LstmInput in = input;

@@ -3,6 +3,7 @@
 #include "lithe/kernels/cuda.h"
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
+#include "lithe/ops/recurrence.h"
 
 namespace lithe::ops {
 namespace {
@@ -96,12 +97,8 @@ void check_shapes(const SruInput& in) {
     for (const Tensor* each : {&in.c0_BD, &in.mask_BD})
         check(!each->defined() || each->sizes() == at::IntArrayRef({batch, columns}), "sru",
               "state or mask " + shape_of(*each) + " is not [B][D]");
-    check(!in.flags_TB.defined() ||
-              (in.flags_TB.sizes() == at::IntArrayRef({steps, batch}) && in.flags_TB.scalar_type() == at::kByte),
-          "sru", "flags " + shape_of(in.flags_TB) + " are not [T][B] bytes");
+    check_flags(in.flags_TB, in.u, "sru");
 }
-
-Tensor plain(const Tensor& tensor) { return tensor.defined() ? tensor.detach().contiguous() : tensor; }
 
 }  // namespace
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lithe/kernels/attention/attention_heads.h"
-#include "lithe/kernels/simd/product.h"
+#include "lithe/kernels/simd/arena.h"
 
 namespace lithe::kernels::LITHE_ISA {
 namespace {
@@ -35,20 +35,6 @@ template <class S> struct Sizes {
         per_key = higher(packed_size<S>(keys, size), packed_size<S>(size, keys));
         columns = (round_up(keys, kTileRows) + kTileRows) * round_up(size, kPanel);
     }
-};
-
-class Arena {
- public:
-    explicit Arena(char* begin) : at_(begin), begin_(begin) {}
-    template <class T> T* take(int64_t count) {
-        char* here = at_;
-        at_ += round_up(count * int64_t(sizeof(T)), 64);
-        return reinterpret_cast<T*>(here);
-    }
-    int64_t used() const { return at_ - begin_; }
-
- private:
-    char *at_, *begin_;
 };
 
 // A task's working memory. Null pointers count bytes.

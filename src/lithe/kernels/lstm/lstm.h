@@ -15,7 +15,7 @@ struct LstmShape {
     int64_t steps = 0, batch = 0, width = 0;
 };
 
-// Elements of the workspace that W is packed into.
+// Elements of the workspace that W is packed into: room for whole panels and pairs on every instruction set.
 constexpr int64_t lstm_workspace(int64_t width) { return (4 * width + 64) * (width + 64); }
 
 template <class S> struct LstmForward {

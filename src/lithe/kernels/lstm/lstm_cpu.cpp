@@ -1,7 +1,7 @@
 // Compiled once per instruction set. At every step a few rows are multiplied by all of W, packed, which streams through
 // the caches once for them; the gates follow while their sums are still there.
 #include "lithe/kernels/lstm/lstm_rows.h"
-#include "lithe/kernels/simd/product.h"
+#include "lithe/kernels/simd/arena.h"
 
 namespace lithe::kernels::LITHE_ISA {
 namespace {
@@ -38,24 +38,18 @@ template <class S> struct Walk {
     int64_t sums_row;                    // of products
     E *state, *gates;                    // operands: h, du
     C *sums, *c, *c_before, *carry_h;
-    int64_t bytes = 0;
+    int64_t bytes;
 
     Walk(int64_t d, int64_t rows, char* begin)
         : width(d),
           length(round_up(d, kPair<S>)),
           gate_length(round_up(4 * d, kPair<S>)),
           sums_row(round_up(4 * d, kStateColumns)) {
-        auto take = [&](int64_t size) {
-            char* here = begin + bytes;
-            bytes += round_up(size, 64);
-            return here;
-        };
-        state = reinterpret_cast<E*>(take(rows * length * int64_t(sizeof(E))));
-        gates = reinterpret_cast<E*>(take(rows * gate_length * int64_t(sizeof(E))));
-        sums = reinterpret_cast<C*>(take(rows * sums_row * int64_t(sizeof(C))));
-        c = reinterpret_cast<C*>(take(rows * d * int64_t(sizeof(C))));
-        c_before = reinterpret_cast<C*>(take(d * int64_t(sizeof(C))));
-        carry_h = reinterpret_cast<C*>(take(rows * d * int64_t(sizeof(C))));
+        Arena arena(begin);
+        state = arena.take<E>(rows * length), gates = arena.take<E>(rows * gate_length);
+        sums = arena.take<C>(rows * sums_row);
+        c = arena.take<C>(rows * d), c_before = arena.take<C>(d), carry_h = arena.take<C>(rows * d);
+        bytes = arena.used();
     }
 };
 
@@ -65,14 +59,21 @@ template <class S> void copy(const S* from, S* to, int64_t count) {
     else clear(to, count);
 }
 
+// h_{t-1} of a row; null: zeros.
+template <class S> const S* state_before(const LstmForward<S>& a, int64_t t, int64_t b, uint8_t flags) {
+    if (flags & kSruReset) return nullptr;
+    if (t > 0) return a.h + ((t - 1) * a.shape.batch + b) * a.shape.width;
+    return a.h0 ? a.h0 + b * a.shape.width : nullptr;
+}
+
 // h_{t-1} of a row as an operand, and c_{t-1}.
 template <class S>
 void begin_step(const LstmForward<S>& a, const Walk<S>& m, int64_t t, int64_t b, uint8_t flags, Element<S>* state,
                 Compute<S>* c) {
     const int64_t d = m.width;
     if (flags & kSruReset) clear(c, d);
-    const S* before = t > 0 ? a.h + ((t - 1) * a.shape.batch + b) * d : a.h0 ? a.h0 + b * d : nullptr;
-    if (before && !(flags & kSruReset)) convert(before, state, d), clear(state + d, m.length - d);
+    const S* before = state_before(a, t, b, flags);
+    if (before) convert(before, state, d), clear(state + d, m.length - d);
     else clear(state, m.length);
 }
 
@@ -156,8 +157,7 @@ template <class S> void lstm_forward_rows(const LstmForward<S>& a, int64_t first
             S* gates = a.gates ? a.gates + at * 4 * d : nullptr;
             Compute<S>*c = m.c + r * d, *c_out = a.c ? a.c + at * d : nullptr;
             if (flags & kSruPad) {
-                const S* before = t > 0 ? a.h + (at - a.shape.batch) * d : a.h0 ? a.h0 + b * d : nullptr;
-                copy(flags & kSruReset ? nullptr : before, a.h + at * d, d);
+                copy(state_before(a, t, b, flags), a.h + at * d, d);
                 if (c_out) copy<Compute<S>>(c, c_out, d);
                 if (gates) clear(gates, 4 * d);
             } else {
