@@ -1,5 +1,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
+#include "lithe/ops/attention.h"
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/lstm.h"
@@ -38,6 +39,40 @@ TEST(Softmax, NothingVisibleIsZeroNotNan) {
     Tensor hidden = at::ones({1, 4}, at::kByte);
     Tensor p = ops::masked_softmax_(wave({1, 4, 4}, 0.3, 0.2, 2.0), {.hidden_BS = hidden}, 1, 1.0);
     EXPECT_EQ(p.abs().max().item<double>(), 0);
+}
+
+// Output and gradients of queries, keys and the memory, where the keys are the values: as one tensor, or written twice.
+std::vector<Tensor> attend(int64_t steps, int64_t memory, int64_t heads, double dropout, bool twice) {
+    const int64_t P = 6, B = 2;
+    Tensor q = wave({steps, B, P}, 0.37, 0.1, 1.5).requires_grad_(), kv = wave({steps, B, P}, 0.53, 0.7, 1.5),
+           old = wave({memory, B, P}, 0.43, 0.2, 1.5);
+    kv.requires_grad_(), old.requires_grad_();
+    const auto both = [&](const Tensor& x) { return twice ? at::cat({x, x}, 2) : x; };
+    ops::AttentionInput in{.q_TBP = q, .kv_TBX = both(kv), .heads = heads, .dropout = dropout, .dropout_key = 5};
+    if (memory > 0) in.memory_MBX = both(old);
+    Tensor out = ops::attention(in);
+    torch::autograd::backward({out}, {wave(out.sizes(), 0.3, 1.57, 1.0)});
+    return {out.detach(), q.grad(), kv.grad(), memory > 0 ? old.grad() : old.detach()};
+}
+
+TEST(Attention, KeysMayBeTheValues) {
+    for (int64_t steps : {3, 19})  // unfused, fused
+        for (int64_t memory : {0, 7})
+            for (int64_t heads : {1, 3})
+                for (double dropout : {0.0, 0.4}) {
+                    const auto once = attend(steps, memory, heads, dropout, false),
+                               twice = attend(steps, memory, heads, dropout, true);
+                    for (size_t i = 0; i < once.size(); ++i)
+                        expect_close(once[i], twice[i], 1e-12, "tensor " + std::to_string(i));
+                }
+}
+
+TEST(Attention, ChecksShapes) {
+    const Tensor z = at::ones({9, 2, 6});
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .memory_MBX = at::ones({4, 2, 12})}), ExitCode::failed,
+                 "memory [4, 2, 12] does not fit keys and values [9, 2, 6]");
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .heads = 4}), ExitCode::failed, "do not hold 4 heads");
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = at::ones({9, 12})}), ExitCode::failed, "are not [T][B][X]");
 }
 
 TEST(CrossEntropy, ChecksItsTargets) {

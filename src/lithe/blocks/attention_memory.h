@@ -1,9 +1,9 @@
 // What attention with memory shares among block kinds: which earlier positions are there, who sees them, what is kept.
 //
 // The state holds either the inputs of earlier positions ("memory" [M][B][D], re-projected by today's weights: the
-// papers' form) or, under Context::keep_projections, their keys and values side by side ("projections" [M][B][2P]: the
-// same numbers while weights do not change). "hidden" [B][M] marks positions that a row must not see: padding, or
-// before its document began.
+// papers' form) or, under Context::keep_projections, what attention takes them as ("projections" [M][B][X]: keys and
+// values side by side, 2P, or SRU++'s P that stand for both; the same numbers while weights do not change). "hidden"
+// [B][M] marks positions that a row must not see: padding, or before its document began.
 #pragma once
 
 #include "lithe/blocks/block.h"
@@ -28,10 +28,10 @@ struct Recalled {
     MaskAndHidden mask;
     int64_t length() const { return memory_MBX.defined() ? memory_MBX.size(0) : 0; }
 };
-// `project` makes keys and values [M][B][2P] of a memory of inputs [M][B][D].
+// `project` makes what attention takes, [M][B][X], of a memory of inputs [M][B][D].
 Recalled recall(const State& before, const Tensor& x_TBD, const Context& context,
                 const std::function<Tensor(const Tensor&)>& project);
-// Puts into `after` what the next segment needs: the inputs of this one, or its keys and values kv [T][B][2P], and
+// Puts into `after` what the next segment needs: the inputs of this one, or its keys and values kv [T][B][X], and
 // hidden marks.
 void remember(const State& before, const Recalled& recalled, const Tensor& x_TBD, const Tensor& kv_TBX,
               const Context& context, State& after);

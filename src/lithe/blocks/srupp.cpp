@@ -74,13 +74,20 @@ SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : value
 BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
     BranchOutput out;
     Tensor z_TBP = at::linear(x_TBD, w1_.tensor());
-    ops::AttentionInput in{.q_TBP = z_TBP, .kv_TBX = at::linear(z_TBP, w2_.tensor()), .heads = values_.heads};
-    const Recalled recalled = recall(state, x_TBD, context, [&](const Tensor& memory_MBD) {
-        return at::linear(at::linear(memory_MBD, w1_.tensor()), w2_.tensor());
-    });
+    ops::AttentionInput in{.q_TBP = z_TBP, .heads = values_.heads};
+    std::vector<Tensor> key_and_value;  // W_k, W_v
+    if (absorbs()) {
+        key_and_value = w2_.tensor().view({2, values_.projection, -1}).unbind();
+        in.q_TBP = at::matmul(z_TBP, key_and_value[0]);
+    }
+    const auto keys = [&](const Tensor& z) { return absorbs() ? z : at::linear(z, w2_.tensor()); };
+    in.kv_TBX = keys(z_TBP);
+    const Recalled recalled = recall(
+        state, x_TBD, context, [&](const Tensor& memory_MBD) { return keys(at::linear(memory_MBD, w1_.tensor())); });
     in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
     if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     Tensor mixed_TBP = ops::attention(in);
+    if (absorbs()) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
     if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
@@ -103,15 +110,17 @@ StepOutput SruppBlock::add_step(StepProgram& program, const float* x, int64_t me
     program.norm(norm_, mixed, p, y);
     program.product({.weight = w3_, .x = y, .y = u, .planes = cell_.planes(), .settled = false});
     StepOutput cell = cell_.add_step(program, u, x);
-    return {cell.y, [load, rest = cell.load](const State& state) {
-                load(state.get("projections"));
+    return {cell.y, [load, rest = cell.load, absorbs = absorbs(), w2 = w2_](const State& state) {
+                const Tensor kept = state.get("projections");
+                load(kept.defined() && absorbs ? at::linear(kept, w2.tensor()) : kept);
                 rest(state);
             }};
 }
 
 double SruppBlock::flops_per_token(const CostShape& shape) const {
     const double d = double(width_), p = double(values_.projection);
-    return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + shape.again() * (2 * d * p + 4 * p * p);
+    const double again = 2 * d * p + (absorbs() ? 0 : 4 * p * p);
+    return 8 * d * p + 4 * p * p + 4 * shape.keys() * p + shape.again() * again;
 }
 
 double SruppBlock::flops_without_input_gradient(const CostShape& shape) const {
@@ -122,7 +131,8 @@ double SruppBlock::flops_without_input_gradient(const CostShape& shape) const {
 double SruppBlock::activation_numbers_per_token(const CostShape& shape) const {
     const double d = double(width_), p = double(values_.projection),
                  span = 1 + double(shape.memory) / double(shape.length);
-    return 6 * d + p * (6 + 4 * span) + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+    const double projected = absorbs() ? 8 + 2 * span : 6 + 4 * span;
+    return 6 * d + p * projected + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
 }
 
 ProjectedSruValues ProjectedSruValues::defaults(const ModelConfig& model) {

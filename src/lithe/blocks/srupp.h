@@ -5,6 +5,11 @@
 //       O = a softmax(Q K^T / sqrt(d'/H) + mask) V + R         U = dropout(LN(O)) W3^T        h = SRU(U, skip X)
 //   r:  U = dropout(LN(X W1^T)) W2^T                                                          h = SRU(U, skip X)
 //
+// With one head the same is computed with the keys' and values' product moved to the queries' side,
+//       q_t . (W_k z_s) = (W_k^T q_t) . z_s        sum_s p_ts W_v z_s = W_v sum_s p_ts z_s        W2 = [W_k; W_v]
+// so that Z itself stands for keys and values: memory positions need no product by W2, and half is read and kept per
+// key.
+//
 // W1 [d'][d], W2 [2d'][d'], W3 [3][D][d'] in planes; `a` a learned scalar that starts at 0. Parameters: u 4dd' + 2d'^2
 // + 2d' + 4d + 1, r 4dd' + 2d' + 4d.
 #pragma once
@@ -37,6 +42,8 @@ class SruppBlock : public Block {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  private:
+    // One head: W2 stands beside the queries and the result, not at every key (above).
+    bool absorbs() const { return values_.heads == 1; }
     SruppValues values_;
     int64_t width_;
     Parameter w1_, w2_, w3_, scale_;

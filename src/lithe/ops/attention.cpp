@@ -18,24 +18,31 @@ constexpr int64_t kKeptBytes = 1024 * 1024;  // of probabilities per head; longe
 
 struct Sizes {
     int64_t steps, batch, memory, width, heads;
+    int64_t parts;  // side by side in kv: keys that are the values, keys and values, or queries too
     explicit Sizes(const AttentionInput& in)
         : steps(in.kv_TBX.size(0)),
           batch(in.kv_TBX.size(1)),
           memory(in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0),
-          width(in.kv_TBX.size(2) / (in.q_TBP.defined() ? 2 : 3)),
-          heads(in.heads) {}
+          heads(in.heads) {
+        parts = !in.q_TBP.defined() ? 3 : in.q_TBP.size(-1) == in.kv_TBX.size(2) ? 1 : 2;
+        width = in.kv_TBX.size(2) / parts;
+    }
+    int64_t kept() const { return (shared() ? 1 : 2) * width; }  // numbers per key of the memory
+    bool shared() const { return parts == 1; }
     int64_t keys() const { return memory + steps; }
     double scale() const { return 1 / std::sqrt(double(width) / double(heads)); }
 };
 
 void check_shapes(const AttentionInput& in) {
-    check(in.kv_TBX.dim() == 3 && in.kv_TBX.size(2) % ((in.q_TBP.defined() ? 2 : 3) * in.heads) == 0, "attention",
-          "keys and values " + shape_of(in.kv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
+    check(in.kv_TBX.dim() == 3 && (!in.q_TBP.defined() || in.q_TBP.dim() == 3), "attention",
+          "keys and values " + shape_of(in.kv_TBX) + " are not [T][B][X]");
     const Sizes n(in);
+    check(in.kv_TBX.size(2) % (n.parts * in.heads) == 0, "attention",
+          "keys and values " + shape_of(in.kv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
     check(!in.q_TBP.defined() || in.q_TBP.sizes() == at::IntArrayRef({n.steps, n.batch, n.width}), "attention",
           "queries " + shape_of(in.q_TBP) + " do not fit keys and values " + shape_of(in.kv_TBX));
-    check(!in.memory_MBX.defined() || in.memory_MBX.sizes() == at::IntArrayRef({n.memory, n.batch, 2 * n.width}),
-          "attention", "memory " + shape_of(in.memory_MBX) + " is not [M][B][2P]");
+    check(!in.memory_MBX.defined() || in.memory_MBX.sizes() == at::IntArrayRef({n.memory, n.batch, n.kept()}),
+          "attention", "memory " + shape_of(in.memory_MBX) + " does not fit keys and values " + shape_of(in.kv_TBX));
     for (const Tensor* each : {&in.q_TBP, &in.memory_MBX})
         check(!each->defined() || each->scalar_type() == in.kv_TBX.scalar_type(), "attention",
               "queries, keys, values and memory must have one type");
@@ -54,6 +61,10 @@ template <class S> kernels::AttentionRows<S> rows_of(const Tensor& packed, int64
     if (!packed.defined()) return {};
     return {pointer<std::remove_const_t<S>>(packed) + part * n.width, packed.stride(0), packed.stride(1),
             n.width / n.heads};
+}
+
+template <class S> kernels::AttentionRows<S> values_of(const Tensor& packed, int64_t part, const Sizes& n) {
+    return n.shared() ? kernels::AttentionRows<S>() : rows_of<S>(packed, part, n);
 }
 
 // The same for all batch rows.
@@ -80,9 +91,9 @@ kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor
             kernels::Compute<S>(n.scale()),
             rows_of<const S>(packed ? in.kv_TBX : in.q_TBP, 0, n),
             rows_of<const S>(in.kv_TBX, packed ? 1 : 0, n),
-            rows_of<const S>(in.kv_TBX, packed ? 2 : 1, n),
+            values_of<const S>(in.kv_TBX, packed ? 2 : 1, n),
             rows_of<const S>(in.memory_MBX, 0, n),
-            rows_of<const S>(in.memory_MBX, 1, n),
+            values_of<const S>(in.memory_MBX, 1, n),
             rows_of<S>(out, 0, n),
             pointer<S>(probabilities),
             pointer<kernels::Compute<S>>(lse),
@@ -128,9 +139,9 @@ struct AttentionNode : torch::autograd::Node {
                                                      rows_of<const S>(d_out, 0, n),
                                                      rows_of<S>(packed ? dkv : dq, 0, n),
                                                      rows_of<S>(dkv, packed ? 1 : 0, n),
-                                                     rows_of<S>(dkv, packed ? 2 : 1, n),
+                                                     values_of<S>(dkv, packed ? 2 : 1, n),
                                                      rows_of<S>(d_memory, 0, n),
-                                                     rows_of<S>(d_memory, 1, n),
+                                                     values_of<S>(d_memory, 1, n),
                                                      rows_of<S>(d_distance_q, 0, n),
                                                      pointer<kernels::Compute<S>>(d_rows)};
             kernels::attention_backward<S>(args);
@@ -192,7 +203,8 @@ Tensor unfused(const AttentionInput& in) {
     Tensor q = in.q_TBP, kv = in.kv_TBX;
     if (!q.defined()) q = kv.narrow(2, 0, n.width), kv = kv.narrow(2, n.width, 2 * n.width);
     if (n.memory > 0) kv = at::cat({in.memory_MBX, kv});
-    Tensor k = heads_first(kv.narrow(2, 0, n.width), n.heads), v = heads_first(kv.narrow(2, n.width, n.width), n.heads);
+    Tensor k = heads_first(kv.narrow(2, 0, n.width), n.heads);
+    Tensor v = n.shared() ? k : heads_first(kv.narrow(2, n.width, n.width), n.heads);
     Tensor p = masked_softmax_(at::bmm(heads_first(q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
     p = dropout(p, in.dropout, in.dropout_key);
     return heads_last(at::bmm(p, v), n.heads);

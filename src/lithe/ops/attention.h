@@ -9,9 +9,11 @@ namespace lithe::ops {
 // Queries, keys and values stand side by side along the last axis, each P wide (heads inside, each P / heads wide), so
 // that one product makes them and one tensor takes their gradient.
 struct AttentionInput {
-    Tensor q_TBP;       // undefined: kv_TBX holds the queries too
-    Tensor kv_TBX;      // [T][B][2P]: keys, values; or [T][B][3P]: queries, keys, values
-    Tensor memory_MBX;  // [M][B][2P]: keys and values of earlier positions; undefined: none
+    Tensor q_TBP;  // undefined: kv_TBX holds the queries too
+    // [T][B][2P]: keys, values; or [T][B][3P]: queries, keys, values; or, beside q_TBP, [T][B][P]: keys that are the
+    // values too
+    Tensor kv_TBX;
+    Tensor memory_MBX;  // keys and values of earlier positions, [M][B][2P] or [M][B][P]; undefined: none
     // A second term of the scores by distance: queries [T][B][P] and rows [S][P], row c for distance S - 1 - c
     // (ops/relative_attention.h); undefined: none.
     Tensor distance_q_TBP, distance_r_SP;

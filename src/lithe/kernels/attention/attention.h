@@ -4,6 +4,8 @@
 //   dv_j = sum_i p_ij do_i,  ds_ij = scale p_ij (do_i . v_j - sum_j' p_ij' do_i . v_j'),
 //   dq_i = sum_j ds_ij k_j,  dk_j = sum_i ds_ij q_i
 //
+// Without v the keys are the values, o_i = sum_j p_ij k_j, and dk takes both sums.
+//
 // With relative positions (Dai et al. 2019, section 3.3) a score has a second term by distance, whose rows r stand from
 // the longest distance down, one for each key: p_ij = softmax_j(scale (q_i . k_j + q'_i . r_c)), c = j + queries - 1 -
 // i; then dq'_i = sum_j ds_ij r_c and dr_c = sum_i ds_i,j(c) q'_i.
@@ -33,7 +35,7 @@ template <class S> struct AttentionForward {
     int64_t size = 0;    // numbers per head
     int64_t memory = 0;  // keys of these, before the others
     Compute<S> scale = 1;
-    AttentionRows<const S> q, k, v, memory_k, memory_v;
+    AttentionRows<const S> q, k, v, memory_k, memory_v;  // v null: the keys are the values
     AttentionRows<S> out;
     S* probabilities = nullptr;                     // [batch heads][queries][attention_row(keys)]; null: not kept
     Compute<S>* lse = nullptr;                      // [batch heads][queries]
@@ -43,7 +45,8 @@ template <class S> struct AttentionForward {
 template <class S> struct AttentionBackward {
     AttentionForward<S> forward;  // `out` is not read
     AttentionRows<const S> d_out;
-    AttentionRows<S> dq, dk, dv, memory_dk, memory_dv;  // the memory's may be null: not wanted
+    // the memory's may be null: not wanted; dv and memory_dv are null where v is
+    AttentionRows<S> dq, dk, dv, memory_dk, memory_dv;
     AttentionRows<S> distance_dq;
     Compute<S>* distance_dr = nullptr;  // [batch heads][keys][size]; sums over batch rows are left to the caller
 };

@@ -14,7 +14,7 @@ template <class S> struct AttentionBuffers {
     int64_t size, memory, now;
     TestBuffer<S> q, k, v, memory_k, memory_v, out, p, d_out, dq, dk, dv, memory_dk, memory_dv;
     TestBuffer<C> lse;
-    bool by_distance = false;
+    bool by_distance = false, shared = false;  // shared: keys are values
     TestBuffer<S> distance_q, distance_r, distance_dq;
     TestBuffer<C> distance_dr;
 
@@ -60,6 +60,7 @@ template <class S> struct AttentionBuffers {
                                  lse.data(),
                                  {},
                                  {}};
+        if (shared) args.v = args.memory_v = {};
         if (by_distance) {
             args.distance_q = rows<const S>(distance_q);
             args.distance_r = {distance_r.data(), mask.heads * size, 0, size};
@@ -71,15 +72,20 @@ template <class S> struct AttentionBuffers {
             forward(keep), rows<const S>(d_out), rows<S>(dq), rows<S>(dk), rows<S>(dv), {}, {}, {}};
         if (by_distance) args.distance_dq = rows<S>(distance_dq), args.distance_dr = distance_dr.data();
         if (memory_gradient) args.memory_dk = rows<S>(memory_dk), args.memory_dv = rows<S>(memory_dv);
+        if (shared) args.dv = args.memory_dv = {};
         return args;
     }
 };
 
+enum class Form { plain, by_distance, shared };
+
 template <class S>
 void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size, int64_t memory, bool keep,
-                    const std::string& words, bool by_distance = false) {
+                    const std::string& words, Form form = Form::plain) {
     AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
+    const bool by_distance = form == Form::by_distance;
     got.by_distance = expected.by_distance = by_distance;
+    got.shared = expected.shared = form == Form::shared;
     const bool gradient = memory > 0 && keep;
     attention_forward(got.forward(keep));
     attention_forward_ref(expected.forward(keep));
@@ -92,14 +98,15 @@ void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size,
     compare(result, got.lse, expected.lse, tolerance, what + " lse");
     compare(result, got.dq, expected.dq, tolerance, what + " dq", 2);
     compare(result, got.dk, expected.dk, tolerance, what + " dk", 2);
-    compare(result, got.dv, expected.dv, tolerance, what + " dv", 2);
+    const bool values = form != Form::shared;
+    if (values) compare(result, got.dv, expected.dv, tolerance, what + " dv", 2);
     if (by_distance) {
         compare(result, got.distance_dq, expected.distance_dq, tolerance, what + " dq by distance", 2);
         compare(result, got.distance_dr, expected.distance_dr, tolerance, what + " dr", 2);
     }
     if (!gradient) return;
     compare(result, got.memory_dk, expected.memory_dk, tolerance, what + " memory dk", 2);
-    compare(result, got.memory_dv, expected.memory_dv, tolerance, what + " memory dv", 2);
+    if (values) compare(result, got.memory_dv, expected.memory_dv, tolerance, what + " memory dv", 2);
 }
 
 ParityResult attention_parity(int64_t size) {
@@ -114,37 +121,43 @@ ParityResult attention_parity(int64_t size) {
         SoftmaxMask mask{.batch = 2, .heads = 1, .queries = queries, .keys = keys};
         attention_case<S>(result, mask, 24, keys - queries, true, " causal");
         attention_case<S>(result, mask, 7, keys - queries, false, " causal");
-        attention_case<S>(result, mask, 24, keys - queries, true, " relative", true);
-        attention_case<S>(result, mask, 7, keys - queries, false, " relative", true);
+        attention_case<S>(result, mask, 24, keys - queries, true, " relative", Form::by_distance);
+        attention_case<S>(result, mask, 7, keys - queries, false, " relative", Form::by_distance);
+        attention_case<S>(result, mask, 24, keys - queries, true, " shared", Form::shared);
+        attention_case<S>(result, mask, 7, keys - queries, false, " shared", Form::shared);
         mask.window = 9;
         attention_case<S>(result, mask, 70, 0, false, " window");
-        attention_case<S>(result, mask, 18, keys - queries, false, " relative, window", true);
+        attention_case<S>(result, mask, 18, keys - queries, false, " relative, window", Form::by_distance);
         mask.hidden = hidden.data(), mask.first = first.data(), mask.heads = 2;
         attention_case<S>(result, mask, 17, (keys - queries) / 2, true, " hidden");
-        attention_case<S>(result, mask, 16, keys - queries, true, " relative, hidden", true);
+        attention_case<S>(result, mask, 16, keys - queries, true, " relative, hidden", Form::by_distance);
+        attention_case<S>(result, mask, 16, keys - queries, true, " shared, hidden", Form::shared);
         mask.window = -1, mask.causal = false;
         attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
     });
     return result;
 }
 
-template <class S> void add_attention_benchmarks(std::vector<BenchmarkCase>& list) {
+template <class S> void add_attention_benchmarks(std::vector<BenchmarkCase>& list, bool shared) {
     SoftmaxMask mask{.batch = 16, .heads = 1, .queries = 256, .keys = 512};
     auto buffers = std::make_shared<AttentionBuffers<S>>(mask, 128, 256);
-    const double moved = double(buffers->q.size()) * sizeof(S);
+    buffers->shared = shared;
+    const double moved = double(buffers->q.size()) * sizeof(S), parts = shared ? 2 : 4;  // of keys and values
     const double products = 16.0 * 256 * 384.5 * 128;  // of one multiply-add per visible pair and number
     attention_forward(buffers->forward(true));
-    std::string suffix = std::string(" ") + storage_name<S>();
-    list.push_back({"attention forward" + suffix, 6 * moved, [buffers] { attention_forward(buffers->forward(true)); },
-                    2 * 2 * products});
-    list.push_back({"attention backward" + suffix, 12 * moved,
+    std::string suffix = std::string(shared ? ", keys are values " : " ") + storage_name<S>();
+    list.push_back({"attention forward" + suffix, (2 + parts) * moved,
+                    [buffers] { attention_forward(buffers->forward(true)); }, 2 * 2 * products});
+    list.push_back({"attention backward" + suffix, (4 + 2 * parts) * moved,
                     [buffers] { attention_backward(buffers->backward(true, true)); }, 4 * 2 * products});
 }
 
 std::vector<BenchmarkCase> attention_benchmarks() {
     std::vector<BenchmarkCase> list;
-    add_attention_benchmarks<float>(list);
-    add_attention_benchmarks<bfloat16>(list);
+    for (bool shared : {false, true}) {
+        add_attention_benchmarks<float>(list, shared);
+        add_attention_benchmarks<bfloat16>(list, shared);
+    }
     return list;
 }
 

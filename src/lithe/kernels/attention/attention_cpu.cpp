@@ -17,7 +17,7 @@ template <class S> class Head {
     Head(const AttentionForward<S>& args, int64_t task, char* scratch, bool backward)
         : a_(args),
           n_(args),
-          m_(n_, backward, args.distance_q.data != nullptr, scratch),
+          m_(args, n_, backward, scratch),
           task_(task),
           b_(task / args.mask.heads),
           h_(task % args.mask.heads),
@@ -25,8 +25,8 @@ template <class S> class Head {
 
     void forward() {
         pack_q();
-        pack_column_rows<S>(n_.size, n_.keys, keys(a_.k, a_.memory_k), m_.key_columns);
-        pack_sum_rows<S>(n_.keys, n_.size, keys(a_.v, a_.memory_v), m_.value_sums);
+        pack_column_rows<S>(n_.size, n_.keys, keys(), m_.key_columns);
+        pack_sum_rows<S>(n_.keys, n_.size, values(), m_.value_sums);
         for (int64_t first = 0; first < n_.queries; first += n_.block) {
             const int64_t rows = see(first);
             scores(first, rows, m_.scores);
@@ -44,14 +44,16 @@ template <class S> class Head {
 
     void backward(const AttentionBackward<S>& args) {
         const int64_t wanted = args.memory_dk.data ? 0 : a_.memory;  // first key whose gradient is asked for
-        pack_q();
         pack_rows<S>(n_.queries, n_.size, rows(args.d_out), m_.d_out_a);
-        pack_column_rows<S>(n_.size, n_.keys, keys(a_.v, a_.memory_v), m_.value_columns);
-        pack_sum_rows<S>(n_.keys, n_.size, keys(a_.k, a_.memory_k), m_.key_sums);
-        if (!a_.probabilities) pack_column_rows<S>(n_.size, n_.keys, keys(a_.k, a_.memory_k), m_.key_columns);
+        pack_column_rows<S>(n_.size, n_.keys, values(), m_.value_columns);
+        pack_sum_rows<S>(n_.keys, n_.size, keys(), m_.key_sums);
+        if (!a_.probabilities) {
+            pack_q();
+            if (!shared()) pack_column_rows<S>(n_.size, n_.keys, keys(), m_.key_columns);
+        }
         if (by_distance()) pack_sum_rows<S>(n_.keys, n_.size, this->rows(a_.distance_r), m_.distance_sums);
         __builtin_memset(m_.dk, 0, size_t(n_.columns) * sizeof(C));
-        __builtin_memset(m_.dv, 0, size_t(n_.columns) * sizeof(C));
+        if (!shared()) __builtin_memset(m_.dv, 0, size_t(n_.columns) * sizeof(C));
         if (by_distance()) __builtin_memset(m_.distance_dr, 0, size_t(n_.columns) * sizeof(C));
         for (int64_t first = 0; first < n_.queries; first += n_.block) {
             const int64_t rows = see(first);
@@ -75,7 +77,8 @@ template <class S> class Head {
             const bool old = j < a_.memory;
             const int64_t t = old ? j : j - a_.memory;
             write(m_.dk + (j - wanted) * length, (old ? args.memory_dk : args.dk).row(t, b_, h_), n_.size);
-            write(m_.dv + (j - wanted) * length, (old ? args.memory_dv : args.dv).row(t, b_, h_), n_.size);
+            if (!shared())
+                write(m_.dv + (j - wanted) * length, (old ? args.memory_dv : args.dv).row(t, b_, h_), n_.size);
         }
     }
 
@@ -83,11 +86,14 @@ template <class S> class Head {
     auto rows(const AttentionRows<const S>& all) const {
         return [this, &all](int64_t t) { return all.row(t, b_, h_); };
     }
-    auto keys(const AttentionRows<const S>& now, const AttentionRows<const S>& memory) const {
+    auto rows_of_keys(const AttentionRows<const S>& now, const AttentionRows<const S>& memory) const {
         return [this, &now, &memory](int64_t j) {
             return j < a_.memory ? memory.row(j, b_, h_) : now.row(j - a_.memory, b_, h_);
         };
     }
+    bool shared() const { return !a_.v.data; }  // keys are values; dv is dk
+    auto keys() const { return rows_of_keys(a_.k, a_.memory_k); }
+    auto values() const { return shared() ? keys() : rows_of_keys(a_.v, a_.memory_v); }
     void pack_q() {
         pack_rows<S>(n_.queries, n_.size, rows(a_.q), m_.q_a);
         if (!by_distance()) return;
@@ -352,7 +358,7 @@ template <class S> class Head {
 }  // namespace
 
 template <class S> int64_t attention_scratch(const AttentionForward<S>& args, bool backward) {
-    return Memory<S>(Sizes<S>(args), backward, args.distance_q.data != nullptr, nullptr).bytes;
+    return Memory<S>(args, Sizes<S>(args), backward, nullptr).bytes;
 }
 
 template <class S>

@@ -13,7 +13,7 @@ template <class S> struct Head {
         return j < a.memory ? memory.row(j, b, h) : now.row(j - a.memory, b, h);
     }
     const S* k(int64_t j) const { return at(a.k, a.memory_k, j); }
-    const S* v(int64_t j) const { return at(a.v, a.memory_v, j); }
+    const S* v(int64_t j) const { return a.v.data ? at(a.v, a.memory_v, j) : k(j); }
     bool visible(int64_t i, int64_t j) const {
         const KeyRange range = visible_keys(a.mask, b, i);
         return j >= range.begin && j < range.end && !(a.mask.hidden && a.mask.hidden[b * a.mask.keys + j]);
@@ -102,8 +102,10 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
                 args.distance_dr[(size_t(task) * keys + c) * size + n] = Compute<S>(dr[c][n]);
         for (int64_t j = 0; j < a.mask.keys; ++j) {
             if (j < a.memory && !args.memory_dk.data) continue;
+            if (a.v.data) write(dv[size_t(j)], head.at(args.dv, args.memory_dv, j));
+            else
+                for (size_t n = 0; n < size; ++n) dk[size_t(j)][n] += dv[size_t(j)][n];
             write(dk[size_t(j)], head.at(args.dk, args.memory_dk, j));
-            write(dv[size_t(j)], head.at(args.dv, args.memory_dv, j));
         }
     }
 }

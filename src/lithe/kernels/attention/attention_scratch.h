@@ -52,7 +52,8 @@ template <class S> struct Memory {
     C *by_distance, *distance_dr;
     int64_t bytes;
 
-    Memory(const Sizes<S>& n, bool backward, bool distance, char* begin) {
+    Memory(const AttentionForward<S>& args, const Sizes<S>& n, bool backward, char* begin) {
+        const bool distance = args.distance_q.data, shared = !args.v.data;
         Arena arena(begin);
         q_a = arena.take<E>(n.a_rows), key_columns = arena.take<E>(n.per_key), value_sums = arena.take<E>(n.per_key);
         p = arena.take<E>((n.block + kTileRows) * n.row), scores = arena.take<C>((n.block + kTileRows) * n.row);
@@ -63,7 +64,8 @@ template <class S> struct Memory {
             ds = arena.take<E>((n.block + kTileRows) * n.row);
             turned = arena.take<E>(n.turned);
             again = arena.take<C>((n.block + kTileRows) * n.row);
-            dk = arena.take<C>(n.columns), dv = arena.take<C>(n.columns);
+            dk = arena.take<C>(n.columns), dv = shared ? dk : arena.take<C>(n.columns);
+            if (shared) key_columns = value_columns;
         }
         if (distance) {
             distance_a = arena.take<E>(n.a_rows), distance_columns = arena.take<E>(n.per_key);
