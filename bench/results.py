@@ -5,6 +5,7 @@
 
 `evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
 counts for the same settings. `planned` in docs/planner.md: docs/runs/planned/*.json, made by bench/planned.toml.
+`handmade` beside it: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the same minutes.
 Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
 With --check nothing is written, and the exit code says whether the documents are up to date.
 """
@@ -18,6 +19,8 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# tokens per second by width, from which bench/handmade.toml has its budgets
+HANDMADE_SPEED = {256: 77_000, 384: 39_500, 512: 22_500, 640: 13_200}
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 %, by the number of runs
 
 
@@ -69,6 +72,23 @@ def planned():
     return "\n".join(head + [row for _, row in sorted(rows)])
 
 
+def handmade():
+    planned_bits = {(group[0]["data"], int(group[0]["time"].rstrip("m"))):
+                    statistics.mean(run["first_tokens_valid"] for run in group) for group in seeds_together("planned").values()}
+    runs = {}
+    for (run,) in seeds_together("handmade").values():
+        width = next((int(each.split("=")[1]) for each in run["set"] if each.startswith("model.width=")), 512)
+        runs.setdefault((run["data"], round(run["tokens"] / HANDMADE_SPEED[width] / 60)), []).append((run["first_tokens_valid"], run["name"]))
+    rows = []
+    for (data, minutes), group in sorted(runs.items()):
+        best, name = min(group)
+        planned = planned_bits.get((data, minutes))
+        rows.append(f"| {data} | {minutes} | {len(group)} | `{name.removeprefix(f'hand-{data}-')}` | {best:.4f} | "
+                    + (f"{planned:.4f} | {planned / best - 1:+.1%} |" if planned else "| |"))
+    head = ["| text | minutes | hand-made, run | the best | its bits per byte | planned | difference |", "|---|---|---|---|---|---|---|"]
+    return "\n".join(head + rows)
+
+
 def evidence(lithe):
     runs = seeds_together("evidence")
     rows = []
@@ -89,11 +109,12 @@ def evidence(lithe):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lithe", type=pathlib.Path, default=ROOT / "build/release/lithe")
+    parser.add_argument("--lithe", type=lambda text: pathlib.Path(text).resolve(), default=ROOT / "build/release/lithe")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     stale = False
-    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned())):
+    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned()),
+                                  ("planner.md", "handmade", handmade())):
         path = ROOT / "docs" / document
         text = path.read_text()
         new, found = re.subn(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)

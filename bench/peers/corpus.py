@@ -49,6 +49,7 @@ class Crops:
         self.random = torch.Generator().manual_seed(seed)
 
     def next(self):
-        starts = torch.randint(0, len(self.data) - self.context - 1, (self.batch, 1), generator=self.random)
-        cut = self.data[starts + torch.arange(self.context + 1)].long()
+        starts = torch.randint(0, len(self.data) - self.context - 1, (self.batch, 1), generator=self.random,
+                               device="cpu")
+        cut = self.data[starts + torch.arange(self.context + 1, device="cpu")].long()
         return cut[:, :-1].contiguous(), cut[:, 1:].contiguous()

@@ -41,6 +41,17 @@ TEST(Error, SaysWhatWhereExpectedGotAndHint) {
     EXPECT_STREQ(error.what(), "width is odd [model.width]: expected an even number, got 3\nhint: take 4");
 }
 
+TEST(Error, OneProblemSaysItsPlaceOnce) {
+    Problems problems;
+    problems.add("unknown key a", "x.toml line 3");
+    try {
+        problems.throw_if_any("x.toml");
+    } catch (const Error& error) { EXPECT_STREQ(error.what(), "unknown key a [x.toml line 3]"); }
+    Problems elsewhere;
+    elsewhere.add("too few layers");
+    EXPECT_ERROR(elsewhere.throw_if_any("x.toml"), ExitCode::usage, "too few layers [x.toml]");
+}
+
 TEST(File, ReplaceIsWholeAndLockIsExclusive) {
     testing::TemporaryFolder folder;
     replace_file(folder.file("a"), "one");

@@ -13,11 +13,13 @@
 #include "lithe/base/stop.h"
 #include "lithe/cli/command.h"
 #include "lithe/model/checkpoint.h"
+#include "support/run_essence.h"
 #include "support/tiny_run.h"
 
 namespace lithe {
 namespace {
 
+using testing::essence;
 using testing::read_all;
 using testing::TemporaryFolder;
 using testing::tiny_config;
@@ -55,16 +57,6 @@ void wait_for_step(const std::string& run, long long step, pid_t child) {
         if (last != std::string::npos && std::atoll(text.c_str() + last + 8) >= step) return;
     }
     ADD_FAILURE() << "the run never reached step " << step;
-}
-
-// The bytes that must be equal: weights, moments, carried state, counters (without wall-clock times).
-std::string essence(const std::string& run) {
-    auto all = list_checkpoints(run);
-    if (all.empty()) return "no checkpoint";
-    auto state = nlohmann::json::parse(read_all(all[0].folder + "/state.json"));
-    for (const char* key : {"train_seconds", "evaluated_seconds"}) state.erase(key);
-    return state.dump() + read_all(all[0].folder + "/model.safetensors") +
-           read_all(all[0].folder + "/optimizer.safetensors");
 }
 
 struct Exact {

@@ -13,7 +13,7 @@ struct MadeBlock {
     std::unique_ptr<Block> block;
 
     MadeBlock(const BlockKind& kind, ModelConfig config, const std::vector<RawValue>& values = {},
-              at::ScalarType type = at::kDouble, uint64_t seed = 1)
+              at::ScalarType type = at::kDouble, uint64_t seed = 1, at::Device device = at::kCPU)
         : model(std::move(config)) {
         options = kind.make_options(model);
         Problems problems;
@@ -22,7 +22,7 @@ struct MadeBlock {
         options->check(model, kind.name, problems);
         problems.throw_if_any(kind.name);
         block = kind.make(*options, BlockSite{store, "b", model});
-        store.materialize(type == at::kBFloat16 ? at::kFloat : type, type, at::kCPU, seed);
+        store.materialize(type == at::kBFloat16 ? at::kFloat : type, type, device, seed);
     }
     Tensor parameter(const std::string& name) const {
         for (size_t i = 0; i < store.size(); ++i)

@@ -35,7 +35,7 @@ void Problems::add(std::string what, std::string where, std::string hint) {
 
 void Problems::throw_if_any(const std::string& subject) const {
     if (lines_.empty()) return;
-    if (lines_.size() == 1) fail_usage(lines_[0], subject);
+    if (lines_.size() == 1) fail_usage(lines_[0], lines_[0].find("[" + subject) == std::string::npos ? subject : "");
     std::string text = std::to_string(lines_.size()) + " problems [" + subject + "]";
     for (const std::string& line : lines_) text += "\n  - " + line;
     fail_usage(text);

@@ -18,6 +18,7 @@
 #include "lithe/nn/norm.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/nn/step_program.h"
+#include "lithe/ops/dropout.h"
 #include "lithe/spec/config.h"
 
 namespace lithe {
@@ -47,6 +48,7 @@ struct Context {
     Tensor flags_TB;                // uint8: kernels::kSruPad, kSruReset (a document begins here); undefined: none
     Tensor position_B;              // int64 position of the first step per row; undefined: 0
     uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
+    Tensor dropout_salt;            // more of it, where the tensors are (ops/dropout.h); undefined: none
     LayerDraws layers;              // null: every layer runs as it is
     SlotChoices slots;              // one per searched place; null: there is none
     double branch_scale = 1;        // set by a layer's wrapper, applied by the shell
@@ -60,9 +62,11 @@ struct Context {
     Tensor entering(const Tensor& x_TBD) const { return norm ? entering_TBD : x_TBD; }
     Tensor normed(const Tensor& memory_MBD) const { return norm ? (*norm)(memory_MBD) : memory_MBD; }
     // Key of one dropout place inside a block.
-    uint64_t site(std::string_view name) const {
-        return combine_key(combine_key(dropout_key, uint64_t(occurrence)), name);
+    ops::DropoutKey site(std::string_view name) const {
+        return {combine_key(combine_key(dropout_key, uint64_t(occurrence)), name), dropout_salt};
     }
+    // Of one that every occurrence shares.
+    ops::DropoutKey shared_site(std::string_view name) const { return {combine_key(dropout_key, name), dropout_salt}; }
     bool last_occurrence() const { return occurrence + 1 == occurrences; }
 };
 

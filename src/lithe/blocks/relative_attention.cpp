@@ -32,7 +32,7 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     const int64_t clamp = context.clamp_length >= 0 ? context.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
     if (context.training) {  // one mask for all layers
-        distances = ops::dropout(distances, dropout_, combine_key(context.dropout_key, "distances"));
+        distances = ops::dropout(distances, dropout_, context.shared_site("distances"));
         in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     }
     in.r_SP = positions_(distances);

@@ -7,6 +7,7 @@
 #include "lithe/base/median.h"
 #include "lithe/cli/command.h"
 #include "lithe/ops/profile.h"
+#include "lithe/ops/torch.h"
 
 namespace lithe {
 
@@ -15,6 +16,7 @@ struct BenchFlags {
     int repeats = 7;
     bool profile = false;
     std::string only, precision = "both";
+    std::string device = "auto";
     std::string config;                // a configuration file to measure instead of the known models
     std::vector<std::string> configs;  // latency: files
 };
@@ -33,12 +35,13 @@ nlohmann::ordered_json profile_json(const std::vector<ops::ProfileRow>& rows, in
                                     double gb_per_s);
 std::string profile_text(const nlohmann::ordered_json& profile);
 
-// Measured here and now: matrix products per precision (GF/s) and an in-place stream (GB/s).
+// Measured here and now on one device: matrix products per precision (GF/s) and an in-place stream (GB/s).
 struct Ceiling {
+    at::Device device = at::kCPU;
     double fp32_gflops = 0, bf16_gflops = 0, stream_gb_per_s = 0;
     double gflops(bool bf16) const { return bf16 ? bf16_gflops : fp32_gflops; }
 };
-Ceiling measure_ceiling(bool products);
+Ceiling measure_ceiling(bool products, at::Device device = at::kCPU);
 nlohmann::ordered_json machine_json(int64_t threads, const Ceiling& ceiling);
 
 }  // namespace lithe

@@ -36,8 +36,10 @@ double forward_seconds(const LanguageModel& model, const Config& config, int64_t
     const int64_t warm_up = warm_up_steps(config);
     for (int64_t i = 0; i < warm_up + repeats; ++i) {
         const auto key = uint64_t(i);
-        const Tensor ids = random_ids(config.train.length, config.train.batch, key, model.vocabulary_size()),
-                     targets = random_ids(config.train.length, config.train.batch, key + 100, model.vocabulary_size());
+        const auto random = [&](uint64_t of) {
+            return random_ids(config.train.length, config.train.batch, of, model.vocabulary_size()).to(model.device());
+        };
+        const Tensor ids = random(key), targets = random(key + 100);
         Timer timer;
         ops::side_by_side(parts, [&](int64_t part) {
             Context context = model.context(true);
@@ -57,7 +59,7 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
     const Config config = config_of(row);
     LanguageModel model(config, vocabulary_of(config));
     const bool bf16 = precision == "bf16";
-    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     const int64_t segment = config.train.batch * config.train.length, segments = std::max(8, flags.repeats);
     EvaluationProtocol protocol;
     protocol.batch = config.train.batch, protocol.length = config.train.length, protocol.memory = config.model.memory;
@@ -68,7 +70,7 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
             evaluate(model, RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
                 .value()
                 .seconds);
-    const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), at::kCPU);
+    const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), ceiling.device);
     const double speed = double(segment * segments) / median(seconds),
                  forward = double(segment) / forward_seconds(model, config, parts, flags.repeats);
     CostShape shape = cost_shape(config);

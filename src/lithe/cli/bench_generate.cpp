@@ -12,7 +12,7 @@ Json time_generation(const BenchRow& row, const std::string& precision, const Be
     constexpr int64_t kTokens = 200;
     Config config = config_of(row);
     LanguageModel model(config, vocabulary_of(config));
-    model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     std::vector<int64_t> prompt(size_t(config.train.length), 32);
     if (model.max_positions() > 0) prompt.resize(32);
     std::vector<double> seconds;

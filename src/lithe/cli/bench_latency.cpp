@@ -32,8 +32,8 @@ double time_segments(const LanguageModel& model, const Config& config, const Cos
     std::vector<double> seconds;
     const int64_t warm_up = context.memory / length + 2;
     for (int64_t i = 0; i < warm_up + repeats; ++i) {
-        const Tensor ids = frequent_ids(length, uint64_t(i), model.vocabulary_size()),
-                     targets = frequent_ids(length, uint64_t(i) + 1000, model.vocabulary_size());
+        const Tensor ids = frequent_ids(length, uint64_t(i), model.vocabulary_size()).to(model.device()),
+                     targets = frequent_ids(length, uint64_t(i) + 1000, model.vocabulary_size()).to(model.device());
         Timer timer;
         if (model.has_head()) {
             auto out = model.loss(ids, targets, state, context);
@@ -41,20 +41,21 @@ double time_segments(const LanguageModel& model, const Config& config, const Cos
             state = std::move(out.state);
         } else {
             model.encode(ids, context);
+            ops::synchronize(model.device());
         }
         if (i >= warm_up) seconds.push_back(timer.seconds());
     }
     return median(seconds);
 }
 
-Json row_of(const std::string& path, const BenchFlags& flags, const std::string& precision) {
+Json row_of(const std::string& path, const BenchFlags& flags, const Machine& machine) {
     const Config config = load_config(path);
     LanguageModel model(config, vocabulary_of(config));
-    model.materialize(at::kFloat, precision == "bf16" ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    model.materialize(at::kFloat, machine.working, machine.device, 1);
     const CostShape shape = evaluation_shape(config);
     const ModelCost cost = count_cost(model, shape);
     return {{"name", path},
-            {"precision", precision},
+            {"precision", machine.precision},
             {"parameters", cost.parameters},
             {"length", shape.length},
             {"memory", shape.memory},
@@ -68,11 +69,12 @@ Json row_of(const std::string& path, const BenchFlags& flags, const std::string&
 int bench_latency(const BenchFlags& flags, const CommandContext& context) {
     TrainConfig train;
     train.threads = flags.threads;
+    train.device = flags.device;
     if (flags.precision != "both") train.precision = flags.precision;
     const Machine machine = set_up_machine(train);
     Json results = Json::array();
     for (const std::string& path : flags.configs) {
-        Json row = row_of(path, flags, machine.precision);
+        Json row = row_of(path, flags, machine);
         for (const char* key : {"milliseconds", "milliseconds_kept"}) {
             const double first = results.empty() ? row[key].get<double>() : results[0][key].get<double>();
             row[std::string("ratio") + (key + std::string("milliseconds").size())] = row[key].get<double>() / first;
@@ -80,7 +82,7 @@ int bench_latency(const BenchFlags& flags, const CommandContext& context) {
         log_info(row.dump());
         results.push_back(std::move(row));
     }
-    return finish_bench(machine_json(machine.threads, measure_ceiling(true)), results, context);
+    return finish_bench(machine_json(machine.threads, measure_ceiling(true, machine.device)), results, context);
 }
 
 }  // namespace lithe

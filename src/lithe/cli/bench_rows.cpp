@@ -90,7 +90,8 @@ int64_t vocabulary_of(const Config& config) {
 }
 
 int64_t warm_up_steps(const Config& config) {
-    return std::max<int64_t>(3, config.model.memory / config.train.length + 1);
+    constexpr int64_t kUntilRecorded = 4;  // on a GPU, after the memory is full
+    return config.model.memory / config.train.length + kUntilRecorded;
 }
 
 int64_t random_id(uint64_t key, uint64_t i, int64_t vocabulary) {
@@ -106,8 +107,12 @@ Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabular
 int run_rows(const BenchFlags& flags, const CommandContext& context, bool products, const BenchTimer& time) {
     TrainConfig train;
     train.threads = flags.threads;
+    train.device = flags.device;
     Machine machine = set_up_machine(train);
-    Ceiling ceiling = measure_ceiling(products);
+    if (flags.profile && machine.device.is_cuda())
+        fail_usage("a GPU works on while the program goes on: its step has no profile here", "--profile",
+                   "use NVIDIA's nsys or ncu, or --device cpu");
+    Ceiling ceiling = measure_ceiling(products, machine.device);
     Json results = Json::array();
     std::vector<BenchRow> rows(std::begin(kRows), std::end(kRows));
     if (!flags.config.empty()) rows = {{flags.config, read_file(flags.config, 1 << 20), "", ""}};
@@ -117,8 +122,9 @@ int run_rows(const BenchFlags& flags, const CommandContext& context, bool produc
         if (exact ? row.name != flags.only : row.name.find(flags.only) == std::string::npos) continue;
         for (const char* precision : {"bf16", "int8", "fp32"}) {
             const bool int8 = precision == std::string("int8");
-            if ((int8 && products) || (flags.precision != "both" && flags.precision != precision)) continue;
-            if (precision == std::string("bf16") && !kernels::has_bf16_products()) {
+            if (int8 && (products || machine.device.is_cuda())) continue;
+            if (flags.precision != "both" && flags.precision != precision) continue;
+            if (precision == std::string("bf16") && machine.device.is_cpu() && !kernels::has_bf16_products()) {
                 log_info(std::string(row.name) + ": no bf16 products on this machine, row left out");
                 continue;
             }

@@ -16,10 +16,10 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     Config config = config_of(row);
     LanguageModel model(config, vocabulary_of(config));
     const bool bf16 = precision == "bf16";
-    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, at::kCPU, 1);
+    model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
-    const int64_t parts = batch_parts(config, at::get_num_threads(), at::kCPU);
-    TrainStep step(model, optimizer, 1, parts);
+    const int64_t parts = batch_parts(config, at::get_num_threads(), ceiling.device);
+    TrainStep step(model, optimizer, 1, parts, config.train.graphs);
     ModelCost cost = count_cost(model, cost_shape(config));
     uint64_t count = 0;
     auto run = [&] {
@@ -27,12 +27,15 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
         Tensor ids, targets;
         {
             ops::ProfileScope scope("lithe::data");
-            ids = random_ids(config.train.length, config.train.batch, count, model.vocabulary_size());
-            targets = random_ids(config.train.length, config.train.batch, count + 100, model.vocabulary_size());
+            ids =
+                random_ids(config.train.length, config.train.batch, count, model.vocabulary_size()).to(ceiling.device);
+            targets = random_ids(config.train.length, config.train.batch, count + 100, model.vocabulary_size())
+                          .to(ceiling.device);
         }
         Timer timer;
         step.micro_batch(ids, targets, 0, count++);
         optimizer.step(1e-3, optimizer.gradient_norm());
+        ops::synchronize(ceiling.device);
         return timer.seconds();
     };
     std::vector<double> seconds;
@@ -52,6 +55,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     Json result = {{"name", row.name},
                    {"precision", precision},
                    {"parts", parts},
+                   {"recorded", step.recorded()},
                    {"parameters", cost.parameters},
                    {"milliseconds", 1e3 * time},
                    {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},

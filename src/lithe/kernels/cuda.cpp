@@ -6,6 +6,7 @@ namespace lithe::kernels {
 namespace {
 
 const CudaTable* table_ = nullptr;
+void* library_ = nullptr;
 
 }  // namespace
 
@@ -23,8 +24,10 @@ bool load_cuda(const char* library, const char** reason) {
         *reason = "it belongs to another build";
         return false;
     }
-    table_ = table;
+    table_ = table, library_ = handle;
     return true;
 }
+
+void* cuda_symbol(const char* name) { return library_ ? dlsym(library_, name) : nullptr; }
 
 }  // namespace lithe::kernels

@@ -5,6 +5,7 @@
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
+#include "lithe/kernels/norm/norm.h"
 #include "lithe/kernels/optimizer/optimizer.h"
 #include "lithe/kernels/softmax/softmax.h"
 #include "lithe/kernels/sru/sru.h"
@@ -18,6 +19,8 @@ template <class S> struct CudaFunctions {
     int (*softmax_forward)(const SoftmaxForward<S>&, void* stream);
     int (*softmax_backward)(const SoftmaxBackward<S>&, void* stream);
     int (*dropout)(const DropoutArgs<S>&, void* stream);
+    int (*norm_forward)(const NormForward<S>&, void* stream);
+    int (*norm_backward)(const NormBackward<S>&, void* stream);
     int (*cross_entropy_forward)(const CrossEntropyArgs<S>&, void* stream);
     int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
 };
@@ -28,6 +31,7 @@ struct CudaTable {
     CudaFunctions<bfloat16> bf16;
     CudaFunctions<double> f64;
     int (*optimizer_update)(const UpdateArgs<float>&, void* stream);
+    int (*optimizer_update_ranges)(const UpdateArgs<float>&, const UpdateRange* ranges, int64_t count, void* stream);
     int (*table_update)(const TableUpdate<float>&, void* stream);
     const char* (*error_text)(int);
 
@@ -37,10 +41,12 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 2;
+constexpr int kCudaTableVersion = 4;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();
 bool load_cuda(const char* library, const char** reason);
+// A function of the loaded library; null where there is none.
+void* cuda_symbol(const char* name);
 
 }  // namespace lithe::kernels

@@ -9,16 +9,19 @@ template <class S> int sru_backward(const SruBackward<S>&, void*);
 template <class S> int softmax_forward(const SoftmaxForward<S>&, void*);
 template <class S> int softmax_backward(const SoftmaxBackward<S>&, void*);
 template <class S> int dropout(const DropoutArgs<S>&, void*);
+template <class S> int norm_forward(const NormForward<S>&, void*);
+template <class S> int norm_backward(const NormBackward<S>&, void*);
 template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>&, void*);
 template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*);
 int optimizer_update(const UpdateArgs<float>&, void*);
+int optimizer_update_ranges(const UpdateArgs<float>&, const UpdateRange*, int64_t, void*);
 int table_update(const TableUpdate<float>&, void*);
 
 namespace {
 
 template <class S> CudaFunctions<S> functions() {
-    return {sru_forward<S>, sru_backward<S>,          softmax_forward<S>,       softmax_backward<S>,
-            dropout<S>,     cross_entropy_forward<S>, cross_entropy_backward<S>};
+    return {sru_forward<S>,  sru_backward<S>,  softmax_forward<S>,       softmax_backward<S>,      dropout<S>,
+            norm_forward<S>, norm_backward<S>, cross_entropy_forward<S>, cross_entropy_backward<S>};
 }
 
 const char* error_text(int status) { return cudaGetErrorString(cudaError_t(status)); }
@@ -29,7 +32,7 @@ const char* error_text(int status) { return cudaGetErrorString(cudaError_t(statu
 extern "C" const lithe::kernels::CudaTable* lithe_cuda_table() {
     using namespace lithe::kernels;
     static const CudaTable table{kCudaTableVersion,         cuda::functions<float>(), cuda::functions<bfloat16>(),
-                                 cuda::functions<double>(), cuda::optimizer_update,   cuda::table_update,
-                                 cuda::error_text};
+                                 cuda::functions<double>(), cuda::optimizer_update,   cuda::optimizer_update_ranges,
+                                 cuda::table_update,        cuda::error_text};
     return &table;
 }

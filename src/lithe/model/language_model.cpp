@@ -131,6 +131,10 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
     store_.materialize(master, working, device, seed);
 }
 
+bool LanguageModel::steady_work() const {
+    return !ngrams_ && !adaptive_ && !sparse_targets_ && layer_drop_.method == "none" && !choices_;
+}
+
 double LanguageModel::outer_flops_per_token() const {
     const double head = adaptive_ ? adaptive_.flops_per_token() : head_ ? head_.flops_per_token() : 0;
     return head + (ngrams_ ? ngrams_.flops_per_token() : 0);
@@ -159,7 +163,9 @@ Tensor LanguageModel::positions(const Tensor& ids_TB, const Context& context) co
         Tensor last = std::get<0>(at::where(reset, places, at::zeros_like(places)).cummax(0));
         places = at::where(reset.cumsum(0).gt(0), places - last, places);
     }
-    if (int64_t highest = places.numel() ? places.max().item<int64_t>() : 0; highest >= max_positions_)
+    const bool from_zero = !context.position_B.defined() && !context.flags_TB.defined();
+    const int64_t highest = from_zero ? steps - 1 : places.numel() ? places.max().item<int64_t>() : 0;
+    if (highest >= max_positions_)
         fail_usage("position " + std::to_string(highest) + " is beyond the model's " + std::to_string(max_positions_) +
                        " absolute positions",
                    "model.max_positions");
@@ -180,7 +186,7 @@ Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Cont
     }
     if (token_types_) x_TBD = x_TBD + token_types_.tensor().select(0, 0);
     if (embedding_norm_) x_TBD = embedding_norm_(x_TBD);
-    if (context.training) x_TBD = ops::dropout(x_TBD, config_.dropout, combine_key(context.dropout_key, "embedding"));
+    if (context.training) x_TBD = ops::dropout(x_TBD, config_.dropout, context.shared_site("embedding"));
     return x_TBD;
 }
 
@@ -192,7 +198,7 @@ Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Con
     if (last_ids.defined()) after.put("ngrams", last_ids, 1, 0);
     aux = std::move(out.aux);
     Tensor h_TBD = config_.final_norm ? final_norm_(out.y_TBD) : out.y_TBD;
-    if (context.training) h_TBD = ops::dropout(h_TBD, config_.dropout, combine_key(context.dropout_key, "head"));
+    if (context.training) h_TBD = ops::dropout(h_TBD, config_.dropout, context.shared_site("head"));
     return h_TBD;
 }
 

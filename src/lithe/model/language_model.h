@@ -70,6 +70,9 @@ class LanguageModel {
     // Number of absolute positions; 0: unlimited.
     int64_t max_positions() const { return has_absolute_positions(config_) ? max_positions_ : 0; }
     at::Device device() const { return device_; }
+    // Whether a training step without flags asks the same of the device whatever its tokens are, and nothing of the
+    // host.
+    bool steady_work() const;
 
  private:
     friend class StepModel;

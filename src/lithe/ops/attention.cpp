@@ -197,17 +197,49 @@ Tensor fused(const AttentionInput& input) {
     return out;
 }
 
+// Queries [T][B][P], keys and values [S][B][P].
+struct Operands {
+    Tensor q, k, v;
+    Operands(const AttentionInput& in, const Sizes& n) {
+        Tensor kv = in.kv_TBX;
+        q = in.q_TBP;
+        if (!q.defined()) q = kv.narrow(2, 0, n.width), kv = kv.narrow(2, n.width, 2 * n.width);
+        if (n.memory > 0) kv = at::cat({in.memory_MBX, kv});
+        k = kv.narrow(2, 0, n.width), v = n.shared() ? k : kv.narrow(2, n.width, n.width);
+    }
+};
+
 // Two products and a softmax, with the scores in memory.
 Tensor unfused(const AttentionInput& in) {
     const Sizes n(in);
-    Tensor q = in.q_TBP, kv = in.kv_TBX;
-    if (!q.defined()) q = kv.narrow(2, 0, n.width), kv = kv.narrow(2, n.width, 2 * n.width);
-    if (n.memory > 0) kv = at::cat({in.memory_MBX, kv});
-    Tensor k = heads_first(kv.narrow(2, 0, n.width), n.heads);
-    Tensor v = n.shared() ? k : heads_first(kv.narrow(2, n.width, n.width), n.heads);
-    Tensor p = masked_softmax_(at::bmm(heads_first(q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
+    const Operands of(in, n);
+    const Tensor k = heads_first(of.k, n.heads), v = n.shared() ? k : heads_first(of.v, n.heads);
+    Tensor p = masked_softmax_(at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
     p = dropout(p, in.dropout, in.dropout_key);
     return heads_last(at::bmm(p, v), n.heads);
+}
+
+// Whether LibTorch's FlashAttention-2 (Dao 2023) for GPUs does the same: its causal mask ends at the last key like
+// ours.
+bool flashes(const AttentionInput& in) {
+    constexpr int64_t kLargestHead = 256, kHeadMultiple = 8;
+    const Sizes n(in);
+    const int64_t size = n.width / n.heads;
+    return in.kv_TBX.is_cuda() && in.kv_TBX.scalar_type() == at::kBFloat16 && in.kv_TBX.numel() > 0 &&
+           in.dropout == 0 && !in.mask.hidden_BS.defined() && !in.mask.first_BT.defined() &&
+           !in.distance_q_TBP.defined() && size <= kLargestHead && size % kHeadMultiple == 0;
+}
+
+Tensor flash(const AttentionInput& in) {
+    const Sizes n(in);
+    const Operands of(in, n);
+    const auto by_head = [&](const Tensor& x) { return x.unflatten(2, {n.heads, n.width / n.heads}).transpose(0, 1); };
+    std::optional<int64_t> back, ahead;
+    if (in.mask.window >= 0) back = in.mask.window, ahead = 0;
+    const Tensor out =
+        std::get<0>(at::_flash_attention_forward(by_head(of.q), by_head(of.k), by_head(of.v), {}, {}, n.steps, n.keys(),
+                                                 0.0, in.mask.causal, false, n.scale(), back, ahead));
+    return out.transpose(0, 1).flatten(2);
 }
 
 }  // namespace
@@ -222,7 +254,7 @@ Tensor attention(const AttentionInput& input) {
     check_shapes(input);
     if (fuses_attention(input)) return fused(input);
     check(!input.distance_q_TBP.defined(), "attention", "a term by distance has no unfused path here");
-    return unfused(input);
+    return flashes(input) ? flash(input) : unfused(input);
 }
 
 }  // namespace lithe::ops

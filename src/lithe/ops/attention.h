@@ -2,6 +2,7 @@
 // kernels/attention/attention.h.
 #pragma once
 
+#include "lithe/ops/dropout.h"
 #include "lithe/ops/softmax.h"
 
 namespace lithe::ops {
@@ -20,7 +21,7 @@ struct AttentionInput {
     AttentionMask mask;
     int64_t heads = 1;
     double dropout = 0;  // of attention weights
-    uint64_t dropout_key = 0;
+    DropoutKey dropout_key;
 };
 
 // Whether attention() takes its fused path; a term by distance needs it.

@@ -9,11 +9,12 @@ namespace {
 
 using torch::autograd::variable_list;
 
-Tensor apply_dropout(const Tensor& in, double probability, uint64_t key) {
+Tensor apply_dropout(const Tensor& in, double probability, const DropoutKey& key) {
     Tensor x = in.contiguous(), y = at::empty_like(x);
     for_storage(x.scalar_type(), "dropout", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
-        kernels::DropoutArgs<S> args{pointer<S>(x), pointer<S>(y), x.numel(), probability, key};
+        kernels::DropoutArgs<S> args{pointer<S>(x), pointer<S>(y), x.numel(),
+                                     probability,   key.key,       pointer<uint64_t>(key.salt)};
         if (x.numel() == 0) return;
         if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().dropout(args, stream_of(x, "dropout")), "dropout");
         else kernels::dropout(args);
@@ -23,7 +24,7 @@ Tensor apply_dropout(const Tensor& in, double probability, uint64_t key) {
 
 struct DropoutNode : torch::autograd::Node {
     double probability = 0;
-    uint64_t key = 0;
+    DropoutKey key;
     std::string name() const override { return "lithe::dropout backward"; }
 
     variable_list apply(variable_list&& gradients) override {
@@ -33,7 +34,7 @@ struct DropoutNode : torch::autograd::Node {
 
 }  // namespace
 
-Tensor dropout(const Tensor& x, double probability, uint64_t key) {
+Tensor dropout(const Tensor& x, double probability, const DropoutKey& key) {
     if (probability <= 0) return x;
     Tensor y = apply_dropout(x.detach(), probability, key);
     if (needs_gradient(x)) {
@@ -45,7 +46,7 @@ Tensor dropout(const Tensor& x, double probability, uint64_t key) {
     return y;
 }
 
-Tensor dropout_mask(at::IntArrayRef sizes, double probability, uint64_t key, at::TensorOptions options) {
+Tensor dropout_mask(at::IntArrayRef sizes, double probability, const DropoutKey& key, at::TensorOptions options) {
     return apply_dropout(at::ones(sizes, options), probability, key);
 }
 

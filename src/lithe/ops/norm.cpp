@@ -1,5 +1,6 @@
 #include "lithe/ops/norm.h"
 
+#include "lithe/kernels/cuda.h"
 #include "lithe/kernels/norm/norm.h"
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
@@ -21,7 +22,7 @@ kernels::NormForward<S> norm_args(const Tensor& x, const Tensor& gain, const Ten
             .epsilon = kEpsilon,
             .x = pointer<S>(x),
             .add = pointer<S>(add),
-            .scale = scale.defined() ? scale.item<C>() : C(1),
+            .scale = pointer<C>(scale),
             .gain = pointer<C>(gain),
             .statistics = pointer<C>(statistics)};
 }
@@ -40,11 +41,14 @@ struct NormNode : torch::autograd::Node {
         Tensor sums = at::empty({kernels::norm_chunks(x.numel() / width), 2 * width + 1}, gain.options());
         for_storage(x.scalar_type(), "norm", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
-            kernels::norm_backward<S>({norm_args<S>(x, gain, add, scale, statistics), pointer<S>(dy), pointer<S>(dx),
-                                       pointer<S>(d_add), pointer<kernels::Compute<S>>(sums)});
+            const kernels::NormBackward<S> args{norm_args<S>(x, gain, add, scale, statistics), pointer<S>(dy),
+                                                pointer<S>(dx), pointer<S>(d_add), pointer<kernels::Compute<S>>(sums)};
+            if (x.is_cuda())
+                check_cuda(kernels::cuda_table()->of<S>().norm_backward(args, stream_of(x, "norm")), "norm");
+            else kernels::norm_backward(args);
         });
         sums = sums.sum(0);
-        return {dx, d_add, add.defined() ? sums[2 * width] : Tensor(), sums.narrow(0, 0, width),
+        return {dx, d_add, add.defined() ? sums[2 * width].view(scale.sizes()) : Tensor(), sums.narrow(0, 0, width),
                 sums.narrow(0, width, width)};
     }
 
@@ -66,9 +70,6 @@ void check_inputs(const Tensor& x, const Tensor& gain, const Tensor& bias, const
 Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, const Tensor& add_in,
                   const Tensor& scale) {
     check_inputs(x_in, gain, bias, add_in, scale);
-    if (x_in.is_cuda())
-        return at::layer_norm(add_in.defined() ? at::addcmul(x_in, add_in, scale.to(x_in.scalar_type())) : x_in,
-                              gain.sizes(), gain, bias, kEpsilon);
     ProfileScope scope("lithe::norm");
     const Tensor x = x_in.contiguous().detach(), add = add_in.defined() ? add_in.contiguous().detach() : Tensor();
     Tensor y = at::empty_like(x), statistics = at::empty({x.numel() / gain.numel(), 2}, gain.options());
@@ -76,7 +77,8 @@ Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, co
         using S = std::remove_pointer_t<decltype(type)>;
         auto args = norm_args<S>(x, gain, add, scale, statistics);
         args.bias = pointer<kernels::Compute<S>>(bias), args.y = pointer<S>(y);
-        kernels::norm_forward(args);
+        if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().norm_forward(args, stream_of(x, "norm")), "norm");
+        else kernels::norm_forward(args);
     });
     if (needs_gradient(x_in, add_in, scale, gain, bias)) {
         auto node = make_node<NormNode>(x_in, add_in, scale, gain, bias);

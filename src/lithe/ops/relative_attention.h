@@ -17,6 +17,7 @@
 // the causal mask must hide it.
 #pragma once
 
+#include "lithe/ops/dropout.h"
 #include "lithe/ops/softmax.h"
 
 namespace lithe::ops {
@@ -29,7 +30,7 @@ struct RelativeAttentionInput {
     AttentionMask mask;  // causal
     int64_t heads = 1;
     double dropout = 0;  // of attention weights
-    uint64_t dropout_key = 0;
+    DropoutKey dropout_key;
 };
 
 // [T][B][P]

@@ -4,13 +4,16 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Exception.h>
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <torch/version.h>
 
 #include <filesystem>
+#include <set>
 #include <sstream>
 
+#include "lithe/base/log.h"
 #include "lithe/base/parallel.h"
 #include "lithe/kernels/cuda.h"
 
@@ -49,6 +52,14 @@ CudaStatus load_gpu() {
     return {true, ""};
 }
 
+// LibTorch's warnings are for who writes operators: each is told once, to who asked for more words.
+class Warnings : public c10::WarningHandler {
+    void process(const c10::Warning& warning) override {
+        if (told_.insert(warning.msg()).second) log_verbose("LibTorch: " + warning.msg());
+    }
+    std::set<std::string> told_;
+};
+
 CudaStatus status_;
 
 }  // namespace
@@ -59,8 +70,18 @@ void initialize() {
     done = true;
     // LibTorch asks for huge pages: large tensors are read twice as fast where address translation is virtualised
     setenv("THP_MEM_ALLOC_ENABLE", "1", 0);
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     status_ = load_gpu();
+    if (status_.available) {  // the same bits every time
+        at::globalContext().setDeterministicAlgorithms(true, false);
+        at::globalContext().setDeterministicFillUninitializedMemory(false);
+        // fp32 means fp32: cuDNN's recurrent layers would round to TF32
+        at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::RNN,
+                                                at::Float32Precision::IEEE);
+    }
     set_parallel_backend(torch_parallel);
+    static Warnings warnings;
+    c10::WarningUtils::set_warning_handler(&warnings);
 }
 
 const CudaStatus& cuda_status() { return status_; }
@@ -74,6 +95,10 @@ std::string shape_of(const Tensor& tensor) {
     std::ostringstream out;
     out << tensor.sizes();
     return out.str();
+}
+
+void synchronize(at::Device device) {
+    if (device.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device.index());
 }
 
 void* stream_of(const Tensor& tensor, const char* op) {

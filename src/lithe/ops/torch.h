@@ -49,5 +49,8 @@ struct CudaStatus {
 };
 const CudaStatus& cuda_status();
 
+// Waits for all work on the device; a CPU's is done.
+void synchronize(at::Device device);
+
 }  // namespace ops
 }  // namespace lithe

@@ -24,7 +24,7 @@ double measure_training_speed(const Config& config, const Corpus& corpus, const 
     LanguageModel model(config, corpus.tokenizer().vocabulary_size());
     model.materialize(at::kFloat, machine.working, machine.device, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
-    TrainStep step(model, optimizer, 1, batch_parts(config, machine.threads, machine.device));
+    TrainStep step(model, optimizer, 1, batch_parts(config, machine.threads, machine.device), config.train.graphs);
     const FeedOptions options{.batch = config.train.batch, .length = config.train.length};
     auto feeder = make_stream_feeder({{&corpus.split("train"), 1, "train"}}, options);
     Segment segment;

@@ -166,6 +166,7 @@ struct TrainConfig {
     std::string device = "auto";
     int64_t threads = 0;
     int64_t parts = 0;
+    bool graphs = false;
     std::string non_finite = "abort";
     int64_t non_finite_limit = 10;
     int64_t log_every = 20;

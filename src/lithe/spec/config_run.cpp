@@ -49,6 +49,10 @@ void TrainConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1024},
             parts);
+    v.field(
+        {.name = "graphs",
+         .help = "on a GPU, record a step and play it again (CUDA graphs) where its work is the same for any tokens"},
+        graphs);
     v.field({.name = "non_finite",
              .help = "a loss or gradient that is not finite: stop with exit code 5, or leave the update out",
              .choices = {"abort", "skip"}},

@@ -1,5 +1,6 @@
 #include "lithe/train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lithe/kernels/cuda.h"
@@ -19,6 +20,26 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool 
     if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
     if (config.average > 0) average_ = store.master_flat().clone();
     if (config.name == "muon") muon_.emplace(config, store, hold_untouched);
+    if (m_.is_cuda() && m_.scalar_type() == at::kFloat && !hold_untouched && config.name != "lamb") make_ranges();
+}
+
+bool Optimizer::takes_plain_update(size_t parameter) const {
+    const ParameterSpec& spec = store_.spec(parameter);
+    return spec.role != Role::table && !(muon_ && Muon::takes(spec));
+}
+
+void Optimizer::make_ranges() {
+    std::vector<kernels::UpdateRange> ranges;
+    for (size_t i = 0; i < store_.size(); ++i) {
+        if (!takes_plain_update(i)) continue;
+        const int64_t count = store_.spec(i).count();
+        for (int64_t at = 0; at < count; at += kernels::kUpdateRange)
+            ranges.push_back({store_.offset(i) + at, std::min(kernels::kUpdateRange, count - at),
+                              decays(store_.spec(i)), store_.has_copy(i)});
+    }
+    range_count_ = int64_t(ranges.size());
+    const auto bytes = int64_t(ranges.size() * sizeof(kernels::UpdateRange));
+    ranges_ = at::from_blob(ranges.data(), {bytes}, at::kByte).to(m_.device());
 }
 
 bool Optimizer::decays(const ParameterSpec& spec) const {
@@ -103,6 +124,62 @@ void Optimizer::step_tables(double learning_rate, double gradient_scale) {
     }
 }
 
+void Optimizer::apply_decay(kernels::UpdateRule& rule, double learning_rate) const {
+    if (config_.name == "adam") rule.l2 = config_.weight_decay;
+    else rule.decay = learning_rate * config_.weight_decay;
+}
+
+// Every parameter of the plain update in one launch.
+void Optimizer::step_ranges(const kernels::UpdateRule& rule) {
+    const kernels::UpdateArgs<float> args{.rule = rule,
+                                          .weight = store_.master_flat().data_ptr<float>(),
+                                          .gradient = store_.gradient_flat().data_ptr<float>(),
+                                          .m = m_.data_ptr<float>(),
+                                          .v = v_.defined() ? v_.data_ptr<float>() : nullptr,
+                                          .working = ops::pointer<kernels::bfloat16>(store_.working_flat())};
+    ops::check_cuda(kernels::cuda_table()->optimizer_update_ranges(
+                        args, static_cast<const kernels::UpdateRange*>(ranges_.data_ptr()), range_count_,
+                        ops::stream_of(m_, "optimizer")),
+                    "optimizer");
+}
+
+// One parameter, with its own rule.
+void Optimizer::step_parameter(size_t i, const kernels::UpdateRule& rule) {
+    const int64_t at = store_.offset(i);
+    auto update = [&](auto* type) {
+        using C = std::remove_pointer_t<decltype(type)>;
+        auto part = [&](const Tensor& flat) { return flat.defined() ? flat.data_ptr<C>() + at : nullptr; };
+        kernels::UpdateArgs<C> args{.rule = rule,
+                                    .weight = part(store_.master_flat()),
+                                    .gradient = part(store_.gradient_flat()),
+                                    .m = part(m_),
+                                    .v = part(v_),
+                                    .count = store_.spec(i).count()};
+        if (store_.has_copy(i)) args.working = static_cast<kernels::bfloat16*>(store_.working_flat().data_ptr()) + at;
+        if constexpr (std::is_same_v<C, float>) {
+            if (m_.is_cuda())
+                return ops::check_cuda(kernels::cuda_table()->optimizer_update(args, ops::stream_of(m_, "optimizer")),
+                                       "optimizer");
+        }
+        kernels::optimizer_update(args);
+    };
+    if (m_.scalar_type() == at::kDouble) update(static_cast<double*>(nullptr));
+    else update(static_cast<float*>(nullptr));
+}
+
+void Optimizer::step_dense(const Rule& base, double learning_rate) {
+    kernels::UpdateRule decaying = base.rule;
+    if (!base.skip) apply_decay(decaying, learning_rate);
+    if (ranges_.defined()) return step_ranges(decaying);
+    for (size_t i = 0; i < store_.size(); ++i) {
+        if (!takes_plain_update(i) || (hold_untouched_ && !store_.touched(i))) continue;
+        if (config_.name == "lamb")
+            lamb_step(config_, store_, i, decays(store_.spec(i)),
+                      {m_, v_, updates_, learning_rate, base.rule.gradient_scale});
+        else step_parameter(i, decays(store_.spec(i)) ? decaying : base.rule);
+    }
+}
+
 void Optimizer::step(double learning_rate, double gradient_norm) {
     ops::ProfileScope scope("lithe::optimizer update");
     ++updates_;
@@ -113,42 +190,8 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     at::NoGradGuard no_grad;
     const double share = config_.learning_rate > 0 ? learning_rate / config_.learning_rate : 0;  // of the peak
     step_tables(share * config_.table_learning_rate, base.rule.gradient_scale);
-    if (muon_) { muon_->step(m_, share * config_.muon_learning_rate, base.rule.gradient_scale); }
-    for (size_t i = 0; i < store_.size(); ++i) {
-        if (store_.spec(i).role == Role::table || (muon_ && Muon::takes(store_.spec(i)))) continue;
-        if (hold_untouched_ && !store_.touched(i)) continue;
-        if (config_.name == "lamb") {
-            lamb_step(config_, store_, i, decays(store_.spec(i)),
-                      {m_, v_, updates_, learning_rate, base.rule.gradient_scale});
-            continue;
-        }
-        kernels::UpdateRule rule = base.rule;
-        if (decays(store_.spec(i)) && !base.skip) {
-            if (config_.name == "adam") rule.l2 = config_.weight_decay;
-            else rule.decay = learning_rate * config_.weight_decay;
-        }
-        const int64_t at = store_.offset(i), count = store_.spec(i).count();
-        auto update = [&](auto* type) {
-            using C = std::remove_pointer_t<decltype(type)>;
-            auto part = [&](const Tensor& flat) { return flat.defined() ? flat.data_ptr<C>() + at : nullptr; };
-            kernels::UpdateArgs<C> args{.rule = rule,
-                                        .weight = part(store_.master_flat()),
-                                        .gradient = part(store_.gradient_flat()),
-                                        .m = part(m_),
-                                        .v = part(v_),
-                                        .count = count};
-            if (store_.has_copy(i))
-                args.working = static_cast<kernels::bfloat16*>(store_.working_flat().data_ptr()) + at;
-            if constexpr (std::is_same_v<C, float>) {
-                if (m_.is_cuda())
-                    return ops::check_cuda(
-                        kernels::cuda_table()->optimizer_update(args, ops::stream_of(m_, "optimizer")), "optimizer");
-            }
-            kernels::optimizer_update(args);
-        };
-        if (m_.scalar_type() == at::kDouble) update(static_cast<double*>(nullptr));
-        else update(static_cast<float*>(nullptr));
-    }
+    if (muon_) muon_->step(m_, share * config_.muon_learning_rate, base.rule.gradient_scale);
+    step_dense(base, learning_rate);
     if (config_.lookahead_steps > 0 && updates_ % config_.lookahead_steps == 0) look_ahead();
     if (!average_.defined()) return;
     const double decay = std::min(config_.average, double(1 + updates_) / double(10 + updates_));

@@ -54,12 +54,20 @@ class Optimizer {
  private:
     bool decays(const ParameterSpec& spec) const;
     void look_ahead();
+    bool takes_plain_update(size_t parameter) const;
+    void make_ranges();
+    void apply_decay(kernels::UpdateRule& rule, double learning_rate) const;
+    void step_dense(const Rule& base, double learning_rate);
+    void step_ranges(const kernels::UpdateRule& rule);
+    void step_parameter(size_t i, const kernels::UpdateRule& rule);
     void step_tables(double learning_rate, double gradient_scale);
     OptimizerConfig config_;
     ParameterStore& store_;
     bool hold_untouched_;
     Tensor m_, v_, slow_, average_;
     std::vector<Tensor> table_sums_;
+    Tensor ranges_;  // on a GPU: kernels::UpdateRange of every parameter of the plain update
+    int64_t range_count_ = 0;
     std::optional<Muon> muon_;
     int64_t updates_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "lithe/base/log.h"
 #include "lithe/ops/side_by_side.h"
 #include "lithe/train/parts.h"
 
@@ -16,12 +17,19 @@ int64_t batch_parts(const Config& config, int threads, at::Device device) {
     return natural_parts(config.train.batch, threads, device);
 }
 
-TrainStep::TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation, int64_t parts)
+TrainStep::TrainStep(LanguageModel& model, Optimizer& optimizer, int64_t accumulation, int64_t parts, bool graphs)
     : model_(model),
       optimizer_(optimizer),
       accumulation_(accumulation),
-      carried_(size_t(parts)) {
+      carried_(size_t(parts)),
+      records_(graphs && accumulation == 1 && model.device().is_cuda() && model.steady_work() &&
+               ops::Graph::possible()) {
     model.parameters().set_parts(parts);
+}
+
+void TrainStep::take_back() {
+    if (graph_ && graph_->owns(carried_.front())) graph_->take_back();
+    else carried_ = before_;
 }
 
 void TrainStep::carry(const State& all_rows) {
@@ -35,23 +43,59 @@ void TrainStep::carry(const State& all_rows) {
     }
 }
 
-// Returns the summed loss. `tokens`: that are scored in the whole micro-batch; `share`: of its rows that are here.
-double TrainStep::part(const Tensor& ids_TB, const Tensor& targets_TB, const Context& context, State& carried,
+// Returns the summed loss, there when the device is. `tokens`: that are scored in the whole micro-batch; `share`: of
+// its rows that are here.
+Tensor TrainStep::part(const Tensor& ids_TB, const Tensor& targets_TB, const Context& context, State& carried,
                        double tokens, double share) {
     auto out = model_.loss(ids_TB, targets_TB, carried, context);
     Tensor total = out.sum * (1 / (tokens * double(accumulation_)));
     for (const auto& [name, loss] : out.aux.losses) total = total + loss * (share / double(accumulation_));
     torch::autograd::backward({total}, {});
     carried = out.state.detach();
-    return out.sum.item<double>();
+    return out.sum.detach();
+}
+
+// The key of a GPU's masks is a number on the GPU, played or not: a run that goes on draws what the unbroken one drew.
+static Tensor salt_of(uint64_t key, at::Device device) {
+    return at::full({}, int64_t(key), at::TensorOptions(at::kLong).device(device));
+}
+
+double TrainStep::play(const Tensor& ids_TB, const Tensor& targets_TB, uint64_t dropout_key) {
+    return graph_->play(ids_TB, targets_TB, dropout_key, carried_.front()) / double(targets_TB.numel());
+}
+
+void TrainStep::consider_recording(const Tensor& ids_TB, const Tensor& targets_TB, const State& before) {
+    constexpr int64_t kWarmUp = 2;  // libraries make their workspaces
+    steady_ = same_shapes(before, carried_.front()) ? steady_ + 1 : 0;
+    if (graph_ || steady_ < kWarmUp) return;
+    const auto tokens = double(targets_TB.numel());
+    try {
+        graph_ = std::make_unique<StepGraph>(
+            ids_TB, targets_TB, carried_.front(),
+            [&](const Tensor& ids, const Tensor& targets, const Tensor& salt, State& state) {
+                Context context = model_.context(true);
+                context.dropout_salt = salt;
+                const Tensor sum = part(ids, targets, context, state, tokens, 1);
+                model_.parameters().collect_gradients(true);
+                return sum;
+            });
+    } catch (const std::exception& error) {
+        log_verbose("steps are not recorded on this GPU: " + std::string(error.what()));
+        records_ = false;
+    }
 }
 
 double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, int64_t index, uint64_t dropout_key,
                               const Tensor& flags_TB) {
+    const bool records = records_ && !flags_TB.defined();
+    if (records && graph_ && graph_->fits(ids_TB, carried_.front())) return play(ids_TB, targets_TB, dropout_key);
+    const State before = records ? carried_.front() : State();
     Context whole = model_.context(true);
     whole.dropout_key = combine_key(dropout_key, uint64_t(index));
     whole.layers = model_.draw_layers(optimizer_.updates(),
                                       model_.layer_drop().draw == "update" ? dropout_key : whole.dropout_key);
+    if (ids_TB.is_cuda())
+        whole.dropout_key = uint64_t(index), whole.dropout_salt = salt_of(dropout_key, ids_TB.device());
     const bool every_target = !flags_TB.defined() && !model_.sparse_targets();
     const auto tokens =
         every_target ? double(targets_TB.numel()) : std::max(1.0, targets_TB.ge(0).sum().item<double>());
@@ -64,10 +108,12 @@ double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, in
         if (part > 0) context.dropout_key = combine_key(combine_key(whole.dropout_key, "part"), uint64_t(part));
         const Tensor ids = rows_of(ids_TB, part, parts);
         sums[size_t(part)] = this->part(ids, rows_of(targets_TB, part, parts), context, carried_[size_t(part)], tokens,
-                                        double(ids.size(1)) / double(ids_TB.size(1)));
+                                        double(ids.size(1)) / double(ids_TB.size(1)))
+                                 .item<double>();
     };
     ops::side_by_side(parts, run);
     model_.parameters().collect_gradients(index == 0);
+    if (records) consider_recording(ids_TB, targets_TB, before);
     return std::accumulate(sums.begin(), sums.end(), 0.0) / tokens;
 }
 

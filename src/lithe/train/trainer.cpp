@@ -62,7 +62,7 @@ bool Trainer::train_step() {
         }
         p.search->draw_weights(key, spent);
     }
-    const std::vector<State> before = p.step->carried();
+    p.step->remember();
     double loss = 0;
     int64_t tokens = 0;
     for (int64_t micro = 0; micro < config_.train.accumulation; ++micro) {
@@ -90,7 +90,7 @@ bool Trainer::train_step() {
                           std::to_string(p.saved_step) + "; train.non_finite = \"skip\" leaves such updates out"});
         log_warning(what + ": the update is left out");
         ++state_.skipped;
-        p.step->carried() = before;
+        p.step->take_back();
     } else {
         state_.skipped_in_row = 0;
         p.optimizer->step(rate, norm);

@@ -122,7 +122,8 @@ Trainer::Trainer(Config config, TrainOptions options)
         std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
     const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
     if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
-    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts);
+    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
+                                         config_.train.graphs);
     if (place) resume(*place, *saved);
     else start_fresh();
     set_log_file(p.folder->file("log.txt"));

@@ -19,7 +19,9 @@ template <class S> __global__ void forward_kernel(CrossEntropyArgs<S> a) {
         total = block_sum(total);
         if (threadIdx.x == 0) {
             a.lse[n] = high + log(total);
-            a.loss[n] = a.targets[n] < 0 ? C(0) : a.lse[n] - logit(a, n, a.targets[n]);
+            const int64_t target = a.targets[n];
+            if (target < -1 || target >= a.vocabulary) a.loss[n] = C(NAN);
+            else a.loss[n] = target < 0 ? C(0) : a.lse[n] - logit(a, n, target);
         }
     }
 }

@@ -16,7 +16,9 @@ void range(const DropoutArgs<S>& args, int64_t begin, int64_t end, uint32_t thre
 
 }  // namespace
 
-template <class S> void dropout(const DropoutArgs<S>& args) {
+template <class S> void dropout(const DropoutArgs<S>& salted) {
+    DropoutArgs<S> args = salted;
+    args.key = salted.mask(), args.salt = nullptr;
     constexpr int64_t kChunk = 4096;
     auto threshold = uint32_t(std::round(args.probability * 65536));
     auto scale = Compute<S>(65536.0 / (65536.0 - threshold));

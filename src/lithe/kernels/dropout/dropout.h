@@ -15,6 +15,8 @@ template <class S> struct DropoutArgs {
     int64_t count = 0;
     double probability = 0;
     uint64_t key = 0;
+    const uint64_t* salt = nullptr;  // xored into the key; in the memory that `in` is in; null: none
+    uint64_t mask() const { return salt ? key ^ *salt : key; }
 };
 
 // 0 or 1/(1-p) for element i.

@@ -13,8 +13,9 @@ __device__ uint64_t mix(uint64_t z) {  // base/rng.h's mix64
 template <class S> __global__ void dropout_kernel(DropoutArgs<S> a, uint32_t threshold, Compute<S> scale) {
     using C = Compute<S>;
     const int64_t stride = int64_t(gridDim.x) * blockDim.x;
+    const uint64_t key = a.salt ? a.key ^ *a.salt : a.key;
     for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < a.count; i += stride) {
-        const uint64_t word = mix(mix(uint64_t(i) / 4 + 0x9E3779B97F4A7C15ull) ^ a.key);
+        const uint64_t word = mix(mix(uint64_t(i) / 4 + 0x9E3779B97F4A7C15ull) ^ key);
         const uint32_t bits = uint32_t(word >> (i % 4 * 16)) & 0xFFFF;
         put(a.out[i], bits < threshold ? C(0) : get(a.in[i]) * scale);
     }

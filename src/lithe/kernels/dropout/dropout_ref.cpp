@@ -13,7 +13,8 @@ double dropout_factor(uint64_t key, int64_t index, double probability) {
 
 template <class S> void dropout_ref(const DropoutArgs<S>& args) {
     for (int64_t i = 0; i < args.count; ++i)
-        from_compute(to_compute(args.in[i]) * Compute<S>(dropout_factor(args.key, i, args.probability)), args.out[i]);
+        from_compute(to_compute(args.in[i]) * Compute<S>(dropout_factor(args.mask(), i, args.probability)),
+                     args.out[i]);
 }
 
 template void dropout_ref<float>(const DropoutArgs<float>&);

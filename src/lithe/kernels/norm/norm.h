@@ -4,7 +4,7 @@
 //   dn = gain dy,  ds = r (dn - mean(dn) - n mean(dn n)),  dx = ds,  da = scale ds
 //   dgain = sum over rows of dy n,  dbias = sum of dy,  dscale = sum of ds a
 //
-// Means and sums are Compute<Storage>. For CPUs: on a GPU ops/ calls LibTorch's.
+// Means and sums are Compute<Storage>.
 #pragma once
 
 #include "lithe/kernels/types.h"
@@ -14,13 +14,13 @@ namespace lithe::kernels {
 template <class S> struct NormForward {
     int64_t rows = 0, width = 0;
     double epsilon = 1e-5;
-    const S* x = nullptr;              // [rows][width]
-    const S* add = nullptr;            // a [rows][width]; null: s = x
-    Compute<S> scale = 1;              // of a
-    const Compute<S>* gain = nullptr;  // [width]
-    const Compute<S>* bias = nullptr;  // [width]; not read by the backward pass
-    S* y = nullptr;                    // [rows][width]; not used by the backward pass
-    Compute<S>* statistics = nullptr;  // [rows][2]: m, r
+    const S* x = nullptr;               // [rows][width]
+    const S* add = nullptr;             // a [rows][width]; null: s = x
+    const Compute<S>* scale = nullptr;  // of a, one number; null: 1
+    const Compute<S>* gain = nullptr;   // [width]
+    const Compute<S>* bias = nullptr;   // [width]; not read by the backward pass
+    S* y = nullptr;                     // [rows][width]; not used by the backward pass
+    Compute<S>* statistics = nullptr;   // [rows][2]: m, r
 };
 
 template <class S> struct NormBackward {

@@ -12,7 +12,7 @@ template <class S> struct NormData {
     using C = Compute<S>;
     int64_t rows, width;
     TestBuffer<S> x, add, y, dy, dx, d_add;
-    TestBuffer<C> gain, bias, statistics, sums;
+    TestBuffer<C> gain, bias, statistics, sums, scale;
     NormData(int64_t rows_, int64_t width_)
         : rows(rows_),
           width(width_),
@@ -25,13 +25,14 @@ template <class S> struct NormData {
           gain(width, 0.3, 1.1, 1.5),
           bias(width, 0.7, 0.3, 0.5),
           statistics(rows * 2),
-          sums(norm_chunks(rows) * (2 * width + 1)) {}
+          sums(norm_chunks(rows) * (2 * width + 1)),
+          scale(1, 0, 0.7, 1) {}
     NormForward<S> forward(bool with_add) {
         return {.rows = rows,
                 .width = width,
                 .x = x.data(),
                 .add = with_add ? add.data() : nullptr,
-                .scale = C(0.7),
+                .scale = with_add ? scale.data() : nullptr,
                 .gain = gain.data(),
                 .bias = bias.data(),
                 .y = y.data(),

@@ -16,7 +16,7 @@ template <class S, bool kAdd> struct Row {
     Row(const NormForward<S>& a, int64_t row)
         : x(a.x + row * a.width),
           add(kAdd ? a.add + row * a.width : nullptr),
-          scale(a.scale) {}
+          scale(a.scale ? *a.scale : C(1)) {}
     Vec<C> vector(int64_t j) const {
         Vec<C> s = load(x + j);
         if constexpr (kAdd) s += load(add + j) * scale;
@@ -86,12 +86,12 @@ template <class S, bool kAdd> void backward(const NormBackward<S>& args, int64_t
         [&](int64_t j) {
             const V ds = (load(dy + j) * load(a.gain + j) - mean_dn - (s.vector(j) - mean) * r * mean_dn_n) * r;
             store(dx + j, ds);
-            if constexpr (kAdd) store(d_add + j, ds * a.scale), d_scales += ds * load(s.add + j);
+            if constexpr (kAdd) store(d_add + j, ds * s.scale), d_scales += ds * load(s.add + j);
         },
         [&](int64_t j) {
             const C ds = (to_compute(dy[j]) * a.gain[j] - mean_dn - (s.number(j) - mean) * r * mean_dn_n) * r;
             from_compute(ds, dx[j]);
-            if constexpr (kAdd) from_compute(ds * a.scale, d_add[j]), d_scale += ds * to_compute(s.add[j]);
+            if constexpr (kAdd) from_compute(ds * s.scale, d_add[j]), d_scale += ds * to_compute(s.add[j]);
         });
     sums[2 * a.width] += sum(d_scales) + d_scale;
 }

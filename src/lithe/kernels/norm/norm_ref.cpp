@@ -6,9 +6,11 @@
 namespace lithe::kernels {
 namespace {
 
+template <class S> Compute<S> scale_of(const NormForward<S>& a) { return a.scale ? *a.scale : Compute<S>(1); }
+
 template <class S> Compute<S> summed(const NormForward<S>& a, int64_t row, int64_t j) {
     const int64_t at = row * a.width + j;
-    return to_compute(a.x[at]) + (a.add ? a.scale * to_compute(a.add[at]) : Compute<S>(0));
+    return to_compute(a.x[at]) + (a.add ? scale_of(a) * to_compute(a.add[at]) : Compute<S>(0));
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ template <class S> void norm_backward_ref(const NormBackward<S>& args) {
             const C ds = r * (a.gain[j] * dy(j) - mean_dn - normed(j) * mean_dn_n);
             from_compute(ds, args.dx[row * w + j]);
             if (!a.add) continue;
-            from_compute(a.scale * ds, args.d_add[row * w + j]);
+            from_compute(scale_of(a) * ds, args.d_add[row * w + j]);
             sums[2 * w] += ds * to_compute(a.add[row * w + j]);
         }
     }

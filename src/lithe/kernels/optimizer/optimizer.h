@@ -34,6 +34,14 @@ template <class C> struct UpdateArgs {
     int64_t count = 0;
 };
 
+// A piece of the flat buffers, for one launch over many parameters on a GPU: the arguments' pointers are those of the
+// whole buffers, their decay and l2 count where `decays`, their working copy is written where `copies`.
+struct UpdateRange {
+    int64_t first = 0, count = 0;
+    bool decays = false, copies = false;
+};
+constexpr int64_t kUpdateRange = 4096;  // numbers at most
+
 template <class C> void optimizer_update_ref(const UpdateArgs<C>& args);
 template <class C> void optimizer_update(const UpdateArgs<C>& args);
 

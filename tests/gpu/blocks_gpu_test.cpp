@@ -1,0 +1,112 @@
+// Every block kind on the GPU against the CPU: two segments with the state carried, outputs, states and gradients.
+#include "gpu/devices.h"
+#include "lithe/kernels/sru/sru.h"
+#include "lithe/model/stack.h"
+#include "support/block_maker.h"
+
+namespace lithe {
+namespace {
+
+using testing::device_under_test;
+using testing::expect_near;
+using testing::MadeBlock;
+using testing::wave;
+
+constexpr int64_t T = 12, B = 3, D = 16;
+
+struct Case {
+    const BlockKind& kind;
+    at::ScalarType type;
+    bool relative = false, kept = false, flags = false, training = false;
+    int64_t window = -1;
+    std::string name() const {
+        return std::string(kind.name) + " " + testing::type_name(type) + (relative ? " relative" : "") +
+               (kept ? " kept" : "") + (flags ? " flags" : "") + (training ? " training" : "") +
+               (window >= 0 ? " window" : "");
+    }
+};
+
+struct Result {
+    std::vector<Tensor> outputs, gradients;
+    std::vector<std::pair<std::string, StateTensor>> state;
+};
+
+Result run(const Case& c, at::Device device) {
+    ModelConfig model;
+    model.width = D, model.heads = 2, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
+    if (c.relative) model.positions = "relative";
+    MadeBlock made(c.kind, model, {}, c.type, 1, device);
+    Context context;
+    context.memory = 2 * T, context.keep_projections = c.kept, context.window = c.window, context.training = c.training;
+    context.dropout_key = 77;
+    {
+        at::NoGradGuard guard;
+        for (size_t i = 0; i < made.store.size(); ++i)
+            if (made.store.spec(i).role == Role::scalar) made.store.working(i).fill_(0.7);  // wake what starts silent
+    }
+    Result result;
+    State state;
+    std::vector<Tensor> roots, upstream, inputs;
+    for (int64_t segment = 0; segment < 2; ++segment) {
+        Tensor x = wave({T, B, D}, 0.53, 0.7 + double(segment), 1.3, c.type).to(device).requires_grad_();
+        if (c.flags && segment == 1) {
+            Tensor flags = at::zeros({T, B}, at::kByte);
+            flags[5][0] = int(kernels::kSruReset), flags[0][1] = int(kernels::kSruPad);
+            context.flags_TB = flags.to(device);
+        }
+        auto out = made.block->branch(x, state, context);
+        state = std::move(out.state);
+        result.outputs.push_back(out.delta_TBD);
+        inputs.push_back(x);
+        if (!out.delta_TBD.requires_grad()) continue;
+        roots.push_back(out.delta_TBD);
+        upstream.push_back(wave({T, B, D}, 0.3, 0.4, 1, c.type).to(device));
+    }
+    if (!roots.empty()) torch::autograd::backward(roots, upstream);
+    for (const Tensor& x : inputs) result.gradients.push_back(x.grad());
+    for (size_t i = 0; i < made.store.size(); ++i) result.gradients.push_back(made.store.working(i).grad());
+    result.state = flatten(state.detach());
+    return result;
+}
+
+void expect_same(const Case& c) {
+    SCOPED_TRACE(c.name());
+    const Result expected = run(c, at::kCPU), got = run(c, device_under_test());
+    const double tolerance = 3 * testing::tolerance_of(c.type);
+    ASSERT_EQ(got.gradients.size(), expected.gradients.size());
+    ASSERT_EQ(got.state.size(), expected.state.size());
+    for (size_t i = 0; i < expected.outputs.size(); ++i)
+        expect_near(got.outputs[i], expected.outputs[i], tolerance, "output " + std::to_string(i));
+    for (size_t i = 0; i < expected.gradients.size(); ++i)
+        expect_near(got.gradients[i], expected.gradients[i], tolerance, "gradient " + std::to_string(i));
+    for (size_t i = 0; i < expected.state.size(); ++i) {
+        EXPECT_EQ(got.state[i].first, expected.state[i].first);
+        EXPECT_EQ(got.state[i].second.value.device(), device_under_test()) << expected.state[i].first;
+        expect_near(got.state[i].second.value, expected.state[i].second.value, tolerance, expected.state[i].first);
+    }
+}
+
+class GpuBlocks : public ::testing::TestWithParam<int> {};
+
+TEST_P(GpuBlocks, EqualTheCpu) {
+    const BlockKind& kind = block_kinds()[size_t(GetParam())];
+    for (const auto type : testing::kTypes) {
+        expect_same({kind, type});
+        expect_same({.kind = kind, .type = type, .kept = true, .window = 7});
+        expect_same({.kind = kind, .type = type, .training = true});
+        if (!kind.traits.bidirectional || kind.traits.streams) expect_same({.kind = kind, .type = type, .flags = true});
+        if (kind.name == std::string("attention")) {
+            expect_same({.kind = kind, .type = type, .relative = true});
+            expect_same({.kind = kind, .type = type, .relative = true, .kept = true, .flags = true, .window = 7});
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuBlocks, ::testing::Range(0, int(block_kinds().size())), [](const auto& which) {
+    std::string name = block_kinds()[size_t(which.param)].name;
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+});
+
+}  // namespace
+}  // namespace lithe

@@ -1,0 +1,76 @@
+// The same work on the CPU and on the GPU, compared.
+#pragma once
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cstdlib>
+#include <functional>
+
+#include "support/waves.h"
+
+namespace lithe::testing {
+
+// Where the second run goes: the GPU. LITHE_TEST_DEVICE=cpu compares the CPU with itself, which tests these tests.
+inline at::Device device_under_test() {
+    const char* chosen = std::getenv("LITHE_TEST_DEVICE");
+    return chosen && std::string(chosen) == "cpu" ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
+}
+
+inline std::vector<at::Device> both_devices() { return {at::kCPU, device_under_test()}; }
+
+inline Tensor moved(const Tensor& tensor, at::Device device) {
+    return tensor.defined() ? tensor.detach().to(device).set_requires_grad(tensor.requires_grad()) : tensor;
+}
+
+// Errors are relative to 1 + the largest expected number, so that sums over many elements may differ by their order.
+inline void expect_near(const Tensor& got, const Tensor& expected, double tolerance, const std::string& what) {
+    ASSERT_EQ(got.defined(), expected.defined()) << what;
+    if (!got.defined()) return;
+    ASSERT_EQ(got.sizes(), expected.sizes()) << what;
+    ASSERT_EQ(got.scalar_type(), expected.scalar_type()) << what;
+    if (got.numel() == 0) return;
+    const Tensor a = got.detach().to(at::kCPU, at::kDouble), b = expected.detach().to(at::kCPU, at::kDouble);
+    const double error = ((a - b).abs().max() / (1 + b.abs().max())).item<double>();
+    EXPECT_LE(error, tolerance) << what;  // NaN fails too
+}
+
+inline double tolerance_of(at::ScalarType type) {
+    return type == at::kDouble ? 1e-11 : type == at::kFloat ? 2e-5 : 2e-2;
+}
+
+using Tensors = std::vector<Tensor>;
+
+// Runs `f` on both devices; its outputs, and the gradients of those inputs that want one, must be the same.
+inline void expect_same(const std::function<Tensors(const Tensors&)>& f, const Tensors& inputs, double tolerance,
+                        const std::string& what) {
+    std::vector<Tensors> results;
+    for (const at::Device device : both_devices()) {
+        Tensors leaves;
+        for (const Tensor& each : inputs) leaves.push_back(moved(each, device));
+        Tensors out = f(leaves), roots, gradients;
+        for (const Tensor& each : out) {
+            if (!each.requires_grad()) continue;
+            roots.push_back(each);
+            gradients.push_back(wave(each.sizes(), 0.3, 1.57, 1.0, each.scalar_type()).to(device));
+        }
+        if (!roots.empty()) torch::autograd::backward(roots, gradients);
+        Tensors result(out.begin(), out.end());
+        for (const Tensor& each : leaves)
+            result.push_back(each.defined() && each.requires_grad() ? each.grad() : Tensor());
+        results.push_back(std::move(result));
+    }
+    ASSERT_EQ(results[0].size(), results[1].size());
+    const size_t outputs = results[0].size() - inputs.size();
+    for (size_t i = 0; i < results[0].size(); ++i)
+        expect_near(results[1][i], results[0][i], tolerance,
+                    what + (i < outputs ? ", output " + std::to_string(i)
+                                        : ", gradient of input " + std::to_string(i - outputs)));
+}
+
+inline const char* type_name(at::ScalarType type) {
+    return type == at::kDouble ? "fp64" : type == at::kFloat ? "fp32" : "bf16";
+}
+
+constexpr at::ScalarType kTypes[] = {at::kDouble, at::kFloat, at::kBFloat16};
+
+}  // namespace lithe::testing
