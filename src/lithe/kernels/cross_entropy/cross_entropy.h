@@ -3,8 +3,8 @@
 //   l_nv = logits_nv + bias_v      lse_n = log sum_v exp l_nv      loss_n = lse_n - l_n,target
 //   dlogits_nv = weight_n (exp(l_nv - lse_n) - [v = target_n])       written over the logits
 //
-// A target of -1 is not scored: loss and gradient are 0. Targets are checked by the operator; on a GPU, where a look would
-// wait, the loss of a wrong one is NaN.
+// A target of -1 is not scored: loss and gradient are 0. Targets are checked by the operator; on a GPU, where a look
+// would wait, the loss of a wrong one is NaN.
 #pragma once
 
 #include <cstdint>
