@@ -78,6 +78,17 @@ TEST(StepModel, EqualsTheForwardPass) {
         }
 }
 
+TEST(StepModel, ThreadsByTheBytesOfWeights) {
+    const auto threads = [](const char* text, bool int8) {
+        LanguageModel model(parse_config(std::string("[model]\n") + text, "test"), 256);
+        model.materialize(at::kFloat, at::kBFloat16, at::kCPU, 5);
+        return StepModel::worthwhile_threads(model, 2, int8);
+    };
+    EXPECT_EQ(threads("width = 512\nlayout = \"ux6\"", false), 1);
+    EXPECT_EQ(threads("width = 1024\nlayout = \"ux10\"", false), 2);  // 24 MB
+    EXPECT_EQ(threads("width = 1024\nlayout = \"ux10\"", true), 1);
+}
+
 TEST(StepModel, GenerationIsTheSameText) {
     for (const char* text : kModels) {
         auto model = make(text, at::kFloat);

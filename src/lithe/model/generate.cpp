@@ -25,7 +25,9 @@ class Reader {
         if (context_.memory == 0) context_.memory = model.max_positions() > 0 ? model.max_positions() : options.segment;
         if (options.steps && options.cache)
             step_ = StepModel::make(
-                model, {.memory = context_.memory, .threads = at::get_num_threads(), .int8 = options.int8});
+                model, {.memory = context_.memory,
+                        .threads = StepModel::worthwhile_threads(model, at::get_num_threads(), options.int8),
+                        .int8 = options.int8});
         if (options.int8 && !step_)
             fail_usage("this model has no single steps, and int8 weights need them", "--precision");
     }

@@ -1,5 +1,6 @@
 #include "lithe/model/step_model.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lithe {
@@ -24,6 +25,17 @@ std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Opt
     if (!model.device().is_cpu() || (type != at::kFloat && type != at::kBFloat16)) return nullptr;
     std::unique_ptr<StepModel> step(new StepModel(model, options));
     return step->stack_.y ? std::move(step) : nullptr;
+}
+
+int StepModel::worthwhile_threads(const LanguageModel& model, int threads, bool int8) {
+    constexpr int64_t kBytesPerThread = 6 << 20;  // of weights per token; below, they wait longer than they read less
+    if (!model.embedding_) return 1;              // it has no single steps
+    const ParameterStore& store = model.parameters();
+    int64_t numbers = store.count_without_embeddings();
+    if (model.config().tie_embeddings)
+        numbers += model.vocabulary_size() * model.config().width;  // the head reads them
+    const int64_t width = int8 ? 1 : int64_t(model.embedding_.tensor().element_size());
+    return int(std::clamp<int64_t>(numbers * width / kBytesPerThread, 1, threads));
 }
 
 StepModel::StepModel(const LanguageModel& model, const Options& options)

@@ -15,6 +15,9 @@ class StepModel {
     // Null where a block of the model has no single steps; the model must outlive the result and keep its weights.
     static std::unique_ptr<StepModel> make(const LanguageModel& model, const Options& options);
 
+    // How many of `threads` are worth their meetings: a function of the model alone, so that a text is too.
+    static int worthwhile_threads(const LanguageModel& model, int threads, bool int8);
+
     // Takes over what a prompt left; `position`: of the next token.
     void load(const State& state, int64_t position);
     // Logits [V] after one more token.

@@ -31,26 +31,26 @@ void product_case(ParityResult& result, const W* weight, int64_t rows, int64_t c
                    std::string("step product ") + name);
 }
 
-template <class S> void attend_case(ParityResult& result, int64_t keys, bool by_age) {
-    constexpr int64_t kHeads = 2, kSize = 19, kParts = 3;
-    const int64_t row = 2 * kHeads * kSize;
-    TestBuffer<float> q(kHeads * kSize, 0.37, 0.1, 1.0), scores(keys), highest(kParts * kHeads), sum(kParts * kHeads),
-        out(kParts * kHeads * kSize), one_highest(kHeads), one_sum(kHeads), one_out(kHeads * kSize),
-        merged(kHeads * kSize);
+template <class S> void attend_case(ParityResult& result, int64_t keys, int64_t size, bool by_age) {
+    constexpr int64_t kHeads = 2, kParts = 3;
+    const int64_t row = 2 * kHeads * size;
+    TestBuffer<float> q(kHeads * size, 0.37, 0.1, 1.0), scores(keys), highest(kParts * kHeads), sum(kParts * kHeads),
+        out(kParts * kHeads * size), one_highest(kHeads), one_sum(kHeads), one_out(kHeads * size),
+        merged(kHeads * size);
     TestBuffer<S> kv(keys * row, 0.53, 0.7, 1.0);
     TestBuffer<float> ages(kHeads * (keys + 2), 0.9, 0.2, 2.0);
     auto args = [&](int64_t part, TestBuffer<float>& h, TestBuffer<float>& l, TestBuffer<float>& o) {
         return StepAttend<S>{kHeads,
-                             kSize,
+                             size,
                              0.3f,
                              q.data(),
                              kv.data(),
-                             kv.data() + kHeads * kSize,
+                             kv.data() + kHeads * size,
                              row,
                              scores.data(),
                              h.data() + part * kHeads,
                              l.data() + part * kHeads,
-                             o.data() + part * kHeads * kSize,
+                             o.data() + part * kHeads * size,
                              by_age ? ages.data() : nullptr,
                              keys + 2,
                              keys + 1};
@@ -64,9 +64,9 @@ template <class S> void attend_case(ParityResult& result, int64_t keys, bool by_
     }
     step_attend_ref(args(0, one_highest, one_sum, one_out), 0, keys);
     for (int64_t h = 0; h < kHeads; ++h) {
-        merge_attention(kParts, highest.data(), sum.data(), out.data(), h, kHeads, kSize, merged.data() + h * kSize);
-        for (int64_t i = 0; i < kSize; ++i)
-            result.add(std::abs(merged.at(h * kSize + i) - one_out.at(h * kSize + i) / one_sum.at(h)), 1e-5,
+        merge_attention(kParts, highest.data(), sum.data(), out.data(), h, kHeads, size, merged.data() + h * size);
+        for (int64_t i = 0; i < size; ++i)
+            result.add(std::abs(merged.at(h * size + i) - one_out.at(h * size + i) / one_sum.at(h)), 1e-5,
                        std::string("step attend ") + storage_name<S>() + " keys " + std::to_string(keys));
     }
 }
@@ -102,9 +102,32 @@ ParityResult parity(int64_t size) {
     }
     if (size == 0) return result;
     for (bool by_age : {false, true})
-        attend_case<float>(result, size, by_age), attend_case<bfloat16>(result, size, by_age);
+        for (const int64_t head : {19, 150})
+            attend_case<float>(result, size, head, by_age), attend_case<bfloat16>(result, size, head, by_age);
     norm_and_sru_case(result, size);
     return result;
+}
+
+// A query of one head of 128 over 512 keys.
+BenchmarkCase attend_benchmark() {
+    constexpr int64_t kKeys = 512, kSize = 128;
+    auto q = std::make_shared<TestBuffer<float>>(kSize, 0.37, 0.1, 1.0),
+         room = std::make_shared<TestBuffer<float>>(kKeys + 2 + kSize);
+    auto kv = std::make_shared<TestBuffer<bfloat16>>(2 * kKeys * kSize, 0.53, 0.7, 1.0);
+    float* out = room->data();
+    const StepAttend<bfloat16> args{.heads = 1,
+                                    .size = kSize,
+                                    .scale = 0.1f,
+                                    .q = q->data(),
+                                    .k = kv->data(),
+                                    .v = kv->data() + kSize,
+                                    .row = 2 * kSize,
+                                    .scores = out,
+                                    .highest = out + kKeys,
+                                    .sum = out + kKeys + 1,
+                                    .out = out + kKeys + 2};
+    return {"step attend bf16 512 keys of 128, one thread", 4.0 * kKeys * kSize,
+            [q, room, kv, args] { step_attend<bfloat16>(args, 0, kKeys); }};
 }
 
 std::vector<BenchmarkCase> benchmarks() {
@@ -117,9 +140,11 @@ std::vector<BenchmarkCase> benchmarks() {
              [=] {
                  step_product<bfloat16>({half->data(), kColumns, x->data(), y->data()}, 0, kRows);
              }},
-            {"step product int8 4096x4096, one thread", 1.0 * kRows * kColumns, [=] {
+            {"step product int8 4096x4096, one thread", 1.0 * kRows * kColumns,
+             [=] {
                  step_product<int8_t>({eighth->data(), kColumns, x->data(), y->data()}, 0, kRows);
-             }}};
+             }},
+            attend_benchmark()};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ namespace lithe::kernels::LITHE_ISA {
 namespace {
 
 constexpr int kRows = 4;
+constexpr int kTogether = 8;  // vectors of a mixture
 // Weights are fetched this far ahead: the machine's own guess loses its way among kRows streams.
 constexpr int64_t kAheadBytes = 8 << 10;
 
@@ -31,16 +32,16 @@ inline VecF load_padded(const float* x, int64_t k, int64_t columns) {
 
 template <class W> inline void fetch(const W* p) { __builtin_prefetch(p, 0, 2); }
 
-// Products of kCount rows with x; two sums per row hide the latency of the additions. `ahead`: the distance in elements
-// of what is fetched meanwhile.
+// Products of kCount rows, `stride` apart, with x; two sums per row hide the latency of the additions. `ahead`: the
+// distance in elements of what is fetched meanwhile.
 template <int kCount, class W>
-inline void dots(const W* weight, int64_t columns, const float* x, float* out, int64_t ahead) {
+inline void dots(const W* weight, int64_t stride, int64_t columns, const float* x, float* out, int64_t ahead) {
     VecF first[kCount] = {}, second[kCount] = {};
     int64_t k = 0;
     for (; k + 2 * kLanes <= columns; k += 2 * kLanes) {
         const VecF x0 = load(x + k), x1 = load(x + k + kLanes);
         for (int r = 0; r < kCount; ++r) {
-            const W* row = weight + r * columns + k;
+            const W* row = weight + r * stride + k;
             for (int64_t line = 0; line < 2 * kLanes * int64_t(sizeof(W)); line += 64)
                 fetch(row + ahead + line / int64_t(sizeof(W)));
             first[r] += load_weight(row) * x0;
@@ -49,7 +50,7 @@ inline void dots(const W* weight, int64_t columns, const float* x, float* out, i
     }
     for (int r = 0; r < kCount; ++r) out[r] = sum(first[r] + second[r]);
     for (; k < columns; ++k)
-        for (int r = 0; r < kCount; ++r) out[r] += number(weight[r * columns + k]) * x[k];
+        for (int r = 0; r < kCount; ++r) out[r] += number(weight[r * stride + k]) * x[k];
 }
 
 // x as a kind of weight wants it: x[k] for all k below a multiple of what one instruction takes.
@@ -58,7 +59,7 @@ template <class W> struct Input {
     float scale = 1;  // of the sums
     Input(const float* from, int64_t, char*) : x(from) {}
     template <int kCount> void products(const W* weight, int64_t columns, float* out, int64_t ahead) const {
-        dots<kCount>(weight, columns, x, out, ahead);
+        dots<kCount>(weight, columns, columns, x, out, ahead);
     }
 };
 
@@ -147,16 +148,32 @@ template <class W> void step_product_range(const StepProduct<W>& a, int64_t begi
     }
 }
 
+// Numbers [0, kVectors kLanes) of a mixture of rows: the sums side by side hide the latency of the additions.
+template <int kVectors, class S>
+inline void mix(const S* rows, int64_t stride, const float* weights, int64_t count, float* out) {
+    VecF sums[kVectors] = {};
+    for (int64_t j = 0; j < count; ++j) {
+        const VecF weight = broadcast(weights[j]);
+        for (int n = 0; n < kVectors; ++n) sums[n] += load(rows + j * stride + n * kLanes) * weight;
+    }
+    for (int n = 0; n < kVectors; ++n) store(out + n * kLanes, sums[n]);
+}
+
 template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin, int64_t end) {
     for (int64_t h = 0; h < a.heads; ++h) {
         const float* q = a.q + h * a.size;
         const S *k = a.k + h * a.size, *v = a.v + h * a.size;
         float highest = -3e38f, total = 0;
-        for (int64_t j = begin; j < end; ++j) {
-            dots<1>(k + j * a.row, a.size, q, a.scores + (j - begin), a.row);
-            if (a.by_age) a.scores[j - begin] += a.by_age[h * a.ages + a.newest - j];
-            a.scores[j - begin] *= a.scale;
-            if (a.scores[j - begin] > highest) highest = a.scores[j - begin];
+        for (int64_t j = begin; j < end;) {
+            const int64_t count = end - j < kRows ? 1 : kRows;
+            if (count == kRows) dots<kRows>(k + j * a.row, a.row, a.size, q, a.scores + (j - begin), kRows * a.row);
+            else dots<1>(k + j * a.row, a.row, a.size, q, a.scores + (j - begin), a.row);
+            for (int64_t i = 0; i < count; ++i, ++j) {
+                float& score = a.scores[j - begin];
+                if (a.by_age) score += a.by_age[h * a.ages + a.newest - j];
+                score *= a.scale;
+                if (score > highest) highest = score;
+            }
         }
         int64_t j = 0;
         VecF sums = {};
@@ -170,11 +187,10 @@ template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin,
         a.highest[h] = highest, a.sum[h] = total;
         float* out = a.out + h * a.size;
         int64_t i = 0;
-        for (; i + kLanes <= a.size; i += kLanes) {
-            VecF acc = {};
-            for (int64_t key = begin; key < end; ++key) acc += load(v + key * a.row + i) * a.scores[key - begin];
-            store(out + i, acc);
-        }
+        const S* first = v + begin * a.row;
+        for (; i + kTogether * kLanes <= a.size; i += kTogether * kLanes)
+            mix<kTogether>(first + i, a.row, a.scores, end - begin, out + i);
+        for (; i + kLanes <= a.size; i += kLanes) mix<1>(first + i, a.row, a.scores, end - begin, out + i);
         for (; i < a.size; ++i) {
             out[i] = 0;
             for (int64_t key = begin; key < end; ++key)
