@@ -3,6 +3,8 @@
 #include <mutex>
 #include <vector>
 
+#include "lithe/ops/graph.h"
+
 namespace lithe {
 namespace {
 
@@ -30,11 +32,14 @@ Tensor distance_sinusoids(int64_t count, int64_t width, int64_t clamp, at::Tenso
     for (const Made& each : kept)
         if (each.count == count && each.width == width && each.clamp == clamp &&
             each.rows.scalar_type() == at::typeMetaToScalarType(options.dtype()) &&
-            each.rows.device() == options.device())
+            each.rows.device() == options.device()) {
+            ops::Graph::keep(each.rows);
             return each.rows;
+        }
     if (kept.size() == kMost) kept.erase(kept.begin());
     at::NoGradGuard no_grad;
     kept.push_back({count, width, clamp, make(count, width, clamp, options)});
+    ops::Graph::keep(kept.back().rows);
     return kept.back().rows;
 }
 

@@ -14,16 +14,28 @@ const GraphTable* table() {
     return found;
 }
 
+thread_local std::vector<Tensor>* keeping = nullptr;
+
+struct Keeping {
+    explicit Keeping(std::vector<Tensor>& list) { keeping = &list; }
+    ~Keeping() { keeping = nullptr; }
+};
+
 }  // namespace
 
 bool Graph::possible() { return table() != nullptr; }
 
 Graph::Graph(const std::function<void()>& work) {
     check(possible(), "graph", "this build cannot record work for a GPU");
+    const Keeping here(kept_);
     recording_ = table()->record(work);
 }
 
 Graph::~Graph() { table()->forget(recording_); }
+
+void Graph::keep(const Tensor& tensor) {
+    if (keeping) keeping->push_back(tensor);
+}
 
 void Graph::play() const { table()->play(recording_); }
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <vector>
+
+#include "lithe/ops/torch.h"
 
 namespace lithe::ops {
 
@@ -19,9 +22,12 @@ class Graph {
     Graph& operator=(const Graph&) = delete;
 
     void play() const;
+    // For work that reads a tensor out of a cache of its own: one that is being recorded by this thread keeps it.
+    static void keep(const Tensor& tensor);
 
  private:
-    void* recording_;
+    std::vector<Tensor> kept_;
+    void* recording_ = nullptr;
 };
 
 // What liblithe_cuda.so brings (graph_cuda.cpp), found under the name lithe_cuda_graphs.
