@@ -157,6 +157,12 @@ void ParameterStore::collect(size_t index, bool first) {
     if (empty) to.zero_();
 }
 
+void ParameterStore::drop_gradients() {
+    for (const Tensor& leaf : working_) leaf.mutable_grad().reset();
+    for (const std::vector<Tensor>& leaves : more_leaves_)
+        for (const Tensor& leaf : leaves) leaf.mutable_grad().reset();
+}
+
 void ParameterStore::collect_gradients(bool first) {
     ops::ProfileScope scope("lithe::gradients");
     if (!gradient_flat_.defined()) gradient_flat_ = at::zeros_like(master_flat_);

@@ -101,6 +101,8 @@ class ParameterStore {
 
     // Moves the gradients of the last backward passes into the flat buffer: overwriting it when `first`, else adding.
     void collect_gradients(bool first);
+    // Forgets what a backward pass that broke off left in the leaves.
+    void drop_gradients();
     // Whether a gradient reached the parameter since the last collect_gradients(true).
     bool touched(size_t index) const { return touched_[index]; }
     // Tables, by index, and the rows' gradients of the last pass: sparse, a row once for each time that it was looked

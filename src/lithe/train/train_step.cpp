@@ -81,6 +81,7 @@ void TrainStep::consider_recording(const Tensor& ids_TB, const Tensor& targets_T
             });
     } catch (const std::exception& error) {
         log_verbose("steps are not recorded on this GPU: " + std::string(error.what()));
+        model_.parameters().drop_gradients();
         records_ = false;
     }
 }
