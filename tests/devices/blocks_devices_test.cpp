@@ -1,5 +1,5 @@
 // Every block kind on the GPU against the CPU: two segments with the state carried, outputs, states and gradients.
-#include "gpu/devices.h"
+#include "devices/devices.h"
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/model/stack.h"
 #include "support/block_maker.h"

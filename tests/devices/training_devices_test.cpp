@@ -1,6 +1,6 @@
 // Whole models on the GPU: every optimizer's first updates against the CPU's, the same bits every time, and the
 // commands from training over a broken-off run to text.
-#include "gpu/devices.h"
+#include "devices/devices.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/train_step.h"
 #include "support/program.h"

@@ -10,10 +10,9 @@
 
 namespace lithe::testing {
 
-// Where the second run goes: the GPU. LITHE_TEST_DEVICE=cpu compares the CPU with itself, which tests these tests.
+// Where the second run goes: the GPU. Where there is none the CPU is compared with itself, which tests these tests.
 inline at::Device device_under_test() {
-    const char* chosen = std::getenv("LITHE_TEST_DEVICE");
-    return chosen && std::string(chosen) == "cpu" ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
+    return ops::cuda_status().available ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
 inline std::vector<at::Device> both_devices() { return {at::kCPU, device_under_test()}; }
