@@ -29,6 +29,14 @@ inline unsigned blocks_for(int64_t count, int threads = kThreads) {
     return unsigned(blocks > 0x7FFFFFFF ? 0x7FFFFFFF : blocks);  // grid-stride loops take the rest
 }
 
+constexpr int kWarp = 32;
+
+// Sum over a warp; every thread gets it.
+template <class C> __device__ inline C warp_sum(C value) {
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(0xFFFFFFFFu, value, offset);
+    return value;
+}
+
 // Sum over a block of kThreads threads; every thread gets it.
 template <class C> __device__ inline C block_sum(C value) {
     __shared__ C partial[32];

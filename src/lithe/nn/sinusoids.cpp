@@ -1,5 +1,6 @@
 #include "lithe/nn/sinusoids.h"
 
+#include <algorithm>
 #include <mutex>
 #include <vector>
 
@@ -29,18 +30,18 @@ Tensor distance_sinusoids(int64_t count, int64_t width, int64_t clamp, at::Tenso
     static std::mutex mutex;
     static std::vector<Made> kept;
     std::lock_guard lock(mutex);
-    for (const Made& each : kept)
-        if (each.count == count && each.width == width && each.clamp == clamp &&
-            each.rows.scalar_type() == at::typeMetaToScalarType(options.dtype()) &&
-            each.rows.device() == options.device()) {
-            ops::Graph::keep(each.rows);
-            return each.rows;
-        }
-    if (kept.size() == kMost) kept.erase(kept.begin());
-    at::NoGradGuard no_grad;
-    kept.push_back({count, width, clamp, make(count, width, clamp, options)});
-    ops::Graph::keep(kept.back().rows);
-    return kept.back().rows;
+    auto found = std::find_if(kept.begin(), kept.end(), [&](const Made& each) {
+        return each.count == count && each.width == width && each.clamp == clamp &&
+               each.rows.scalar_type() == at::typeMetaToScalarType(options.dtype()) &&
+               each.rows.device() == options.device();
+    });
+    if (found == kept.end()) {
+        if (kept.size() == kMost) kept.erase(kept.begin());
+        at::NoGradGuard no_grad;
+        found = kept.insert(kept.end(), {count, width, clamp, make(count, width, clamp, options)});
+    }
+    ops::Graph::keep(found->rows);
+    return found->rows;
 }
 
 }  // namespace lithe

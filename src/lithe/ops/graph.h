@@ -1,5 +1,5 @@
 // A piece of GPU work that is recorded once and played again at the cost of one launch (a CUDA graph): where tensors
-// are small, launching a step's thousands of kernels takes ten times as long as they run.
+// are small, launching a step's kernels takes longer than they run.
 #pragma once
 
 #include <functional>

@@ -37,7 +37,6 @@ void Optimizer::make_ranges() {
             ranges.push_back({store_.offset(i) + at, std::min(kernels::kUpdateRange, count - at),
                               decays(store_.spec(i)), store_.has_copy(i)});
     }
-    range_count_ = int64_t(ranges.size());
     const auto bytes = int64_t(ranges.size() * sizeof(kernels::UpdateRange));
     ranges_ = at::from_blob(ranges.data(), {bytes}, at::kByte).to(m_.device());
 }
@@ -138,8 +137,8 @@ void Optimizer::step_ranges(const kernels::UpdateRule& rule) {
                                           .v = v_.defined() ? v_.data_ptr<float>() : nullptr,
                                           .working = ops::pointer<kernels::bfloat16>(store_.working_flat())};
     ops::check_cuda(kernels::cuda_table()->optimizer_update_ranges(
-                        args, static_cast<const kernels::UpdateRange*>(ranges_.data_ptr()), range_count_,
-                        ops::stream_of(m_, "optimizer")),
+                        args, static_cast<const kernels::UpdateRange*>(ranges_.data_ptr()),
+                        ranges_.numel() / int64_t(sizeof(kernels::UpdateRange)), ops::stream_of(m_, "optimizer")),
                     "optimizer");
 }
 

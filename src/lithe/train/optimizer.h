@@ -67,7 +67,6 @@ class Optimizer {
     Tensor m_, v_, slow_, average_;
     std::vector<Tensor> table_sums_;
     Tensor ranges_;  // on a GPU: kernels::UpdateRange of every parameter of the plain update
-    int64_t range_count_ = 0;
     std::optional<Muon> muon_;
     int64_t updates_ = 0;
 };

@@ -6,8 +6,6 @@
 namespace lithe::kernels::cuda {
 namespace {
 
-constexpr int kWarp = 32;
-
 template <class S> struct Row {
     const NormForward<S>& a;
     const S *x, *add;
@@ -21,11 +19,6 @@ template <class S> struct Row {
         return get(x[j]) + (add ? scale * get(add[j]) : Compute<S>(0));
     }
 };
-
-template <class C> __device__ C warp_sum(C value) {
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(0xFFFFFFFFu, value, offset);
-    return value;
-}
 
 __device__ float inverse_root(float x) { return 1 / sqrtf(x); }
 __device__ double inverse_root(double x) { return 1 / sqrt(x); }
@@ -50,7 +43,6 @@ template <class S> __global__ void forward_kernel(NormForward<S> a) {
 // dx, da and dscale; a block takes a chunk of rows, a warp every so many of them.
 template <class S> __global__ void rows_kernel(NormBackward<S> args) {
     using C = Compute<S>;
-    __shared__ C dscale[kThreads / kWarp];
     const NormForward<S>& a = args.forward;
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
     const int64_t chunk = blockIdx.x, first = chunk * kNormChunk, end = min(first + kNormChunk, a.rows);
@@ -73,12 +65,8 @@ template <class S> __global__ void rows_kernel(NormBackward<S> args) {
             total += ds * get(s.add[j]);
         }
     }
-    total = warp_sum(total);
-    if (lane == 0) dscale[warp] = total;
-    __syncthreads();
-    if (threadIdx.x > 0) return;
-    for (int i = 1; i < kThreads / kWarp; ++i) total += dscale[i];
-    args.sums[chunk * (2 * a.width + 1) + 2 * a.width] = total;
+    total = block_sum(total);
+    if (threadIdx.x == 0) args.sums[chunk * (2 * a.width + 1) + 2 * a.width] = total;
 }
 
 // dgain and dbias of a chunk of rows.

@@ -4,8 +4,6 @@
 namespace lithe::kernels::cuda {
 namespace {
 
-constexpr int kWarp = 32;
-
 // One warp per row.
 __global__ void table_kernel(TableUpdate<float> a) {
     const int64_t group = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp;
@@ -23,8 +21,7 @@ __global__ void table_kernel(TableUpdate<float> a) {
         const float g = gradient(j);
         squares += g * g;
     }
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) squares += __shfl_xor_sync(0xFFFFFFFFu, squares, offset);
-    const float s = a.sums[row] + squares / float(a.width);
+    const float s = a.sums[row] + warp_sum(squares) / float(a.width);
     __syncwarp();
     if (lane == 0) a.sums[row] = s;
     const float step = float(a.rate) / (sqrtf(s) + float(a.epsilon));
