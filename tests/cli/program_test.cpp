@@ -218,12 +218,12 @@ TEST(Program, UsageErrorsAreCode2) {
     EXPECT_FAILS(
         run({"train", config, "--max-steps", "3", "--set", "model.vocabulary_size=100", "--run", folder.file("r")}), 2,
         "does not fit the tokenizer");
-    if (!ops::cuda_status().available)
+    if (!ops::cuda_status().available) {
         EXPECT_FAILS(run({"bench", "train", "--only", "sru", "--device", "cuda"}), 2, "train.device");
-    if (!ops::cuda_status().available)
         EXPECT_FAILS(
             run({"train", config, "--max-steps", "3", "--set", "train.device=cuda", "--run", folder.file("r")}), 2,
             "train.device");
+    }
     EXPECT_FAILS(run({"bench", "kernels", "--only", "nothing"}), 2, "no kernel matches");
 }
 
