@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lithe/spec/config_io.h"
+
 namespace lithe {
 namespace {
 
@@ -73,6 +75,40 @@ TEST(Evaluate, DocumentsStandAlone) {
             EXPECT_EQ(int64_t(result->tokens), scored);
             EXPECT_NEAR(result->loss * double(result->tokens), expected, 1e-6) << end_token << " " << batch;
         }
+    }
+}
+
+// An encoder's segments stand alone, the last one is as short as the text leaves it, and every token is scored once.
+TEST(Evaluate, EncodersSeeNothingBehindTheText) {
+    const Config config = parse_config(
+        "[model]\nwidth = 16\nheads = 2\nlayout = \"s<sru>f\"\ndirection = \"bidirectional\"\n[blocks.sru]\n"
+        "bidirectional = true\n[objective]\nname = \"masked\"\n",
+        "test");
+    LanguageModel model(config, 20);
+    model.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
+    std::vector<int64_t> text;
+    for (int64_t i = 0; i < 29; ++i) text.push_back(i * i % 19);
+    at::NoGradGuard guard;
+    const Tensor all = at::tensor(text, at::kLong).unsqueeze(1);
+    // every token is to be predicted and none is replaced
+    const Masking masking{.rate = 1, .mask_share = 0, .random_share = 0, .mask_id = 19, .vocabulary = 19};
+    auto nats = [&](int64_t begin, int64_t end, int64_t length) {
+        double sum = 0;
+        for (int64_t at = begin; at < end; at += length) {
+            // a segment of an inner stream sees on into the next one's text
+            const Tensor ids = all.narrow(0, at, std::min(length, all.size(0) - at)), targets = ids.clone();
+            if (end - at < ids.size(0)) targets.narrow(0, end - at, ids.size(0) - (end - at)).fill_(-1);
+            sum += model.loss(ids, targets, {}, model.context(false)).sum.item<double>();
+        }
+        return sum;
+    };
+    const std::vector<std::pair<int64_t, double>> cases = {{1, nats(0, 29, 8)}, {2, nats(0, 14, 8) + nats(14, 29, 8)}};
+    for (const auto& [batch, expected] : cases) {
+        const EvaluationProtocol protocol{.batch = batch, .length = 8, .lead = 0, .masking = masking};
+        const auto result = evaluate(model, Documents({text}), protocol);
+        ASSERT_TRUE(result);
+        EXPECT_EQ(result->tokens, 29u);
+        EXPECT_NEAR(result->loss * 29, expected, 1e-9) << batch;
     }
 }
 

@@ -21,12 +21,14 @@ struct Stream {
     uint64_t start = 0, begin = 0, end = 0;  // first token read; scored targets [begin, end)
 };
 
-std::vector<Stream> make_streams(uint64_t count, uint64_t batch, uint64_t lead) {
+// `before`: tokens that a target needs before it, 1 where the next token is predicted.
+std::vector<Stream> make_streams(uint64_t count, uint64_t batch, uint64_t lead, uint64_t before) {
     lead = std::min(lead, count);
     std::vector<Stream> streams;
     for (uint64_t b = 0; b < batch; ++b) {
-        uint64_t begin = b == 0 ? 1 : lead + (count - lead) * b / batch, end = lead + (count - lead) * (b + 1) / batch;
-        streams.push_back({b == 0 ? 0 : begin - std::min(begin, lead + 1), begin, end});
+        uint64_t begin = b == 0 ? before : lead + (count - lead) * b / batch,
+                 end = lead + (count - lead) * (b + 1) / batch;
+        streams.push_back({b == 0 ? 0 : begin - std::min(begin, lead + before), begin, end});
     }
     return streams;
 }
@@ -45,7 +47,9 @@ uint64_t document_from(const TokenView& tokens, uint64_t place) {
 // One segment of every stream. Targets outside a stream's scored range are -1.
 class SegmentReader {
  public:
-    Tensor ids, targets, flags;  // [T][B]; flags: undefined without documents
+    Tensor ids, targets;  // [T][B]
+    // Of documents, or of what lies behind the text's end where later tokens are seen; undefined: none.
+    Tensor flags() const { return protocol_.masking && !padded_ ? Tensor() : flags_; }
 
     SegmentReader(const TokenView& tokens, const std::vector<Stream>& streams, const EvaluationProtocol& protocol)
         : ids(at::zeros({protocol.length, int64_t(streams.size())}, at::kLong)),
@@ -54,11 +58,12 @@ class SegmentReader {
           streams_(streams),
           protocol_(protocol),
           buffer_(size_t(protocol.length) + 1) {
-        if (protocol.documents) flags = at::zeros(ids.sizes(), at::kByte);
+        if (protocol.documents || protocol.masking) flags_ = at::zeros(ids.sizes(), at::kByte);
     }
     void read(uint64_t at) {
         const auto batch = int64_t(streams_.size());
         int64_t *in = ids.data_ptr<int64_t>(), *out = targets.data_ptr<int64_t>();
+        padded_ = false;
         for (int64_t b = 0; b < batch; ++b) {
             const Stream& stream = streams_[size_t(b)];
             const uint64_t first = stream.start + at, wanted = uint64_t(protocol_.length) + 1,
@@ -70,7 +75,7 @@ class SegmentReader {
                 in[t * batch + b] = buffer_[size_t(t)];
                 out[t * batch + b] = place >= stream.begin && place < stream.end ? buffer_[size_t(t) + 1] : -1;
             }
-            if (protocol_.masking) mask(b, stream, first);
+            if (protocol_.masking) mask(b, stream, first), hide_padding(b, int64_t(available));
             else if (protocol_.documents) mark_documents(b, first);
         }
     }
@@ -86,11 +91,17 @@ class SegmentReader {
             in[t * batch] = choice.input;
         }
     }
+    void hide_padding(int64_t b, int64_t available) {
+        const int64_t batch = flags_.size(1), length = flags_.size(0);
+        uint8_t* flag = flags_.data_ptr<uint8_t>() + b;
+        for (int64_t t = 0; t < length; ++t) flag[t * batch] = t < available ? 0 : kernels::kSruPad;
+        padded_ = padded_ || available < length;
+    }
     // A reset stands on the end token before a document, which then predicts its first token; without end tokens on the
     // first token itself, which nothing predicts.
     void mark_documents(int64_t b, uint64_t first) {
         const int64_t batch = ids.size(1), length = ids.size(0);
-        uint8_t* flag = flags.data_ptr<uint8_t>() + b;
+        uint8_t* flag = flags_.data_ptr<uint8_t>() + b;
         int64_t* out = targets.data_ptr<int64_t>() + b;
         for (int64_t t = 0; t < length; ++t) flag[t * batch] = 0;
         for (uint64_t d = document_from(tokens_, first); d < tokens_.documents(); ++d) {
@@ -108,6 +119,8 @@ class SegmentReader {
             if (t > 0) out[(t - 1) * batch] = -1;
         }
     }
+    Tensor flags_;  // [T][B]
+    bool padded_ = false;
     const TokenView& tokens_;
     const std::vector<Stream>& streams_;
     const EvaluationProtocol& protocol_;
@@ -142,9 +155,10 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     // streams shorter than the lead would spend most of the time unscored
     const uint64_t batch =
         std::clamp<uint64_t>(count / std::max<uint64_t>(1, 2 * uint64_t(protocol.lead)), 1, uint64_t(protocol.batch));
-    auto streams = make_streams(count, batch, uint64_t(protocol.lead));
+    const uint64_t before = protocol.masking ? 0 : 1;
+    auto streams = make_streams(count, batch, uint64_t(protocol.lead), before);
     uint64_t steps = 0;
-    for (const Stream& stream : streams) steps = std::max(steps, stream.end - 1 - stream.start);
+    for (const Stream& stream : streams) steps = std::max(steps, stream.end - before - stream.start);
 
     Context context = model.context(false);
     context.memory = protocol.memory;
@@ -166,7 +180,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
             const at::NoGradGuard no_grad;  // is the thread's
             Context here = context;
             auto rows = [&](const Tensor& numbers) { return rows_of(numbers, part, parts).to(model.device()); };
-            if (protocol.documents && !protocol.masking) here.flags_TB = rows(segment.flags);
+            if (const Tensor flags = segment.flags(); flags.defined()) here.flags_TB = rows(flags);
             State& state = states[size_t(part)];
             auto out = model.loss(rows(segment.ids), rows(segment.targets), state, here);
             sums[size_t(part)] += out.sum.item<double>();

@@ -3,7 +3,8 @@
 // The text is read by `batch` streams in step. Stream 0 starts cold at the first token; every other stream starts
 // `lead` tokens before its first scored token, so that its state is warm. All tokens but the very first are scored;
 // with documents and without a token that ends them, the first of each document is not. With the masked objective the
-// masked tokens of each segment are scored, always the same ones; bits per byte are of what was masked.
+// masked tokens of each segment are scored, always the same ones, the first of the text among them; bits per byte are
+// of what was masked.
 #pragma once
 
 #include <nlohmann/json.hpp>
