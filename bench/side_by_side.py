@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training speed and peak memory of Lithe beside the PyTorch peers, one after the other on this machine.
 
-    bench/side_by_side.py --python PEERS_VENV/bin/python [--only srupp-small] [--repeats 9]
+    bench/side_by_side.py --python PEERS_VENV/bin/python [--only srupp-small] [--precision fp32] [--repeats 9]
 
 The peers' Python needs bench/peers/requirements.txt, and CORPUS the text that they read (any file of some megabytes).
 Prints a table; --json also writes it.
@@ -27,22 +27,22 @@ PAIRS = {
 }
 
 
-def lithe(row, repeats):
-    out = subprocess.run([ROOT / "build/release/lithe", "bench", "train", "--only", row, "--precision", "bf16",
+def lithe(row, precision, repeats):
+    out = subprocess.run([ROOT / "build/release/lithe", "bench", "train", "--only", row, "--precision", precision,
                           "--repeats", str(repeats), "--json"], check=True, capture_output=True, text=True).stdout
     result = json.loads(out.splitlines()[-1])
     # a row's name may be the start of another's
     found = next(each for each in result["results"] if each["name"] == row)
     return {"tokens_per_second": found["tokens_per_second"], "milliseconds": found["milliseconds"],
             "of_ceiling": found["of_ceiling"], "peak_mib": found["peak_rss_bytes"] / 2**20,
-            "ceiling": result["machine"]["peak_gflops"]["bf16"]}
+            "ceiling": result["machine"]["peak_gflops"][precision]}
 
 
-def peer(python, config, mode, repeats, known):
+def peer(python, config, mode, precision, repeats, known):
     if (config, mode) in known:
         return known[config, mode]
     environment = dict(os.environ, LD_PRELOAD="libtcmalloc_minimal.so.4")
-    out = subprocess.run([python, "bench_train.py", config, "--mode", mode, "--precision", "bf16", "--steps",
+    out = subprocess.run([python, "bench_train.py", config, "--mode", mode, "--precision", precision, "--steps",
                           str(repeats)], check=True, capture_output=True, text=True, cwd=ROOT / "bench/peers",
                          env=environment).stdout
     line = out.strip().splitlines()[-1]
@@ -56,6 +56,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", required=True, help="the peers' Python")
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"],
+                        help="fp32 where the processor has no bf16 products")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", help="also write the table here")
     args = parser.parse_args()
@@ -65,9 +67,9 @@ def main():
     for name, peers in PAIRS.items():
         if args.only not in name:
             continue
-        ours = lithe(name, args.repeats)
+        ours = lithe(name, args.precision, args.repeats)
         for config, mode in peers:
-            theirs = peer(args.python, config, mode, args.repeats, known)
+            theirs = peer(args.python, config, mode, args.precision, args.repeats, known)
             ratio = ours["tokens_per_second"] / theirs["tokens_per_second"]
             rows.append({"row": name, "lithe": ours, "peer": theirs, "ratio": ratio})
             print(f"| {name} | {ours['milliseconds']:.0f} | {ours['tokens_per_second']:,.0f} | {ours['of_ceiling']:.0%} | "

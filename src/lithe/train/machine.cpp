@@ -9,10 +9,11 @@
 namespace lithe {
 namespace {
 
-// LibTorch's default fp32 products take an AVX2 path on AMD; its oneDNN path keeps fp32 arithmetic where there is no
-// AMX and is twice as fast. The switch is called "BF16" and would round on AMX machines, so its error is measured and
-// it is undone when it rounds.
+// LibTorch's default fp32 products take an AVX2 path on AMD; with AVX-512 its oneDNN path keeps fp32 arithmetic where
+// there is no AMX and is twice as fast. The switch is called "BF16" and would round on AMX machines, so its error is
+// measured and it is undone when it rounds. Without AVX-512 LibTorch does not heed it.
 std::string choose_fp32_products() {
+    if (!kernels::isa_available(kernels::Isa::avx512)) return "LibTorch's default";
     auto set = [](at::Float32Precision precision) {
         at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::MATMUL, precision);
     };

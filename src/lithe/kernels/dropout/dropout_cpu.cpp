@@ -17,10 +17,8 @@ inline int64_t whole_vectors(const S* in, S* out, int64_t count, const uint16_t*
                              float scale) {
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
-        VecH drawn;
-        __builtin_memcpy(&drawn, bits + i, sizeof drawn);
         VecF kept = load(in + i) * scale;
-        store(out + i, __builtin_convertvector(drawn, VecU) < threshold ? VecF{} : kept);
+        store(out + i, load_halves(bits + i) < threshold ? VecF{} : kept);
     }
     return i;
 }

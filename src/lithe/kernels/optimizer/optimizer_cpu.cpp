@@ -40,6 +40,26 @@ template <class C, bool kSecond, bool kAdaptive> void update(const UpdateArgs<C>
     }
 }
 
+// A register of fp64: the compiler keeps a VecD, which takes two, in memory.
+constexpr int kWide = kLanes / 2;
+using Sums = double __attribute__((vector_size(4 * LITHE_LANES)));
+inline Sums widened(const float* p) {
+#if defined(__AVX512F__)
+    return (Sums)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(__AVX2__)
+    return (Sums)_mm256_cvtps_pd(_mm_loadu_ps(p));
+#else
+    float __attribute__((vector_size(2 * LITHE_LANES))) numbers;
+    __builtin_memcpy(&numbers, p, sizeof numbers);
+    return __builtin_convertvector(numbers, Sums);
+#endif
+}
+inline Sums widened(const double* p) {
+    Sums numbers;
+    __builtin_memcpy(&numbers, p, sizeof numbers);
+    return numbers;
+}
+
 }  // namespace
 
 template <class C> void optimizer_range(const UpdateArgs<C>& a, int64_t begin, int64_t end) {
@@ -48,15 +68,20 @@ template <class C> void optimizer_range(const UpdateArgs<C>& a, int64_t begin, i
 }
 
 template <class C> double sum_of_squares_range(const C* values, int64_t count) {
-    VecD total{};
+    constexpr int kSums = 4;
+    Sums sums[kSums] = {};
     int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-        VecD wide = __builtin_convertvector(load(values + i), VecD);
-        total += wide * wide;
-    }
-    double rest = sum(total);
-    for (; i < count; ++i) rest += double(values[i]) * double(values[i]);
-    return rest;
+    for (; i + kSums * kWide <= count; i += kSums * kWide)
+#pragma GCC unroll 4
+        for (int s = 0; s < kSums; ++s) {
+            const Sums wide = widened(values + i + s * kWide);
+            sums[s] += wide * wide;
+        }
+    double total = 0;
+    for (const Sums& each : sums)
+        for (int n = 0; n < kWide; ++n) total += each[n];
+    for (; i < count; ++i) total += double(values[i]) * double(values[i]);
+    return total;
 }
 
 template void optimizer_range<float>(const UpdateArgs<float>&, int64_t, int64_t);

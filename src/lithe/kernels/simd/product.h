@@ -18,7 +18,7 @@ namespace lithe::kernels::LITHE_ISA {
 namespace {
 
 // Registers of one tile: kTileRows x kTileVectors sums, one row of B, one number of A.
-constexpr int kTileRows = kLanes >= 16 ? 6 : 4;
+constexpr int kTileRows = kLanes >= 8 ? 6 : 4;
 constexpr int kTileVectors = kLanes >= 16 ? 4 : 2;
 constexpr int kPanel = kTileVectors * kLanes;
 

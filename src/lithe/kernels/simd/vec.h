@@ -7,7 +7,7 @@
 
 #include "lithe/kernels/types.h"
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -45,6 +45,8 @@ inline VecD load(const double* p) {
 inline VecU load_halves(const void* p) {
 #if defined(__AVX512F__)
     return (VecU)_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+#elif defined(__AVX2__)
+    return (VecU)_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
 #else
     VecH h;
     __builtin_memcpy(&h, p, sizeof h);
@@ -66,6 +68,10 @@ inline void store(bfloat16* p, VecF v) {
     rounded = v != v ? ((bits >> 16) | 0x40u) : rounded;
 #if defined(__AVX512F__)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)rounded));
+#elif defined(__AVX2__)
+    const __m256i all = (__m256i)rounded;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
 #else
     VecH h = __builtin_convertvector(rounded, VecH);
     __builtin_memcpy(p, &h, sizeof h);
@@ -117,23 +123,32 @@ template <class V> inline V min(V a, V b) { return a < b ? a : b; }
 #if defined(__AVX512F__)
 inline VecF max(VecF a, VecF b) { return (VecF)_mm512_max_ps((__m512)a, (__m512)b); }
 inline VecF min(VecF a, VecF b) { return (VecF)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+inline VecF max(VecF a, VecF b) { return (VecF)_mm256_max_ps((__m256)a, (__m256)b); }
+inline VecF min(VecF a, VecF b) { return (VecF)_mm256_min_ps((__m256)a, (__m256)b); }
 #endif
 
-constexpr float kMagic = 12582912.0f;  // added and taken away again, it rounds to the nearest whole number
-#if defined(__AVX512F__)
+// Added and taken away again, it rounds to the nearest whole number; before, that stands in the lowest bits.
+constexpr float kMagic = 12582912.0f;
+#if defined(__FMA__)
 constexpr float kLog2E = 1.44269504088896341f, kLog2ERest = 1.925963e-8f;
 constexpr float kPower[6] = {0.0013264751f, 0.009671514f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
-// 2^n 2^f for whole n and |f| <= 1/2; the polynomial's error is spread evenly (relative error below 2e-7).
-inline VecF power_of_two(VecF n, VecF f) {
+// 2^n 2^f for whole n = shifted - kMagic and |f| <= 1/2; the polynomial's error is spread evenly (relative error below
+// 2e-7).
+inline VecF power_of_two(VecF shifted, VecF f) {
     VecF p = f * kPower[0] + kPower[1];
     for (int i = 2; i < 6; ++i) p = p * f + kPower[i];
-    return (VecF)_mm512_scalef_ps((__m512)p, (__m512)n);
+#if defined(__AVX512F__)
+    return (VecF)_mm512_scalef_ps((__m512)p, (__m512)(shifted - kMagic));
+#else
+    return (VecF)((VecI)p + ((VecI)shifted << 23));  // n into the exponent; no result here is subnormal
+#endif
 }
 // exp(x); arguments outside [-87, 88] count as these. Needs fused multiply-add to be exact in f.
 inline VecF exp(VecF x) {
     x = min(max(x, broadcast(-87.0f)), broadcast(88.0f));
-    const VecF n = (x * kLog2E + kMagic) - kMagic;
-    return power_of_two(n, x * kLog2ERest + (x * kLog2E - n));
+    const VecF shifted = x * kLog2E + kMagic, n = shifted - kMagic;
+    return power_of_two(shifted, x * kLog2ERest + (x * kLog2E - n));
 }
 #else
 constexpr float kExp[4] = {0.0013863764515962729f, 0.008367474016430666f, 0.04166723773819536f, 0.16666534074193473f};
@@ -168,12 +183,12 @@ inline VecF reciprocal(VecF x) {
 }
 #endif
 template <class V> inline V sigmoid(V x) { return reciprocal(1 + exp(-x)); }
-#if defined(__AVX512F__)
+#if defined(__FMA__)
 // Its error shrinks with the slope for large |x|, so that less care is enough than exp needs.
 inline VecF sigmoid(VecF x) {
     x = min(broadcast(88.0f), max(broadcast(-87.0f), x));  // in this order NaN stays NaN
-    const VecF n = (x * -kLog2E + kMagic) - kMagic;
-    return reciprocal(1 + power_of_two(n, x * -kLog2E - n));
+    const VecF shifted = x * -kLog2E + kMagic, n = shifted - kMagic;
+    return reciprocal(1 + power_of_two(shifted, x * -kLog2E - n));
 }
 #endif
 
