@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Weights that Hugging Face's Transformer-XL saves, imported and evaluated by Lithe: the same bits per byte as its own program gives?
+"""Weights that Hugging Face's Transformer-XL and BERT save, imported and evaluated by Lithe: the same bits per byte as
+their own programs give?
 
     pip install torch==2.11.0 transformers==4.35.2 safetensors
     bench/peers/check_import.py [--lithe build/release/lithe]
 
-Random weights over bytes in several shapes; both read the same text in segments with memory, in fp32. The memory starts
-empty, as in the original PyTorch code (the package's own default is a memory of zeros, which attention sees).
+Random weights over bytes in several shapes; both read the same text in segments, in fp32. Transformer-XL's memory starts
+empty, as in the original PyTorch code (the package's own default is a memory of zeros, which attention sees). BERT is to
+predict every token from all of them, none replaced, so that no masks need to agree.
 """
 import argparse
 import json
@@ -18,7 +20,7 @@ import tempfile
 
 import torch
 from safetensors.torch import save_file
-from transformers import TransfoXLConfig
+from transformers import BertConfig, BertForPreTraining, TransfoXLConfig
 from transformers.models.transfo_xl.modeling_transfo_xl import TransfoXLLMHeadModel
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -54,19 +56,73 @@ precision = "fp32"
 """
 
 
+BERT_CONFIG = f"""[model]
+width = {WIDTH}
+layout = "(sf)x{LAYERS}"
+heads = {HEADS}
+direction = "bidirectional"
+norm = "post"
+norm_epsilon = 1e-12
+positions = "learned"
+max_positions = {SEGMENT}
+token_types = 2
+embedding_norm = true
+pooler = true
+head = "masked"
+tie_embeddings = true
+[blocks.s]
+bias = true
+[blocks.f]
+inner = {INNER}
+activation = "gelu"
+[objective]
+name = "masked"
+mask_rate = 1
+mask_share = 0
+random_share = 0
+[train]
+length = {SEGMENT}
+batch = 1
+precision = "fp32"
+[evaluation]
+lead = 0
+"""
+
+
+def randomize(model):
+    """Numbers of any size everywhere, so that a part that is left out shows."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            gain = name.lower().endswith(("layer_norm.weight", "layernorm.weight"))
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (0.1 if gain else 0.3) + gain)
+    return model
+
+
+def bert_model():
+    # 256 bytes and the mask token
+    return randomize(BertForPreTraining(BertConfig(
+        vocab_size=257, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=INNER,
+        max_position_embeddings=SEGMENT, hidden_dropout_prob=0, attention_probs_dropout_prob=0)).eval())
+
+
+def bert_bits(model, ids):
+    total = 0.0
+    with torch.no_grad():
+        for begin in range(0, len(ids), SEGMENT):
+            part = ids[begin:begin + SEGMENT]
+            logits = model(part[None]).prediction_logits[0].double()
+            total -= torch.log_softmax(logits, 1).gather(1, part[:, None]).sum().item()
+    return total / math.log(2) / len(ids)
+
+
 def package_model(settings):
     defaults = {"cutoffs": [], "div_val": 1, "tie_projs": [False], "untie_r": False, "clamp_len": -1,
                 "same_length": False}
     config = TransfoXLConfig(vocab_size=256, d_model=WIDTH, d_embed=WIDTH, n_head=HEADS, d_head=WIDTH // HEADS, d_inner=INNER,
                              n_layer=LAYERS, mem_len=MEMORY, dropout=0, dropatt=0, proj_share_all_but_first=True,
                              **{**defaults, **settings})
-    model = TransfoXLLMHeadModel(config).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            gain = name.endswith("layer_norm.weight")
-            weight.copy_(torch.randn(weight.shape, generator=generator) * (0.1 if gain else 0.3) + gain)
-    return model
+    return randomize(TransfoXLLMHeadModel(config).eval())
 
 
 def package_bits(model, ids):
@@ -81,9 +137,9 @@ def package_bits(model, ids):
     return total / math.log(2) / (len(ids) - 1)
 
 
-def lithe_bits(lithe, folder, model, text, sets, flags):
+def lithe_bits(lithe, folder, model, text, config, sets, flags):
     save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, folder / "w.safetensors")
-    (folder / "c.toml").write_text(CONFIG)
+    (folder / "c.toml").write_text(config)
     sets = [f"data.path={text}", "data.vocabulary=all", *sets]
     def call(arguments):
         done = subprocess.run([lithe, *map(str, arguments)], capture_output=True, text=True)
@@ -102,16 +158,23 @@ def main():
     args = parser.parse_args()
     random.seed(1)
     text = bytes(random.randrange(256) for _ in range(1500))
+    ids = torch.tensor(list(text))
     worst = 0.0
-    for name, package, sets, flags in SHAPES:
+
+    def compare(name, model, theirs, config, sets, flags):
+        nonlocal worst
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "text.txt"
             path.write_bytes(text)
-            model = package_model(package)
-            theirs = package_bits(model, torch.tensor(list(text)))
-            ours = lithe_bits(args.lithe, pathlib.Path(folder), model, path, sets, flags)
+            ours = lithe_bits(args.lithe, pathlib.Path(folder), model, path, config, sets, flags)
         worst = max(worst, abs(ours / theirs - 1))
         print(f"{name:24} {theirs:.7f} {ours:.7f} {ours / theirs - 1:+.1e}", flush=True)
+
+    for name, package, sets, flags in SHAPES:
+        model = package_model(package)
+        compare(name, model, package_bits(model, ids), CONFIG, sets, flags)
+    model = bert_model()
+    compare("BERT", model, bert_bits(model, ids), BERT_CONFIG, [], [])
     sys.exit(worst > 1e-5)
 
 

@@ -9,16 +9,6 @@ using testing::run;
 using testing::TemporaryFolder;
 using testing::tiny_config;
 
-#define EXPECT_FAILS(result, exit_code, words)                                                                    \
-    {                                                                                                             \
-        auto r = result;                                                                                          \
-        EXPECT_EQ(r.code, exit_code) << r.err;                                                                    \
-        EXPECT_NE(r.err.find(words), std::string::npos) << "stderr was: " << r.err;                               \
-        EXPECT_EQ(r.err.rfind("error: ", 0) != std::string::npos || r.err.find("\nerror: ") != std::string::npos, \
-                  true)                                                                                           \
-            << r.err;                                                                                             \
-    }
-
 class Trained : public ::testing::Test {
  protected:
     static void SetUpTestSuite() {

@@ -133,7 +133,7 @@ TEST(RelativeAttention, GoldenClampedAndWindowed) {
 TEST(RelativeAttention, GoldenPreNorm) {
     Layer layer;
     ParameterStore norms;
-    const LayerNorm norm(norms, "norm", D);
+    const LayerNorm norm(norms, "norm", D, 1e-5);
     norms.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     Context context;
     context.memory = M;

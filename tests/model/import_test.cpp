@@ -194,7 +194,7 @@ LanguageModel& load(std::unique_ptr<LanguageModel>& model, const Shape& shape, c
     model = std::make_unique<LanguageModel>(parse_config(shape.config() + more, "test"), kVocabulary);
     model->materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     at::NoGradGuard no_grad;
-    const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test");
+    const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test").tensors;
     for (size_t i = 0; i < imported.size(); ++i) {
         EXPECT_EQ(imported[i].name, model->parameters().spec(i).name);
         model->parameters().working(i).copy_(imported[i].tensor);
@@ -234,7 +234,7 @@ TEST(ImportTransformerXl, ClustersAreTurnedRoundWhereTheOrdersDiffer) {
     auto model =
         std::make_unique<LanguageModel>(parse_config(config, "test", {"model.cluster_order=\"forward\""}), kVocabulary);
     model->materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-    const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test");
+    const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test").tensors;
     at::NoGradGuard no_grad;
     for (size_t i = 0; i < imported.size(); ++i) model->parameters().working(i).copy_(imported[i].tensor);
     const Tensor ids = at::tensor(std::vector<int64_t>{3, 7, 10}).unsqueeze(1);

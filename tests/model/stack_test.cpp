@@ -70,6 +70,7 @@ TEST(Stack, NormPlacements) {
     for (const char* norm : {"pre", "post", "none"}) {
         Config config = small("f");
         config.model.norm = norm;
+        config.model.norm_epsilon = 0.1;
         ParameterStore store;
         Problems problems;
         LayoutNode tree = parse_layout("f");
@@ -77,7 +78,7 @@ TEST(Stack, NormPlacements) {
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
         Tensor y = stack.root->forward(x, {}, {}).y_TBD;
         const Block& block = *stack.blocks[0].parts->block;
-        auto layer_norm = [](const Tensor& t) { return at::layer_norm(t, {8}); };
+        auto layer_norm = [](const Tensor& t) { return at::layer_norm(t, {8}, {}, {}, 0.1); };
         Tensor expected = norm == std::string("pre")    ? x + block.branch(layer_norm(x), {}, {}).delta_TBD
                           : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, {}).delta_TBD)
                                                         : x + block.branch(x, {}, {}).delta_TBD;

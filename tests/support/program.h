@@ -32,3 +32,14 @@ inline ProgramResult run(std::vector<std::string> arguments) {
 }
 
 }  // namespace lithe::testing
+
+// The program failed with this exit code, and its error has these words.
+#define EXPECT_FAILS(result, exit_code, words)                                                                    \
+    {                                                                                                             \
+        auto r = result;                                                                                          \
+        EXPECT_EQ(r.code, exit_code) << r.err;                                                                    \
+        EXPECT_NE(r.err.find(words), std::string::npos) << "stderr was: " << r.err;                               \
+        EXPECT_EQ(r.err.rfind("error: ", 0) != std::string::npos || r.err.find("\nerror: ") != std::string::npos, \
+                  true)                                                                                           \
+            << r.err;                                                                                             \
+    }

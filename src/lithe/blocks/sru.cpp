@@ -49,7 +49,7 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
     if (values.projection > 0)
         w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
     w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d), planes});
-    if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d);
+    if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d, site.model.norm_epsilon);
     cell_ = SruCell(site.store, site.name,
                     {.width = d,
                      .directions = values.bidirectional ? 2 : 1,

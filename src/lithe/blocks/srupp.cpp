@@ -63,7 +63,7 @@ SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : value
     w1_ = store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
     w2_ = store.add({site.name + ".w2", {2 * p, p}, Role::matrix, Init::xavier(p, 2 * p), 2});
     scale_ = store.add({site.name + ".scale", {}, Role::scalar, Init::constant(0)});
-    norm_ = LayerNorm(store, site.name + ".norm", p);
+    norm_ = LayerNorm(store, site.name + ".norm", p, site.model.norm_epsilon);
     w3_ = store.add(
         {site.name + ".w3", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout)), 3});
     cell_ = SruCell(
@@ -154,7 +154,7 @@ ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const Blo
       width_(site.model.width) {
     const int64_t d = width_, p = values.projection;
     w1_ = site.store.add({site.name + ".w1", {p, d}, Role::matrix, Init::xavier(d, p)});
-    norm_ = LayerNorm(site.store, site.name + ".norm", p);
+    norm_ = LayerNorm(site.store, site.name + ".norm", p, site.model.norm_epsilon);
     w2_ = site.store.add(
         {site.name + ".w2", {3 * d, p}, Role::matrix, Init::xavier(p, 3 * d, std::sqrt(1 - values.dropout)), 3});
     cell_ = SruCell(

@@ -3,8 +3,11 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/log.h"
+#include "lithe/base/text.h"
 #include "lithe/cli/command.h"
 #include "lithe/data/corpus.h"
+#include "lithe/model/import_bert.h"
 #include "lithe/model/import_transformer_xl.h"
 #include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
@@ -28,13 +31,18 @@ int run(const Flags& flags, const CommandContext& context) {
     const int64_t vocabulary = checked_vocabulary(config, tokenizer);
     config.model.vocabulary_size = vocabulary;
     const LanguageModel model(config, vocabulary);
+    const std::vector<NamedTensor> source = read_tensors(flags.weights);
+    Imported imported = (is_bert(source) ? import_bert : import_transformer_xl)(source, model, flags.weights);
     CheckpointContent content;
-    content.model = import_transformer_xl(read_tensors(flags.weights), model, flags.weights);
+    content.model = std::move(imported.tensors);
     content.config_json = to_json(config);
     content.tokenizer_json = tokenizer.to_json();
     write_checkpoint(std::filesystem::absolute(flags.out).lexically_normal().string(), content);
-    const nlohmann::ordered_json json = {
-        {"model", flags.out}, {"parameters", model.parameters().count()}, {"tensors", content.model.size()}};
+    const nlohmann::ordered_json json = {{"model", flags.out},
+                                         {"parameters", model.parameters().count()},
+                                         {"tensors", content.model.size()},
+                                         {"left_out", imported.left_out}};
+    for (const std::string& name : imported.left_out) log_info("left out   " + printable(name));
     if (context.json) print_json("import", json);
     else
         std::cout << "wrote " << flags.out << ", " << model.parameters().count() << " parameters; next: lithe eval "
@@ -48,10 +56,11 @@ CommandAction set_up_import(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option(
            "weights", flags->weights,
-           "a .safetensors file with Transformer-XL's weights under the names of its PyTorch code or of Hugging "
-           "Face")
+           "a .safetensors file: Transformer-XL's weights under the names of its PyTorch code or of Hugging Face, or "
+           "BERT's under those of Hugging Face")
         ->required();
-    app.add_option("--config", flags->config, "configuration of the same shape, as configs/wikitext103-txl-base.toml")
+    app.add_option("--config", flags->config,
+                   "configuration of the same shape, as configs/wikitext103-txl-base.toml or configs/bert-base.toml")
         ->required();
     app.add_option("--out", flags->out, "folder for the model; must not exist")->required();
     app.add_option("--tokenizer", flags->tokenizer, "tokenizer.json with its vocabulary; default that of the data");

@@ -182,32 +182,45 @@ std::vector<NamedTensor> named_masters(const ParameterStore& store) {
     return tensors;
 }
 
-void load_parameters(ParameterStore& store, const std::string& path) {
-    at::NoGradGuard no_grad;
-    auto tensors = read_tensors(path);
-    std::map<std::string, Tensor> by_name;
-    for (auto& each : tensors) by_name[each.name] = each.tensor;
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+static void check_shapes(const ParameterStore& store, Shapes shapes, const std::string& path) {
     Problems problems;
     for (size_t i = 0; i < store.size(); ++i) {
         const ParameterSpec& spec = store.spec(i);
-        auto found = by_name.find(spec.name);
-        if (found == by_name.end()) {
+        auto found = shapes.find(spec.name);
+        if (found == shapes.end()) {
             problems.add("parameter '" + spec.name + "' is missing");
             continue;
         }
-        if (found->second.sizes() != at::IntArrayRef(spec.shape))
+        if (found->second != spec.shape)
             problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(found->second) +
-                         ", the configuration needs " + ops::shape_of(store.master(i)));
-        else store.master(i).copy_(found->second);
-        by_name.erase(found);
+                         ", the configuration needs " + ops::shape_of(spec.shape));
+        shapes.erase(found);
     }
-    for (const auto& [name, tensor] : by_name) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
-    if (!problems.empty()) {
-        auto lines = problems.lines();
-        if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-        fail_file("the weights do not fit the configuration: " + join(lines, "; "), path,
-                  "config.json and the weights must come from the same run");
-    }
+    for (const auto& [name, shape] : shapes) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
+    if (problems.empty()) return;
+    auto lines = problems.lines();
+    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
+    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path,
+              "take the configuration that they were trained with: config.json beside them");
+}
+
+void check_parameters(const ParameterStore& store, const std::string& path) {
+    Shapes shapes;
+    const SafetensorsFile file(path);
+    for (const TensorInfo& info : file.header().tensors) shapes[info.name] = info.shape;
+    check_shapes(store, std::move(shapes), path);
+}
+
+void load_parameters(ParameterStore& store, const std::string& path) {
+    at::NoGradGuard no_grad;
+    Shapes shapes;
+    std::map<std::string, Tensor> by_name;
+    for (const NamedTensor& each : read_tensors(path))
+        by_name[each.name] = each.tensor, shapes[each.name] = each.tensor.sizes().vec();
+    check_shapes(store, std::move(shapes), path);
+    for (size_t i = 0; i < store.size(); ++i) store.master(i).copy_(by_name.at(store.spec(i).name));
     store.refresh_working();
 }
 

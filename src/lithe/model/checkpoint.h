@@ -30,7 +30,9 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 void verify_checkpoint(const std::string& folder);
 
 std::vector<NamedTensor> read_tensors(const std::string& path);
-// Copies tensors into the store's masters; every parameter must be there with its shape, and nothing else.
+// Throws bad_file unless the file has every parameter with its shape, and nothing else; reads its header only.
+void check_parameters(const ParameterStore& store, const std::string& path);
+// Copies such a file's tensors into the store's masters.
 void load_parameters(ParameterStore& store, const std::string& path);
 std::vector<NamedTensor> named_masters(const ParameterStore& store);
 

@@ -1,74 +1,30 @@
 #include "lithe/model/import_transformer_xl.h"
 
-#include <map>
-#include <set>
-
-#include "lithe/base/text.h"
-
 namespace lithe {
 namespace {
 
 class Importer {
  public:
-    Importer(const std::vector<NamedTensor>& source, const LanguageModel& model, std::string path)
+    Importer(const std::vector<NamedTensor>& source, const LanguageModel& model)
         : model_(model),
-          path_(std::move(path)) {
-        for (const NamedTensor& each : source) {
-            std::string name = each.name;
-            if (name.rfind(kPrefix, 0) == 0) name = name.substr(std::string(kPrefix).size()), hugging_face_ = true;
-            source_[name] = each.tensor.to(at::kFloat);
-        }
+          source_(source, "transformer.") {
+        for (const auto& [block, number] : count_blocks(model, "Transformer-XL"))
+            blocks_[block] =
+                "layers." + std::to_string(number) + (block.ends_with(".attention") ? ".dec_attn." : ".pos_ff.");
     }
 
-    std::vector<NamedTensor> run() {
-        number_layers();
-        std::vector<NamedTensor> result;
-        for (size_t i = 0; i < model_.parameters().size(); ++i) {
-            const ParameterSpec& spec = model_.parameters().spec(i);
-            Tensor value = value_of(spec.name);
-            if (!value.defined()) continue;
-            if (value.numel() != spec.count())
-                problems_.add("'" + spec.name + "' needs " + std::to_string(spec.count()) + " numbers and gets " +
-                              std::to_string(value.numel()));
-            else result.push_back({spec.name, value.reshape(spec.shape).contiguous()});
-        }
-        check_rest();
-        if (problems_.empty()) return result;
-        auto lines = problems_.lines();
-        if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-        fail_file("the weights do not fit the configuration: " + join(lines, "; "), path_,
-                  "layout (sf)xN, width, heads, cutoffs and norm must be those that it was trained with");
+    Imported run(const std::string& path) {
+        Imported result{source_.place(model_.parameters(), [this](const std::string& name) { return value_of(name); }),
+                        {}};
+        for (const std::string& name : source_.unused())
+            if (name.find("inv_freq") == std::string::npos) source_.check_twin(name, twin_of(name));
+        source_.throw_if_any(path,
+                             "layout (sf)xN, width, heads, cutoffs and norm must be those that it was trained with");
+        return result;
     }
 
  private:
-    static constexpr const char* kPrefix = "transformer.";
-
-    // "body.7.feed_forward" -> "layers.3.pos_ff."
-    void number_layers() {
-        std::map<std::string, int> count;
-        for (const AppliedBlock& applied : model_.stack().blocks) {
-            const std::string kind = applied.parts->kind->name;
-            if (kind != "attention" && kind != "feed_forward")
-                fail_usage("Transformer-XL has attention and feed-forward blocks only", "model.layout",
-                           "layout = \"(sf)xN\"");
-            const std::string layer = "layers." + std::to_string(count[kind]++);
-            const std::string first = model_.parameters().spec(applied.parts->first_parameter).name;
-            // body.N.KIND
-            const size_t dot = first.find('.', first.find('.') + 1);
-            blocks_[first.substr(0, first.find('.', dot + 1))] =
-                layer + (kind == "attention" ? ".dec_attn." : ".pos_ff.");
-        }
-    }
-
-    Tensor take(const std::string& name) {
-        auto found = source_.find(name);
-        if (found == source_.end()) {
-            problems_.add("'" + name + "' is missing");
-            return {};
-        }
-        used_.insert(name);
-        return found->second;
-    }
+    Tensor take(const std::string& name) { return source_.take(name); }
 
     Tensor value_of(const std::string& name) {
         if (name.rfind("vocabulary.", 0) == 0 || name == "head_bias" || name == "embedding" || name == "head")
@@ -93,7 +49,7 @@ class Importer {
             auto part = parts.find(name.substr(block.size() + 1));
             if (part != parts.end()) return take(layer + part->second);
         }
-        problems_.add("'" + name + "' has no counterpart in Transformer-XL");
+        source_.add_problem("'" + name + "' has no counterpart in Transformer-XL");
         return {};
     }
 
@@ -112,8 +68,8 @@ class Importer {
         Tensor whole = take(before + "0" + behind);
         if (!whole.defined()) return {};
         if (whole.size(0) != edge.back()) {
-            problems_.add("'" + before + "0" + behind + "' has " + std::to_string(whole.size(0)) +
-                          " rows, the vocabulary " + std::to_string(edge.back()));
+            source_.add_problem("'" + before + "0" + behind + "' has " + std::to_string(whole.size(0)) +
+                                " rows, the vocabulary " + std::to_string(edge.back()));
             return {};
         }
         return whole.narrow(0, edge[b], edge[b + 1] - edge[b]);
@@ -141,42 +97,31 @@ class Importer {
     // The original has the clusters' columns in falling order, Hugging Face in rising.
     Tensor clusters(const std::string& name) {
         Tensor rows = take(name);
-        const char* order = hugging_face_ ? "forward" : "original";
+        const char* order = source_.had_prefix() ? "forward" : "original";
         if (rows.defined() && model_.config().cluster_order != order) rows = rows.flip(0);
         return rows;
     }
 
-    // What was not used must be a tied copy of what was, or no weight.
-    void check_rest() {
-        for (const auto& [name, tensor] : source_) {
-            if (used_.count(name) || name.find("inv_freq") != std::string::npos) continue;
-            std::string twin;
-            if (name.rfind("crit.out_layers.", 0) == 0 && name.ends_with(".weight"))
-                twin = "word_emb.emb_layers." + name.substr(16);
-            if (name.rfind("crit.out_projs.", 0) == 0) twin = "word_emb.emb_projs." + name.substr(15);
-            if (name.ends_with(".r_w_bias")) twin = "r_w_bias";
-            if (name.ends_with(".r_r_bias")) twin = "r_r_bias";
-            auto found = source_.find(twin);
-            if (found == source_.end()) problems_.add("'" + printable(name) + "' has no place in the model");
-            else if (found->second.sizes() != tensor.sizes() || !at::equal(found->second, tensor))
-                problems_.add("'" + name + "' differs from '" + twin + "', to which the configuration ties it");
-        }
+    // The tensor that one which was not taken must be a tied copy of.
+    static std::string twin_of(const std::string& name) {
+        if (name.rfind("crit.out_layers.", 0) == 0 && name.ends_with(".weight"))
+            return "word_emb.emb_layers." + name.substr(16);
+        if (name.rfind("crit.out_projs.", 0) == 0) return "word_emb.emb_projs." + name.substr(15);
+        if (name.ends_with(".r_w_bias")) return "r_w_bias";
+        if (name.ends_with(".r_r_bias")) return "r_r_bias";
+        return {};
     }
 
     const LanguageModel& model_;
-    std::string path_;
-    std::map<std::string, Tensor> source_;
-    std::set<std::string> used_;
-    std::map<std::string, std::string> blocks_;
-    Problems problems_;
-    bool hugging_face_ = false;
+    ImportSource source_;
+    std::map<std::string, std::string> blocks_;  // "body.7.feed_forward" -> "layers.3.pos_ff."
 };
 
 }  // namespace
 
-std::vector<NamedTensor> import_transformer_xl(const std::vector<NamedTensor>& source, const LanguageModel& model,
-                                               const std::string& path) {
-    return Importer(source, model, path).run();
+Imported import_transformer_xl(const std::vector<NamedTensor>& source, const LanguageModel& model,
+                               const std::string& path) {
+    return Importer(source, model).run(path);
 }
 
 }  // namespace lithe

@@ -4,13 +4,13 @@
 // the rows of clusters are turned round where the two differ (model.cluster_order).
 #pragma once
 
-#include "lithe/model/checkpoint.h"
+#include "lithe/model/import_source.h"
 
 namespace lithe {
 
-// The model's parameters, by its names, in its order; `source` as read from a safetensors file. Throws bad_file with
-// every tensor that is missing, left over, or of another shape.
-std::vector<NamedTensor> import_transformer_xl(const std::vector<NamedTensor>& source, const LanguageModel& model,
-                                               const std::string& path);
+// `source` as read from a safetensors file. Throws bad_file with every tensor that is missing, left over, or of another
+// shape.
+Imported import_transformer_xl(const std::vector<NamedTensor>& source, const LanguageModel& model,
+                               const std::string& path);
 
 }  // namespace lithe

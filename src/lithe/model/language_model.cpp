@@ -99,7 +99,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
         positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
     if (config_.token_types > 0)
         token_types_ = store_.add({"token_types", {config_.token_types, d}, Role::embedding, Init::normal(0.02)});
-    if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embedding_norm", d);
+    if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embedding_norm", d, config_.norm_epsilon);
     if (config_.ngrams >= 2)
         ngrams_ = NgramEmbedding(
             store_, {.longest = config_.ngrams, .rows = config_.ngram_rows, .width = config_.ngram_width}, d);
@@ -111,7 +111,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     const LayerDraws outside_training = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
     for (size_t i = 0; outside_training && i < stack_.layers.size(); ++i)
         stack_.layers[i]->set_step_scale((*outside_training)[i].scale);
-    if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d);
+    if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d, config_.norm_epsilon);
     if (config_.pooler) {
         pooler_ = store_.add({"pooler", {d, d}, Role::matrix, Init::xavier(d, d)});
         pooler_bias_ = store_.add({"pooler_bias", {d}, Role::vector, Init::constant(0)});
@@ -120,6 +120,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
     head_ = OutputHead(store_, {.vocabulary = vocabulary_size,
                                 .width = d,
                                 .transform = config_.head == "masked",
+                                .norm_epsilon = config_.norm_epsilon,
                                 .tied = config_.tie_embeddings ? embedding_ : Parameter(),
                                 .init = embedding_init(config_)});
 }

@@ -107,7 +107,7 @@ class Builder {
         parts->width = model_.width;
         parts->first_parameter = store_.size();
         if (!block.kind->traits.own_residual && model_.norm != "none") {
-            parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width);
+            parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width, model_.norm_epsilon);
             parts->post = model_.norm == "post";
         }
         parts->block = block.kind->make(*block.options, {store_, name, model_});

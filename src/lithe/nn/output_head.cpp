@@ -9,7 +9,7 @@ OutputHead::OutputHead(ParameterStore& store, const Shape& shape) : vocabulary_(
     if (shape.transform) {
         transform_ = store.add({"head_transform", {d, d}, Role::matrix, Init::xavier(d, d)});
         transform_bias_ = store.add({"head_transform_bias", {d}, Role::vector, Init::constant(0)});
-        norm_ = LayerNorm(store, "head_norm", d);
+        norm_ = LayerNorm(store, "head_norm", d, shape.norm_epsilon);
     }
     weight_ = shape.tied ? shape.tied : store.add({"head", {vocabulary_, d}, Role::head, shape.init});
     bias_ = store.add({"head_bias", {vocabulary_}, Role::vector, Init::constant(0)});

@@ -12,6 +12,7 @@ class OutputHead {
     struct Shape {
         int64_t vocabulary = 0, width = 0;
         bool transform = false;
+        double norm_epsilon = 1e-5;
         Parameter tied = {};  // the input embeddings, when they serve as output embeddings too
         Init init = {};       // of output embeddings of its own
     };

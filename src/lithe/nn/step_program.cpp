@@ -84,7 +84,8 @@ void StepProgram::product(const Product& args) {
 
 void StepProgram::norm(const LayerNorm& norm, const float* x, int64_t size, float* y) {
     const float *gain = norm.gain().data_ptr<float>(), *bias = norm.bias().data_ptr<float>();
-    single([=] { kernels::step_norm(x, gain, bias, size, y); });
+    const double epsilon = norm.epsilon();
+    single([=] { kernels::step_norm(x, gain, bias, size, epsilon, y); });
 }
 
 void StepProgram::parts(int64_t size, std::function<void(int64_t, int64_t)> work, bool settled) {

@@ -10,16 +10,14 @@ namespace {
 
 using torch::autograd::variable_list;
 
-constexpr double kEpsilon = 1e-5;
-
 template <class S>
-kernels::NormForward<S> norm_args(const Tensor& x, const Tensor& gain, const Tensor& add, const Tensor& scale,
-                                  const Tensor& statistics) {
+kernels::NormForward<S> norm_args(const Tensor& x, const Tensor& gain, double epsilon, const Tensor& add,
+                                  const Tensor& scale, const Tensor& statistics) {
     using C = kernels::Compute<S>;
     const int64_t width = gain.numel();
     return {.rows = x.numel() / width,
             .width = width,
-            .epsilon = kEpsilon,
+            .epsilon = epsilon,
             .x = pointer<S>(x),
             .add = pointer<S>(add),
             .scale = pointer<C>(scale),
@@ -29,6 +27,7 @@ kernels::NormForward<S> norm_args(const Tensor& x, const Tensor& gain, const Ten
 
 struct NormNode : torch::autograd::Node {
     Tensor x, add, scale, gain, statistics;
+    double epsilon = 0;
 
     std::string name() const override { return "lithe::norm backward"; }
 
@@ -41,7 +40,7 @@ struct NormNode : torch::autograd::Node {
         Tensor sums = at::empty({kernels::norm_chunks(x.numel() / width), 2 * width + 1}, gain.options());
         for_storage(x.scalar_type(), "norm", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
-            const kernels::NormBackward<S> args{norm_args<S>(x, gain, add, scale, statistics), pointer<S>(dy),
+            const kernels::NormBackward<S> args{norm_args<S>(x, gain, epsilon, add, scale, statistics), pointer<S>(dy),
                                                 pointer<S>(dx), pointer<S>(d_add), pointer<kernels::Compute<S>>(sums)};
             if (x.is_cuda())
                 check_cuda(kernels::cuda_table()->of<S>().norm_backward(args, stream_of(x, "norm")), "norm");
@@ -67,7 +66,7 @@ void check_inputs(const Tensor& x, const Tensor& gain, const Tensor& bias, const
 
 }  // namespace
 
-Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, const Tensor& add_in,
+Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, double epsilon, const Tensor& add_in,
                   const Tensor& scale) {
     check_inputs(x_in, gain, bias, add_in, scale);
     ProfileScope scope("lithe::norm");
@@ -75,7 +74,7 @@ Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, co
     Tensor y = at::empty_like(x), statistics = at::empty({x.numel() / gain.numel(), 2}, gain.options());
     for_storage(x.scalar_type(), "norm", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
-        auto args = norm_args<S>(x, gain, add, scale, statistics);
+        auto args = norm_args<S>(x, gain, epsilon, add, scale, statistics);
         args.bias = pointer<kernels::Compute<S>>(bias), args.y = pointer<S>(y);
         if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().norm_forward(args, stream_of(x, "norm")), "norm");
         else kernels::norm_forward(args);
@@ -83,6 +82,7 @@ Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, co
     if (needs_gradient(x_in, add_in, scale, gain, bias)) {
         auto node = make_node<NormNode>(x_in, add_in, scale, gain, bias);
         node->x = x, node->add = add, node->statistics = statistics, node->gain = gain.detach();
+        node->epsilon = epsilon;
         if (scale.defined()) node->scale = scale.detach();
         torch::autograd::set_history(y, node);
     }

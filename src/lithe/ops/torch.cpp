@@ -90,12 +90,13 @@ void check(bool condition, const char* op, const std::string& what) {
     if (!condition) fail({.what = std::string(op) + ": " + what});
 }
 
-std::string shape_of(const Tensor& tensor) {
-    if (!tensor.defined()) return "nothing";
+std::string shape_of(at::IntArrayRef sizes) {
     std::ostringstream out;
-    out << tensor.sizes();
+    out << sizes;
     return out.str();
 }
+
+std::string shape_of(const Tensor& tensor) { return tensor.defined() ? shape_of(tensor.sizes()) : "nothing"; }
 
 void synchronize(at::Device device) {
     if (device.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device.index());

@@ -20,6 +20,7 @@ void initialize();
 // Throws an Error that names the operator when `condition` is false.
 void check(bool condition, const char* op, const std::string& what);
 std::string shape_of(const Tensor& tensor);
+std::string shape_of(at::IntArrayRef sizes);
 
 // Calls `f` with a null pointer of the kernel's storage type: f((float*)nullptr) and so on.
 template <class F> void for_storage(at::ScalarType type, const char* op, const F& f) {

@@ -85,6 +85,11 @@ void ModelConfig::visit(FieldVisitor& v) {
              .choices = {"pre", "post", "none"}},
             norm);
     v.field({.name = "final_norm", .help = "layer norm before the head"}, final_norm);
+    v.field({.name = "norm_epsilon",
+             .help = "what every layer norm adds to the variance; BERT has 1e-12",
+             .minimum = 1e-16,
+             .maximum = 1},
+            norm_epsilon);
     v.field({.name = "tie_embeddings", .help = "the head's matrix is the embedding"}, tie_embeddings);
     v.field({.name = "positions",
              .help = "absolute positions added to the embedding, or relative ones in every attention block",

@@ -39,6 +39,7 @@ struct ModelConfig {
     int64_t heads = 1;
     std::string norm = "pre";
     bool final_norm = false;
+    double norm_epsilon = 1e-5;
     bool tie_embeddings = false;
     std::string positions = "none";
     int64_t max_positions = 0;
@@ -162,6 +163,7 @@ struct TrainConfig {
     int64_t max_tokens = 0;
     double max_seconds = 0;
     int64_t seed = 1;
+    std::string init_from;
     std::string precision = "auto";
     std::string device = "auto";
     int64_t threads = 0;

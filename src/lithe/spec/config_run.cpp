@@ -34,6 +34,10 @@ void TrainConfig::visit(FieldVisitor& v) {
              .maximum = 1e9},
             max_seconds);
     v.field({.name = "seed", .help = "initialisation, dropout, sampling", .minimum = 0, .maximum = 9e15}, seed);
+    v.field({.name = "init_from",
+             .help = "a model whose weights training begins with, and whose tokenizer reads the text: RUN, RUN@best, "
+                     "RUN@step:N or a .safetensors file of the same shape; empty = random weights"},
+            init_from);
     v.field(
         {.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}},
         precision);

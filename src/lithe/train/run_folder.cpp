@@ -34,8 +34,8 @@ void RunFolder::clean() {
         if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
 }
 
-std::optional<CheckpointPlace> RunFolder::newest_valid() const {
-    for (const CheckpointPlace& place : list_checkpoints(path_)) {
+std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
+    for (const CheckpointPlace& place : list_checkpoints(run)) {
         try {
             verify_checkpoint(place.folder);
             return place;

@@ -24,7 +24,7 @@ class RunFolder {
     // Removes what an interrupted save left behind.
     void clean();
     // The newest checkpoint that verifies; damaged ones are skipped with a warning that says why.
-    std::optional<CheckpointPlace> newest_valid() const;
+    static std::optional<CheckpointPlace> newest_valid(const std::string& run);
     // Cuts metrics and samples back to `step`; later lines go to *.superseded.jsonl.
     void cut_back(int64_t step);
 

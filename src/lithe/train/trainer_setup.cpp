@@ -86,6 +86,15 @@ std::string resolve_axis(const Config& config) {
     return config.train.max_seconds > 0 ? "time" : "steps";
 }
 
+// Where a run that begins with the weights of a model finds them and its tokenizer: in its own newest checkpoint, where
+// there is one, so that it can go on without that model.
+ModelFiles model_to_begin_with(const TrainConfig& train, const TrainOptions& options) {
+    if (!options.resume_from.empty()) return find_model(options.resume_from);
+    if (options.resume != ResumeMode::never)
+        if (const auto place = RunFolder::newest_valid(options.run)) return find_model(place->folder);
+    return find_model(train.init_from);
+}
+
 }  // namespace
 
 Trainer::Trainer(Config config, TrainOptions options)
@@ -102,11 +111,14 @@ Trainer::Trainer(Config config, TrainOptions options)
     config_.schedule.axis = resolve_axis(config_);
     Parts& p = *parts_;
     p.machine = set_up_machine(config_.train);
-    p.corpus = Corpus::open(config_.data);
+    std::optional<ModelFiles> start;
+    if (!config_.train.init_from.empty()) start = model_to_begin_with(config_.train, options_);
+    p.corpus = Corpus::open(config_.data, start ? tokenizer_from_file(start->tokenizer) : nullptr);
     const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
     p.masking = masking_of(config_, p.corpus.tokenizer());
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
+    if (start) check_parameters(p.model->parameters(), start->weights);
     open_feeders();
     p.batch = config_.train.batch;
     const bool automatic_parts = config_.train.parts == 0;
@@ -186,7 +198,7 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
             verify_checkpoint(options_.resume_from);
             place = CheckpointPlace{0, options_.resume_from};
         } else {
-            place = p.folder->newest_valid();
+            place = RunFolder::newest_valid(options_.run);
         }
         if (!place && options_.resume == ResumeMode::required)
             fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
@@ -224,6 +236,11 @@ void Trainer::start_fresh() {
     p.folder->cut_back(-1);
     std::error_code ignored;
     fs::remove(p.folder->file("progress.f64"), ignored);
+    if (!config_.train.init_from.empty()) {
+        const ModelFiles files = find_model(config_.train.init_from);
+        load_parameters(p.model->parameters(), files.weights);
+        log_info("weights    from " + files.folder);
+    }
     replace_file(p.folder->file("config.toml"), to_toml(config_));
 }
 

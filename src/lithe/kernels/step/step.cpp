@@ -39,8 +39,8 @@ void merge_attention(int64_t parts, const float* highest, const float* sum, cons
     for (int64_t i = 0; total > 0 && i < size; ++i) to[i] /= total;
 }
 
-void step_norm(const float* x, const float* gain, const float* bias, int64_t size, float* y) {
-    LITHE_CALL_ISA(step_norm_range, x, gain, bias, size, y)
+void step_norm(const float* x, const float* gain, const float* bias, int64_t size, double epsilon, float* y) {
+    LITHE_CALL_ISA(step_norm_range, x, gain, bias, size, epsilon, y)
 }
 
 }  // namespace lithe::kernels

@@ -5,7 +5,7 @@
 //   attend:   over keys [begin, end) per head: m = max_j s_j, l = sum_j exp(s_j - m), o = sum_j exp(s_j - m) v_j with
 //             s_j = scale (q . k_j + term by the key's age, if any); parts of several callers are merged by
 //             merge_attention
-//   norm:     y = (x - mean) / sqrt(variance + 1e-5) gain + bias                                  (Ba et al. 2016)
+//   norm:     y = (x - mean) / sqrt(variance + epsilon) gain + bias                               (Ba et al. 2016)
 //   sru:      kernels/sru/sru.h, one step
 #pragma once
 
@@ -47,8 +47,8 @@ template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, in
 void merge_attention(int64_t parts, const float* highest, const float* sum, const float* out, int64_t head,
                      int64_t heads, int64_t size, float* to);
 
-void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, float* y);
-void step_norm(const float* x, const float* gain, const float* bias, int64_t size, float* y);
+void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, double epsilon, float* y);
+void step_norm(const float* x, const float* gain, const float* bias, int64_t size, double epsilon, float* y);
 
 struct StepSru {
     int64_t width = 0;

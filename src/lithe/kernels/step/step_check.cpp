@@ -74,9 +74,11 @@ template <class S> void attend_case(ParityResult& result, int64_t keys, int64_t 
 void norm_and_sru_case(ParityResult& result, int64_t size) {
     TestBuffer<float> x(size, 0.37, 0.1, 1.0), gain(size, 0.9, 0.2, 1.0), bias(size, 0.3, 0.4, 1.0), got(size),
         expected(size);
-    step_norm(x.data(), gain.data(), bias.data(), size, got.data());
-    step_norm_ref(x.data(), gain.data(), bias.data(), size, expected.data());
-    compare(result, got, expected, 1e-5, "step norm");
+    for (double epsilon : {1e-5, 0.1}) {
+        step_norm(x.data(), gain.data(), bias.data(), size, epsilon, got.data());
+        step_norm_ref(x.data(), gain.data(), bias.data(), size, epsilon, expected.data());
+        compare(result, got, expected, 1e-5, "step norm");
+    }
     for (int which = 0; which < 3; ++which) {
         TestBuffer<float> u(3 * size, 0.53, 0.1, 1.5), v(2 * size, 0.7, 0.3, 1.0), b(2 * size, 0.9, 0.5, 1.0),
             c(size, 0.41, 0.2, 1.0), c_ref(size, 0.41, 0.2, 1.0), h(size), h_ref(size);

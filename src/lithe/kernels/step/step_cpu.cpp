@@ -15,6 +15,8 @@ inline VecF load_weight(const bfloat16* p) { return load(p); }
 inline VecF load_weight(const int8_t* p) {
 #if defined(__AVX512F__)
     return (VecF)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#elif defined(__AVX2__)
+    return (VecF)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 #else
     VecF v;
     for (int i = 0; i < kLanes; ++i) v[i] = float(p[i]);
@@ -63,9 +65,9 @@ template <class W> struct Input {
     }
 };
 
-#if defined(__AVX512BF16__)
-constexpr int64_t kWide = 32;
+constexpr int64_t kWide = 2 * kLanes;  // of 16-bit numbers
 
+#if defined(__AVX512BF16__)
 // x as a sum of two bf16 numbers, so that the instruction for pairs loses next to nothing of it.
 template <> struct Input<bfloat16> {
     bfloat16 *high, *low;
@@ -94,6 +96,50 @@ template <> struct Input<bfloat16> {
         for (int r = 0; r < kCount; ++r) out[r] = sum(first[r] + second[r]);
     }
 };
+#endif
+
+#if defined(__AVX2__)
+// kWide 16-bit numbers, multiplied with as many weights and added in pairs.
+#if defined(__AVX512F__)
+using Codes = __m512i;
+inline Codes load_codes(const int16_t* p) { return _mm512_loadu_si512(p); }
+// The first `count` weights; the others are 0.
+inline Codes load_codes(const int8_t* p, int64_t count) {
+    return _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(count < kWide ? (1u << count) - 1 : ~0u, p));
+}
+inline Codes add_products(Codes sum, Codes a, Codes b) {
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, a, b);
+#else
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#endif
+}
+inline void store_codes(int16_t* p, VecF v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32((__m512)v)));
+}
+inline int32_t total(Codes v) { return _mm512_reduce_add_epi32(v); }
+#else
+using Codes = __m256i;
+inline Codes load_codes(const int16_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline Codes load_codes(const int8_t* p, int64_t count) {
+    if (count >= kWide) return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    alignas(16) int8_t part[kWide] = {};
+    __builtin_memcpy(part, p, size_t(count));
+    return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(part)));
+}
+inline Codes add_products(Codes sum, Codes a, Codes b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+inline void store_codes(int16_t* p, VecF v) {
+    const __m256i whole = _mm256_cvtps_epi32((__m256)v);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
+}
+inline int32_t total(Codes v) {
+    const VecI sums = (VecI)v;
+    int32_t all = 0;
+    for (int i = 0; i < kLanes; ++i) all += sums[i];
+    return all;
+}
+#endif
 
 // x as whole numbers, as large as their sums with int8 codes allow.
 template <> struct Input<int8_t> {
@@ -103,29 +149,26 @@ template <> struct Input<int8_t> {
         const int64_t padded = (columns + kWide - 1) / kWide * kWide;
         codes = reinterpret_cast<int16_t*>(scratch);
         VecF most{};
-        for (int64_t k = 0; k < columns; k += kLanes)
-            most = max((VecF)_mm512_abs_ps((__m512)load_padded(x, k, columns)), most);
+        for (int64_t k = 0; k < columns; k += kLanes) {
+            const VecF v = load_padded(x, k, columns);
+            most = max(max(v, -v), most);
+        }
         const float largest = highest(most);
         const float bound = 2147483000.0f / (128.0f * float(columns)), top = bound < 32767 ? bound : 32767;
         scale = largest > 0 ? largest / __builtin_floorf(top) : 1;
         const float inverse = 1 / scale;
-        for (int64_t k = 0; k < padded; k += kLanes) {
-            const __m512i whole = _mm512_cvtps_epi32((__m512)(load_padded(x, k, columns) * inverse));
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + k), _mm512_cvtepi32_epi16(whole));
-        }
+        for (int64_t k = 0; k < padded; k += kLanes) store_codes(codes + k, load_padded(x, k, columns) * inverse);
     }
     template <int kCount> void products(const int8_t* weight, int64_t columns, float* out, int64_t ahead) const {
-        __m512i sums[kCount] = {};
+        Codes sums[kCount] = {};
         for (int64_t k = 0; k < columns; k += kWide) {
-            const __mmask32 there = columns - k < kWide ? (1u << (columns - k)) - 1 : ~0u;
-            const __m512i c = _mm512_loadu_si512(codes + k);
+            const Codes c = load_codes(codes + k);
             for (int r = 0; r < kCount; ++r) {
                 if (k % 64 == 0) fetch(weight + r * columns + k + ahead);
-                const __m512i w = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(there, weight + r * columns + k));
-                sums[r] = _mm512_dpwssd_epi32(sums[r], w, c);
+                sums[r] = add_products(sums[r], load_codes(weight + r * columns + k, columns - k), c);
             }
         }
-        for (int r = 0; r < kCount; ++r) out[r] = float(_mm512_reduce_add_epi32(sums[r]));
+        for (int r = 0; r < kCount; ++r) out[r] = float(total(sums[r]));
     }
 };
 #endif
@@ -199,7 +242,7 @@ template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin,
     }
 }
 
-void step_norm_range(const float* x, const float* gain, const float* bias, int64_t size, float* y) {
+void step_norm_range(const float* x, const float* gain, const float* bias, int64_t size, double epsilon, float* y) {
     VecF sums = {}, squares = {};
     int64_t i = 0;
     for (; i + kLanes <= size; i += kLanes) sums += load(x + i);
@@ -209,7 +252,7 @@ void step_norm_range(const float* x, const float* gain, const float* bias, int64
     for (i = 0; i + kLanes <= size; i += kLanes) squares += (load(x + i) - mean) * (load(x + i) - mean);
     float variance = sum(squares);
     for (; i < size; ++i) variance += (x[i] - mean) * (x[i] - mean);
-    const float scale = 1 / __builtin_sqrtf(variance / float(size) + 1e-5f);
+    const float scale = 1 / __builtin_sqrtf(variance / float(size) + float(epsilon));
     for (i = 0; i + kLanes <= size; i += kLanes)
         store(y + i, (load(x + i) - mean) * scale * load(gain + i) + load(bias + i));
     for (; i < size; ++i) y[i] = (x[i] - mean) * scale * gain[i] + bias[i];

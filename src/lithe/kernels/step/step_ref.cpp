@@ -42,12 +42,12 @@ template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, i
     }
 }
 
-void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, float* y) {
+void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t size, double epsilon, float* y) {
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < size; ++i) sum += double(x[i]);
     const double mean = sum / double(size);
     for (int64_t i = 0; i < size; ++i) squares += (double(x[i]) - mean) * (double(x[i]) - mean);
-    const double scale = 1 / std::sqrt(squares / double(size) + 1e-5);
+    const double scale = 1 / std::sqrt(squares / double(size) + epsilon);
     for (int64_t i = 0; i < size; ++i) y[i] = float((double(x[i]) - mean) * scale * double(gain[i]) + double(bias[i]));
 }
 
