@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lithe/base/error.h"
+#include "lithe/base/file.h"
 #include "lithe/formats/packed.h"
 #include "lithe/model/language_model.h"
 #include "lithe/spec/config_io.h"
@@ -73,6 +74,37 @@ TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
     EXPECT_LT(easy.low, easy.bits);
     EXPECT_GT(easy.high, easy.bits);
     EXPECT_GT(predict({256, 3, 8192}, 1e6, books()).bits, easy.bits);
+}
+
+TEST(Prediction, ShortTextsNeedLargerModels) {
+    const PlanShape small{192, 2, 131072}, large{384, 4, 131072};
+    CorpusLook text = books();
+    const double gain = predict(small, 1e6, text).bits - predict(large, 1e6, text).bits;
+    text.tokens = 1'000'000;
+    EXPECT_GT(predict(small, 1e6, text).bits - predict(large, 1e6, text).bits, 1.5 * gain);
+    // and what is learned by heart is more, the larger the model is
+    auto lost = [&](const PlanShape& shape) {
+        return predict(shape, 9e6, text).bits / predict(shape, 9e6, books()).bits;
+    };
+    text.tokens = 5'000'000;
+    EXPECT_GT(lost(large), 1.001 * lost(small));
+}
+
+// The table is fitted to other runs than these, which the planner chose itself (docs/planner.md).
+TEST(Prediction, HoldsForPlannedRuns) {
+    const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 2.4669}},
+                                                     {"headers", {.tokens = 13'760'809, .packed_bits = 1.1179}},
+                                                     {"shakespeare", {.tokens = 1'003'854, .packed_bits = 2.6217}}};
+    int runs = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/docs/runs/planned")) {
+        const auto run = nlohmann::json::parse(read_file(entry.path().string()));
+        const auto& chosen = run["plan"]["chosen"];
+        const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
+        const double expected = predict(shape, run["tokens"], texts.at(run["data"])).bits;
+        EXPECT_NEAR(expected / run["first_tokens_valid"].get<double>(), 1, 0.025) << run["name"];
+        ++runs;
+    }
+    EXPECT_GE(runs, 10);
 }
 
 TEST(PlanShapes, AllAreValidConfigurations) {

@@ -3,8 +3,9 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.10653, kSizeFactor = 4.14291, kSizePower = 0.347107, kDataFactor = 10.1852,
-                        kDataPower = 0.185326, kRepeatLoss = 0.0273205, kRowsLoss = 0.00538712,
-                        kDifficultyPower = 0.712922, kReferencePackedBits = 2.4669, kSpread = 0.0121185;
+inline constexpr double kFloor = 1.19737, kSizeFactor = 1.29, kSizePower = 0.211976, kDataFactor = 16.7854,
+                        kDataPower = 0.234304, kRepeatLoss = 0.0155256, kRowsLoss = 0.00403297,
+                        kDifficultyPower = 0.856066, kLearnedPower = -0.269898, kShortFactor = 2.17999,
+                        kRepeatPower = 0.132043, kReferencePackedBits = 2.4669, kSpread = 0.00769909;
 
 }  // namespace lithe::fitted

@@ -9,12 +9,15 @@ namespace lithe {
 
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus) {
     using namespace fitted;
-    const double floor = kFloor * std::pow(corpus.packed_bits / kReferencePackedBits, kDifficultyPower);
+    const double hard = corpus.packed_bits / kReferencePackedBits;
+    const double size_factor = kSizeFactor * (double(corpus.tokens) < kShortText ? kShortFactor : 1);
     const double learned =
-        kSizeFactor * std::pow(shape.matrix_parameters(), -kSizePower) + kDataFactor * std::pow(tokens, -kDataPower);
+        size_factor * std::pow(shape.matrix_parameters(), -kSizePower) + kDataFactor * std::pow(tokens, -kDataPower);
     const double rows = 1 + kRowsLoss * std::log2(double(kMostNgramRows) / double(shape.ngram_rows));
-    const double again = 1 + kRepeatLoss * std::max(0.0, tokens / double(corpus.tokens) - 1);
-    const double bits = (floor + learned) * rows * again;
+    const double repeat_loss = kRepeatLoss * std::pow(shape.matrix_parameters() / 1e6, kRepeatPower);
+    const double again = 1 + repeat_loss * std::max(0.0, tokens / double(corpus.tokens) - 1);
+    const double bits =
+        (kFloor * std::pow(hard, kDifficultyPower) + learned * std::pow(hard, kLearnedPower)) * rows * again;
     const double factor = std::exp(1.645 * kSpread);
     return {bits, bits / factor, bits * factor};
 }
@@ -34,6 +37,6 @@ double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& 
     return low > 0.95 * most ? most : low;
 }
 
-int64_t planned_ngrams(double tokens) { return tokens < 4e6 ? 3 : 6; }
+int64_t planned_ngrams(double tokens) { return tokens < kShortText ? 3 : 6; }
 
 }  // namespace lithe

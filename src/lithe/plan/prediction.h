@@ -1,10 +1,11 @@
 // Expected quality of a plan, from the fitted table of measured runs (plan/fitted.h, made by bench/fit_planner.py; what
 // was fitted and how well it holds: docs/planner.md).
 //
-//   bits = (E (p / p0)^g + A N^-a + B D^-b) (1 + k log2(R / rows)) (1 + c max(0, D / U - 1))
+//   bits = (E h^g + (s A N^-a + B D^-b) h^q) (1 + k log2(R / rows)) (1 + c (N / 1e6)^r max(0, D / U - 1))
 //
 // N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and
-// again; rows: of the n-gram tables, R the largest; p: what xz makes of the text, in bits per byte.
+// again; rows: of the n-gram tables, R the largest; h: how hard the text is, what xz makes of it beside what it makes
+// of the reference; s: 1, or more for a short text, whose short n-grams leave more to the matrices.
 #pragma once
 
 #include "lithe/plan/corpus_look.h"
@@ -26,6 +27,7 @@ int64_t planned_rows(double tokens);
 // Tokens to train on, `most` or fewer: those after which reading the text again makes the prediction worse.
 double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& corpus);
 
+constexpr double kShortText = 4e6;  // tokens
 // Longest n-gram that is looked up: in a short text long ones occur once and are learned by heart.
 int64_t planned_ngrams(double tokens);
 
