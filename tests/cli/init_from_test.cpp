@@ -50,6 +50,8 @@ TEST_F(InitFrom, TakesWeightsAndTokenizerOverToAnotherText) {
     const auto more = train("b", "3", settings);
     ASSERT_EQ(more.code, 0) << more.err;
     EXPECT_EQ(more.json()["steps"], 3);
+    settings.insert(settings.end(), {"--set", "model.width=24"});
+    EXPECT_FAILS(train("b", "4", settings), 2, "cannot be resumed with other settings");
 }
 
 TEST_F(InitFrom, BeginsWhereTheModelIs) {

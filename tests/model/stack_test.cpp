@@ -65,6 +65,25 @@ TEST(Stack, NamesMeanWhatTheConfigurationSays) {
     EXPECT_ERROR(BuiltStack("s?f"), ExitCode::usage, "column 2: '?' has no candidates");
 }
 
+// model.norm_epsilon reaches the norms inside blocks too.
+TEST(Stack, NormEpsilonOfBlocks) {
+    const Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
+    for (const char* layout : {"u", "r"}) {
+        auto run = [&](double epsilon) {
+            Config config = small(layout);
+            config.model.norm = "none";
+            config.model.norm_epsilon = epsilon;
+            ParameterStore store;
+            Problems problems;
+            const LayoutNode tree = parse_layout(layout);
+            Stack stack = build_stack(tree, resolve_blocks(tree, config.model, {}, problems), config.model, store, "b");
+            store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
+            return stack.root->forward(x, {}, {}).y_TBD;
+        };
+        EXPECT_GT((run(0.5) - run(1e-5)).abs().max().item<double>(), 1e-4) << layout;
+    }
+}
+
 TEST(Stack, NormPlacements) {
     Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
     for (const char* norm : {"pre", "post", "none"}) {

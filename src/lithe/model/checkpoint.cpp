@@ -182,6 +182,13 @@ std::vector<NamedTensor> named_masters(const ParameterStore& store) {
     return tensors;
 }
 
+void check_fit(const Problems& problems, const std::string& path, const std::string& hint) {
+    if (problems.empty()) return;
+    auto lines = problems.lines();
+    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
+    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, hint);
+}
+
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
 static void check_shapes(const ParameterStore& store, Shapes shapes, const std::string& path) {
@@ -199,11 +206,7 @@ static void check_shapes(const ParameterStore& store, Shapes shapes, const std::
         shapes.erase(found);
     }
     for (const auto& [name, shape] : shapes) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
-    if (problems.empty()) return;
-    auto lines = problems.lines();
-    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path,
-              "take the configuration that they were trained with: config.json beside them");
+    check_fit(problems, path, "take the configuration that they were trained with: config.json beside them");
 }
 
 void check_parameters(const ParameterStore& store, const std::string& path) {

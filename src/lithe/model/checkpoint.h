@@ -30,6 +30,8 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 void verify_checkpoint(const std::string& folder);
 
 std::vector<NamedTensor> read_tensors(const std::string& path);
+// Throws bad_file with the first of the problems, unless there are none.
+void check_fit(const Problems& problems, const std::string& path, const std::string& hint);
 // Throws bad_file unless the file has every parameter with its shape, and nothing else; reads its header only.
 void check_parameters(const ParameterStore& store, const std::string& path);
 // Copies such a file's tensors into the store's masters.

@@ -7,32 +7,6 @@ namespace {
 
 constexpr const char* kWords = "embeddings.word_embeddings.weight";
 
-// Outside the layers.
-const std::map<std::string, std::string> kParts = {{"embedding", kWords},
-                                                   {"positions", "embeddings.position_embeddings.weight"},
-                                                   {"token_types", "embeddings.token_type_embeddings.weight"},
-                                                   {"embedding_norm.gain", "embeddings.LayerNorm.weight"},
-                                                   {"embedding_norm.bias", "embeddings.LayerNorm.bias"},
-                                                   {"pooler", "pooler.dense.weight"},
-                                                   {"pooler_bias", "pooler.dense.bias"},
-                                                   {"head", "cls.predictions.decoder.weight"},
-                                                   {"head_bias", "cls.predictions.bias"},
-                                                   {"head_transform", "cls.predictions.transform.dense.weight"},
-                                                   {"head_transform_bias", "cls.predictions.transform.dense.bias"},
-                                                   {"head_norm.gain", "cls.predictions.transform.LayerNorm.weight"},
-                                                   {"head_norm.bias", "cls.predictions.transform.LayerNorm.bias"}};
-// In a layer, of either block.
-const std::map<std::string, std::string> kAttention = {{"out", "attention.output.dense.weight"},
-                                                       {"out_bias", "attention.output.dense.bias"},
-                                                       {"shell_norm.gain", "attention.output.LayerNorm.weight"},
-                                                       {"shell_norm.bias", "attention.output.LayerNorm.bias"}};
-const std::map<std::string, std::string> kFeedForward = {{"w1", "intermediate.dense.weight"},
-                                                         {"b1", "intermediate.dense.bias"},
-                                                         {"w2", "output.dense.weight"},
-                                                         {"b2", "output.dense.bias"},
-                                                         {"shell_norm.gain", "output.LayerNorm.weight"},
-                                                         {"shell_norm.bias", "output.LayerNorm.bias"}};
-
 class BertImporter {
  public:
     BertImporter(const std::vector<NamedTensor>& source, const LanguageModel& model)
@@ -56,7 +30,35 @@ class BertImporter {
 
  private:
     Tensor value_of(const std::string& name) {
-        if (auto part = kParts.find(name); part != kParts.end()) return take(part->second);
+        // Outside the layers.
+        static const std::map<std::string, std::string> outside = {
+            {"embedding", kWords},
+            {"positions", "embeddings.position_embeddings.weight"},
+            {"token_types", "embeddings.token_type_embeddings.weight"},
+            {"embedding_norm.gain", "embeddings.LayerNorm.weight"},
+            {"embedding_norm.bias", "embeddings.LayerNorm.bias"},
+            {"pooler", "pooler.dense.weight"},
+            {"pooler_bias", "pooler.dense.bias"},
+            {"head", "cls.predictions.decoder.weight"},
+            {"head_bias", "cls.predictions.bias"},
+            {"head_transform", "cls.predictions.transform.dense.weight"},
+            {"head_transform_bias", "cls.predictions.transform.dense.bias"},
+            {"head_norm.gain", "cls.predictions.transform.LayerNorm.weight"},
+            {"head_norm.bias", "cls.predictions.transform.LayerNorm.bias"}};
+        // In a layer, of either block.
+        static const std::map<std::string, std::string> of_attention = {
+            {"out", "attention.output.dense.weight"},
+            {"out_bias", "attention.output.dense.bias"},
+            {"shell_norm.gain", "attention.output.LayerNorm.weight"},
+            {"shell_norm.bias", "attention.output.LayerNorm.bias"}};
+        static const std::map<std::string, std::string> of_feed_forward = {
+            {"w1", "intermediate.dense.weight"},
+            {"b1", "intermediate.dense.bias"},
+            {"w2", "output.dense.weight"},
+            {"b2", "output.dense.bias"},
+            {"shell_norm.gain", "output.LayerNorm.weight"},
+            {"shell_norm.bias", "output.LayerNorm.bias"}};
+        if (auto part = outside.find(name); part != outside.end()) return take(part->second);
         for (const auto& [block, number] : blocks_) {
             if (name.rfind(block + ".", 0) != 0) continue;
             const std::string layer = "encoder.layer." + std::to_string(number) + ".",
@@ -64,7 +66,7 @@ class BertImporter {
             const bool attention = block.ends_with(".attention");
             if (attention && part == "qkv") return queries_keys_values(layer, "weight");
             if (attention && part == "qkv_bias") return queries_keys_values(layer, "bias");
-            const auto& parts = attention ? kAttention : kFeedForward;
+            const auto& parts = attention ? of_attention : of_feed_forward;
             if (auto found = parts.find(part); found != parts.end()) return take(layer + found->second);
         }
         source_.add_problem("'" + name + "' has no counterpart in BERT");

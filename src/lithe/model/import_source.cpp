@@ -52,13 +52,6 @@ void ImportSource::check_twin(const std::string& name, const std::string& twin) 
         problems_.add("'" + name + "' differs from '" + twin + "', to which the configuration ties it");
 }
 
-void ImportSource::throw_if_any(const std::string& path, const std::string& hint) const {
-    if (problems_.empty()) return;
-    auto lines = problems_.lines();
-    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, hint);
-}
-
 std::map<std::string, int> count_blocks(const LanguageModel& model, const std::string& program) {
     std::map<std::string, int> numbers, count;
     for (const AppliedBlock& applied : model.stack().blocks) {

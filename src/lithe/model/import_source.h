@@ -30,7 +30,7 @@ class ImportSource {
     // `name` must equal `twin`, to which the configuration ties it; an empty twin: the name has no place.
     void check_twin(const std::string& name, const std::string& twin);
     // Throws bad_file with what was noted.
-    void throw_if_any(const std::string& path, const std::string& hint) const;
+    void throw_if_any(const std::string& path, const std::string& hint) const { check_fit(problems_, path, hint); }
 
  private:
     std::map<std::string, Tensor> tensors_;

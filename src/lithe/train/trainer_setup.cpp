@@ -86,13 +86,20 @@ std::string resolve_axis(const Config& config) {
     return config.train.max_seconds > 0 ? "time" : "steps";
 }
 
-// Where a run that begins with the weights of a model finds them and its tokenizer: in its own newest checkpoint, where
-// there is one, so that it can go on without that model.
-ModelFiles model_to_begin_with(const TrainConfig& train, const TrainOptions& options) {
-    if (!options.resume_from.empty()) return find_model(options.resume_from);
-    if (options.resume != ResumeMode::never)
-        if (const auto place = RunFolder::newest_valid(options.run)) return find_model(place->folder);
-    return find_model(train.init_from);
+// What train.init_from gives before the run's folder is opened. A run that goes on has its tokenizer from its own
+// newest checkpoint, so that it does not need that model, and no weights to begin with.
+struct Beginning {
+    TokenizerPtr tokenizer;
+    std::string weights;
+};
+Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
+    if (train.init_from.empty()) return {};
+    std::string own = options.resume_from;
+    if (own.empty() && options.resume != ResumeMode::never)
+        if (const auto place = RunFolder::newest_valid(options.run)) own = place->folder;
+    if (!own.empty()) return {tokenizer_from_file(own + "/tokenizer.json"), ""};
+    const ModelFiles files = find_model(train.init_from);
+    return {tokenizer_from_file(files.tokenizer), files.weights};
 }
 
 }  // namespace
@@ -111,14 +118,13 @@ Trainer::Trainer(Config config, TrainOptions options)
     config_.schedule.axis = resolve_axis(config_);
     Parts& p = *parts_;
     p.machine = set_up_machine(config_.train);
-    std::optional<ModelFiles> start;
-    if (!config_.train.init_from.empty()) start = model_to_begin_with(config_.train, options_);
-    p.corpus = Corpus::open(config_.data, start ? tokenizer_from_file(start->tokenizer) : nullptr);
+    const Beginning beginning = beginning_of(config_.train, options_);
+    p.corpus = Corpus::open(config_.data, beginning.tokenizer);
     const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
     p.masking = masking_of(config_, p.corpus.tokenizer());
     config_.model.vocabulary_size = vocabulary;
     p.model = std::make_unique<LanguageModel>(config_, vocabulary);
-    if (start) check_parameters(p.model->parameters(), start->weights);
+    if (!beginning.weights.empty()) check_parameters(p.model->parameters(), beginning.weights);
     open_feeders();
     p.batch = config_.train.batch;
     const bool automatic_parts = config_.train.parts == 0;
