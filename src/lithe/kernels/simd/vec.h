@@ -141,7 +141,8 @@ inline VecF power_of_two(VecF shifted, VecF f) {
 #if defined(__AVX512F__)
     return (VecF)_mm512_scalef_ps((__m512)p, (__m512)(shifted - kMagic));
 #else
-    return (VecF)((VecI)p + ((VecI)shifted << 23));  // n into the exponent; no result here is subnormal
+    return (VecF)((VecI)p +
+                  ((VecI)shifted << 23));  // n into the exponent; inexact below 2^-126, which only sigmoid meets
 #endif
 }
 // exp(x); arguments outside [-87, 88] count as these. Needs fused multiply-add to be exact in f.
