@@ -134,47 +134,95 @@ TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
               std::string::npos);
 }
 
-// Its own weights under the original's names come back as the same model.
-TEST(ImportCommand, MakesAModelThatEvaluates) {
-    TemporaryFolder folder;
-    const std::string config = tiny_config(folder);
-    const std::vector<std::string> shape = {"--set", "model.layout=sf",           "--set", "model.positions=relative",
-                                            "--set", "model.tie_embeddings=true", "--set", "train.precision=fp32"};
-    auto with_shape = [&](std::vector<std::string> arguments) {
-        arguments.insert(arguments.end(), shape.begin(), shape.end());
-        return arguments;
-    };
-    ASSERT_EQ(run(with_shape({"train", config, "--run", folder.file("r"), "--max-steps", "20", "-q"})).code, 0);
-    const std::map<std::string, std::string> names = {
-        {"embedding", "word_emb.emb_layers.0.weight"},
-        {"head_bias", "crit.out_layers.0.bias"},
-        {"position_bias.u", "r_w_bias"},
-        {"position_bias.v", "r_r_bias"},
-        {"body.0.attention.shell_norm.gain", "layers.0.dec_attn.layer_norm.weight"},
-        {"body.0.attention.shell_norm.bias", "layers.0.dec_attn.layer_norm.bias"},
-        {"body.0.attention.qkv", "layers.0.dec_attn.qkv_net.weight"},
-        {"body.0.attention.positions", "layers.0.dec_attn.r_net.weight"},
-        {"body.0.attention.out", "layers.0.dec_attn.o_net.weight"},
-        {"body.1.feed_forward.shell_norm.gain", "layers.0.pos_ff.layer_norm.weight"},
-        {"body.1.feed_forward.shell_norm.bias", "layers.0.pos_ff.layer_norm.bias"},
-        {"body.1.feed_forward.w1", "layers.0.pos_ff.CoreNet.0.weight"},
-        {"body.1.feed_forward.b1", "layers.0.pos_ff.CoreNet.0.bias"},
-        {"body.1.feed_forward.w2", "layers.0.pos_ff.CoreNet.3.weight"},
-        {"body.1.feed_forward.b2", "layers.0.pos_ff.CoreNet.3.bias"}};
-    const std::string saved = folder.file("r/checkpoints/step-000000020");
-    std::vector<NamedTensor> tensors = read_tensors(saved + "/model.safetensors");
+// Writes a model's weights under other names; one that gives several is cut into equal parts.
+void write_renamed(const std::string& from, const std::string& to,
+                   const std::map<std::string, std::vector<std::string>>& names) {
+    const std::vector<NamedTensor> tensors = read_tensors(from);
+    std::vector<Tensor> kept;
     std::vector<TensorToWrite> list;
-    for (const NamedTensor& each : tensors)
-        list.push_back({names.at(each.name), DType::f32, each.tensor.sizes().vec(), each.tensor.data_ptr()});
-    FileWriter writer(folder.file("state.safetensors"));
+    for (const NamedTensor& each : tensors) {
+        const std::vector<std::string>& parts = names.at(each.name);
+        for (size_t i = 0; i < parts.size(); ++i) {
+            kept.push_back(each.tensor.chunk(int64_t(parts.size()))[i].contiguous());
+            list.push_back({parts[i], DType::f32, kept.back().sizes().vec(), kept.back().data_ptr()});
+        }
+    }
+    FileWriter writer(to);
     write_safetensors(writer, list, {});
     writer.close();
-    const auto imported = run(with_shape({"import", folder.file("state.safetensors"), "--config", config, "--out",
-                                          folder.file("m"), "--tokenizer", saved + "/tokenizer.json", "--json"}));
+}
+
+// A model's own weights under the original's names come back as the same model.
+void expect_same_after_import(const std::vector<std::string>& settings,
+                              const std::map<std::string, std::vector<std::string>>& names) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    auto with_settings = [&](std::vector<std::string> arguments) {
+        for (const std::string& each : settings) arguments.insert(arguments.end(), {"--set", each});
+        return arguments;
+    };
+    ASSERT_EQ(run(with_settings({"train", config, "--run", folder.file("r"), "--max-steps", "20", "-q"})).code, 0);
+    const std::string saved = folder.file("r/checkpoints/step-000000020");
+    write_renamed(saved + "/model.safetensors", folder.file("state.safetensors"), names);
+    const auto imported = run(with_settings({"import", folder.file("state.safetensors"), "--config", config, "--out",
+                                             folder.file("m"), "--tokenizer", saved + "/tokenizer.json", "--json"}));
     ASSERT_EQ(imported.code, 0) << imported.err;
-    EXPECT_EQ(imported.json()["tensors"], tensors.size());
+    EXPECT_EQ(imported.json()["tensors"], names.size());
     EXPECT_EQ(run({"eval", folder.file("m"), "--json"}).json()["bits_per_byte"],
               run({"eval", folder.file("r"), "--json"}).json()["bits_per_byte"]);
+}
+
+TEST(ImportCommand, TransformerXl) {
+    expect_same_after_import(
+        {"model.layout=sf", "model.positions=relative", "model.tie_embeddings=true", "train.precision=fp32"},
+        {{"embedding", {"word_emb.emb_layers.0.weight"}},
+         {"head_bias", {"crit.out_layers.0.bias"}},
+         {"position_bias.u", {"r_w_bias"}},
+         {"position_bias.v", {"r_r_bias"}},
+         {"body.0.attention.shell_norm.gain", {"layers.0.dec_attn.layer_norm.weight"}},
+         {"body.0.attention.shell_norm.bias", {"layers.0.dec_attn.layer_norm.bias"}},
+         {"body.0.attention.qkv", {"layers.0.dec_attn.qkv_net.weight"}},
+         {"body.0.attention.positions", {"layers.0.dec_attn.r_net.weight"}},
+         {"body.0.attention.out", {"layers.0.dec_attn.o_net.weight"}},
+         {"body.1.feed_forward.shell_norm.gain", {"layers.0.pos_ff.layer_norm.weight"}},
+         {"body.1.feed_forward.shell_norm.bias", {"layers.0.pos_ff.layer_norm.bias"}},
+         {"body.1.feed_forward.w1", {"layers.0.pos_ff.CoreNet.0.weight"}},
+         {"body.1.feed_forward.b1", {"layers.0.pos_ff.CoreNet.0.bias"}},
+         {"body.1.feed_forward.w2", {"layers.0.pos_ff.CoreNet.3.weight"}},
+         {"body.1.feed_forward.b2", {"layers.0.pos_ff.CoreNet.3.bias"}}});
+}
+
+TEST(ImportCommand, Bert) {
+    const std::string layer = "bert.encoder.layer.0.", self = layer + "attention.self.";
+    expect_same_after_import(
+        {"model.layout=sf", "model.memory=0", "model.direction=bidirectional", "model.norm=post",
+         "model.positions=learned", "model.max_positions=8", "model.token_types=2", "model.embedding_norm=true",
+         "model.final_norm=false", "model.pooler=true", "model.head=masked", "model.tie_embeddings=true",
+         "blocks.s.bias=true", "objective.name=masked", "train.precision=fp32"},
+        {{"embedding", {"bert.embeddings.word_embeddings.weight"}},
+         {"positions", {"bert.embeddings.position_embeddings.weight"}},
+         {"token_types", {"bert.embeddings.token_type_embeddings.weight"}},
+         {"embedding_norm.gain", {"bert.embeddings.LayerNorm.weight"}},
+         {"embedding_norm.bias", {"bert.embeddings.LayerNorm.bias"}},
+         {"pooler", {"bert.pooler.dense.weight"}},
+         {"pooler_bias", {"bert.pooler.dense.bias"}},
+         {"head_bias", {"cls.predictions.bias"}},
+         {"head_transform", {"cls.predictions.transform.dense.weight"}},
+         {"head_transform_bias", {"cls.predictions.transform.dense.bias"}},
+         {"head_norm.gain", {"cls.predictions.transform.LayerNorm.weight"}},
+         {"head_norm.bias", {"cls.predictions.transform.LayerNorm.bias"}},
+         {"body.0.attention.qkv", {self + "query.weight", self + "key.weight", self + "value.weight"}},
+         {"body.0.attention.qkv_bias", {self + "query.bias", self + "key.bias", self + "value.bias"}},
+         {"body.0.attention.out", {layer + "attention.output.dense.weight"}},
+         {"body.0.attention.out_bias", {layer + "attention.output.dense.bias"}},
+         {"body.0.attention.shell_norm.gain", {layer + "attention.output.LayerNorm.weight"}},
+         {"body.0.attention.shell_norm.bias", {layer + "attention.output.LayerNorm.bias"}},
+         {"body.1.feed_forward.w1", {layer + "intermediate.dense.weight"}},
+         {"body.1.feed_forward.b1", {layer + "intermediate.dense.bias"}},
+         {"body.1.feed_forward.w2", {layer + "output.dense.weight"}},
+         {"body.1.feed_forward.b2", {layer + "output.dense.bias"}},
+         {"body.1.feed_forward.shell_norm.gain", {layer + "output.LayerNorm.weight"}},
+         {"body.1.feed_forward.shell_norm.bias", {layer + "output.LayerNorm.bias"}}});
 }
 
 TEST(Results, TheDocumentsTableIsThatOfTheSummaries) {

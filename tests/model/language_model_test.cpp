@@ -55,6 +55,17 @@ TEST(LanguageModel, LossIsTheCrossEntropyOfTheLogits) {
     }
 }
 
+TEST(LanguageModel, TheFinalNormHasTheModelsEpsilon) {
+    auto logits = [](const std::string& epsilon) {
+        const auto model = make(
+            "[model]\nwidth = 16\nlayout = \"<sru>\"\nnorm = \"none\"\nfinal_norm = true\nnorm_epsilon = " + epsilon +
+            "\n[train]\nlength = 8");
+        Context context = model->context(false);
+        return model->forward(ids(8, 3), {}, context).logits_TBV;
+    };
+    EXPECT_GT((logits("0.5") - logits("1e-5")).abs().max().item<double>(), 1e-4);
+}
+
 TEST(LanguageModel, GradientsOfTheLossMatchAutograd) {
     auto model = make(kModels[1]);
     Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);

@@ -68,15 +68,17 @@ TEST(Stack, NamesMeanWhatTheConfigurationSays) {
 // model.norm_epsilon reaches the norms inside blocks too.
 TEST(Stack, NormEpsilonOfBlocks) {
     const Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
-    for (const char* layout : {"u", "r"}) {
-        auto run = [&](double epsilon) {
-            Config config = small(layout);
+    const char* const sru = "[blocks.q]\nkind = \"sru\"\nlayer_norm = \"before\"\n";
+    for (const auto& [layout, more] : {std::pair("u", ""), {"r", ""}, {"q", sru}}) {
+        auto run = [&, layout = layout, more = more](double epsilon) {
+            Config config = small(layout, more);
             config.model.norm = "none";
             config.model.norm_epsilon = epsilon;
             ParameterStore store;
             Problems problems;
             const LayoutNode tree = parse_layout(layout);
-            Stack stack = build_stack(tree, resolve_blocks(tree, config.model, {}, problems), config.model, store, "b");
+            Stack stack = build_stack(tree, resolve_blocks(tree, config.model, config.blocks, problems), config.model,
+                                      store, "b");
             store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
             return stack.root->forward(x, {}, {}).y_TBD;
         };
