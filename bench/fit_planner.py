@@ -4,8 +4,9 @@
     bench/fit_planner.py [--runs docs/runs/planner] [--planned docs/runs/planned] [--write]
 
 The runs are those of bench/planner.toml. The formula stands in src/lithe/plan/prediction.h; docs/planner.md tells what came
-out. Logarithms of bits per byte are fitted, so that errors are relative. The spread is that of leaving each run out in turn and
-of the planned runs (bench/planned.toml), which are never fitted; it says nothing of a text of another kind than these three.
+out. Logarithms of bits per byte are fitted, so that errors are relative. Users' texts are not in the table: the spread is that
+of runs whose text was left out of the fit, each text counting as much as another. Planned runs (bench/planned.toml) are never
+fitted and only shown.
 """
 import argparse
 import json
@@ -20,15 +21,23 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 SHORT_TEXT = 4e6  # of plan/prediction.h: bytes below which n-grams are short
 REFERENCE = "books8"
-# of the training split: bytes, and bits per byte that xz makes of the sample (`lithe plan TEXT --json`)
+# of the training split: bytes, and bits per byte that PPMd makes of the sample (`lithe plan TEXT --json`)
 CORPORA = {
-    "books8": (90_000_000, 2.4669),
-    "headers": (13_760_809, 1.1179),
-    "shakespeare": (1_003_854, 2.6217),
+    "books8": (90_000_000, 1.9454),
+    "headers": (13_760_809, 1.0991),
+    "shakespeare": (1_003_854, 2.0979),
+    "python": (4_982_399, 1.4590),
+    "kernel-docs": (19_234_863, 1.7892),
+    "german": (8_857_675, 1.2675),
+    "japanese": (9_660_597, 1.3603),
+    "dictionary": (35_957_088, 1.6780),
 }
-NAMES = ["floor", "size_factor", "size_power", "data_factor", "data_power", "repeat_loss", "rows_loss", "difficulty_power",
-         "learned_power", "short_factor", "repeat_power"]
-START = [1.0, math.log(10), 0.25, math.log(40), 0.3, 0.02, 0.005, 1.0, 0.0, 1.0, 0.1]
+NAMES = ["floor", "size_factor", "size_power", "data_factor", "data_power", "repeat_loss", "rows_loss", "learned_power",
+         "short_factor", "repeat_power", "streams_loss"]
+START = [1.0, math.log(10), 0.25, math.log(40), 0.3, 0.02, 0.005, 0.0, 1.0, 0.1, 0.01]
+TEXT_WEIGHT = 0.1  # errors of runs within a text are a tenth of what PPMd misses of it
+LOW = [0.3, -5, 0.02, -5, 0.05, 0, 0, -2, 0.2, 0, 0]
+HIGH = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 3, 5, 2, 0.1]
 
 
 def amount(text):
@@ -38,7 +47,8 @@ def amount(text):
 def as_planned(run):
     chosen = run["plan"]["chosen"]
     return {"name": run["name"], "data": run["data"], "tokens": run["tokens"], "bits": run["first_tokens_valid"],
-            "size": chosen["layers"] * chosen["width"] ** 2, "rows": chosen["ngram_rows"]}
+            "size": chosen["layers"] * chosen["width"] ** 2, "rows": chosen["ngram_rows"],
+            "order": "chunks" if 'order = "chunks"' in run["plan"].get("config", "") else "streams"}
 
 
 def read(folder):
@@ -55,6 +65,7 @@ def read(folder):
             continue  # the planner uses none
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
                      "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
+                     "order": settings.get("data.order", "streams"),  # that of the recipe until 2026-11-28
                      "bits": run["first_tokens_valid"]})
     return runs
 
@@ -67,31 +78,45 @@ def best_of_each(runs):
     """Of runs that differ in their batch only and ended at the same token, the best."""
     best = {}
     for run in runs:
-        key = (run["data"], run["size"], run["tokens"], run["rows"])
+        key = (run["data"], run["size"], run["tokens"], run["rows"], run["order"])
         if key not in best or run["bits"] < best[key]["bits"]:
             best[key] = run
     return list(best.values())
 
 
-def predict(x, run):
-    (floor, size_factor, size_power, data_factor, data_power, repeat_loss, rows_loss, difficulty, learned_power,
-     short_factor, repeat_power) = x
-    unique, packed = CORPORA[run["data"]]
-    tokens = run["tokens"]
-    hard = packed / CORPORA[REFERENCE][1]
+def predict(x, hard, run):
+    (floor, size_factor, size_power, data_factor, data_power, repeat_loss, rows_loss, learned_power, short_factor,
+     repeat_power, streams_loss) = x
+    unique, tokens = CORPORA[run["data"]][0], run["tokens"]
     by_size = math.exp(size_factor) * run["size"] ** -size_power * (short_factor if unique < SHORT_TEXT else 1)
     learned = by_size + math.exp(data_factor) * tokens ** -data_power
     rows = 1 + rows_loss * math.log2(MOST_ROWS / run["rows"])
     again = 1 + repeat_loss * (run["size"] / 1e6) ** repeat_power * max(0.0, tokens / unique - 1)
-    return (floor * hard ** difficulty + learned * hard ** learned_power) * rows * again
+    contiguous = 1 + streams_loss * max(0.0, 1 - tokens / unique) if run["order"] == "streams" else 1
+    return (floor * hard + learned * hard ** learned_power) * rows * again * contiguous
+
+
+def packed(text):
+    return math.log(CORPORA[text][1] / CORPORA[REFERENCE][1])
 
 
 def fit(runs):
-    low = [0.3, -5, 0.02, -5, 0.05, 0, 0, 0, -2, 0.2, 0]
-    high = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 5, 3, 5, 2]
-    def errors(x):
-        return [math.log(predict(x, run) / run["bits"]) for run in runs]
-    return least_squares(errors, START, bounds=(low, high), loss="soft_l1", f_scale=0.02).x
+    """The formula's numbers, the power of what PPMd makes of a text that tells how hard it is, and how hard each text is: it
+    may differ from what PPMd says (a random effect), so that what is seen within a text is not mixed with what PPMd misses."""
+    texts = sorted({run["data"] for run in runs})
+    def errors(z):
+        x, power, free = z[:len(START)], z[len(START)], dict(zip(texts, z[len(START) + 1:]))
+        of_runs = [math.log(predict(x, math.exp(free[run["data"]]), run) / run["bits"]) for run in runs]
+        return of_runs + [TEXT_WEIGHT * (free[text] - power * packed(text)) for text in texts]
+    z = least_squares(errors, START + [1.0] + [packed(text) for text in texts], loss="soft_l1", f_scale=0.02,
+                      bounds=(LOW + [0] + [-2] * len(texts), HIGH + [5] + [2] * len(texts))).x
+    free = z[len(START) + 1:]
+    return z[:len(START)], z[len(START)], {text: math.exp(each) for text, each in zip(texts, free)}
+
+
+def expected(fitted, run):
+    x, power, _ = fitted
+    return predict(x, math.exp(power * packed(run["data"])), run)
 
 
 def main():
@@ -101,25 +126,28 @@ def main():
     parser.add_argument("--write", action="store_true", help="write src/lithe/plan/fitted.h")
     args = parser.parse_args()
     runs = best_of_each(read(args.runs))
-    x = fit(runs)
-    left_out = []  # of runs that have company on their text
-    print(f"{'run':40} {'bits':>7} {'fitted':>7} {'error':>7} {'left out':>8}")
-    for i, run in enumerate(runs):
-        alone = math.nan  # where nothing else tells of its text
-        if sum(other["data"] == run["data"] for other in runs) > 1:
-            alone = math.log(predict(fit(runs[:i] + runs[i + 1:]), run) / run["bits"])
-            left_out.append(alone)
-        fitted = predict(x, run)
-        print(f"{run['name']:40} {run['bits']:7.4f} {fitted:7.4f} {100 * math.log(fitted / run['bits']):6.2f}% "
-              f"{100 * alone:7.2f}%")
+    fitted = fit(runs)
+    x, power, hardness = fitted
+    without = {text: fit([run for run in runs if run["data"] != text]) for text in {run["data"] for run in runs}}
+    errors = {text: [] for text in without}
+    print(f"{'run':50} {'bits':>7} {'within its text':>15} {'expected':>8} {'error':>7} {'its text left out':>18}")
+    for run in sorted(runs, key=lambda run: run["name"]):
+        within, known = predict(x, hardness[run["data"]], run), expected(fitted, run)
+        errors[run["data"]].append(math.log(expected(without[run["data"]], run) / run["bits"]))
+        print(f"{run['name']:50} {run['bits']:7.4f} {100 * math.log(within / run['bits']):14.2f}% {known:8.4f} "
+              f"{100 * math.log(known / run['bits']):6.2f}% {100 * errors[run['data']][-1]:17.2f}%")
     for run in read_planned(args.planned):
-        fitted = predict(x, run)
-        left_out.append(math.log(fitted / run["bits"]))
-        print(f"{run['name']:40} {run['bits']:7.4f} {fitted:7.4f} {'':7} {100 * left_out[-1]:7.2f}%")
-    spread = float(numpy.sqrt(numpy.mean(numpy.square(left_out))))
+        known = expected(fitted, run)
+        print(f"{run['name']:50} {run['bits']:7.4f} {'':15} {known:8.4f} {100 * math.log(known / run['bits']):6.2f}%")
+    for text, each in errors.items():
+        print(f"{text:12} hardness {hardness[text]:.3f}, by PPMd {math.exp(power * packed(text)):.3f}; left out: "
+              f"{100 * math.sqrt(numpy.mean(numpy.square(each))):.1f}%")
+    spread = math.sqrt(numpy.mean([numpy.mean(numpy.square(each)) for each in errors.values()]))
     values = dict(zip(NAMES, x))
     for name in ("size_factor", "data_factor"):
         values[name] = math.exp(values[name])
+    values["difficulty_power"] = power
+    values["learned_power"] *= power
     values["reference_packed_bits"] = CORPORA[REFERENCE][1]
     values["spread"] = spread
     constants = ",\n    ".join(

@@ -79,6 +79,84 @@ TEST(StreamFeeder, PiecesAreContiguousAndEpochsStartAnew) {
     EXPECT_ERROR(feeder->seek({.epoch = 0, .at = 3}), ExitCode::bad_file, "does not fit");
 }
 
+// Where the rows of each segment of an epoch begin; checks that a row's tokens follow each other.
+std::vector<int64_t> beginnings(Feeder& feeder, int64_t batch, int64_t length, int segments) {
+    std::vector<int64_t> begins;
+    Segment segment;
+    for (int i = 0; i < segments; ++i) {
+        feeder.next(segment);
+        EXPECT_EQ(segment.begins, i == 0);
+        for (int64_t b = 0; b < batch; ++b) {
+            begins.push_back(segment.inputs[size_t(b)]);
+            for (int64_t t = 0; t < length; ++t) {
+                EXPECT_EQ(segment.inputs[size_t(t * batch + b)], begins.back() + t);
+                EXPECT_EQ(segment.targets[size_t(t * batch + b)], begins.back() + t + 1);
+            }
+        }
+    }
+    return begins;
+}
+
+TEST(StreamFeeder, ChunksOfTheTextComeInARandomOrder) {
+    const NumberedDocuments text({7003});
+    const FeedOptions options{.batch = 3, .length = 8, .seed = 5, .chunk = 25};  // 24 tokens, three segments
+    auto feeder = make_stream_feeder({{&text, 1, "a"}}, options);
+    const int segments = 7002 / 24 / 3 * 3;
+    std::vector<std::vector<int64_t>> epochs;
+    for (uint64_t epoch = 0; epoch < 3; ++epoch) {
+        const auto begins = beginnings(*feeder, 3, 8, segments);
+        EXPECT_EQ(feeder->position().epoch, epoch);
+        EXPECT_EQ(feeder->position().at, uint64_t(segments * 8));
+        for (size_t i = 0; i < begins.size(); ++i) {
+            const size_t segment = i / 3;
+            if (segment == 0) continue;
+            const bool goes_on = begins[i] == begins[i - 3] + 8;
+            EXPECT_EQ(goes_on, segment % 3 > 0) << segment;
+        }
+        EXPECT_EQ(std::set<int64_t>(begins.begin(), begins.end()).size(), begins.size()) << "each token once";
+        EXPECT_LT(*std::min_element(begins.begin(), begins.end()), 200);
+        EXPECT_GT(*std::max_element(begins.begin(), begins.end()), 6800);
+        epochs.push_back(begins);
+    }
+    EXPECT_NE(epochs[0], epochs[1]);
+    EXPECT_NE(epochs[0][0] % 8, epochs[1][0] % 8) << "cut elsewhere";
+    EXPECT_FALSE(feeder->uses_flags());
+
+    // goes on where it was
+    auto resumed = make_stream_feeder({{&text, 1, "a"}}, options);
+    Segment there, here;
+    resumed->seek({.epoch = 1, .at = 5 * 8});
+    resumed->next(there);
+    EXPECT_EQ(there.inputs[0], epochs[1][5 * 3]);
+    feeder->seek({.epoch = 1, .at = 5 * 8});
+    feeder->next(here);
+    EXPECT_TRUE(same(here, there));
+
+    FeedOptions other = options;
+    other.seed = 6;
+    EXPECT_NE(beginnings(*make_stream_feeder({{&text, 1, "a"}}, other), 3, 8, segments), epochs[0]);
+}
+
+TEST(StreamFeeder, ChunksOfAShortTextAreShorter) {
+    for (const auto& [size, segments] : {std::pair(9, 1), {10, 1}, {63, 7}, {100, 12}, {400, 48}}) {
+        const NumberedDocuments text({uint64_t(size)});
+        auto feeder = make_stream_feeder({{&text, 1, "a"}}, {.batch = 1, .length = 8, .chunk = 4096});
+        std::set<int64_t> seen;
+        for (int64_t begin : beginnings(*feeder, 1, 8, segments)) seen.insert(begin);
+        EXPECT_EQ(seen.size(), size_t(segments)) << size;
+    }
+    const NumberedDocuments text({200}), small({40}, 500'000);
+    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8, .chunk = 16}), ExitCode::usage,
+                 "too short");
+    auto feeder =
+        make_stream_feeder({{&text, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8, .chunk = 16});
+    Segment segment;
+    for (int step = 0; step < 20; ++step) {
+        feeder->next(segment);
+        for (int b = 0; b < 4; ++b) EXPECT_EQ(segment.inputs[size_t(b)] >= 500'000, b == 3);
+    }
+}
+
 TEST(StreamFeeder, SourcesHaveRowsByTheirShares) {
     const NumberedDocuments large({400}), small({40}, 500'000);
     auto feeder = make_stream_feeder({{&large, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8});

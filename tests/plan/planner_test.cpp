@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <filesystem>
+
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/formats/packed.h"
 #include "lithe/model/language_model.h"
+#include "lithe/plan/fitted.h"
 #include "lithe/spec/config_io.h"
 #include "support/files.h"
 
@@ -16,7 +20,7 @@ using testing::sample_text;
 using testing::TemporaryFolder;
 
 CorpusLook books() {
-    return {.bytes = 90'000'000, .tokens = 90'000'000, .vocabulary = 256, .is_bytes = true, .packed_bits = 2.6};
+    return {.bytes = 90'000'000, .tokens = 90'000'000, .vocabulary = 256, .is_bytes = true, .packed_bits = 2.0};
 }
 
 PlanRequest request_for(const std::string& path, std::vector<std::string> more = {}) {
@@ -36,9 +40,9 @@ TEST(PackedSize, FollowsWhatIsInTheText) {
     const std::string zeros(100'000, 'a');
     std::string noise;
     for (uint32_t i = 0, x = 1; i < 100'000; ++i) x = x * 1664525u + 1013904223u, noise += char(x >> 24);
-    EXPECT_LT(packed_size(zeros), 300u);
+    EXPECT_LT(packed_size(zeros), 400u);
     EXPECT_GT(packed_size(noise), 99'000u);
-    EXPECT_LT(packed_size(noise), 101'000u);
+    EXPECT_LT(packed_size(noise), 103'000u);
     EXPECT_LT(packed_size(""), 200u);
 }
 
@@ -68,7 +72,7 @@ TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
     const PlanShape small{256, 3, kMostNgramRows}, large{768, 7, kMostNgramRows};
     EXPECT_LT(predict(large, 50e6, books()).bits, predict(small, 50e6, books()).bits);
     CorpusLook hard = books();
-    hard.packed_bits = 4;
+    hard.packed_bits = 3;
     const Prediction easy = predict(small, 1e6, books());
     EXPECT_GT(predict(small, 1e6, hard).bits, easy.bits);
     EXPECT_LT(easy.low, easy.bits);
@@ -90,21 +94,29 @@ TEST(Prediction, ShortTextsNeedLargerModels) {
     EXPECT_GT(lost(large), 1.001 * lost(small));
 }
 
-// The table is fitted to other runs than these, which the planner chose itself (docs/planner.md).
+// The table is fitted to other runs than these, which the planner chose itself before texts were read in chunks
+// (docs/planner.md).
 TEST(Prediction, HoldsForPlannedRuns) {
-    const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 2.4669}},
-                                                     {"headers", {.tokens = 13'760'809, .packed_bits = 1.1179}},
-                                                     {"shakespeare", {.tokens = 1'003'854, .packed_bits = 2.6217}}};
+    const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 1.9454}},
+                                                     {"headers", {.tokens = 13'760'809, .packed_bits = 1.0991}},
+                                                     {"shakespeare", {.tokens = 1'003'854, .packed_bits = 2.0979}}};
     int runs = 0;
+    double squares = 0;
     for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/docs/runs/planned")) {
         const auto run = nlohmann::json::parse(read_file(entry.path().string()));
         const auto& chosen = run["plan"]["chosen"];
         const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
-        const double expected = predict(shape, run["tokens"], texts.at(run["data"])).bits;
-        EXPECT_NEAR(expected / run["first_tokens_valid"].get<double>(), 1, 0.025) << run["name"];
+        const CorpusLook& text = texts.at(run["data"]);
+        const double unseen = std::max(0.0, 1 - run["tokens"].get<double>() / double(text.tokens)),
+                     bits = run["first_tokens_valid"].get<double>() / (1 + fitted::kStreamsLoss * unseen);
+        const Prediction expected = predict(shape, run["tokens"], text);
+        EXPECT_GT(bits, expected.low) << run["name"];
+        EXPECT_LT(bits, expected.high) << run["name"];
+        squares += std::pow(std::log(bits / expected.bits), 2);
         ++runs;
     }
     EXPECT_GE(runs, 10);
+    EXPECT_LT(std::sqrt(squares / runs), 0.045);
 }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
@@ -125,6 +137,7 @@ TEST(PlanShapes, AllAreValidConfigurations) {
 TEST(Prediction, LongTrainingsGetLargeBatchesAndTables) {
     EXPECT_EQ(planned_batch(1e6), planned_config({}).train.batch);
     EXPECT_EQ(planned_rows(1e6), planned_config({}).model.ngram_rows);
+    EXPECT_EQ(planned_config({}).data.order, "chunks");
     EXPECT_GT(planned_batch(100e6), planned_batch(10e6));
     EXPECT_GT(planned_rows(100e6), planned_rows(10e6));
 }

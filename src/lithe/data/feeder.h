@@ -1,7 +1,8 @@
 // What the trainer is fed with: segments of `length` time steps in `batch` rows. Two orders:
 //
 //   StreamFeeder    the split is cut into contiguous pieces, one for each row, that are read in step with the state
-//                   carried; at the end of the pieces an epoch ends
+//                   carried; at the end of the pieces an epoch ends. With `chunk`, what a row reads is chunks of the
+//                   split in a random order, anew in each epoch
 //   DocumentFeeder  whole documents in a random order, dealt to rows as these get free; state and attention begin anew
 //                   with each document, and a document longer than a segment goes on in the next
 //
@@ -46,10 +47,15 @@ struct FeedSource {
 
 struct FeedOptions {
     int64_t batch = 1, length = 1;
-    uint64_t seed = 0;                    // of the order of documents
+    uint64_t seed = 0;                    // of the order of documents and chunks
+    int64_t chunk = 0;                    // streams: tokens that are read at one place; fewer in a short text; 0: all
     bool one_per_row = false;             // documents: a row takes no second document in a segment; the rest is padding
     std::optional<int32_t> document_end;  // the token that ends documents; it then also stands before the first token
 };
+
+// Tokens at one place of data.order = "chunks". Longer ones show less of a large text, shorter ones more often a
+// context that does not belong (docs/planner.md has what was measured).
+inline constexpr int64_t kChunk = 2048;
 
 class Feeder {
  public:

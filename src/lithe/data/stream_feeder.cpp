@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "lithe/base/error.h"
+#include "lithe/base/rng.h"
 #include "lithe/data/feeder.h"
 
 namespace lithe {
@@ -11,42 +11,41 @@ namespace {
 class StreamFeeder : public Feeder {
  public:
     StreamFeeder(std::vector<FeedSource> sources, const FeedOptions& options)
-        : sources_(std::move(sources)),
-          batch_(options.batch),
+        : batch_(options.batch),
           length_(uint64_t(options.length)),
           buffer_(size_t(options.length) + 1) {
-        const auto rows = deal_rows(sources_, batch_);
-        for (size_t s = 0; s < sources_.size(); ++s) {
-            const uint64_t size = sources_[s].tokens->size(), piece = size / uint64_t(rows[s]);
-            if (piece < length_ + 1)
+        const auto rows = deal_rows(sources, batch_);
+        for (size_t s = 0; s < sources.size(); ++s) {
+            const auto count = uint64_t(rows[s]);
+            if (sources[s].tokens->size() / count < length_ + 1)
                 fail({.code = ExitCode::usage,
                       .what = "the split is too short for this batch",
-                      .where = sources_.size() == 1 ? "train.batch, train.length" : sources_[s].name,
-                      .expected = "at least " + std::to_string(uint64_t(rows[s]) * (length_ + 1)) +
-                                  " tokens (rows x (length + 1))",
-                      .got = std::to_string(size),
+                      .where = sources.size() == 1 ? "train.batch, train.length" : sources[s].name,
+                      .expected = "at least " + std::to_string(count * (length_ + 1)) + " tokens (rows x (length + 1))",
+                      .got = std::to_string(sources[s].tokens->size()),
                       .hint = "lower train.batch or train.length"});
-            pieces_.push_back((piece - 1) / length_);
-            for (int64_t r = 0; r < rows[s]; ++r) rows_.push_back({s, uint64_t(r) * piece});
+            sources_.emplace_back(*sources[s].tokens, count, options, s);
+            for (uint64_t r = 0; r < count; ++r) rows_.push_back({s, r});
         }
     }
 
     void next(Segment& segment) override {
         const auto size = size_t(length_) * size_t(batch_);
+        const uint64_t first = sources_[0].segments();
         segment.inputs.resize(size);
         segment.targets.resize(size);
         segment.flags.clear();
         segment.tokens = int64_t(size);
-        segment.begins = segments_ % pieces_[0] == 0 && (segments_ == 0 || sources_.size() == 1);
+        segment.begins = segments_ % first == 0 && (segments_ == 0 || sources_.size() == 1);
         for (int64_t b = 0; b < batch_; ++b) {
             const Row& row = rows_[size_t(b)];
-            const uint64_t place = segments_ % pieces_[row.source];
-            sources_[row.source].tokens->read(row.begin + place * length_, length_ + 1, buffer_.data());
+            const Source& source = sources_[row.source];
+            source.read(row.number, segments_, buffer_);
             for (uint64_t t = 0; t < length_; ++t) {
                 segment.inputs[t * size_t(batch_) + size_t(b)] = buffer_[t];
                 segment.targets[t * size_t(batch_) + size_t(b)] = buffer_[t + 1];
             }
-            if (place > 0 || segment.begins) continue;  // another epoch of this source alone
+            if (segments_ % source.segments() > 0 || segment.begins) continue;  // another epoch of this source alone
             if (segment.flags.empty()) segment.flags.assign(size, 0);
             segment.flags[size_t(b)] = kFlagReset;
         }
@@ -57,28 +56,65 @@ class StreamFeeder : public Feeder {
         // the position behind a segment belongs to its epoch, also at the end
         FeedPosition position;
         if (segments_ == 0) return position;
-        position.epoch = (segments_ - 1) / pieces_[0];
-        position.at = (segments_ - position.epoch * pieces_[0]) * length_;
+        position.epoch = (segments_ - 1) / sources_[0].segments();
+        position.at = (segments_ - position.epoch * sources_[0].segments()) * length_;
         return position;
     }
     void seek(const FeedPosition& position) override {
-        if (position.at % length_ != 0 || position.at / length_ > pieces_[0] || !position.rows.empty())
+        if (position.at % length_ != 0 || position.at / length_ > sources_[0].segments() || !position.rows.empty())
             fail_file("data position " + std::to_string(position.at) + " does not fit segments of " +
                           std::to_string(length_) + " tokens",
                       "state.json");
-        segments_ = position.epoch * pieces_[0] + position.at / length_;
+        segments_ = position.epoch * sources_[0].segments() + position.at / length_;
     }
     bool uses_flags() const override { return sources_.size() > 1; }
 
  private:
+    // A text and the chunks of it that its rows read one after the other; without an order, one for each row.
+    class Source {
+     public:
+        Source(const TokenView& tokens, uint64_t rows, const FeedOptions& options, uint64_t number)
+            : tokens_(tokens),
+              length_(uint64_t(options.length)),
+              key_(combine_key(options.seed, number)) {
+            const uint64_t most = (tokens.size() / rows - 1) / length_;  // segments of a row
+            chunk_ = most;
+            if (options.chunk > 0)
+                chunk_ = std::clamp<uint64_t>(uint64_t(options.chunk) / length_, 1, std::max<uint64_t>(most / 8, 1));
+            shuffled_ = options.chunk > 0;
+            stride_ = shuffled_ ? chunk_ * length_ : tokens.size() / rows;
+            chunks_ = shuffled_ ? (tokens.size() - 1) / stride_ : rows;
+            per_row_ = chunks_ / rows;
+        }
+        // of a row in an epoch
+        uint64_t segments() const { return per_row_ * chunk_; }
+
+        void read(uint64_t row, uint64_t segment, std::vector<int64_t>& out) const {
+            const uint64_t epoch = segment / segments(), place = segment % segments();
+            uint64_t chunk = row * per_row_ + place / chunk_, begin = 0;
+            if (shuffled_) {
+                const uint64_t key = combine_key(key_, epoch);
+                chunk = permuted(chunk, chunks_, key);
+                // what is left over is now at the text's beginning, now at its end, and chunks are cut elsewhere
+                begin = random_bits(key, chunks_) % (tokens_.size() - chunks_ * stride_);
+            }
+            tokens_.read(begin + chunk * stride_ + place % chunk_ * length_, length_ + 1, out.data());
+        }
+
+     private:
+        const TokenView& tokens_;
+        uint64_t length_, key_;
+        bool shuffled_ = false;
+        uint64_t chunk_ = 0, stride_ = 0;    // segments of a chunk; tokens from one to the next
+        uint64_t chunks_ = 0, per_row_ = 0;  // of the text; of these a row reads in an epoch
+    };
     struct Row {
         size_t source;
-        uint64_t begin;
+        uint64_t number;
     };
-    std::vector<FeedSource> sources_;
     int64_t batch_;
     uint64_t length_;
-    std::vector<uint64_t> pieces_;  // segments of each source's pieces
+    std::vector<Source> sources_;
     std::vector<Row> rows_;
     uint64_t segments_ = 0;
     std::vector<int64_t> buffer_;

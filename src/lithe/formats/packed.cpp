@@ -173,8 +173,10 @@ uint64_t packed_size(std::string_view text) {
     std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), archive_entry_free);
     archive_entry_set_filetype(entry.get(), AE_IFREG);
     archive_write_set_bytes_in_last_block(writer.get(), 1);  // no padding
-    const bool ok = archive_write_add_filter_xz(writer.get()) == ARCHIVE_OK &&
-                    archive_write_set_format_raw(writer.get()) == ARCHIVE_OK &&
+    archive_entry_set_pathname(entry.get(), "text");
+    archive_entry_set_size(entry.get(), la_int64_t(text.size()));
+    const bool ok = archive_write_set_format_7zip(writer.get()) == ARCHIVE_OK &&
+                    archive_write_set_format_option(writer.get(), "7zip", "compression", "ppmd") == ARCHIVE_OK &&
                     archive_write_open(writer.get(), &size, nullptr, count, nullptr) == ARCHIVE_OK &&
                     archive_write_header(writer.get(), entry.get()) == ARCHIVE_OK &&
                     archive_write_data(writer.get(), text.data(), text.size()) == la_ssize_t(text.size()) &&

@@ -34,7 +34,8 @@ class PackedFile {
     std::unique_ptr<Impl> impl_;
 };
 
-// Bytes that xz (its default level) makes of the text. Throws failed when libarchive cannot.
+// Bytes that PPMd (variant H, order 6, 16 MiB, in a 7z archive with some 100 bytes of its own) makes of the text.
+// Throws failed when libarchive cannot.
 uint64_t packed_size(std::string_view text);
 
 }  // namespace lithe

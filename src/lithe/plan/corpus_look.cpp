@@ -4,7 +4,6 @@
 #include <bitset>
 #include <vector>
 
-#include "lithe/base/parallel.h"
 #include "lithe/formats/packed.h"
 
 namespace lithe {
@@ -27,23 +26,15 @@ CorpusLook look_at(const Corpus& corpus) {
                     .vocabulary = corpus.tokenizer().vocabulary_size(),
                     .is_bytes = train.bytes() == train.size() && corpus.tokenizer().vocabulary_size() <= 256};
     if (!look.is_bytes) return look;
-    // equally spaced, and compressed one by one: a model sees neighbours too
+    // pieces from all over the text, compressed in one: files of one kind resemble each other
     const uint64_t length = std::min(kPiece, train.size());
-    const auto pieces = int64_t(std::clamp<uint64_t>(train.size() / kPiece, 1, kMostPieces));
-    std::vector<std::string> samples;
-    for (int64_t i = 0; i < pieces; ++i) {
-        const uint64_t begin = pieces == 1 ? 0 : uint64_t(i) * ((train.size() - length) / uint64_t(pieces - 1));
-        samples.push_back(read_piece(train, begin, length));
-    }
-    std::vector<uint64_t> packed(samples.size());
-    parallel_for(pieces, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) packed[size_t(i)] = packed_size(samples[size_t(i)]);
-    });
+    const uint64_t pieces = std::clamp<uint64_t>(train.size() / kPiece, 1, kMostPieces);
+    std::string sample;
+    for (uint64_t i = 0; i < pieces; ++i)
+        sample += read_piece(train, pieces == 1 ? 0 : i * ((train.size() - length) / (pieces - 1)), length);
     std::bitset<256> seen;
-    for (size_t i = 0; i < samples.size(); ++i) {
-        for (char c : samples[i]) seen.set(uint8_t(c));
-        look.packed_bits += 8 * double(packed[i]) / double(length * samples.size());
-    }
+    for (char c : sample) seen.set(uint8_t(c));
+    look.packed_bits = 8 * double(packed_size(sample)) / double(sample.size());
     look.distinct = int(seen.count());
     return look;
 }

@@ -10,7 +10,7 @@ struct CorpusLook {
     int64_t vocabulary = 0;
     bool is_bytes = false;   // a token is a byte, and plans can be priced in bits per byte
     int distinct = 0;        // byte values in the sample
-    double packed_bits = 0;  // per byte: what xz makes of a megabyte, the mean of four; how hard the text is
+    double packed_bits = 0;  // per byte: what PPMd makes of up to four megabytes; how hard the text is
 };
 
 CorpusLook look_at(const Corpus& corpus);

@@ -3,9 +3,10 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.19737, kSizeFactor = 1.29, kSizePower = 0.211976, kDataFactor = 16.7854,
-                        kDataPower = 0.234304, kRepeatLoss = 0.0155256, kRowsLoss = 0.00403297,
-                        kDifficultyPower = 0.856066, kLearnedPower = -0.269898, kShortFactor = 2.17999,
-                        kRepeatPower = 0.132043, kReferencePackedBits = 2.4669, kSpread = 0.00769909;
+inline constexpr double kFloor = 1.29196, kSizeFactor = 0.82822, kSizePower = 0.15828, kDataFactor = 33.0002,
+                        kDataPower = 0.301487, kRepeatLoss = 0.0159941, kRowsLoss = 0.00527948,
+                        kLearnedPower = -0.437081, kShortFactor = 2.49844, kRepeatPower = 0.17986,
+                        kStreamsLoss = 0.0252857, kDifficultyPower = 1.08827, kReferencePackedBits = 1.9454,
+                        kSpread = 0.0784068;
 
 }  // namespace lithe::fitted

@@ -27,7 +27,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     const PlanCandidate& c = plan.chosen;
     std::string out = "text       " + format_bytes(double(plan.corpus.bytes)) + " to train on, ";
     if (plan.corpus.is_bytes)
-        out += std::to_string(plan.corpus.distinct) + " byte values, xz: " + fixed(plan.corpus.packed_bits, 2) +
+        out += std::to_string(plan.corpus.distinct) + " byte values, PPMd: " + fixed(plan.corpus.packed_bits, 2) +
                " bits per byte\n";
     else out += std::to_string(plan.corpus.vocabulary) + " tokens in the vocabulary\n";
     out += "machine    " + plan.machine.cpu + ", " + std::to_string(plan.machine.threads) + " threads, " +

@@ -17,9 +17,10 @@ static void visit_feeding(DataConfig& data, FieldVisitor& v) {
     v.field(
         {.name = "order",
          .help =
-             "streams: continuous text, state carried throughout; documents: whole documents in random order, state "
-             "and attention begin anew with each",
-         .choices = {"streams", "documents"}},
+             "streams: continuous text, state carried throughout; chunks: the same, but 2,048 tokens from here, then "
+             "2,048 from there, in random order; documents: whole documents in random order, state and attention "
+             "begin anew with each",
+         .choices = {"streams", "chunks", "documents"}},
         data.order);
     v.field(
         {.name = "rows",

@@ -39,6 +39,7 @@ std::unique_ptr<Prefetcher> make_feeder(const Config& config, const Corpus& corp
     FeedOptions options{.batch = config.train.batch,
                         .length = config.train.length,
                         .seed = combine_key(uint64_t(config.train.seed), "documents"),
+                        .chunk = config.data.order == "chunks" ? kChunk : 0,
                         .one_per_row = config.data.rows == "single"};
     if (config.data.document_end == "auto") options.document_end = corpus.tokenizer().document_end();
     const bool documents = config.data.order == "documents";
