@@ -57,7 +57,7 @@ TEST(TrainText, GoesOnWithAPlanThatEndsEarly) {
     auto second = run(command);
     ASSERT_EQ(second.code, 0) << second.err;
     EXPECT_EQ(second.json()["steps"], first.json()["steps"]);
-    command[3] = "3s";  // another time is meant
+    command[3] = std::to_string(first.json()["seconds"].get<double>() + 1) + "s";  // another time is meant
     auto third = run(command);
     ASSERT_EQ(third.code, 0) << third.err;
     EXPECT_GT(third.json()["steps"], first.json()["steps"]);

@@ -87,11 +87,16 @@ TEST(Prediction, ShortTextsNeedLargerModels) {
     text.tokens = 1'000'000;
     EXPECT_GT(predict(small, 1e6, text).bits - predict(large, 1e6, text).bits, 1.5 * gain);
     // and what is learned by heart is more, the larger the model is
-    auto lost = [&](const PlanShape& shape) {
-        return predict(shape, 9e6, text).bits / predict(shape, 9e6, books()).bits;
-    };
-    text.tokens = 5'000'000;
+    auto lost = [&](const PlanShape& shape) { return predict(shape, 9e6, text).bits / predict(shape, 1e6, text).bits; };
     EXPECT_GT(lost(large), 1.001 * lost(small));
+}
+
+// 5 MB of Python read 1.4 and 2.8 times: 1.536 and 1.641 bits (docs/runs/planner/python-w192-*).
+TEST(Prediction, LongNgramsMakeReadingAgainDear) {
+    const PlanShape shape{192, 2, 131072};
+    const CorpusLook python{.tokens = 4'982'399, .packed_bits = 1.459};
+    EXPECT_GT(predict(shape, 14e6, python).bits, 1.03 * predict(shape, 7e6, python).bits);
+    EXPECT_LT(worthwhile_tokens(shape, 100e6, python), 1.5 * 4'982'399);
 }
 
 // The table is fitted to other runs than these, which the planner chose itself before texts were read in chunks
@@ -107,8 +112,8 @@ TEST(Prediction, HoldsForPlannedRuns) {
         const auto& chosen = run["plan"]["chosen"];
         const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
         const CorpusLook& text = texts.at(run["data"]);
-        const double unseen = std::max(0.0, 1 - run["tokens"].get<double>() / double(text.tokens)),
-                     bits = run["first_tokens_valid"].get<double>() / (1 + fitted::kStreamsLoss * unseen);
+        const double streams = double(text.tokens) < kShortText ? 1 : 1 + fitted::kStreamsLoss,
+                     bits = run["first_tokens_valid"].get<double>() / streams;
         const Prediction expected = predict(shape, run["tokens"], text);
         EXPECT_GT(bits, expected.low) << run["name"];
         EXPECT_LT(bits, expected.high) << run["name"];
@@ -116,7 +121,7 @@ TEST(Prediction, HoldsForPlannedRuns) {
         ++runs;
     }
     EXPECT_GE(runs, 10);
-    EXPECT_LT(std::sqrt(squares / runs), 0.045);
+    EXPECT_LT(std::sqrt(squares / runs), 0.06);
 }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
@@ -169,22 +174,22 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
 TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     TemporaryFolder folder;
     const std::string path = folder.write("text.txt", sample_text(2000));
-    // a few readings take no machine a minute
-    auto request_a_minute = [&](const char* set) {
+    // a few readings take no machine five minutes
+    auto request_minutes = [&](const char* set) {
         PlanRequest request = request_for(path, {set});
-        request.seconds = 60;
+        request.seconds = 300;
         return request;
     };
-    const PlanRequest request = request_a_minute("train.seed=2"), stated = request_a_minute("train.max_seconds=60");
+    const PlanRequest request = request_minutes("train.seed=2"), stated = request_minutes("train.max_seconds=300");
     const Plan plan = make_plan(request);
-    EXPECT_LT(plan.config.train.max_seconds, 50);
+    EXPECT_LT(plan.config.train.max_seconds, 250);
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
     const Plan whole = make_plan(stated);
-    EXPECT_EQ(whole.config.train.max_seconds, 60);
-    EXPECT_EQ(whole.chosen.seconds, 60);
+    EXPECT_EQ(whole.config.train.max_seconds, 300);
+    EXPECT_EQ(whole.chosen.seconds, 300);
     EXPECT_EQ(plan_text(whole, stated).find("more makes it worse"), std::string::npos) << plan_text(whole, stated);
     // of what --set alters the table knows nothing
-    EXPECT_EQ(make_plan(request_a_minute("model.dropout=0.3")).config.train.max_seconds, 60);
+    EXPECT_EQ(make_plan(request_minutes("model.dropout=0.3")).config.train.max_seconds, 300);
 }
 
 TEST(Planner, LimitsAreKept) {

@@ -3,10 +3,10 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.29196, kSizeFactor = 0.82822, kSizePower = 0.15828, kDataFactor = 33.0002,
-                        kDataPower = 0.301487, kRepeatLoss = 0.0159941, kRowsLoss = 0.00527948,
-                        kLearnedPower = -0.437081, kShortFactor = 2.49844, kRepeatPower = 0.17986,
-                        kStreamsLoss = 0.0252857, kDifficultyPower = 1.08827, kReferencePackedBits = 1.9454,
-                        kSpread = 0.0784068;
+inline constexpr double kFloor = 1.24155, kSizeFactor = 0.854587, kSizePower = 0.170089, kDataFactor = 19.5158,
+                        kDataPower = 0.253648, kRepeatLoss = 0.0159498, kRowsLoss = 0.00745896,
+                        kLearnedPower = -0.759919, kShortFactor = 2.56266, kRepeatPower = 0.175428,
+                        kStreamsLoss = 0.0177919, kLongRepeatLoss = 0.089823, kDifficultyPower = 1.64074,
+                        kReferencePackedBits = 1.9454, kSpread = 0.0845606;
 
 }  // namespace lithe::fitted

@@ -10,11 +10,13 @@ namespace lithe {
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus) {
     using namespace fitted;
     const double hard = corpus.packed_bits / kReferencePackedBits;
-    const double size_factor = kSizeFactor * (double(corpus.tokens) < kShortText ? kShortFactor : 1);
+    const bool is_short = double(corpus.tokens) < kShortText;
+    const double size_factor = kSizeFactor * (is_short ? kShortFactor : 1);
     const double learned =
         size_factor * std::pow(shape.matrix_parameters(), -kSizePower) + kDataFactor * std::pow(tokens, -kDataPower);
     const double rows = 1 + kRowsLoss * std::log2(double(kMostNgramRows) / double(shape.ngram_rows));
-    const double repeat_loss = kRepeatLoss * std::pow(shape.matrix_parameters() / 1e6, kRepeatPower);
+    const double repeat_loss =
+        is_short ? kRepeatLoss * std::pow(shape.matrix_parameters() / 1e6, kRepeatPower) : kLongRepeatLoss;
     const double again = 1 + repeat_loss * std::max(0.0, tokens / double(corpus.tokens) - 1);
     const double bits =
         (kFloor * std::pow(hard, kDifficultyPower) + learned * std::pow(hard, kLearnedPower)) * rows * again;

@@ -1,11 +1,12 @@
 // Expected quality of a plan, from the fitted table of measured runs (plan/fitted.h, made by bench/fit_planner.py; what
 // was fitted and how well it holds: docs/planner.md).
 //
-//   bits = (E h^g + (s A N^-a + B D^-b) h^q) (1 + k log2(R / rows)) (1 + c (N / 1e6)^r max(0, D / U - 1))
+//   bits = (E h^g + (s A N^-a + B D^-b) h^q) (1 + k log2(R / rows)) (1 + c max(0, D / U - 1))
 //
 // N: numbers in matrices; D: tokens trained on, U: of the text, which is learned by heart when it is read again and
-// again; rows: of the n-gram tables, R the largest; h: how hard the text is, what PPMd makes of it beside what it
-// makes of the reference; s: 1, or more for a short text, whose short n-grams leave more to the matrices.
+// again, a short one less (its n-grams are short), but more by a large model; rows: of the n-gram tables, R the
+// largest; h: how hard the text is, what PPMd makes of it beside what it makes of the reference; s: 1, or more for a
+// short text, whose short n-grams leave more to the matrices.
 #pragma once
 
 #include "lithe/plan/corpus_look.h"
