@@ -329,6 +329,21 @@ TEST(Program, EveryPrecisionOptimizerAndScheduleTrains) {
     }
 }
 
+TEST(Program, ChunksComeInAnotherOrderAndResumeExactly) {
+    TemporaryFolder folder;
+    const std::string config = tiny_config(folder);
+    auto bits = [&](const std::string& name, const std::string& order, const std::string& steps) {
+        const auto result = run({"train", config, "--run", folder.file(name), "--max-steps", steps, "--set",
+                                 "data.order=" + order, "-q", "--json"});
+        EXPECT_EQ(result.code, 0) << result.err;
+        return result.json()["valid"]["bits_per_byte"].get<double>();
+    };
+    const double whole = bits("whole", "chunks", "30");
+    EXPECT_NE(whole, bits("streams", "streams", "30"));
+    bits("halves", "chunks", "15");
+    EXPECT_EQ(bits("halves", "chunks", "30"), whole);
+}
+
 TEST(Program, EarlyStopEndsTheRun) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder);
