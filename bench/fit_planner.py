@@ -129,10 +129,10 @@ def main():
     runs = best_of_each(read(args.runs))
     fitted = fit(runs)
     x, power, hardness = fitted
-    without = {text: fit([run for run in runs if run["data"] != text]) for text in {run["data"] for run in runs}}
-    short = [text for text in without if CORPORA[text][0] < SHORT_TEXT]
-    if len(short) == 1:  # nothing else tells what short texts are like: only how hard it is is taken from the others
-        without[short[0]] = fitted
+    texts = {run["data"] for run in runs}
+    short = [text for text in texts if CORPORA[text][0] < SHORT_TEXT]
+    # where nothing else tells what short texts are like, only how hard it is is taken from the others
+    without = {text: fitted if short == [text] else fit([run for run in runs if run["data"] != text]) for text in texts}
     errors = {text: [] for text in without}
     print(f"{'run':50} {'bits':>7} {'within its text':>15} {'expected':>8} {'error':>7} {'its text left out':>18}")
     for run in sorted(runs, key=lambda run: run["name"]):
