@@ -20,6 +20,7 @@ from scipy.optimize import least_squares
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 SHORT_TEXT = 4e6  # of plan/prediction.h: bytes below which n-grams are short
+SAMPLE, SAMPLE_POWER = 4 << 20, 0.038  # bytes that PPMd sees of a longer text, and how its bits grow when it sees less: same place
 REFERENCE = "books8"
 # of the training split: bytes, and bits per byte that PPMd makes of the sample (`lithe plan TEXT --json`)
 CORPORA = {
@@ -48,7 +49,7 @@ def as_planned(run):
     chosen = run["plan"]["chosen"]
     return {"name": run["name"], "data": run["data"], "tokens": run["tokens"], "bits": run["first_tokens_valid"],
             "size": chosen["layers"] * chosen["width"] ** 2, "rows": chosen["ngram_rows"],
-            "order": "chunks" if 'order = "chunks"' in run["plan"].get("config", "") else "streams"}
+            "order": run.get("order", "streams")}  # that of all plans until 2026-11-28
 
 
 def read(folder):
@@ -65,7 +66,7 @@ def read(folder):
             continue  # the planner uses none
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
                      "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
-                     "order": settings.get("data.order", "streams"),  # that of the recipe until 2026-11-28
+                     "order": run.get("order") or settings.get("data.order", "streams"),  # the recipe's until 2026-11-28
                      "bits": run["first_tokens_valid"]})
     return runs
 
@@ -98,7 +99,8 @@ def predict(x, hard, run):
 
 
 def packed(text):
-    return math.log(CORPORA[text][1] / CORPORA[REFERENCE][1])
+    size, bits = CORPORA[text]
+    return math.log(bits * min(1, size / SAMPLE) ** SAMPLE_POWER / CORPORA[REFERENCE][1])
 
 
 def fit(runs):

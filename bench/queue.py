@@ -80,7 +80,8 @@ def run(entry, data, work):
     summary = {"name": entry["name"], "config": entry.get("config", "plan"), "data": entry["data"], budget: entry[budget],
                "set": entry.get("set", []),
                "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
-               "system": platform.system(), "steps": trained["steps"], "tokens": trained["tokens"],
+               "system": platform.system(), "order": tomllib.loads((folder / "config.toml").read_text())["data"]["order"],
+               "steps": trained["steps"], "tokens": trained["tokens"],
                "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
                "tokens_per_second": trained["perf"]["tokens_per_second"],
                "peak_rss_bytes": trained["perf"]["peak_rss_bytes"]}

@@ -4,7 +4,7 @@
     bench/results.py [--lithe build/release/lithe] [--check]
 
 `evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
-counts for the same settings. `planned` in docs/planner.md: docs/runs/planned/*.json, made by bench/planned.toml.
+counts for the same settings. `planned` and `planned-avx2` in docs/planner.md: docs/runs/planned/*.json and docs/runs/planned-avx2/*.json, made by bench/planned.toml.
 `handmade` beside it: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the same minutes.
 Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
 With --check nothing is written, and the exit code says whether the documents are up to date.
@@ -54,9 +54,9 @@ def seeds_together(folder):
     return runs
 
 
-def planned():
+def planned(folder):
     rows = []
-    for group in seeds_together("planned").values():
+    for group in seeds_together(folder).values():
         first = group[0]
         shapes = " or ".join(sorted({f"{run['plan']['chosen']['layers']} x {run['plan']['chosen']['width']}" for run in group}))
         expected = first["plan"]["expected"]
@@ -113,7 +113,8 @@ def main():
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     stale = False
-    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned()),
+    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned("planned")),
+                                  ("planner.md", "planned-avx2", planned("planned-avx2")),
                                   ("planner.md", "handmade", handmade())):
         path = ROOT / "docs" / document
         text = path.read_text()

@@ -80,6 +80,16 @@ TEST(Prediction, LargerModelsNeedMoreTokensAndHarderTextsMoreBits) {
     EXPECT_GT(predict({256, 3, 8192}, 1e6, books()).bits, easy.bits);
 }
 
+// PPMd learns from what it has read: of a megabyte it makes more bits per byte than of four of the same kind.
+TEST(Prediction, ASmallSampleIsNotAHarderText) {
+    const PlanShape shape{384, 4, 131072};
+    CorpusLook quarter{.tokens = 1 << 20, .packed_bits = 2.0 * 1.054},
+        half{.tokens = 2 << 20, .packed_bits = 2.0 * 1.027};
+    EXPECT_NEAR(predict(shape, 1e6, quarter).bits, predict(shape, 1e6, half).bits, 2e-3);
+    quarter.packed_bits = half.packed_bits;
+    EXPECT_LT(predict(shape, 1e6, quarter).bits, predict(shape, 1e6, half).bits - 0.02);
+}
+
 TEST(Prediction, ShortTextsNeedLargerModels) {
     const PlanShape small{192, 2, 131072}, large{384, 4, 131072};
     CorpusLook text = books();
@@ -99,21 +109,21 @@ TEST(Prediction, LongNgramsMakeReadingAgainDear) {
     EXPECT_LT(worthwhile_tokens(shape, 100e6, python), 1.5 * 4'982'399);
 }
 
-// The table is fitted to other runs than these, which the planner chose itself before texts were read in chunks
-// (docs/planner.md).
-TEST(Prediction, HoldsForPlannedRuns) {
+// The table is fitted to other runs than these, which the planner chose itself (docs/planner.md).
+void expect_held(const std::string& folder, double most_error) {
     const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 1.9454}},
                                                      {"headers", {.tokens = 13'760'809, .packed_bits = 1.0991}},
+                                                     {"python", {.tokens = 4'982'399, .packed_bits = 1.4590}},
                                                      {"shakespeare", {.tokens = 1'003'854, .packed_bits = 2.0979}}};
     int runs = 0;
     double squares = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/docs/runs/planned")) {
+    for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/docs/runs/" + folder)) {
         const auto run = nlohmann::json::parse(read_file(entry.path().string()));
         const auto& chosen = run["plan"]["chosen"];
         const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
         const CorpusLook& text = texts.at(run["data"]);
-        const double streams = double(text.tokens) < kShortText ? 1 : 1 + fitted::kStreamsLoss,
-                     bits = run["first_tokens_valid"].get<double>() / streams;
+        const bool streams = run.value("order", "streams") == "streams" && double(text.tokens) >= kShortText;
+        const double bits = run["first_tokens_valid"].get<double>() / (streams ? 1 + fitted::kStreamsLoss : 1);
         const Prediction expected = predict(shape, run["tokens"], text);
         EXPECT_GT(bits, expected.low) << run["name"];
         EXPECT_LT(bits, expected.high) << run["name"];
@@ -121,8 +131,10 @@ TEST(Prediction, HoldsForPlannedRuns) {
         ++runs;
     }
     EXPECT_GE(runs, 10);
-    EXPECT_LT(std::sqrt(squares / runs), 0.06);
+    EXPECT_LT(std::sqrt(squares / runs), most_error);
 }
+TEST(Prediction, HoldsForPlannedRuns) { expect_held("planned", 0.045); }
+TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2", 0.045); }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
     for (PlanShape shape : plan_shapes()) {
@@ -157,7 +169,7 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
     TemporaryFolder folder;
     const std::string path = folder.write("text.txt", sample_text(200'000));
     const Plan plan = make_plan(request_for(path, {"data.split=80/10/10", "train.seed=7"}));
-    EXPECT_TRUE(plan.chosen.measured);
+    EXPECT_EQ(plan.chosen.visits, 2);
     EXPECT_GT(plan.chosen.tokens_per_second, 100);
     for (const PlanCandidate& each : plan.considered) EXPECT_GE(each.expected.bits, plan.chosen.expected.bits);
     EXPECT_EQ(plan.config.data.split, "80/10/10");
@@ -174,22 +186,22 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
 TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     TemporaryFolder folder;
     const std::string path = folder.write("text.txt", sample_text(2000));
-    // a few readings take no machine five minutes
-    auto request_minutes = [&](const char* set) {
+    // a few readings take no machine a minute
+    auto request_long = [&](const char* set) {
         PlanRequest request = request_for(path, {set});
-        request.seconds = 300;
+        request.seconds = 100;
         return request;
     };
-    const PlanRequest request = request_minutes("train.seed=2"), stated = request_minutes("train.max_seconds=300");
+    const PlanRequest request = request_long("train.seed=2"), stated = request_long("train.max_seconds=100");
     const Plan plan = make_plan(request);
-    EXPECT_LT(plan.config.train.max_seconds, 250);
+    EXPECT_LT(plan.config.train.max_seconds, 80);
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
     const Plan whole = make_plan(stated);
-    EXPECT_EQ(whole.config.train.max_seconds, 300);
-    EXPECT_EQ(whole.chosen.seconds, 300);
+    EXPECT_EQ(whole.config.train.max_seconds, 100);
+    EXPECT_EQ(whole.chosen.seconds, 100);
     EXPECT_EQ(plan_text(whole, stated).find("more makes it worse"), std::string::npos) << plan_text(whole, stated);
     // of what --set alters the table knows nothing
-    EXPECT_EQ(make_plan(request_minutes("model.dropout=0.3")).config.train.max_seconds, 300);
+    EXPECT_EQ(make_plan(request_long("model.dropout=0.3")).config.train.max_seconds, 100);
 }
 
 TEST(Planner, LimitsAreKept) {

@@ -49,7 +49,7 @@ int run(const Flags& flags, const CommandContext& context) {
     std::string split = "valid";
     choose_data(flags.data, loaded.config, split);
     const Corpus corpus = Corpus::open(loaded.config.data, loaded.tokenizer);
-    loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
+    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
 
     EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);

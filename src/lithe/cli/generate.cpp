@@ -33,7 +33,7 @@ int run(Flags flags, const CommandContext& context) {
     const std::vector<int64_t> prompt =
         tokenizer.encode(flags.prompt, flags.special ? SpecialText::parsed : SpecialText::plain);
     StreamDecoder decoder(tokenizer, prompt);
-    loaded.model->materialize(at::kFloat, machine.working, machine.device, 0);
+    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
     flags.sampling.cache = !flags.no_cache;
     flags.sampling.segment = loaded.config.train.length;

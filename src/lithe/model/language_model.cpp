@@ -127,7 +127,8 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
 
 void LanguageModel::keep_layers(const std::string& text) { stack_.root->keep(parse_layers(text, stack_.root->size())); }
 
-void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed) {
+void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, at::Device device,
+                                std::optional<uint64_t> seed) {
     device_ = device;
     store_.materialize(master, working, device, seed);
 }

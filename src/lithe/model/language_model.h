@@ -20,7 +20,8 @@ class LanguageModel {
     LanguageModel(const LanguageModel&) = delete;  // handles point into the store
     LanguageModel& operator=(const LanguageModel&) = delete;
 
-    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed);
+    // As ParameterStore's: without a seed the weights are zero, to be loaded.
+    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, std::optional<uint64_t> seed);
 
     struct Output {
         Tensor logits_TBV;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "lithe/base/parallel.h"
 #include "lithe/base/rng.h"
 #include "lithe/ops/profile.h"
 #include "lithe/ops/side_by_side.h"
@@ -13,22 +14,25 @@ namespace {
 
 thread_local int64_t current_part = 0;
 
-constexpr int64_t kAlignment = 32;  // numbers: parameters start at cache lines, also in bf16
+constexpr int64_t kGrain = 1 << 14;  // numbers that a thread draws at least
+constexpr int64_t kAlignment = 32;   // numbers: parameters start at cache lines, also in bf16
 
 template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
     const Init& init = spec.init;
     const int64_t count = spec.count();
     const int64_t row = spec.shape.empty() ? 1 : count / std::max<int64_t>(1, spec.shape[0]);
-    for (int64_t i = 0; i < count; ++i) {
-        double value = init.value;
-        if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
-        if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
-        if (init.kind == Init::Kind::normal) {  // Box-Muller
-            double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
-            value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
+    parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            double value = init.value;
+            if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
+            if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
+            if (init.kind == Init::Kind::normal) {  // Box-Muller
+                double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
+                value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
+            }
+            data[i] = T(value);
         }
-        data[i] = T(value);
-    }
+    });
 }
 
 }  // namespace
@@ -95,13 +99,15 @@ bool ParameterStore::has_copy(size_t index) const {
            specs_[index].role != Role::table;
 }
 
-void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed) {
+void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, at::Device device,
+                                 std::optional<uint64_t> seed) {
     master_flat_ = at::zeros({flat_size_}, at::TensorOptions(master));
     std::vector<Tensor> own(specs_.size());  // tables
     for (size_t i = 0; i < specs_.size(); ++i) {
-        uint64_t key = combine_key(combine_key(seed, "init"), specs_[i].name);
         Tensor into = master_flat_;
-        if (specs_[i].role == Role::table) into = own[i] = at::empty(specs_[i].shape, at::TensorOptions(master));
+        if (specs_[i].role == Role::table) into = own[i] = at::zeros(specs_[i].shape, at::TensorOptions(master));
+        if (!seed) continue;
+        const uint64_t key = combine_key(combine_key(*seed, "init"), specs_[i].name);
         const int64_t at = own[i].defined() ? 0 : offsets_[i];
         if (master == at::kDouble) fill(into.data_ptr<double>() + at, specs_[i], key);
         else fill(into.data_ptr<float>() + at, specs_[i], key);

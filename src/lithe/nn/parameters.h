@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -78,8 +79,9 @@ class ParameterStore {
     // With `share`: the parameter of this name if there is one already, of the same shape.
     Parameter add_shared(ParameterSpec spec, bool share = true);
 
-    // Allocates and initialises. `master` is fp32 (fp64 in tests); `working` is `master` or bf16.
-    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, uint64_t seed);
+    // Allocates and draws the initial values from the seed; without one all are zero, to be loaded. `master` is fp32
+    // (fp64 in tests); `working` is `master` or bf16.
+    void materialize(at::ScalarType master, at::ScalarType working, at::Device device, std::optional<uint64_t> seed);
     bool materialized() const { return master_flat_.defined(); }
 
     size_t size() const { return specs_.size(); }

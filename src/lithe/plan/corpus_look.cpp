@@ -9,8 +9,6 @@
 namespace lithe {
 namespace {
 
-constexpr uint64_t kPiece = 1 << 20, kMostPieces = 4;
-
 std::string read_piece(const TokenView& tokens, uint64_t begin, uint64_t length) {
     std::vector<int64_t> ids(length);
     tokens.read(begin, length, ids.data());
@@ -27,8 +25,8 @@ CorpusLook look_at(const Corpus& corpus) {
                     .is_bytes = train.bytes() == train.size() && corpus.tokenizer().vocabulary_size() <= 256};
     if (!look.is_bytes) return look;
     // pieces from all over the text, compressed in one: files of one kind resemble each other
-    const uint64_t length = std::min(kPiece, train.size());
-    const uint64_t pieces = std::clamp<uint64_t>(train.size() / kPiece, 1, kMostPieces);
+    const uint64_t length = std::min(kSamplePiece, train.size());
+    const uint64_t pieces = std::clamp<uint64_t>(train.size() / kSamplePiece, 1, kMostSample / kSamplePiece);
     std::string sample;
     for (uint64_t i = 0; i < pieces; ++i)
         sample += read_piece(train, pieces == 1 ? 0 : i * ((train.size() - length) / (pieces - 1)), length);

@@ -3,10 +3,10 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.24155, kSizeFactor = 0.854587, kSizePower = 0.170089, kDataFactor = 19.5158,
-                        kDataPower = 0.253648, kRepeatLoss = 0.0159498, kRowsLoss = 0.00745896,
-                        kLearnedPower = -0.759919, kShortFactor = 2.56266, kRepeatPower = 0.175428,
-                        kStreamsLoss = 0.0177919, kLongRepeatLoss = 0.089823, kDifficultyPower = 1.64074,
-                        kReferencePackedBits = 1.9454, kSpread = 0.0845606;
+inline constexpr double kFloor = 1.25971, kSizeFactor = 0.76551, kSizePower = 0.152958, kDataFactor = 18.1495,
+                        kDataPower = 0.248327, kRepeatLoss = 0.0163786, kRowsLoss = 0.0072218,
+                        kLearnedPower = -0.800186, kShortFactor = 2.54729, kRepeatPower = 0.18331,
+                        kStreamsLoss = 0.0177707, kLongRepeatLoss = 0.090331, kDifficultyPower = 1.81617,
+                        kReferencePackedBits = 1.9454, kSpread = 0.079201;
 
 }  // namespace lithe::fitted

@@ -6,7 +6,7 @@
 
 namespace lithe {
 
-// Tokens per second of training steps (data, forward, backward, update), the lower quartile over `seconds` of them.
+// Tokens per second of training steps (data, forward, backward, update), the median over `seconds` of them.
 double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds);
 
 // Seconds per token of generation with one stream, from the model's weights in the machine's precision.

@@ -35,7 +35,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     out += "considered";
     for (const PlanCandidate& each : plan.considered) {
         out += (&each == plan.considered.data() ? " " : "           ") + each.shape.name() + ": " +
-               format_count(each.tokens_per_second) + " tokens/s" + (each.measured ? "" : " (guessed)");
+               format_count(each.tokens_per_second) + " tokens/s" + (each.visits > 0 ? "" : " (guessed)");
         if (has_prediction(plan)) out += ", " + fixed(each.expected.bits, 3) + " bits";
         out += "\n";
     }
@@ -61,7 +61,7 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
                      {"parameters", c.parameters},
                      {"memory_bytes", c.memory},
                      {"tokens_per_second", c.tokens_per_second},
-                     {"measured", c.measured}};
+                     {"measured", c.visits > 0}};
         if (has_prediction(plan)) json["expected_bits_per_byte"] = c.expected.bits;
         return json;
     };

@@ -21,7 +21,7 @@ struct PlanCandidate {
     double training_flops_per_token = 0, parameters = 0, memory = 0;
     double tokens_per_second = 0;
     double seconds = 0;  // of training: the request's, or fewer where more would make it worse
-    bool measured = false;
+    int visits = 0;      // how often its speed was measured; 0: guessed
     Prediction expected;
 };
 

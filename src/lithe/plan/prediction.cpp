@@ -7,9 +7,23 @@
 
 namespace lithe {
 
+namespace {
+
+// Of a quarter of the sample PPMd makes 5.4 % more bits per byte (3 to 11 % on the seven long texts of the table): a
+// shorter text is not harder for that.
+constexpr double kSamplePower = 0.038;
+
+// What PPMd makes of a text beside what it makes of the reference.
+double hardness(const CorpusLook& corpus) {
+    const double filled = std::min(1.0, double(corpus.tokens) / double(kMostSample));
+    return corpus.packed_bits * std::pow(filled, kSamplePower) / fitted::kReferencePackedBits;
+}
+
+}  // namespace
+
 Prediction predict(const PlanShape& shape, double tokens, const CorpusLook& corpus) {
     using namespace fitted;
-    const double hard = corpus.packed_bits / kReferencePackedBits;
+    const double hard = hardness(corpus);
     const bool is_short = double(corpus.tokens) < kShortText;
     const double size_factor = kSizeFactor * (is_short ? kShortFactor : 1);
     const double learned =

@@ -136,7 +136,9 @@ Trainer::Trainer(Config config, TrainOptions options)
     check_memory();
     if (options_.dry_run) return;
     const std::optional<CheckpointPlace> place = open_folder();
-    p.model->materialize(at::kFloat, p.machine.working, p.machine.device, uint64_t(config_.train.seed));
+    const bool loaded = place || !beginning.weights.empty();
+    p.model->materialize(at::kFloat, p.machine.working, p.machine.device,
+                         loaded ? std::nullopt : std::optional(uint64_t(config_.train.seed)));
     p.optimizer =
         std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
     const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
