@@ -4,7 +4,8 @@
     bench/results.py [--lithe build/release/lithe] [--check]
 
 `evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
-counts for the same settings. `planned` and `planned-avx2` in docs/planner.md: docs/runs/planned/*.json and docs/runs/planned-avx2/*.json, made by bench/planned.toml.
+counts for the same settings. `planned` and `planned-avx2` in docs/planner.md: docs/runs/planned/*.json and
+docs/runs/planned-avx2/*.json, made by bench/planned.toml on two machines.
 `handmade` beside it: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the same minutes.
 Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
 With --check nothing is written, and the exit code says whether the documents are up to date.
