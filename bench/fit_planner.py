@@ -20,7 +20,8 @@ from scipy.optimize import least_squares
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 SHORT_TEXT = 4e6  # of plan/prediction.h: bytes below which n-grams are short
-SAMPLE, SAMPLE_POWER = 4 << 20, 0.038  # bytes that PPMd sees of a longer text, and how its bits grow when it sees less: same place
+SAMPLE = 4 << 20  # of plan/corpus_look.h: bytes that PPMd sees of a long text
+SAMPLE_POWER = 0.038  # of plan/prediction.cpp: how its bits grow when it sees less
 REFERENCE = "books8"
 # of the training split: bytes, and bits per byte that PPMd makes of the sample (`lithe plan TEXT --json`)
 CORPORA = {

@@ -154,7 +154,8 @@ class Planner {
         const double speed = measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds);
         log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
                     format_count(speed) + " tokens/s");
-        candidate.tokens_per_second = std::max(candidate.tokens_per_second * (candidate.visits > 0), speed);
+        // before the first visit it is a guess
+        candidate.tokens_per_second = candidate.visits > 0 ? std::max(candidate.tokens_per_second, speed) : speed;
         ++candidate.visits;
         return candidate.tokens_per_second;
     }
