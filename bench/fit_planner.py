@@ -35,22 +35,29 @@ CORPORA = {
     "dictionary": (35_957_088, 1.6780),
 }
 NAMES = ["floor", "size_factor", "size_power", "data_factor", "data_power", "repeat_loss", "rows_loss", "learned_power",
-         "short_factor", "repeat_power", "streams_loss", "long_repeat_loss"]
-START = [1.0, math.log(10), 0.25, math.log(40), 0.3, 0.02, 0.005, 0.0, 1.0, 0.1, 0.01, 0.03]
+         "short_factor", "repeat_power", "streams_loss", "former_loss"]
+OF_RUNS = ("streams_loss", "former_loss")  # of runs that are not as plans are: the planner does not need them
+START = [1.0, math.log(10), 0.25, math.log(40), 0.3, 0.02, 0.005, 0.0, 1.0, 0.1, 0.01, 0.02]
 TEXT_WEIGHT = 0.1  # errors of runs within a text are a tenth of what PPMd misses of it
-LOW = [0.3, -5, 0.02, -5, 0.05, 0, 0, -2, 0.2, 0, 0, 0]
-HIGH = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 3, 5, 2, 0.1, 0.3]
+LOW = [0.3, -5, 0.02, -5, 0.05, 0, 0, 0, 0.2, 0, 0, 0]
+HIGH = [1.6, 12, 1.0, 15, 1.0, 0.3, 0.05, 3, 5, 2, 0.1, 0.1]
 
 
 def amount(text):
     return float(text[:-1]) * {"k": 1e3, "M": 1e6}[text[-1]] if text[-1] in "kM" else float(text)
 
 
+def former(run, schedule):
+    """Whether a run of a long text has the recipe of until 2026-11-28: n-grams to 6 and a cosine."""
+    return schedule == "cosine" and CORPORA[run["data"]][0] >= SHORT_TEXT
+
+
 def as_planned(run):
     chosen = run["plan"]["chosen"]
     return {"name": run["name"], "data": run["data"], "tokens": run["tokens"], "bits": run["first_tokens_valid"],
             "size": chosen["layers"] * chosen["width"] ** 2, "rows": chosen["ngram_rows"],
-            "order": run.get("order", "streams")}  # that of all plans until 2026-11-28
+            "order": run.get("order", "streams"),  # that of all plans until 2026-11-28
+            "former": former(run, run.get("schedule", "cosine"))}
 
 
 def read(folder):
@@ -68,8 +75,9 @@ def read(folder):
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
                      "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
                      "order": run.get("order") or settings.get("data.order", "streams"),  # the recipe's until 2026-11-28
-                     "bits": run["first_tokens_valid"]})
-    return runs
+                     "former": former(run, settings.get("schedule.name", "cosine")), "bits": run["first_tokens_valid"]})
+    # how much longer n-grams gain depends on the text: of the former recipe one text's runs say how sizes compare
+    return [run for run in runs if not run["former"] or run["data"] == REFERENCE]
 
 
 def read_planned(folder):
@@ -80,7 +88,7 @@ def best_of_each(runs):
     """Of runs that differ in their batch only and ended at the same token, the best."""
     best = {}
     for run in runs:
-        key = (run["data"], run["size"], run["tokens"], run["rows"], run["order"])
+        key = (run["data"], run["size"], run["tokens"], run["rows"], run["order"], run["former"])
         if key not in best or run["bits"] < best[key]["bits"]:
             best[key] = run
     return list(best.values())
@@ -88,15 +96,17 @@ def best_of_each(runs):
 
 def predict(x, hard, run):
     (floor, size_factor, size_power, data_factor, data_power, repeat_loss, rows_loss, learned_power, short_factor,
-     repeat_power, streams_loss, long_repeat_loss) = x
+     repeat_power, streams_loss, former_loss) = x
     unique, tokens = CORPORA[run["data"]][0], run["tokens"]
     by_size = math.exp(size_factor) * run["size"] ** -size_power * (short_factor if unique < SHORT_TEXT else 1)
     learned = by_size + math.exp(data_factor) * tokens ** -data_power
     rows = 1 + rows_loss * math.log2(MOST_ROWS / run["rows"])
-    repeated = repeat_loss * (run["size"] / 1e6) ** repeat_power if unique < SHORT_TEXT else long_repeat_loss
+    repeated = repeat_loss * (run["size"] / 1e6) ** repeat_power if unique < SHORT_TEXT else 0
     again = 1 + repeated * max(0.0, tokens / unique - 1)
-    contiguous = 1 + streams_loss if run["order"] == "streams" and unique >= SHORT_TEXT else 1
-    return (floor * hard + learned * hard ** learned_power) * rows * again * contiguous
+    other = 1 + streams_loss if run["order"] == "streams" and unique >= SHORT_TEXT else 1
+    if run["former"]:
+        other *= 1 + former_loss
+    return (floor * hard + learned * hard ** learned_power) * rows * again * other
 
 
 def packed(text):
@@ -118,6 +128,19 @@ def fit(runs):
     return z[:len(START)], z[len(START)], {text: math.exp(each) for text, each in zip(texts, free)}
 
 
+def read_again(run):
+    """How often a long text was read beyond once; a few percent are not counted."""
+    unique = CORPORA[run["data"]][0]
+    again = run["tokens"] / unique - 1
+    return again if unique >= SHORT_TEXT and again > 0.05 else 0.0
+
+
+def long_repeat_loss(fitted, runs):
+    """What a further reading of a long text costs, the mean over runs. Plans avoid it, so that its form need not be known."""
+    x, _, hardness = fitted
+    return numpy.mean([(run["bits"] / predict(x, hardness[run["data"]], run) - 1) / read_again(run) for run in runs])
+
+
 def expected(fitted, run):
     x, power, _ = fitted
     return predict(x, math.exp(power * packed(run["data"])), run)
@@ -129,7 +152,8 @@ def main():
     parser.add_argument("--planned", type=pathlib.Path, default=ROOT / "docs/runs/planned")
     parser.add_argument("--write", action="store_true", help="write src/lithe/plan/fitted.h")
     args = parser.parse_args()
-    runs = best_of_each(read(args.runs))
+    listed = best_of_each(read(args.runs))
+    runs, again = [run for run in listed if not read_again(run)], [run for run in listed if read_again(run)]
     fitted = fit(runs)
     x, power, hardness = fitted
     texts = {run["data"] for run in runs}
@@ -143,7 +167,7 @@ def main():
         errors[run["data"]].append(math.log(expected(without[run["data"]], run) / run["bits"]))
         print(f"{run['name']:50} {run['bits']:7.4f} {100 * math.log(within / run['bits']):14.2f}% {known:8.4f} "
               f"{100 * math.log(known / run['bits']):6.2f}% {100 * errors[run['data']][-1]:17.2f}%")
-    for run in read_planned(args.planned):
+    for run in [run for run in read_planned(args.planned) if not run["former"]]:
         known = expected(fitted, run)
         print(f"{run['name']:50} {run['bits']:7.4f} {'':15} {known:8.4f} {100 * math.log(known / run['bits']):6.2f}%")
     for text, each in errors.items():
@@ -156,9 +180,11 @@ def main():
     values["difficulty_power"] = power
     values["learned_power"] *= power
     values["reference_packed_bits"] = CORPORA[REFERENCE][1]
+    values["long_repeat_loss"] = long_repeat_loss(fitted, again)
     values["spread"] = spread
+    print("of runs that are not as plans are:", {name: round(values.pop(name), 4) for name in OF_RUNS})
     constants = ",\n    ".join(
-        f"k{re.sub('_(.)', lambda m: m[1].upper(), name[0].upper() + name[1:])} = {value:.6g}" for name, value in values.items())
+        f"k{re.sub('_(.)', lambda m: m[1].upper(), name[0].upper() + name[1:])} = {0 if abs(value) < 1e-9 else value:.6g}" for name, value in values.items())
     text = ("// Made by bench/fit_planner.py from docs/runs/planner/*.json. Do not edit.\n#pragma once\n\n"
             f"namespace lithe::fitted {{\n\ninline constexpr double\n    {constants};\n\n}}  // namespace lithe::fitted\n")
     print(text)

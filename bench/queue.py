@@ -75,12 +75,13 @@ def run(entry, data, work):
         sets.append("evaluation.tokens=500000")
     flags = [flag for each in sets for flag in ("--set", each)]
     trained = call(["train", subject, "--run", folder, f"--max-{budget}", entry[budget], *flags])
+    config = tomllib.loads((folder / "config.toml").read_text())
     start = json.loads((folder / "run.json").read_text())
     start = start["starts"][-1] if "starts" in start else start
     summary = {"name": entry["name"], "config": entry.get("config", "plan"), "data": entry["data"], budget: entry[budget],
                "set": entry.get("set", []),
                "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
-               "system": platform.system(), "order": tomllib.loads((folder / "config.toml").read_text())["data"]["order"],
+               "system": platform.system(), "order": config["data"]["order"], "schedule": config["schedule"]["name"],
                "steps": trained["steps"], "tokens": trained["tokens"],
                "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
                "tokens_per_second": trained["perf"]["tokens_per_second"],

@@ -17,7 +17,7 @@ using testing::expect_close;
 
 struct Made {
     ParameterStore store;
-    NgramEmbedding ngrams{store, {.longest = 4, .rows = 1000, .width = 3}, 5};
+    NgramEmbedding ngrams{store, {.lengths = {2, 3, 4}, .rows = 1000, .width = 3}, 5};
     Made() { store.materialize(at::kDouble, at::kDouble, at::kCPU, 1); }
     Tensor operator()(const Tensor& ids, const Tensor& before = {}, const Tensor& flags = {}) {
         return ngrams(ids, flags, before, last);
@@ -77,6 +77,36 @@ TEST(Ngrams, TablesTakeRowwiseAdagrad) {
         expect_close(optimizer.table_sums()[0], sums, 1e-12, "sums");
     }
     EXPECT_EQ(sums.gt(0).sum().item<int64_t>(), 12);  // of 3 x 6 look-ups
+}
+
+// Lengths 2 and 5 see what all lengths up to 5 see of these two: the same rows, in tables of their own.
+TEST(Ngrams, LengthsMayBeLeftOut) {
+    ParameterStore store, other;
+    const NgramEmbedding some(store, {.lengths = {2, 5}, .rows = 1000, .width = 3}, 7);
+    const NgramEmbedding all(other, {.lengths = {2, 3, 4, 5}, .rows = 1000, .width = 3}, 7);
+    EXPECT_EQ(some.history(), all.history());
+    EXPECT_EQ(some.flops_per_token() * 2, all.flops_per_token());
+    int64_t some_seen[] = {-1, -1, -1, -1}, all_seen[] = {-1, -1, -1, -1};
+    for (int64_t id : {3, 1, 4, 1, 5, 9, 2}) {
+        int64_t of_some[2], of_all[4];
+        some.rows_of(id, some_seen, 1, of_some);
+        all.rows_of(id, all_seen, 1, of_all);
+        EXPECT_EQ(of_some[0], of_all[0]);
+        EXPECT_EQ(of_some[1] - 1000, of_all[3] - 3000);
+        EXPECT_TRUE(std::equal(some_seen, some_seen + 4, all_seen));
+    }
+}
+
+TEST(Ngrams, ListsOfLengths) {
+    using Lengths = std::vector<int64_t>;
+    EXPECT_EQ(parse_ngram_lengths("all", 4), (Lengths{2, 3, 4}));
+    EXPECT_EQ(parse_ngram_lengths("2-4, 8,12 , 20", 20), (Lengths{2, 3, 4, 8, 12, 20}));
+    EXPECT_EQ(parse_ngram_lengths("2-6, 8", 3), (Lengths{2, 3}));
+    EXPECT_EQ(parse_ngram_lengths("64", 64), (Lengths{64}));
+    for (const char* wrong :
+         {"", "1-3", "3, 2", "2, 2", "4-2", "2-", "-4", "2 3", "2,,3", "two", "65", "2-99999999999"})
+        EXPECT_ERROR(parse_ngram_lengths(wrong, 64), ExitCode::usage, "model.ngram_lengths");
+    EXPECT_ERROR(parse_ngram_lengths("5-8", 4), ExitCode::usage, "no length up to model.ngrams, 4");
 }
 
 TEST(Ngrams, OneIsRefused) {

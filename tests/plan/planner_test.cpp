@@ -101,12 +101,12 @@ TEST(Prediction, ShortTextsNeedLargerModels) {
     EXPECT_GT(lost(large), 1.001 * lost(small));
 }
 
-// 5 MB of Python read 1.4 and 2.8 times: 1.536 and 1.641 bits (docs/runs/planner/python-w192-*).
+// 5 MB of Python read 0.8, 1.4 and 2.8 times: 1.519, 1.721 and 2.189 bits (docs/runs/planner/python-*-n20-wsd.json).
 TEST(Prediction, LongNgramsMakeReadingAgainDear) {
     const PlanShape shape{192, 2, 131072};
     const CorpusLook python{.tokens = 4'982'399, .packed_bits = 1.459};
-    EXPECT_GT(predict(shape, 14e6, python).bits, 1.03 * predict(shape, 7e6, python).bits);
-    EXPECT_LT(worthwhile_tokens(shape, 100e6, python), 1.5 * 4'982'399);
+    EXPECT_GT(predict(shape, 7e6, python).bits, 1.1 * predict(shape, 5e6, python).bits);
+    EXPECT_LT(worthwhile_tokens(shape, 100e6, python), 1.01 * 4'982'399);
 }
 
 // The table is fitted to other runs than these, which the planner chose itself (docs/planner.md).
@@ -122,15 +122,16 @@ void expect_held(const std::string& folder, double most_error) {
         const auto& chosen = run["plan"]["chosen"];
         const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
         const CorpusLook& text = texts.at(run["data"]);
-        const bool streams = run.value("order", "streams") == "streams" && double(text.tokens) >= kShortText;
-        const double bits = run["first_tokens_valid"].get<double>() / (streams ? 1 + fitted::kStreamsLoss : 1);
+        const bool former = double(text.tokens) >= kShortText && run.value("schedule", "cosine") == "cosine";
+        if (former) continue;  // planned with the recipe of until 2026-11-28
+        const double bits = run["first_tokens_valid"];
         const Prediction expected = predict(shape, run["tokens"], text);
         EXPECT_GT(bits, expected.low) << run["name"];
         EXPECT_LT(bits, expected.high) << run["name"];
         squares += std::pow(std::log(bits / expected.bits), 2);
         ++runs;
     }
-    EXPECT_GE(runs, 10);
+    EXPECT_GE(runs, 3);
     EXPECT_LT(std::sqrt(squares / runs), most_error);
 }
 TEST(Prediction, HoldsForPlannedRuns) { expect_held("planned", 0.045); }
@@ -155,6 +156,7 @@ TEST(Prediction, LongTrainingsGetLargeBatchesAndTables) {
     EXPECT_EQ(planned_batch(1e6), planned_config({}).train.batch);
     EXPECT_EQ(planned_rows(1e6), planned_config({}).model.ngram_rows);
     EXPECT_EQ(planned_config({}).data.order, "chunks");
+    EXPECT_TRUE(text_settings(kShortText).empty());
     EXPECT_GT(planned_batch(100e6), planned_batch(10e6));
     EXPECT_GT(planned_rows(100e6), planned_rows(10e6));
 }
@@ -226,6 +228,9 @@ TEST(Planner, ShortTextsGetFewRows) {
     const Plan plan = make_plan(request_for(folder.write("text.txt", sample_text(2000))));
     EXPECT_LE(plan.config.train.batch * (plan.config.train.length + 1), 1800);
     EXPECT_GE(plan.config.train.length, 8);
+    EXPECT_EQ(plan.config.model.ngrams, 3);
+    EXPECT_EQ(plan.config.schedule.name, "cosine");
+    EXPECT_FALSE(plan.altered);
     const Plan own = make_plan(request_for(folder.file("text.txt"), {"train.batch=12"}));
     EXPECT_EQ(own.config.train.batch, 12);
     EXPECT_EQ(own.chosen.shape.batch, 12);  // what plan.json says

@@ -101,8 +101,11 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
         token_types_ = store_.add({"token_types", {config_.token_types, d}, Role::embedding, Init::normal(0.02)});
     if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embedding_norm", d, config_.norm_epsilon);
     if (config_.ngrams >= 2)
-        ngrams_ = NgramEmbedding(
-            store_, {.longest = config_.ngrams, .rows = config_.ngram_rows, .width = config_.ngram_width}, d);
+        ngrams_ = NgramEmbedding(store_,
+                                 {.lengths = parse_ngram_lengths(config_.ngram_lengths, config_.ngrams),
+                                  .rows = config_.ngram_rows,
+                                  .width = config_.ngram_width},
+                                 d);
     LayoutNode layout = decoder_layout(config);
     stack_ =
         build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap,

@@ -1,25 +1,64 @@
 #include "lithe/nn/ngram_embedding.h"
 
 #include <algorithm>
+#include <numeric>
+#include <sstream>
 
+#include "lithe/base/error.h"
 #include "lithe/base/rng.h"
+#include "lithe/base/text.h"
 #include "lithe/kernels/sru/sru.h"
 
 namespace lithe {
 
+namespace {
+
+std::optional<int64_t> count_of(const std::string& text) {  // spaces around it do not count
+    const size_t first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
+    return first == std::string::npos ? std::nullopt : parse_count(text.substr(first, last - first + 1));
+}
+
+}  // namespace
+
+std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longest) {
+    std::vector<int64_t> lengths;
+    const auto refuse = [&](const std::string& what) {
+        fail({.code = ExitCode::usage,
+              .what = "model.ngram_lengths " + what,
+              .where = "model.ngram_lengths",
+              .expected = "all, or a rising list as \"2-6, 8, 12\", from 2 to " + std::to_string(kMostNgram),
+              .got = printable(text)});
+    };
+    std::istringstream parts(text == "all" ? "2-" + std::to_string(std::max<int64_t>(longest, 2)) : text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const size_t dash = part.find('-');
+        const auto first = count_of(part.substr(0, dash));
+        const auto last = dash == std::string::npos ? first : count_of(part.substr(dash + 1));
+        const int64_t before = lengths.empty() ? 1 : lengths.back();
+        if (!first || !last || *first <= before || *last < *first || *last > kMostNgram) refuse("is not a rising list");
+        lengths.resize(lengths.size() + size_t(*last - *first + 1));
+        std::iota(lengths.end() - (*last - *first + 1), lengths.end(), *first);
+    }
+    lengths.erase(std::upper_bound(lengths.begin(), lengths.end(), longest), lengths.end());
+    if (lengths.empty()) refuse("has no length up to model.ngrams, " + std::to_string(longest));
+    return lengths;
+}
+
 NgramEmbedding::NgramEmbedding(ParameterStore& store, const NgramOptions& options, int64_t model_width)
     : options_(options),
       model_width_(model_width) {
-    const int64_t orders = options.longest - 1, inner = orders * options.width;
-    table_ = store.add({"ngrams", {orders * options.rows, options.width}, Role::table, Init::normal(0.02)});
+    const int64_t inner = tables() * options.width;
+    table_ = store.add({"ngrams", {tables() * options.rows, options.width}, Role::table, Init::normal(0.02)});
     projection_ = store.add({"ngram_projection", {model_width, inner}, Role::matrix, Init::xavier(inner, model_width)});
 }
 
 void NgramEmbedding::rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t* rows) const {
     uint64_t hash = mix64(uint64_t(id) + 1);
-    for (int64_t n = 0; n < history(); ++n) {
-        hash = combine_key(hash, uint64_t(seen[n * stride]));
-        rows[n] = int64_t(hash % uint64_t(options_.rows)) + n * options_.rows;
+    int64_t before = 0;  // tokens before this one that the hash knows
+    for (int64_t table = 0; table < tables(); ++table) {
+        for (; before + 1 < options_.lengths[size_t(table)]; ++before)
+            hash = combine_key(hash, uint64_t(seen[before * stride]));
+        rows[table] = int64_t(hash % uint64_t(options_.rows)) + table * options_.rows;
     }
     for (int64_t n = history() - 1; n > 0; --n) seen[n * stride] = seen[(n - 1) * stride];
     seen[0] = id;
@@ -27,12 +66,12 @@ void NgramEmbedding::rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t*
 
 void NgramEmbedding::add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const {
     const int64_t width = options_.width;
-    float *found = program.vector(history() * width), *projected = program.vector(model_width_);
+    float *found = program.vector(tables() * width), *projected = program.vector(model_width_);
     const float* table = table_.tensor().data_ptr<float>();
     program.single([=, this] {
-        int64_t rows[16];
+        int64_t rows[kMostNgram];
         rows_of(*token, seen, 1, rows);
-        for (int64_t n = 0; n < history(); ++n) std::copy_n(table + rows[n] * width, width, found + n * width);
+        for (int64_t n = 0; n < tables(); ++n) std::copy_n(table + rows[n] * width, width, found + n * width);
     });
     program.product({.weight = projection_, .x = found, .y = projected});
     program.parts(model_width_, [=](int64_t begin, int64_t end) {
@@ -42,17 +81,17 @@ void NgramEmbedding::add_step(StepProgram& program, const int64_t* token, int64_
 
 Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, const Tensor& before,
                                   Tensor& after) const {
-    const int64_t steps = ids_TB.size(0), batch = ids_TB.size(1), orders = options_.longest - 1;
+    const int64_t steps = ids_TB.size(0), batch = ids_TB.size(1);
     Tensor ids = ids_TB.cpu().contiguous(), flags = flags_TB.defined() ? flags_TB.cpu().contiguous() : Tensor();
-    Tensor last = before.defined() ? before.cpu().clone() : at::full({orders, batch}, -1, ids.options());
-    Tensor rows = at::empty({steps, batch, orders}, ids.options());
+    Tensor last = before.defined() ? before.cpu().clone() : at::full({history(), batch}, -1, ids.options());
+    Tensor rows = at::empty({steps, batch, tables()}, ids.options());
     const int64_t* id = ids.data_ptr<int64_t>();
     const uint8_t* flag = flags.defined() ? flags.data_ptr<uint8_t>() : nullptr;
     int64_t *seen = last.data_ptr<int64_t>(), *row = rows.data_ptr<int64_t>();
     for (int64_t t = 0; t < steps; ++t) {
-        for (int64_t b = 0; b < batch; ++b, ++id, row += orders) {
+        for (int64_t b = 0; b < batch; ++b, ++id, row += tables()) {
             if (flag && flag[t * batch + b] & kernels::kSruReset)
-                for (int64_t n = 0; n < orders; ++n) seen[n * batch + b] = -1;
+                for (int64_t n = 0; n < history(); ++n) seen[n * batch + b] = -1;
             rows_of(*id, seen + b, batch, row);
         }
     }

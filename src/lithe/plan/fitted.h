@@ -3,10 +3,9 @@
 
 namespace lithe::fitted {
 
-inline constexpr double kFloor = 1.25971, kSizeFactor = 0.76551, kSizePower = 0.152958, kDataFactor = 18.1495,
-                        kDataPower = 0.248327, kRepeatLoss = 0.0163786, kRowsLoss = 0.0072218,
-                        kLearnedPower = -0.800186, kShortFactor = 2.54729, kRepeatPower = 0.18331,
-                        kStreamsLoss = 0.0177707, kLongRepeatLoss = 0.090331, kDifficultyPower = 1.81617,
-                        kReferencePackedBits = 1.9454, kSpread = 0.079201;
+inline constexpr double kFloor = 1.14239, kSizeFactor = 0.965253, kSizePower = 0.150588, kDataFactor = 17.6745,
+                        kDataPower = 0.239264, kRepeatLoss = 0.0177022, kRowsLoss = 0.00305981, kLearnedPower = 0,
+                        kShortFactor = 2.13903, kRepeatPower = 0.19452, kDifficultyPower = 1.29393,
+                        kReferencePackedBits = 1.9454, kLongRepeatLoss = 0.409771, kSpread = 0.0596618;
 
 }  // namespace lithe::fitted

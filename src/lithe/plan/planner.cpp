@@ -75,7 +75,7 @@ class Planner {
         std::vector<std::string> settings = shape_settings(shape);
         settings.push_back("train.max_seconds=" + format_number(seconds));
         settings.push_back("train.length=" + std::to_string(length_));
-        settings.push_back("model.ngrams=" + std::to_string(planned_ngrams(double(look_.tokens))));
+        for (std::string& each : text_settings(double(look_.tokens))) settings.push_back(std::move(each));
         if (speed > 0) {
             const double part = kEvaluationPart * seconds;
             settings.push_back("evaluation.every_seconds=" + format_number(seconds / 4));

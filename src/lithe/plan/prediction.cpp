@@ -53,6 +53,9 @@ double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& 
     return low > 0.95 * most ? most : low;
 }
 
-int64_t planned_ngrams(double tokens) { return tokens < kShortText ? 3 : 6; }
+std::vector<std::string> text_settings(double tokens) {
+    if (tokens >= kShortText) return {};
+    return {"model.ngrams=3", "schedule.name=cosine", "schedule.warmup=0.02", "optimizer.weight_decay=0.1"};
+}
 
 }  // namespace lithe

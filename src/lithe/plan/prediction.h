@@ -29,7 +29,8 @@ int64_t planned_rows(double tokens);
 double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& corpus);
 
 constexpr double kShortText = 4e6;  // tokens
-// Longest n-gram that is looked up: in a short text long ones occur once and are learned by heart.
-int64_t planned_ngrams(double tokens);
+// What a text of this many tokens needs otherwise than the recipe. Of a short one long n-grams occur once and are
+// learned by heart; it is read several times, for which its runs in the table have a cosine and more weight decay.
+std::vector<std::string> text_settings(double tokens);
 
 }  // namespace lithe

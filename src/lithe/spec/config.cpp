@@ -104,8 +104,12 @@ void ModelConfig::visit(FieldVisitor& v) {
     v.field({.name = "ngrams",
              .help = "longest n-gram that is looked up besides the token, by hash; 0 = none",
              .minimum = 0,
-             .maximum = 16},
+             .maximum = 64},
             ngrams);
+    v.field(
+        {.name = "ngram_lengths",
+         .help = "lengths that are looked up, as \"2-6, 8, 12\", those up to model.ngrams; all = 2 to model.ngrams"},
+        ngram_lengths);
     v.field({.name = "ngram_rows",
              .help = "rows of the table per length of n-gram",
              .unit = Amount::count,

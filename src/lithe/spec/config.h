@@ -44,6 +44,7 @@ struct ModelConfig {
     std::string positions = "none";
     int64_t max_positions = 0;
     int64_t ngrams = 0;
+    std::string ngram_lengths = "all";
     int64_t ngram_rows = 65536;
     int64_t ngram_width = 64;
     std::string embedding_init = "uniform";
