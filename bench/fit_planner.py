@@ -101,6 +101,7 @@ def predict(x, hard, run):
     by_size = math.exp(size_factor) * run["size"] ** -size_power * (short_factor if unique < SHORT_TEXT else 1)
     learned = by_size + math.exp(data_factor) * tokens ** -data_power
     rows = 1 + rows_loss * math.log2(MOST_ROWS / run["rows"])
+    # of long texts long_repeat_loss tells it
     repeated = repeat_loss * (run["size"] / 1e6) ** repeat_power if unique < SHORT_TEXT else 0
     again = 1 + repeated * max(0.0, tokens / unique - 1)
     other = 1 + streams_loss if run["order"] == "streams" and unique >= SHORT_TEXT else 1
@@ -184,7 +185,8 @@ def main():
     values["spread"] = spread
     print("of runs that are not as plans are:", {name: round(values.pop(name), 4) for name in OF_RUNS})
     constants = ",\n    ".join(
-        f"k{re.sub('_(.)', lambda m: m[1].upper(), name[0].upper() + name[1:])} = {0 if abs(value) < 1e-9 else value:.6g}" for name, value in values.items())
+        f"k{re.sub('_(.)', lambda m: m[1].upper(), name[0].upper() + name[1:])} = {0 if abs(value) < 1e-9 else value:.6g}"
+        for name, value in values.items())
     text = ("// Made by bench/fit_planner.py from docs/runs/planner/*.json. Do not edit.\n#pragma once\n\n"
             f"namespace lithe::fitted {{\n\ninline constexpr double\n    {constants};\n\n}}  // namespace lithe::fitted\n")
     print(text)

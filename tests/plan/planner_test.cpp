@@ -110,7 +110,7 @@ TEST(Prediction, LongNgramsMakeReadingAgainDear) {
 }
 
 // The table is fitted to other runs than these, which the planner chose itself (docs/planner.md).
-void expect_held(const std::string& folder, double most_error) {
+void expect_held(const std::string& folder, int least_runs, double most_error) {
     const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 1.9454}},
                                                      {"headers", {.tokens = 13'760'809, .packed_bits = 1.0991}},
                                                      {"python", {.tokens = 4'982'399, .packed_bits = 1.4590}},
@@ -131,11 +131,11 @@ void expect_held(const std::string& folder, double most_error) {
         squares += std::pow(std::log(bits / expected.bits), 2);
         ++runs;
     }
-    EXPECT_GE(runs, 3);
+    EXPECT_GE(runs, least_runs);
     EXPECT_LT(std::sqrt(squares / runs), most_error);
 }
-TEST(Prediction, HoldsForPlannedRuns) { expect_held("planned", 0.045); }
-TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2", 0.045); }
+TEST(Prediction, HoldsForPlannedRuns) { expect_held("planned", 3, 0.045); }
+TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2", 8, 0.045); }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
     for (PlanShape shape : plan_shapes()) {
