@@ -6,7 +6,8 @@
 `evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
 counts for the same settings. `planned` and `planned-avx2` in docs/planner.md: docs/runs/planned/*.json and
 docs/runs/planned-avx2/*.json, made by bench/planned.toml on two machines; * has the recipe of until 2026-11-28.
-`handmade` beside it: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the same minutes.
+`handmade` beside them: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the minutes that
+their tokens take on each machine.
 Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
 With --check nothing is written, and the exit code says whether the documents are up to date.
 """
@@ -22,6 +23,7 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # tokens per second by width, from which bench/handmade.toml has its budgets
 HANDMADE_SPEED = {256: 77_000, 384: 39_500, 512: 22_500, 640: 13_200}
+AVX2_MINUTES = {1: 3, 3: 10, 10: 30}  # of the machine of docs/runs/planned-avx2 for the same tokens (docs/planner.md)
 SHORT_TEXTS = ("shakespeare",)  # whose recipe is still that of all texts until 2026-11-28
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 %, by the number of runs
 
@@ -77,8 +79,14 @@ def planned(folder):
 
 
 def handmade():
-    planned_bits = {(group[0]["data"], int(group[0]["time"].rstrip("m"))):
-                    statistics.mean(run["first_tokens_valid"] for run in group) for group in seeds_together("planned").values()}
+    def planned_bits(folder):
+        return {(group[0]["data"], int(group[0]["time"].rstrip("m"))): statistics.mean(run["first_tokens_valid"] for run in group)
+                for group in seeds_together(folder).values()}
+
+    def beside(best, bits):
+        return f"{bits:.4f} | {bits / best - 1:+.1%} |" if bits else "| |"
+
+    fast, slow = planned_bits("planned"), planned_bits("planned-avx2")
     runs = {}
     for (run,) in seeds_together("handmade").values():
         width = next((int(each.split("=")[1]) for each in run["set"] if each.startswith("model.width=")), 512)
@@ -86,10 +94,11 @@ def handmade():
     rows = []
     for (data, minutes), group in sorted(runs.items()):
         best, name = min(group)
-        planned = planned_bits.get((data, minutes))
-        rows.append(f"| {data} | {minutes} | {len(group)} | `{name.removeprefix(f'hand-{data}-')}` | {best:.4f} | "
-                    + (f"{planned:.4f} | {planned / best - 1:+.1%} |" if planned else "| |"))
-    head = ["| text | minutes | hand-made, run | the best | its bits per byte | planned | difference |", "|---|---|---|---|---|---|---|"]
+        more = AVX2_MINUTES[minutes]
+        rows.append(f"| {data} | {len(group)} | `{name.removeprefix(f'hand-{data}-')}` | {best:.4f} | {minutes} | "
+                    f"{beside(best, fast.get((data, minutes)))} {more} | {beside(best, slow.get((data, more)))}")
+    head = ["| text | hand-made, run | the best | its bits per byte | minutes on Zen 4 | planned | difference | minutes on Zen 3 | "
+            "planned | difference |", "|---|---|---|---|---|---|---|---|---|---|"]
     return "\n".join(head + rows)
 
 

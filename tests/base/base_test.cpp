@@ -19,6 +19,14 @@ TEST(Text, Amounts) {
     for (const char* bad : {"", "m", "-1m", "1y"}) EXPECT_FALSE(parse_seconds(bad)) << bad;
 }
 
+TEST(Text, Trimmed) {
+    EXPECT_EQ(trimmed(" \t a b\r\n"), "a b");
+    EXPECT_EQ(trimmed("a"), "a");
+    EXPECT_EQ(trimmed("\ta ", " "), "\ta");
+    EXPECT_EQ(trimmed(" \n "), "");
+    EXPECT_EQ(trimmed(""), "");
+}
+
 TEST(Text, Nearest) {
     EXPECT_EQ(nearest("widht", {"width", "heads"}), "width");
     EXPECT_FALSE(nearest("zzzz", {"width", "heads"}));

@@ -32,6 +32,26 @@ class DataCommand : public ::testing::Test {
     testing::TemporaryFolder folder;
 };
 
+TEST_F(DataCommand, LongNgramsOfATextThatIsReadAgainAreWarnedOf) {
+    const std::string config = tiny_config(folder), text = folder.write("short.txt", testing::sample_text(400));
+    const auto warned = [&](const std::string& ngrams, const std::string& flag, const std::string& budget) {
+        const auto result = run({"train", config, "--run", folder.file("run-" + ngrams + budget), flag, budget, "--set",
+                                 "data.path=" + text, "--set", "data.split=50/25/25", "--set", "model.ngrams=" + ngrams,
+                                 "--set", "model.ngram_rows=64"});
+        EXPECT_EQ(result.code, 0) << result.err;
+        const size_t found = result.err.find("the text is read more than once");
+        if (found == std::string::npos) return 0;
+        return result.err.find("the text is read more than once", found + 1) == std::string::npos ? 1 : 2;
+    };
+    // 200 bytes to train on, 32 in an update
+    EXPECT_EQ(warned("20", "--max-steps", "6"), 0);
+    EXPECT_EQ(warned("20", "--max-steps", "7"), 1);
+    EXPECT_EQ(warned("6", "--max-steps", "7"), 0);
+    EXPECT_EQ(warned("20", "--max-tokens", "192"), 0);
+    EXPECT_EQ(warned("20", "--max-tokens", "320"), 1);
+    EXPECT_EQ(warned("20", "--max-time", "1s"), 1);
+}
+
 TEST_F(DataCommand, TokenizerToTokenSet) {
     const std::string text = folder.write("text.txt", testing::sample_text(100'000)), bpe = folder.file("bpe.json"),
                       set = folder.file("set");

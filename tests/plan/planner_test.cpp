@@ -176,7 +176,8 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
     for (const PlanCandidate& each : plan.considered) EXPECT_GE(each.expected.bits, plan.chosen.expected.bits);
     EXPECT_EQ(plan.config.data.split, "80/10/10");
     EXPECT_EQ(plan.config.train.seed, 7);
-    EXPECT_NEAR(plan.config.train.max_seconds, plan.chosen.seconds, 1e-3);
+    EXPECT_EQ(plan.config.train.max_seconds, 5);
+    EXPECT_LE(plan.chosen.seconds, 5);
     EXPECT_EQ(plan.config.origins.at("model.width"), "the plan");
     EXPECT_EQ(plan.config.origins.at("train.seed"), "--set");
     EXPECT_EQ(plan.corpus.bytes, 160'000u);
@@ -196,14 +197,19 @@ TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     };
     const PlanRequest request = request_long("train.seed=2"), stated = request_long("train.max_seconds=100");
     const Plan plan = make_plan(request);
-    EXPECT_LT(plan.config.train.max_seconds, 80);
+    EXPECT_LT(plan.chosen.seconds, 80);
+    // tokens end it, so that another speed than was measured changes nothing; the rate follows what ends first
+    EXPECT_NEAR(double(plan.config.train.max_tokens), plan.tokens, 1);
+    EXPECT_EQ(plan.config.train.max_seconds, 100);
+    EXPECT_EQ(plan.config.schedule.axis, "auto");
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
     const Plan whole = make_plan(stated);
     EXPECT_EQ(whole.config.train.max_seconds, 100);
+    EXPECT_EQ(whole.config.train.max_tokens, 0);
     EXPECT_EQ(whole.chosen.seconds, 100);
     EXPECT_EQ(plan_text(whole, stated).find("more makes it worse"), std::string::npos) << plan_text(whole, stated);
     // of what --set alters the table knows nothing
-    EXPECT_EQ(make_plan(request_long("model.dropout=0.3")).config.train.max_seconds, 100);
+    EXPECT_EQ(make_plan(request_long("model.dropout=0.3")).config.train.max_tokens, 0);
 }
 
 TEST(Planner, LimitsAreKept) {

@@ -141,6 +141,11 @@ std::string format_number(double value) {
     return error == std::errc() ? std::string(buffer, end) : "nan";
 }
 
+std::string_view trimmed(std::string_view text, std::string_view spaces) {
+    const size_t begin = text.find_first_not_of(spaces), end = text.find_last_not_of(spaces);
+    return begin == std::string_view::npos ? std::string_view() : text.substr(begin, end - begin + 1);
+}
+
 bool is_valid_utf8(std::string_view bytes) {
     for (size_t i = 0; i < bytes.size();) {
         size_t length = utf8_sequence(bytes, i);

@@ -86,7 +86,9 @@ Config planned(const Flags& flags, const TrainOptions& options, std::string& pla
         BudgetFlags budget = flags.budget;
         // the plan may use less than the time that it was made for
         if (parse_seconds(budget.max_time) == planned_seconds(options.run)) budget.max_time.clear();
-        return load_config(before, budget.with(flags.sets));
+        std::vector<std::string> sets = flags.sets;
+        if (!budget.max_time.empty() || states_the_time(sets)) sets.insert(sets.begin(), "train.max_tokens=0");
+        return load_config(before, budget.with(sets));
     }
     const PlanRequest request = plan_request(flags.config, flags.budget.max_time, flags.plan, flags.sets);
     const Plan plan = make_plan(request);

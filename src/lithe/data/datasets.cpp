@@ -57,11 +57,6 @@ void write_by_bytes(const std::string& text, const std::string& shares, Outputs&
                 .write(std::string_view(text).substr(borders[i], borders[i + 1] - borders[i]));
 }
 
-std::string_view trimmed(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
-    return begin == std::string_view::npos ? std::string_view() : text.substr(begin, end - begin + 1);
-}
-
 // Titles and descriptions are text too; other elements are not.
 void write_tagged(const std::string& text, const std::string& extension, Outputs& out) {
     uint64_t number = 0;

@@ -4,17 +4,13 @@
 
 #include "lithe/base/file.h"
 #include "lithe/base/rng.h"
+#include "lithe/base/text.h"
 #include "lithe/tokenize/words.h"
 
 namespace lithe {
 namespace {
 
 constexpr size_t kShingle = 5;  // words
-
-std::string_view trimmed(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t\r\n"), end = text.find_last_not_of(" \t\r\n");
-    return begin == std::string_view::npos ? std::string_view() : text.substr(begin, end - begin + 1);
-}
 
 // The table has no room for this one key.
 uint64_t key_of(uint64_t hash) { return hash == ~uint64_t(0) ? 0 : hash; }

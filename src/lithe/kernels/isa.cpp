@@ -48,6 +48,9 @@ const char* isa_name(Isa isa) {
 
 bool isa_available(Isa isa) {
 #if defined(__x86_64__)
+#if LITHE_EMULATE_AVX512
+    if (isa == Isa::avx512_bf16 || isa == Isa::avx512) return isa_available(Isa::avx2);
+#endif
     if (isa == Isa::avx512_bf16)
         return isa_available(Isa::avx512) && __builtin_cpu_supports("avx512bf16") &&
                __builtin_cpu_supports("avx512vnni");

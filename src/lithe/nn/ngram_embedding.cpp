@@ -11,15 +11,6 @@
 
 namespace lithe {
 
-namespace {
-
-std::optional<int64_t> count_of(const std::string& text) {  // spaces around it do not count
-    const size_t first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
-    return first == std::string::npos ? std::nullopt : parse_count(text.substr(first, last - first + 1));
-}
-
-}  // namespace
-
 std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longest) {
     std::vector<int64_t> lengths;
     const auto refuse = [&](const std::string& what) {
@@ -32,8 +23,8 @@ std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longes
     std::istringstream parts(text == "all" ? "2-" + std::to_string(std::max<int64_t>(longest, 2)) : text);
     for (std::string part; std::getline(parts, part, ',');) {
         const size_t dash = part.find('-');
-        const auto first = count_of(part.substr(0, dash));
-        const auto last = dash == std::string::npos ? first : count_of(part.substr(dash + 1));
+        const auto first = parse_count(trimmed(part.substr(0, dash)));
+        const auto last = dash == std::string::npos ? first : parse_count(trimmed(part.substr(dash + 1)));
         const int64_t before = lengths.empty() ? 1 : lengths.back();
         if (!first || !last || *first <= before || *last < *first || *last > kMostNgram) refuse("is not a rising list");
         lengths.resize(lengths.size() + size_t(*last - *first + 1));

@@ -24,8 +24,6 @@ bool changes_the_model(const std::string& setting) {
     return false;
 }
 
-bool states_the_time(const std::string& setting) { return setting.rfind("train.max_seconds=", 0) == 0; }
-
 class Planner {
  public:
     explicit Planner(const PlanRequest& request)
@@ -34,7 +32,7 @@ class Planner {
           machine_(set_up_machine(base_.train)),
           corpus_(Corpus::open(base_.data)),
           altered_(std::any_of(request.settings.begin(), request.settings.end(), changes_the_model)),
-          timed_(std::any_of(request.settings.begin(), request.settings.end(), states_the_time)) {}
+          timed_(states_the_time(request.settings)) {}
 
     Plan make() {
         Timer timer;
@@ -55,7 +53,7 @@ class Planner {
         plan.altered = altered_;
         plan.tokens = plan.chosen.tokens_per_second * plan.chosen.seconds;
         plan.epochs = plan.tokens / double(look_.tokens);
-        plan.config = config_of(plan.chosen.shape, plan.chosen.seconds, plan.chosen.tokens_per_second);
+        plan.config = config_of(plan.chosen.shape, &plan.chosen);
         plan.planning_seconds = timer.seconds();
         return plan;
     }
@@ -69,18 +67,19 @@ class Planner {
     }
     bool fills(int64_t batch) const { return int64_t(look_.tokens) / batch >= 4 * (length_ + 1); }
 
-    Config config_of(const PlanShape& shape) const { return config_of(shape, request_.seconds, 0); }
-    // The configuration of a shape; its evaluation sized for this speed, if that is known.
-    Config config_of(const PlanShape& shape, double seconds, double speed) const {
+    // The configuration of a shape; its budget and its evaluation as the plan needs them, once there is one.
+    Config config_of(const PlanShape& shape, const PlanCandidate* chosen = nullptr) const {
         std::vector<std::string> settings = shape_settings(shape);
-        settings.push_back("train.max_seconds=" + format_number(seconds));
+        settings.push_back("train.max_seconds=" + format_number(request_.seconds));
         settings.push_back("train.length=" + std::to_string(length_));
         for (std::string& each : text_settings(double(look_.tokens))) settings.push_back(std::move(each));
-        if (speed > 0) {
-            const double part = kEvaluationPart * seconds;
-            settings.push_back("evaluation.every_seconds=" + format_number(seconds / 4));
+        if (chosen) {
+            if (chosen->most_tokens > 0)
+                settings.push_back("train.max_tokens=" + std::to_string(int64_t(chosen->most_tokens)));
+            const double part = kEvaluationPart * chosen->seconds;
+            settings.push_back("evaluation.every_seconds=" + format_number(chosen->seconds / 4));
             settings.push_back("evaluation.tokens=" +
-                               std::to_string(int64_t(std::clamp(3 * speed * part, 20e3, 500e3))));
+                               std::to_string(int64_t(std::clamp(3 * chosen->tokens_per_second * part, 20e3, 500e3))));
         }
         const size_t planned = settings.size();
         settings.insert(settings.end(), request_.settings.begin(), request_.settings.end());
@@ -190,22 +189,28 @@ class Planner {
     // A width with what the tokens that it is expected to see are worth.
     PlanCandidate expected_of(const PlanCandidate& least) {
         const double guess = guessed_speed(least);
-        PlanCandidate c = candidate(least.shape, tokens_of(least.shape, guess)).value_or(least);
+        const double guessed = guess * request_.seconds, most = most_tokens(least.shape, guessed);
+        PlanCandidate c = candidate(least.shape, most > 0 ? std::min(guessed, most) : guessed).value_or(least);
         const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
             return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
         });
         c.visits = same != measured_.end() ? same->visits : 0;
         c.tokens_per_second = c.visits > 0 ? same->tokens_per_second : guess;
-        const double tokens = tokens_of(c.shape, c.tokens_per_second);
-        c.seconds = request_.seconds * (tokens / (c.tokens_per_second * request_.seconds));  // all of it exactly
+        const double all = c.tokens_per_second * request_.seconds;
+        c.most_tokens = most_tokens(c.shape, all);
+        const double tokens = c.most_tokens > 0 ? std::min(all, c.most_tokens) : all;
+        c.seconds = request_.seconds * (tokens / all);  // all of it exactly
         c.expected = predict(c.shape, tokens, look_);
         return c;
     }
 
-    // What the table does not know is trained for all of the time, and so is what --set gives a time.
-    double tokens_of(const PlanShape& shape, double speed) const {
-        const double most = speed * request_.seconds;
-        return look_.is_bytes && !altered_ && !timed_ ? worthwhile_tokens(shape, most, look_) : most;
+    // Tokens beyond which reading the text again makes it worse; 0 where a machine that turns out faster than it was
+    // measured, where `all` are expected, will not come to that. What the table does not know is trained for all of the
+    // time, and so is what --set gives a time.
+    double most_tokens(const PlanShape& shape, double all) const {
+        if (!look_.is_bytes || altered_ || timed_) return 0;
+        const double reach = 3 * all, most = worthwhile_tokens(shape, reach, look_);
+        return most < reach ? most : 0;
     }
 
     // Of what was not measured: seconds per token = a layers width + b flops, from what was.
@@ -236,6 +241,11 @@ class Planner {
 };
 
 }  // namespace
+
+bool states_the_time(const std::vector<std::string>& settings) {
+    return std::any_of(settings.begin(), settings.end(),
+                       [](const std::string& each) { return each.rfind("train.max_seconds=", 0) == 0; });
+}
 
 Plan make_plan(const PlanRequest& request) {
     if (!(request.seconds >= 1))

@@ -20,8 +20,9 @@ struct PlanCandidate {
     PlanShape shape;
     double training_flops_per_token = 0, parameters = 0, memory = 0;
     double tokens_per_second = 0;
-    double seconds = 0;  // of training: the request's, or fewer where more would make it worse
-    int visits = 0;      // how often its speed was measured; 0: guessed
+    double seconds = 0;      // of training: the request's, or fewer where more would make it worse
+    double most_tokens = 0;  // more would make it worse; 0: not within reach
+    int visits = 0;          // how often its speed was measured; 0: guessed
     Prediction expected;
 };
 
@@ -39,6 +40,9 @@ struct Plan {
 
 // Whether there is a prediction: the table was measured on bytes and on the family's own settings.
 inline bool has_prediction(const Plan& plan) { return plan.corpus.is_bytes && !plan.altered; }
+
+// Whether --set gives the time: all of it is used then, also where the plan would end early.
+bool states_the_time(const std::vector<std::string>& settings);
 
 // Throws usage when nothing fits the limits, and what opening the corpus throws.
 Plan make_plan(const PlanRequest& request);

@@ -188,10 +188,13 @@ void ScheduleConfig::visit(FieldVisitor& v) {
              .help = "shape of the learning rate after warm-up; 'recipe' is the SRU++ recipe's closed form",
              .choices = {"constant", "linear", "cosine", "wsd", "inverse_sqrt", "recipe"}},
             name);
-    v.field({.name = "axis",
-             .help = "what the schedule runs over; auto = that of the budget",
-             .choices = {"auto", "steps", "tokens", "time"}},
-            axis);
+    v.field(
+        {.name = "axis",
+         .help = "what the schedule runs over; budget = the share of the budget that is spent, of several that of "
+                 "which most is; auto = that of the budget, of several \"budget\" (the first, with a warm-up that is "
+                 "an amount)",
+         .choices = {"auto", "steps", "tokens", "time", "budget"}},
+        axis);
     v.field({.name = "warmup",
              .help = "linear warm-up: a share of the budget below 1, else an amount on the axis",
              .minimum = 0,

@@ -15,7 +15,8 @@ using Json = nlohmann::ordered_json;
 
 Trainer::~Trainer() { set_log_file(""); }
 
-// A schedule over time reads the record of an earlier start of this run while there is one, so that resume replays it.
+// A schedule that time moves reads the record of an earlier start of this run while there is one, so that resume
+// replays it.
 double Trainer::record_progress(double seconds) {
     Parts& p = *parts_;
     const auto step = size_t(state_.step);
@@ -23,7 +24,8 @@ double Trainer::record_progress(double seconds) {
     p.recorded_progress.resize(step);
     p.recorded_progress.push_back(seconds);
     try {
-        if (config_.schedule.axis == "time") FileWriter(p.folder->file("progress.f64"), step > 0).write(&seconds, 8);
+        if (config_.schedule.axis == "time" || config_.schedule.axis == "budget")
+            FileWriter(p.folder->file("progress.f64"), step > 0).write(&seconds, 8);
     } catch (const Error&) {
         // a full disk: metrics() tells
     }
@@ -32,19 +34,22 @@ double Trainer::record_progress(double seconds) {
 
 double Trainer::rate_position(double& total, double& unit) const {
     const TrainConfig& t = config_.train;
-    if (config_.schedule.axis == "tokens") {
-        total = double(t.max_tokens);
-        unit = double(t.batch * t.length * t.accumulation);
-        return double(state_.tokens);
+    const std::string& axis = config_.schedule.axis;
+    struct Budget {
+        const char* axis;
+        double spent, total, unit;
+    };
+    const Budget budgets[] = {
+        {"steps", double(state_.step), double(t.max_steps), 1},
+        {"tokens", double(state_.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
+        {"time", state_.train_seconds, t.max_seconds, 1e-4 * t.max_seconds}};
+    double at = 0;
+    total = axis == "budget" ? 1 : 0, unit = 1;
+    for (const Budget& b : budgets) {
+        if (axis == b.axis) total = b.total, unit = b.unit, at = b.spent;
+        if (axis == "budget" && b.total > 0 && b.spent / b.total >= at) unit = b.unit / b.total, at = b.spent / b.total;
     }
-    if (config_.schedule.axis == "time") {
-        total = t.max_seconds;
-        unit = 1e-4 * total;
-        return state_.train_seconds;
-    }
-    total = double(t.max_steps);
-    unit = 1;
-    return double(state_.step);
+    return at;
 }
 
 bool Trainer::train_step() {
@@ -108,7 +113,9 @@ void Trainer::finish_step(double seconds, int64_t tokens) {
     ++state_.step;
     p.changed = true;
     state_.tokens += tokens;
+    const bool first_reading = state_.data.epoch == 0;
     state_.data = p.feeder->position();
+    if (first_reading && state_.data.epoch > 0) warn_of_reading_again(false);
     p.session_wait += p.feeder->take_wait();
     state_.train_seconds += seconds;
     if (const auto joules = p.energy.take()) state_.joules = std::max(0.0, state_.joules) + *joules;

@@ -66,6 +66,7 @@ class Trainer {
  private:
     void open_feeders();
     void check_memory();
+    void warn_of_reading_again(bool ahead) const;
     std::optional<CheckpointPlace> open_folder();
     void resume(const CheckpointPlace& place, const Config& saved);
     void start_fresh();

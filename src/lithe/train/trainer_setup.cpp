@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <limits>
 
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
@@ -56,21 +57,27 @@ std::string now_text() {
     return text;
 }
 
+// Whether there is an end on this axis.
+bool has_budget(const TrainConfig& t, const std::string& axis) {
+    return (t.max_steps > 0 && axis != "tokens" && axis != "time") ||
+           (t.max_tokens > 0 && axis != "steps" && axis != "time") ||
+           (t.max_seconds > 0 && axis != "steps" && axis != "tokens");
+}
+
 void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
     const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
                            config.schedule.name == "recipe" || config.schedule.name == "wsd" ||
                            config.search.supernet || (config.schedule.warmup > 0 && config.schedule.warmup < 1);
     const std::string& axis = config.schedule.axis;
-    const bool any = t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
-    const bool has_end = axis == "steps"    ? t.max_steps > 0
-                         : axis == "tokens" ? t.max_tokens > 0
-                         : axis == "time"   ? t.max_seconds > 0
-                                            : any;
-    if (needs_end && !has_end)
+    if (needs_end && !has_budget(t, axis))
         problems.add((config.search.supernet ? "a search" : "schedule \"" + config.schedule.name + "\"") +
-                         " needs a budget" + (axis == "auto" ? std::string() : " in " + axis) + " to end at",
+                         " needs a budget" + (axis == "auto" || axis == "budget" ? std::string() : " in " + axis) +
+                         " to end at",
                      "schedule", "give --max-steps, --max-tokens or --max-time");
+    if (axis == "budget" && config.schedule.warmup >= 1)
+        problems.add("a schedule over shares of the budget needs a warm-up that is a share", "schedule.warmup",
+                     "give one below 1, or schedule.axis = \"steps\", \"tokens\" or \"time\"");
     if (!config.search.supernet) return;
     if (config.search.held_out > 0 && config.data.order == "documents")
         problems.add("a part of the text is held out for the choices, which documents in random order have not",
@@ -79,12 +86,14 @@ void check_schedule(const Config& config, Problems& problems) {
         problems.add("the cost beyond a budget needs one", "search.budget");
 }
 
-// The axis that "auto" means: that of the budget.
+// The axis that "auto" means.
 std::string resolve_axis(const Config& config) {
     if (config.schedule.axis != "auto") return config.schedule.axis;
-    if (config.train.max_steps > 0) return "steps";
-    if (config.train.max_tokens > 0) return "tokens";
-    return config.train.max_seconds > 0 ? "time" : "steps";
+    std::vector<std::string> given;
+    for (const char* axis : {"steps", "tokens", "time"})
+        if (has_budget(config.train, axis)) given.push_back(axis);
+    if (given.size() > 1 && config.schedule.warmup < 1) return "budget";
+    return given.empty() ? "steps" : given[0];
 }
 
 // What train.init_from gives before the run's folder is opened. A run that goes on has its tokenizer from its own
@@ -116,6 +125,7 @@ Trainer::Trainer(Config config, TrainOptions options)
         problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
                      "model.head = \"masked\" trains it on masked tokens");
     problems.throw_if_any("configuration");
+    const bool automatic_axis = config_.schedule.axis == "auto";
     config_.schedule.axis = resolve_axis(config_);
     Parts& p = *parts_;
     p.machine = set_up_machine(config_.train);
@@ -134,6 +144,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.cost = count_cost(*p.model, cost_shape(config_));
 
     check_memory();
+    warn_of_reading_again(true);
     if (options_.dry_run) return;
     const std::optional<CheckpointPlace> place = open_folder();
     const bool loaded = place || !beginning.weights.empty();
@@ -142,6 +153,9 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.optimizer =
         std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
     const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
+    // a run that goes on with other budgets keeps its axis
+    if (saved && automatic_axis && has_budget(config_.train, saved->schedule.axis))
+        config_.schedule.axis = saved->schedule.axis;
     if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
                                          config_.train.graphs);
@@ -189,6 +203,22 @@ void Trainer::check_memory() {
              p.machine.device.str() + ", " + p.machine.precision + ", kernels " +
              kernels::isa_name(kernels::selected_isa()));
     log_info("memory     " + needs);
+}
+
+// A text that is read again is learned by heart through long n-grams (docs/planner.md, "The table"). `ahead`: before
+// the first update, where a budget of steps or tokens tells.
+void Trainer::warn_of_reading_again(bool ahead) const {
+    constexpr int64_t kLongNgram = 6;
+    const TrainConfig& t = config_.train;
+    int64_t most = t.max_tokens > 0 ? t.max_tokens : std::numeric_limits<int64_t>::max();
+    if (t.max_steps > 0) most = std::min(most, t.max_steps * t.batch * t.length * t.accumulation);
+    const bool known = t.max_tokens > 0 || t.max_steps > 0;
+    const bool again = known && most > int64_t(parts_->corpus.split("train").size());
+    if (config_.model.ngrams <= kLongNgram || (ahead ? !again : known)) return;
+    log_warning(
+        "the text is read more than once, and n-grams of up to " + std::to_string(config_.model.ngrams) +
+        " tokens learn it by heart: other text gets worse with each reading; better are model.ngrams = 3 to 6, or "
+        "fewer tokens");
 }
 
 // The checkpoint to go on from, if there is one.
