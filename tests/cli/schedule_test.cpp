@@ -1,7 +1,9 @@
 // What the learning rate follows when a run has several budgets.
+#include <filesystem>
 #include <sstream>
 
 #include "support/program.h"
+#include "support/run_essence.h"
 #include "support/tiny_run.h"
 
 namespace lithe {
@@ -16,8 +18,8 @@ class Budgets : public ::testing::Test {
  protected:
     // An update takes 32 tokens.
     ProgramResult train(std::vector<std::string> more) {
-        std::vector<std::string> all = {"train", config_, "--run", folder_.file("run"), "--json", "--set",
-                                        "schedule.name=linear"};
+        std::vector<std::string> all = {
+            "train", config_, "--run", folder_.file("run"), "--json", "--set", "schedule.name=linear"};
         all.insert(all.end(), more.begin(), more.end());
         return run(all);
     }
@@ -45,8 +47,8 @@ TEST_F(Budgets, TheRateFollowsTheOneThatEndsFirst) {
 }
 
 TEST_F(Budgets, TimeMayBeTheFirst) {
-    const auto result =
-        train({"--max-steps", "1000000", "--max-time", "1s", "--set", "schedule.warmup=0", "--set", "evaluation.tokens=50"});
+    const auto result = train(
+        {"--max-steps", "1000000", "--max-time", "1s", "--set", "schedule.warmup=0", "--set", "evaluation.tokens=50"});
     ASSERT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.json()["stopped_by"], "time");
     EXPECT_LT(rates().back(), 0.3e-2);
@@ -58,6 +60,24 @@ TEST_F(Budgets, AWarmUpInStepsKeepsTheScheduleInSteps) {
     EXPECT_NEAR(rates().back(), 1e-2 * (1 - 4.0 / 35), 1e-5);  // step 10 of 40
     EXPECT_FAILS(train({"--max-steps", "40", "--set", "schedule.axis=budget", "--set", "schedule.warmup=5"}), 2,
                  "a warm-up that is a share");
+}
+
+// Its rates came from a clock; what is trained again has the same.
+TEST_F(Budgets, WhatIsTrainedAgainHasTheRatesThatItHad) {
+    const std::vector<std::string> command = {
+        "--max-steps",       "1000000", "--max-time",          "0.4s",  "--set",
+        "schedule.warmup=0", "--set",   "checkpoint.every=10", "--set", "checkpoint.keep=1000"};
+    const auto first = train(command);
+    ASSERT_EQ(first.code, 0) << first.err;
+    const std::string path = folder_.file("run"), whole = testing::essence(path);
+    const auto saved = list_checkpoints(path);
+    ASSERT_GT(saved.size(), 1u);
+    for (size_t i = 0; i + 1 < saved.size(); ++i) std::filesystem::remove_all(saved[i].folder);
+    const auto again = train(command);
+    ASSERT_EQ(again.code, 0) << again.err;
+    EXPECT_NE(again.err.find("resumed"), std::string::npos);
+    EXPECT_EQ(again.json()["steps"], first.json()["steps"]);
+    EXPECT_TRUE(testing::essence(path) == whole);
 }
 
 TEST_F(Budgets, ARunThatGoesOnKeepsWhatItsRateFollows) {

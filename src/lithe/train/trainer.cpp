@@ -113,9 +113,8 @@ void Trainer::finish_step(double seconds, int64_t tokens) {
     ++state_.step;
     p.changed = true;
     state_.tokens += tokens;
-    const bool first_reading = state_.data.epoch == 0;
+    if (state_.tokens > p.readable_tokens && state_.tokens - tokens <= p.readable_tokens) warn_of_reading_again();
     state_.data = p.feeder->position();
-    if (first_reading && state_.data.epoch > 0) warn_of_reading_again(false);
     p.session_wait += p.feeder->take_wait();
     state_.train_seconds += seconds;
     if (const auto joules = p.energy.take()) state_.joules = std::max(0.0, state_.joules) + *joules;

@@ -66,7 +66,8 @@ class Trainer {
  private:
     void open_feeders();
     void check_memory();
-    void warn_of_reading_again(bool ahead) const;
+    void find_readable_tokens();
+    void warn_of_reading_again() const;
     std::optional<CheckpointPlace> open_folder();
     void resume(const CheckpointPlace& place, const Config& saved);
     void start_fresh();

@@ -1,6 +1,8 @@
 // What a Trainer holds; of its source files only.
 #pragma once
 
+#include <limits>
+
 #include "lithe/base/energy.h"
 #include "lithe/base/timer.h"
 #include "lithe/data/prefetch.h"
@@ -34,6 +36,7 @@ struct Trainer::Parts {
     double session_wait = 0;  // seconds that steps waited for data
     int64_t session_tokens = 0;
     int64_t batch = 1;
+    int64_t readable_tokens = std::numeric_limits<int64_t>::max();  // before the text is learned by heart
 
     // [length][batch] of a segment's numbers; undefined for none. The segment must outlive it on a CPU.
     template <class T> Tensor tensor(std::vector<T>& numbers) const {

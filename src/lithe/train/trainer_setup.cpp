@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <limits>
 
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
@@ -57,11 +56,11 @@ std::string now_text() {
     return text;
 }
 
-// Whether there is an end on this axis.
+// Whether there is an end on this axis; "auto" and "budget" stand for all.
 bool has_budget(const TrainConfig& t, const std::string& axis) {
-    return (t.max_steps > 0 && axis != "tokens" && axis != "time") ||
-           (t.max_tokens > 0 && axis != "steps" && axis != "time") ||
-           (t.max_seconds > 0 && axis != "steps" && axis != "tokens");
+    const bool any = axis == "auto" || axis == "budget";
+    return ((any || axis == "steps") && t.max_steps > 0) || ((any || axis == "tokens") && t.max_tokens > 0) ||
+           ((any || axis == "time") && t.max_seconds > 0);
 }
 
 void check_schedule(const Config& config, Problems& problems) {
@@ -144,7 +143,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.cost = count_cost(*p.model, cost_shape(config_));
 
     check_memory();
-    warn_of_reading_again(true);
+    find_readable_tokens();
     if (options_.dry_run) return;
     const std::optional<CheckpointPlace> place = open_folder();
     const bool loaded = place || !beginning.weights.empty();
@@ -205,16 +204,24 @@ void Trainer::check_memory() {
     log_info("memory     " + needs);
 }
 
-// A text that is read again is learned by heart through long n-grams (docs/planner.md, "The table"). `ahead`: before
-// the first update, where a budget of steps or tokens tells.
-void Trainer::warn_of_reading_again(bool ahead) const {
+// Through long n-grams a text that is read again is learned by heart (docs/planner.md, "What came out"). Where the
+// budget tells that it will be, that is said before the first update.
+void Trainer::find_readable_tokens() {
     constexpr int64_t kLongNgram = 6;
+    Parts& p = *parts_;
+    if (config_.model.ngrams <= kLongNgram) return;
     const TrainConfig& t = config_.train;
-    int64_t most = t.max_tokens > 0 ? t.max_tokens : std::numeric_limits<int64_t>::max();
-    if (t.max_steps > 0) most = std::min(most, t.max_steps * t.batch * t.length * t.accumulation);
-    const bool known = t.max_tokens > 0 || t.max_steps > 0;
-    const bool again = known && most > int64_t(parts_->corpus.split("train").size());
-    if (config_.model.ngrams <= kLongNgram || (ahead ? !again : known)) return;
+    const auto readable = int64_t(1.05 * double(p.corpus.split("train").size()));
+    int64_t most = t.max_tokens;
+    if (t.max_steps > 0) {
+        const int64_t by_steps = t.max_steps * t.batch * t.length * t.accumulation;
+        most = most > 0 ? std::min(most, by_steps) : by_steps;
+    }
+    if (t.max_seconds <= 0 && most > readable) warn_of_reading_again();
+    else p.readable_tokens = readable;
+}
+
+void Trainer::warn_of_reading_again() const {
     log_warning(
         "the text is read more than once, and n-grams of up to " + std::to_string(config_.model.ngrams) +
         " tokens learn it by heart: other text gets worse with each reading; better are model.ngrams = 3 to 6, or "

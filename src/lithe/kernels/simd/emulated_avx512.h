@@ -1,6 +1,6 @@
-// The AVX-512 instructions that the kernels use, a lane at a time, so that their branches for them run and are tested on
-// machines that have AVX2 only (./dev emulate). There it is put in front of the *_cpu.cpp files; a release has it nowhere.
-// What each does: Intel, "Intrinsics Guide"; bf16 sums flush subnormal numbers and add the odd product first.
+// The AVX-512 instructions that the kernels use, a lane at a time, so that their branches for them run and are tested
+// on machines that have AVX2 only (./dev emulate). There it is put in front of the *_cpu.cpp files; a release has it
+// nowhere. What each does: Intel, "Intrinsics Guide"; bf16 sums flush subnormal numbers and add the odd product first.
 #pragma once
 
 #include <immintrin.h>
@@ -58,7 +58,9 @@ inline __m512 scalef_ps(__m512 a, __m512 b) {
     });
 }
 // 1 / v with the largest error that the instruction may have, 2^-14 of the result
-inline __m512 rcp14_ps(__m512 v) { return (__m512)lanes<Floats>([&](size_t i) { return (1 - 0x1p-14f) / v[i]; }); }
+inline __m512 rcp14_ps(__m512 v) {
+    return (__m512)lanes<Floats>([&](size_t i) { return (1 - 0x1p-14f) / v[i]; });
+}
 
 inline __m512i add_epi32(__m512i a, __m512i b) { return (__m512i)((Ints)a + (Ints)b); }
 inline __m512i set1_epi32(int32_t value) {
@@ -117,7 +119,8 @@ inline __m256i maskz_loadu_epi8(__mmask32 mask, const void* p) {
 }
 inline void mask_storeu_epi32(void* p, __mmask8 mask, __m256i v) {
     for (size_t i = 0; i < 8; ++i)
-        if (mask >> i & 1) __builtin_memcpy(static_cast<uint8_t*>(p) + 4 * i, reinterpret_cast<const uint8_t*>(&v) + 4 * i, 4);
+        if (mask >> i & 1)
+            __builtin_memcpy(static_cast<uint8_t*>(p) + 4 * i, reinterpret_cast<const uint8_t*>(&v) + 4 * i, 4);
 }
 
 inline float widened(uint16_t bf16) {
@@ -136,7 +139,9 @@ inline __m256bh cvtneps_pbh(__m512 v) {
     });
 }
 inline __m512 dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {
-    const auto normal = [](float x) { return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x; };
+    const auto normal = [](float x) {
+        return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+    };
     const auto at = [](__m512bh v, size_t i) { return widened(((Words)v)[i]); };
     return (__m512)lanes<Floats>([&](size_t i) {
         const float odd = normal(std::fma(at(a, 2 * i + 1), at(b, 2 * i + 1), normal(sum[i])));
