@@ -135,7 +135,7 @@ void expect_held(const std::string& folder, int least_runs, double most_error) {
     EXPECT_LT(std::sqrt(squares / runs), most_error);
 }
 TEST(Prediction, HoldsForPlannedRuns) { expect_held("planned", 3, 0.045); }
-TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2", 8, 0.045); }
+TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2", 13, 0.045); }
 
 TEST(PlanShapes, AllAreValidConfigurations) {
     for (PlanShape shape : plan_shapes()) {
