@@ -211,14 +211,12 @@ void Trainer::find_readable_tokens() {
     Parts& p = *parts_;
     if (config_.model.ngrams <= kLongNgram) return;
     const TrainConfig& t = config_.train;
-    const auto readable = int64_t(1.05 * double(p.corpus.split("train").size()));
-    int64_t most = t.max_tokens;
-    if (t.max_steps > 0) {
-        const int64_t by_steps = t.max_steps * t.batch * t.length * t.accumulation;
-        most = most > 0 ? std::min(most, by_steps) : by_steps;
-    }
+    const double readable = 1.05 * double(p.corpus.split("train").size());
+    const double by_steps = double(t.max_steps) * double(t.batch * t.length * t.accumulation);
+    const double most = t.max_tokens > 0 && t.max_steps > 0 ? std::min(by_steps, double(t.max_tokens))
+                                                            : std::max(by_steps, double(t.max_tokens));
     if (t.max_seconds <= 0 && most > readable) warn_of_reading_again();
-    else p.readable_tokens = readable;
+    else p.readable_tokens = int64_t(readable);
 }
 
 void Trainer::warn_of_reading_again() const {
