@@ -24,6 +24,8 @@ bool changes_the_model(const std::string& setting) {
     return false;
 }
 
+double at_most(double most, double all) { return most > 0 ? std::min(all, most) : all; }
+
 class Planner {
  public:
     explicit Planner(const PlanRequest& request)
@@ -189,8 +191,8 @@ class Planner {
     // A width with what the tokens that it is expected to see are worth.
     PlanCandidate expected_of(const PlanCandidate& least) {
         const double guess = guessed_speed(least);
-        const double guessed = guess * request_.seconds, most = most_tokens(least.shape, guessed);
-        PlanCandidate c = candidate(least.shape, most > 0 ? std::min(guessed, most) : guessed).value_or(least);
+        const double guessed = guess * request_.seconds;
+        PlanCandidate c = candidate(least.shape, at_most(most_tokens(least.shape, guessed), guessed)).value_or(least);
         const auto same = std::find_if(measured_.begin(), measured_.end(), [&](const PlanCandidate& m) {
             return m.shape.width == c.shape.width && m.shape.batch == c.shape.batch;
         });
@@ -198,7 +200,7 @@ class Planner {
         c.tokens_per_second = c.visits > 0 ? same->tokens_per_second : guess;
         const double all = c.tokens_per_second * request_.seconds;
         c.most_tokens = most_tokens(c.shape, all);
-        const double tokens = c.most_tokens > 0 ? std::min(all, c.most_tokens) : all;
+        const double tokens = at_most(c.most_tokens, all);
         c.seconds = request_.seconds * (tokens / all);  // all of it exactly
         c.expected = predict(c.shape, tokens, look_);
         return c;
