@@ -69,6 +69,8 @@ TEST(Documents, JsonLines) {
     refused("[1]", "it is no JSON object");
     refused("{\"body\":\"a\"}", "the field \"text\" is missing; it has \"body\"");
     refused("{\"text\":3}", "the field \"text\" is no text");
+    const std::string deep(100'000, '[');
+    refused("{\"text\":\"a\",\"label\":" + deep + std::string(deep.size(), ']') + "}", "nested deeper than");
     config = at_path(folder.write("c.ndjson", "{\"body\":\"x\"}"));
     config.field = "body";
     EXPECT_EQ(documents_of(config), (Texts{"x"}));

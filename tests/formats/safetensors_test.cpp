@@ -86,7 +86,7 @@ TEST(Safetensors, RefusesDamage) {
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3), "it holds 3"},
         {entry(R"({"__metadata__":{"a":1}})", 0), "something else than text"},
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})"), "where its shape needs"},
-        {entry(R"({"a":[[[[[[[1]]]]]]]})"), "nested too deeply"},
+        {entry(R"({"a":[[[[[[[1]]]]]]]})"), "nested deeper than"},
     };
     for (const Case& each : cases) EXPECT_ERROR(parse(each.bytes), ExitCode::bad_file, each.words);
 }

@@ -242,7 +242,7 @@ TEST(Tokenizer, FilesAreChecked) {
         const char* words;
     };
     const Case cases[] = {
-        {"", "no JSON object"},
+        {"", "not valid JSON"},
         {"[]", "no JSON object"},
         {R"({"kind":"runes"})", "known are bytes, characters, words, sentencepiece"},
         {R"({"kind":"bytes"})", "\"bytes\" is missing"},
@@ -287,6 +287,24 @@ TEST(Tokenizer, FilesAreChecked) {
     EXPECT_ERROR(tokenizer_from_file(folder.write("x", "GIF89a")), ExitCode::bad_file,
                  "neither a tokenizer.json nor a SentencePiece model");
     EXPECT_ERROR(tokenizer_from_file(folder.write("m", "\nrubbish")), ExitCode::bad_file, "refuses the model");
+}
+
+// A segmentation fault before the parse had a limit.
+TEST(Tokenizer, DeeplyNestedFilesAreRefused) {
+    for (const char* part : {"normalizer", "pre_tokenizer", "decoder"}) {
+        const std::string list = part == std::string("normalizer")      ? "normalizers"
+                                 : part == std::string("pre_tokenizer") ? "pretokenizers"
+                                                                        : "decoders";
+        for (const size_t depth : {100ul, 100'000ul}) {
+            std::string text = "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}},\"" + std::string(part) + "\":";
+            for (size_t i = 0; i < depth; ++i) text += "{\"type\":\"Sequence\",\"" + list + "\":[";
+            text += "{\"type\":\"Nothing\"}";
+            for (size_t i = 0; i < depth; ++i) text += "]}";
+            SCOPED_TRACE(std::string(part) + " " + std::to_string(depth));
+            EXPECT_ERROR(tokenizer_from_json(text + "}", "t.json"), ExitCode::bad_file,
+                         depth == 100 ? "not supported" : "nested deeper");
+        }
+    }
 }
 
 TEST(Tokenizer, CostlyRegularExpressionsGiveUp) {

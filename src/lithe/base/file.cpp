@@ -14,7 +14,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
+#include "lithe/base/cgroup.h"
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
 
@@ -138,8 +140,23 @@ void make_folders(const std::string& path) {
 uint64_t hash_bytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 uint64_t hash_file(const std::string& path) {
-    MappedFile file(path);
-    return XXH3_64bits(file.bytes().data(), file.bytes().size());
+    // read and not mapped: pages of a mapping would count as this process's memory
+    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+    XXH3_64bits_reset(state.get());
+    std::string buffer(1 << 20, '\0');
+    for (ssize_t count = 1; count != 0;) {
+        count = read(descriptor, buffer.data(), buffer.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) {
+            close(descriptor);
+            fail_errno("cannot read file", path, ExitCode::bad_file);
+        }
+        XXH3_64bits_update(state.get(), buffer.data(), size_t(count));
+    }
+    close(descriptor);
+    return XXH3_64bits_digest(state.get());
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
@@ -160,6 +177,12 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
         data_ = static_cast<const std::byte*>(address);
     }
     close(descriptor);
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+    const auto page = uintptr_t(sysconf(_SC_PAGESIZE)), begin = uintptr_t(part.data()), end = begin + part.size();
+    const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {
@@ -195,9 +218,7 @@ uint64_t available_memory() {
         if (key == "MemAvailable:") available = kib * 1024;
         info.ignore(100, '\n');
     }
-    uint64_t limit = 0, used = 0;
-    if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit && std::ifstream("/sys/fs/cgroup/memory.current") >> used)
-        available = std::min(available, limit > used ? limit - used : 0);
+    available = std::min(available, read_cgroup_limits().memory.value_or(available));
     struct rlimit space {};
     if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
         available = std::min<uint64_t>(available, space.rlim_cur);

@@ -57,6 +57,8 @@ class MappedFile {
     MappedFile& operator=(const MappedFile&) = delete;
     std::span<const std::byte> bytes() const { return {data_, size_}; }
     const std::string& path() const { return path_; }
+    // The whole pages of this part need no memory any more; reading them again brings them back.
+    void release(std::span<const std::byte> part) const;
 
  private:
     const std::byte* data_ = nullptr;
@@ -77,7 +79,7 @@ class FileLock {
 };
 
 uint64_t free_bytes(const std::string& folder);
-uint64_t available_memory();  // bytes: the smaller of MemAvailable and what the cgroup leaves
+uint64_t available_memory();  // bytes: the smaller of MemAvailable and what control groups leave
 uint64_t peak_memory();       // bytes: this process's maximum resident set
 
 }  // namespace lithe

@@ -81,6 +81,18 @@ int machine_info(const CommandContext& context) {
     return 0;
 }
 
+void print_layers(const ModelCost& cost) {
+    std::cout << "layer  block  kind            parameters   FLOPs per token\n";
+    for (size_t i = 0; i < cost.layers.size(); ++i) {
+        const LayerCost& layer = cost.layers[i];
+        char line[160];
+        std::snprintf(line, sizeof line, "%5zu  %-5s  %-14s %11lld   %15s\n", i + 1, layer.label.c_str(),
+                      layer.kind.c_str(), static_cast<long long>(layer.parameters),
+                      format_count(layer.flops_per_token).c_str());
+        std::cout << line;
+    }
+}
+
 bool is_config(const std::string& subject) {
     return subject.size() > 5 && subject.substr(subject.size() - 5) == ".toml" &&
            !std::filesystem::is_directory(subject);
@@ -121,6 +133,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
                           {"parameters", layer.parameters},
                           {"flops_per_token", layer.flops_per_token}});
     Json json = {{"parameters", cost.parameters},
+                 {"parameters_in_tables", cost.parameters_in_tables},
                  {"parameters_without_embeddings", cost.parameters_without_embeddings},
                  {"flops_per_token", cost.flops_per_token},
                  {"training_flops_per_token", cost.training_flops_per_token},
@@ -137,19 +150,13 @@ int model_info(const Flags& flags, const CommandContext& context) {
         print_json("info", json);
         return 0;
     }
-    std::printf("%s\n", flags.subject.c_str());
-    std::printf("parameters        %lld (%lld without embeddings)\n", static_cast<long long>(cost.parameters),
-                static_cast<long long>(cost.parameters_without_embeddings));
-    std::printf("FLOPs per token   %s forward, %s training\n", format_count(cost.flops_per_token).c_str(),
-                format_count(cost.training_flops_per_token).c_str());
-    std::printf("memory, training  about %s (batch %lld x %lld tokens)\n", format_bytes(memory.total()).c_str(),
-                static_cast<long long>(config.train.batch), static_cast<long long>(config.train.length));
-    std::printf("layer  block  kind            parameters   FLOPs per token\n");
-    for (size_t i = 0; i < cost.layers.size(); ++i)
-        std::printf("%5zu  %-5s  %-14s %11lld   %15s\n", i + 1, cost.layers[i].label.c_str(),
-                    cost.layers[i].kind.c_str(), static_cast<long long>(cost.layers[i].parameters),
-                    format_count(cost.layers[i].flops_per_token).c_str());
-    std::fflush(stdout);
+    std::cout << flags.subject << "\nparameters        " << cost.parameters << " ("
+              << cost.parameters_without_embeddings << " without embeddings and tables, " << cost.parameters_in_tables
+              << " in tables of n-grams)\nFLOPs per token   " << format_count(cost.flops_per_token) << " forward, "
+              << format_count(cost.training_flops_per_token) << " training\nmemory, training  about "
+              << format_bytes(memory.total()) << " (batch " << config.train.batch << " x " << config.train.length
+              << " tokens)\n";
+    print_layers(cost);
     return 0;
 }
 

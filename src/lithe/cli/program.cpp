@@ -9,6 +9,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/output.h"
 #include "lithe/ops/torch.h"
 #include "lithe/spec/config_io.h"
 
@@ -30,8 +31,8 @@ const Command kCommands[] = {
 
 int tell(ExitCode code, const std::string& message) {
     log_progress("");
-    std::cout.flush();
-    std::fprintf(stderr, "error: %s\n", message.c_str());
+    std::cout.flush();  // what was printed before; a failure here would not be the first
+    std::fprintf(stderr, "error: %s\n", for_terminal(message).c_str());
     return int(code);
 }
 
@@ -126,14 +127,16 @@ void print_json(const std::string& command, nlohmann::ordered_json json) {
 
 int run_program(const std::vector<std::string>& arguments) {
     try {
+        keep_standard_streams();
         watch_signals();
         ops::initialize();
-        int code = run_checked(arguments);
-        std::cout.flush();
+        StandardOutput output;
+        const int code = run_checked(arguments);
+        output.finish();
         return code;
-    } catch (const Error& error) { return tell(error.code(), error.what()); } catch (const c10::Error& error) {
-        return tell_torch(error);
-    } catch (const std::bad_alloc&) {
+    } catch (const std::ios_base::failure&) { return tell_output_failure(); } catch (const Error& error) {
+        return tell(error.code(), error.what());
+    } catch (const c10::Error& error) { return tell_torch(error); } catch (const std::bad_alloc&) {
         return tell(ExitCode::resources, "out of memory\nhint: lower train.batch, train.length or model.memory");
     } catch (const std::exception& error) { return tell(ExitCode::failed, error.what()); }
 }

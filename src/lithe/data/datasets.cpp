@@ -10,6 +10,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/data/input.h"
@@ -135,7 +136,7 @@ std::vector<std::string> install_dataset(const Dataset& dataset, const std::stri
                                          const std::vector<std::string>& mirrors, DownloadOptions options) {
     const std::string record = folder + "/" + kSourceRecord;
     if (fs::exists(record)) {
-        const auto json = nlohmann::json::parse(read_file(record, 1 << 20), nullptr, false);
+        const auto json = try_parse_json<nlohmann::json>(read_file(record, 1 << 20)).value_or(nullptr);
         if (json.is_object() && json.value("name", "") == dataset.name && json.contains("files") &&
             json["files"].is_array())
             return json["files"].get<std::vector<std::string>>();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/data/parallel_text.h"
@@ -120,8 +121,10 @@ class JsonLinesReader : public MemberReader {
         line_.clear();
     }
     void read() {
-        const auto json = nlohmann::json::parse(line_, nullptr, false);
-        if (json.is_discarded()) bad("it is not valid JSON");
+        std::string fault;
+        const auto parsed = try_parse_json<nlohmann::json>(line_, &fault);
+        if (!parsed) bad(fault);
+        const nlohmann::json& json = *parsed;
         if (!json.is_object()) bad("it is no JSON object");
         const auto text = json.find(field_);
         if (text == json.end()) bad("the field \"" + field_ + "\" is missing; it has " + names_of(json));

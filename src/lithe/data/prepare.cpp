@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "lithe/base/cgroup.h"
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
@@ -65,7 +67,7 @@ void save_journal(const std::string& folder, const Journal& journal) {
 std::optional<Journal> load_journal(const std::string& folder) {
     const std::string path = folder + "/" + kJournal;
     if (!fs::exists(path)) return std::nullopt;
-    const Json json = Json::parse(read_file(path, 64 << 20), nullptr, false);
+    const Json json = try_parse_json<Json>(read_file(path, 64 << 20)).value_or(Json());
     try {
         Journal journal;
         journal.identity = json.at("identity").get<std::string>();
@@ -146,7 +148,7 @@ class Preparation {
           options_(options),
           tokenizer_(std::move(tokenizer)),
           reader_(config, tokenizer_ ? tokenizer_->kind() == "bytes" : config.tokenizer == "bytes"),
-          threads_(options.threads > 0 ? options.threads : int(std::max(1u, std::thread::hardware_concurrency()))) {}
+          threads_(options.threads > 0 ? options.threads : usable_processors()) {}
 
     TokenSetInfo run() {
         const bool trained = !tokenizer_;

@@ -4,9 +4,9 @@
 #include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
@@ -32,26 +32,6 @@ constexpr DTypeRow kDTypes[] = {
 };
 
 using Json = nlohmann::ordered_json;
-
-// Refuses duplicate keys and deep nesting, which the plain parser would let pass.
-class StrictCallback {
- public:
-    bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-        if (size_t(depth) > kMaxDepth) too_deep = true;
-        if (event == Json::parse_event_t::object_start) keys_.emplace_back();
-        if (event == Json::parse_event_t::object_end && !keys_.empty()) keys_.pop_back();
-        if (event == Json::parse_event_t::key && !keys_.empty()) {
-            auto name = parsed.get<std::string>();
-            if (!keys_.back().insert(name).second && duplicate.empty()) duplicate = name;
-        }
-        return true;
-    }
-    bool too_deep = false;
-    std::string duplicate;
-
- private:
-    std::vector<std::set<std::string>> keys_;
-};
 
 [[noreturn]] void bad(const std::string& source, const std::string& what) {
     fail_file("not a valid safetensors file: " + what, source,
@@ -119,12 +99,10 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
     if (text.empty() || text[0] != '{') bad(source, "its header is not a JSON object");
     if (!is_valid_utf8(text)) bad(source, "its header is not UTF-8");
 
-    StrictCallback strict;
-    Json json = Json::parse(text, std::ref(strict), false);
-    if (strict.too_deep) bad(source, "its header is nested too deeply");
-    if (!strict.duplicate.empty())
-        bad(source, "the name '" + printable(strict.duplicate).substr(0, 80) + "' stands twice in its header");
-    if (json.is_discarded() || !json.is_object()) bad(source, "its header is not valid JSON");
+    std::string fault;
+    const auto parsed = try_parse_json<Json>(text, &fault, {.depth = kMaxDepth, .unique_names = true});
+    if (!parsed) bad(source, "of its header, " + fault);
+    const Json& json = *parsed;
 
     SafetensorsHeader header;
     header.data_start = 8 + length;
@@ -160,7 +138,10 @@ SafetensorsFile::SafetensorsFile(const std::string& path)
     const auto stated = header_.metadata.find(kValuesHash);
     if (stated == header_.metadata.end()) return;
     std::string hashes;
-    for (const TensorInfo& tensor : header_.tensors) append_hash(hashes, data(tensor).data(), data(tensor).size());
+    for (const TensorInfo& tensor : header_.tensors) {
+        append_hash(hashes, data(tensor).data(), data(tensor).size());
+        release(tensor);
+    }
     if (to_hex(hash_bytes(hashes)) != stated->second) bad(path, "the checksum of its values does not fit");
 }
 

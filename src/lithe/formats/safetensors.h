@@ -44,6 +44,8 @@ class SafetensorsFile {
     const SafetensorsHeader& header() const { return header_; }
     const TensorInfo* find(const std::string& name) const;
     std::span<const std::byte> data(const TensorInfo& tensor) const;
+    // Its bytes were taken: their pages need no memory any more.
+    void release(const TensorInfo& tensor) const { file_.release(data(tensor)); }
     const std::string& path() const { return file_.path(); }
 
  private:

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 
 namespace lithe {
@@ -196,8 +197,8 @@ void TokenFile::parse() {
     checksums_ = {reinterpret_cast<const uint64_t*>(bytes_.data() + prefix.checksums_offset), prefix.checksum_count};
     documents_ = {reinterpret_cast<const uint64_t*>(bytes_.data() + prefix.documents_offset), prefix.document_count};
 
-    Json json = Json::parse(trailer, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) bad(name_, "its trailer is not JSON");
+    const Json json = try_parse_json<Json>(trailer).value_or(Json());
+    if (!json.is_object()) bad(name_, "its trailer is not JSON");
     try {
         info_.token_bytes = int(prefix.token_bytes);
         info_.tokens = prefix.data_bytes / prefix.token_bytes;

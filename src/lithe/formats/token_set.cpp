@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 
 namespace lithe {
@@ -65,8 +66,8 @@ std::string to_json(const TokenSetInfo& info) {
 }
 
 TokenSetInfo token_set_from_json(const std::string& text, const std::string& source) {
-    const Json json = Json::parse(text, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) bad(source, "its index is not JSON");
+    const Json json = try_parse_json<Json>(text).value_or(Json());
+    if (!json.is_object()) bad(source, "its index is not JSON");
     TokenSetInfo info;
     try {
         if (json.at("schema") != kSchema)

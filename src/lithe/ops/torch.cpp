@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "lithe/base/cgroup.h"
 #include "lithe/base/log.h"
 #include "lithe/base/parallel.h"
 #include "lithe/kernels/cuda.h"
@@ -80,6 +81,8 @@ void initialize() {
                                                 at::Float32Precision::IEEE);
     }
     set_parallel_backend(torch_parallel);
+    // LibTorch counts processors and knows of no quota
+    if (const int usable = usable_processors(); at::get_num_threads() > usable) at::set_num_threads(usable);
     static Warnings warnings;
     c10::WarningUtils::set_warning_handler(&warnings);
 }

@@ -8,6 +8,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/median.h"
 #include "lithe/spec/config_io.h"
 
@@ -61,7 +62,7 @@ void read_metrics(RunRecord& record) {
 void read_start(RunRecord& record) {
     const std::string path = record.folder + "/run.json";
     if (!fs::exists(path)) return;
-    Json json = Json::parse(read_file(path, 16 << 20), nullptr, false);
+    Json json = try_parse_json<Json>(read_file(path, 16 << 20)).value_or(Json());
     if (json.is_object() && json.contains("starts") && json["starts"].is_array() && !json["starts"].empty())
         json = Json(json["starts"].back());
     if (!json.is_object()) return;
@@ -82,8 +83,8 @@ std::vector<Json> read_json_lines(const std::string& path) {
     if (!fs::exists(path)) return result;
     std::istringstream lines(read_file(path));
     for (std::string line; std::getline(lines, line);) {
-        Json json = Json::parse(line, nullptr, false);
-        if (json.is_object()) result.push_back(std::move(json));
+        auto json = try_parse_json<Json>(line);
+        if (json && json->is_object()) result.push_back(std::move(*json));
     }
     return result;
 }
@@ -99,7 +100,7 @@ RunRecord read_run_record(const std::string& folder) {
     if (normal.filename().empty()) normal = normal.parent_path();
     record.name = normal.filename().string();
     record.config = load_config(config);
-    flatten(Json::parse(to_json(record.config)), "", record.settings);
+    flatten(parse_json<Json>(to_json(record.config), config), "", record.settings);
     read_start(record);
     read_metrics(record);
     return record;

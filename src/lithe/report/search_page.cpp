@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/report/numbers.h"
@@ -20,7 +21,7 @@ namespace {
 using Json = nlohmann::json;
 
 Json read_json(const std::string& path) {
-    return fs::exists(path) ? Json::parse(read_file(path, 64 << 20), nullptr, false) : Json();
+    return fs::exists(path) ? try_parse_json<Json>(read_file(path, 64 << 20)).value_or(Json()) : Json();
 }
 
 // Colour of a candidate, by order of first appearance in any place.

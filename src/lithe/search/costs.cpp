@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/median.h"
 #include "lithe/base/timer.h"
 #include "lithe/model/cost.h"
@@ -138,7 +139,7 @@ void write_costs(const std::string& path, const Config& config, const CostTable&
 
 CostTable read_costs(const std::string& path, const Config& config) {
     try {
-        const auto json = nlohmann::json::parse(read_file(path, 64 << 20));
+        const auto json = parse_json<nlohmann::json>(read_file(path, 64 << 20), path);
         CostTable costs{json.at("base"), json.at("slots").get<std::vector<std::vector<double>>>()};
         if (json.at("cost") == config.search.cost &&
             json.at("candidates").get<std::vector<std::vector<std::string>>>() == candidates_of(config) &&

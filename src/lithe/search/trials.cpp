@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/report/report.h"
@@ -41,7 +42,7 @@ TrialJournal::TrialJournal(const std::string& folder) : path_(folder + "/trials.
             break;
         }
         try {
-            trials_.push_back(trial_from_json(nlohmann::json::parse(line)));
+            trials_.push_back(trial_from_json(parse_json<nlohmann::json>(line, path_)));
             if (trials_.back().number != number)
                 throw std::runtime_error("trial " + std::to_string(number) + " expected");
         } catch (const std::exception& error) {

@@ -2,8 +2,8 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <sched.h>
 
+#include "lithe/base/cgroup.h"
 #include "lithe/kernels/isa.h"
 
 namespace lithe {
@@ -30,17 +30,10 @@ std::string choose_fp32_products() {
 
 }  // namespace
 
-int usable_cores() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return std::max(1, CPU_COUNT(&set));
-}
-
 Machine set_up_machine(TrainConfig& train) {
     Machine machine;
     machine.cpu = kernels::cpu_name();
-    if (train.threads == 0) train.threads = usable_cores();
+    if (train.threads == 0) train.threads = usable_processors();
     machine.threads = int(train.threads);
     if (at::get_num_threads() != machine.threads) at::set_num_threads(machine.threads);
     const ops::CudaStatus& cuda = ops::cuda_status();

@@ -21,6 +21,4 @@ struct Machine {
 // product path. Throws when what is asked for is not there.
 Machine set_up_machine(TrainConfig& train);
 
-int usable_cores();
-
 }  // namespace lithe

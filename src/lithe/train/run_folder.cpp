@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 
@@ -53,10 +54,10 @@ void RunFolder::cut_back(int64_t step) {
         std::istringstream lines(read_file(path));
         std::string kept, superseded;
         for (std::string line; std::getline(lines, line);) {
-            auto json = nlohmann::json::parse(line, nullptr, false);
-            bool whole =
-                !json.is_discarded() && json.is_object() && json.contains("step") && json["step"].is_number_integer();
-            if (whole && json["step"].get<int64_t>() <= step) kept += line + "\n";
+            const auto json = try_parse_json<nlohmann::json>(line);
+            const bool whole =
+                json && json->is_object() && json->contains("step") && (*json)["step"].is_number_integer();
+            if (whole && (*json)["step"].get<int64_t>() <= step) kept += line + "\n";
             else if (!line.empty()) superseded += line + "\n";
         }
         if (superseded.empty()) continue;
@@ -91,9 +92,9 @@ EventWriter& RunFolder::events() {
 void RunFolder::record_start(nlohmann::ordered_json start) {
     nlohmann::ordered_json record = {{"schema", "lithe.run/1"}, {"starts", nlohmann::ordered_json::array()}};
     if (fs::exists(file("run.json"))) {
-        auto old = nlohmann::ordered_json::parse(read_file(file("run.json"), 64 << 20), nullptr, false);
-        if (!old.is_discarded() && old.is_object() && old.contains("starts") && old["starts"].is_array())
-            record["starts"] = old["starts"];
+        const auto old = try_parse_json(read_file(file("run.json"), 64 << 20));
+        if (old && old->is_object() && old->contains("starts") && (*old)["starts"].is_array())
+            record["starts"] = (*old)["starts"];
     }
     record["starts"].push_back(std::move(start));
     replace_file(file("run.json"), record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");

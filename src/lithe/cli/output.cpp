@@ -1,0 +1,41 @@
+#include "lithe/cli/output.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
+
+namespace lithe {
+
+void keep_standard_streams() {
+    for (int descriptor = 0; descriptor < 3; ++descriptor) {
+        if (fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
+        // the lowest free number is this one, as those below are open
+        if (open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY) != descriptor) return;
+    }
+}
+
+StandardOutput::StandardOutput() {
+    std::cout.clear();
+    std::cout.exceptions(std::ios::badbit);
+}
+
+StandardOutput::~StandardOutput() { std::cout.exceptions(std::ios::goodbit); }
+
+void StandardOutput::finish() { std::cout.flush(); }
+
+int tell_output_failure() {
+    const int reason = errno;
+    if (reason == EPIPE) return int(ExitCode::failed);
+    log_progress("");
+    std::fprintf(stderr, "error: cannot write to standard output: %s\n", std::strerror(reason));
+    const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+    return int(full ? ExitCode::resources : ExitCode::failed);
+}
+
+}  // namespace lithe

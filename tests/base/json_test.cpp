@@ -1,0 +1,58 @@
+#include "lithe/base/json.h"
+
+#include "support/errors.h"
+
+namespace lithe {
+namespace {
+
+using Ordered = nlohmann::ordered_json;
+
+std::string nested(size_t depth, const std::string& open, const std::string& close, const std::string& inside) {
+    std::string text;
+    for (size_t i = 0; i < depth; ++i) text += open;
+    text += inside;
+    for (size_t i = 0; i < depth; ++i) text += close;
+    return text;
+}
+
+TEST(Json, ReadsWhatTheLibraryReads) {
+    for (const std::string text :
+         {"1", "-3", "2.5e3", "\"a\\u00e9\"", "null", "true", "[]", "{}", R"({"a":[1,{"b":null}],"c":"x","d":[[],{}]})",
+          R"({"z":1,"a":2,"m":{"q":[1,2,3]}})", R"([1,[2,[3,[4]]],{"a":{"b":{"c":[5]}}}])"}) {
+        EXPECT_EQ(parse_json<nlohmann::json>(text, "test"), nlohmann::json::parse(text)) << text;
+        EXPECT_EQ(parse_json<Ordered>(text, "test").dump(), Ordered::parse(text).dump()) << text;
+    }
+}
+
+// A value of a large object is found again after the object has grown, and the last of two equal names counts.
+TEST(Json, LargeObjectsKeepOrderAndTheLastOfEqualNames) {
+    std::string text = "{";
+    for (int i = 0; i < 300; ++i) text += "\"n" + std::to_string(i) + "\":" + std::to_string(i) + ",";
+    text += "\"n7\":{\"x\":1},\"n250\":\"y\"}";
+    EXPECT_EQ(parse_json<Ordered>(text, "test").dump(), Ordered::parse(text).dump());
+    EXPECT_EQ(parse_json<nlohmann::json>(text, "test"), nlohmann::json::parse(text));
+}
+
+TEST(Json, RefusesWhatIsNestedTooDeeply) {
+    for (const size_t depth : {257ul, 100'000ul, 1'000'000ul}) {
+        EXPECT_ERROR(parse_json(nested(depth, "[", "]", ""), "x.json"), ExitCode::bad_file, "nested deeper than 256");
+        EXPECT_ERROR(parse_json(nested(depth, "{\"a\":", "}", "1"), "x.json"), ExitCode::bad_file, "x.json");
+        EXPECT_FALSE(try_parse_json<nlohmann::json>(nested(depth, "[{\"a\":", "}]", "1")));
+    }
+    EXPECT_EQ(parse_json(nested(256, "[", "]", ""), "test").size(), 1u);
+    EXPECT_FALSE(try_parse_json("[[[]]]", nullptr, {.depth = 2}));
+}
+
+TEST(Json, SaysWhereAndWhy) {
+    EXPECT_ERROR(parse_json("{\"a\": 1,}", "x.json"), ExitCode::bad_file, "not valid JSON at byte 9");
+    EXPECT_ERROR(parse_json("", "x.json"), ExitCode::bad_file, "x.json");
+    EXPECT_ERROR(parse_json("[1e999]", "x.json"), ExitCode::bad_file, "not valid JSON");
+    EXPECT_ERROR(parse_json("[1] [2]", "x.json"), ExitCode::bad_file, "not valid JSON");
+    EXPECT_ERROR(parse_json("[\"\xff\"]", "x.json"), ExitCode::bad_file, "not valid JSON");
+    const JsonLimits strict{.unique_names = true};
+    EXPECT_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "x.json", strict), ExitCode::bad_file, "'a' stands twice");
+    EXPECT_TRUE(try_parse_json(R"({"a":1,"b":{"a":2}})", nullptr, strict));
+}
+
+}  // namespace
+}  // namespace lithe
