@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 #include "lithe/formats/safetensors.h"
 #include "lithe/model/masking.h"
@@ -131,8 +132,8 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 
 void verify_checkpoint(const std::string& folder) {
     const std::string path = folder + "/manifest.json";
-    auto json = nlohmann::json::parse(read_file(path, 1 << 20), nullptr, false);
-    if (json.is_discarded() || !json.is_object() || !json.contains("files") || !json["files"].is_object())
+    const auto json = parse_json<nlohmann::json>(read_file(path, 1 << 20), path);
+    if (!json.is_object() || !json.contains("files") || !json["files"].is_object())
         fail_file("not a checkpoint manifest", path);
     for (const auto& [name, entry] : json["files"].items()) {
         if (std::none_of(std::begin(kFiles), std::end(kFiles), [&](const char* known) { return name == known; }))
@@ -158,9 +159,8 @@ void verify_checkpoint(const std::string& folder) {
         if (!json["files"].contains(needed)) fail_file(std::string("the manifest lacks ") + needed, path);
 }
 
-std::vector<NamedTensor> read_tensors(const std::string& path) {
-    SafetensorsFile file(path);
-    std::vector<NamedTensor> tensors;
+void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use) {
+    const SafetensorsFile file(path);
     for (const TensorInfo& info : file.header().tensors) {
         auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
                                  [&](const TypePair& each) { return each.file == info.dtype; });
@@ -171,8 +171,14 @@ std::vector<NamedTensor> read_tensors(const std::string& path) {
         Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
         auto data = file.data(info);
         if (!data.empty()) std::memcpy(tensor.data_ptr(), data.data(), data.size());
-        tensors.push_back({info.name, tensor});
+        file.release(info);
+        use({info.name, tensor});
     }
+}
+
+std::vector<NamedTensor> read_tensors(const std::string& path) {
+    std::vector<NamedTensor> tensors;
+    each_tensor(path, [&](const NamedTensor& each) { tensors.push_back(each); });
     return tensors;
 }
 
@@ -218,12 +224,10 @@ void check_parameters(const ParameterStore& store, const std::string& path) {
 
 void load_parameters(ParameterStore& store, const std::string& path) {
     at::NoGradGuard no_grad;
-    Shapes shapes;
-    std::map<std::string, Tensor> by_name;
-    for (const NamedTensor& each : read_tensors(path))
-        by_name[each.name] = each.tensor, shapes[each.name] = each.tensor.sizes().vec();
-    check_shapes(store, std::move(shapes), path);
-    for (size_t i = 0; i < store.size(); ++i) store.master(i).copy_(by_name.at(store.spec(i).name));
+    check_parameters(store, path);
+    std::map<std::string, size_t> places;
+    for (size_t i = 0; i < store.size(); ++i) places[store.spec(i).name] = i;
+    each_tensor(path, [&](const NamedTensor& each) { store.master(places.at(each.name)).copy_(each.tensor); });
     store.refresh_working();
 }
 

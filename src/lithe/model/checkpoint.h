@@ -4,6 +4,7 @@
 // manifest first.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 // Throws a bad_file error that names the first file that does not fit the manifest.
 void verify_checkpoint(const std::string& folder);
 
+// Calls `use` with one tensor after another, so that not all of them need memory at once.
+void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use);
 std::vector<NamedTensor> read_tensors(const std::string& path);
 // Throws bad_file with the first of the problems, unless there are none.
 void check_fit(const Problems& problems, const std::string& path, const std::string& hint);

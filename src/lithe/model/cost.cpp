@@ -1,6 +1,18 @@
 #include "lithe/model/cost.h"
 
+#include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/text.h"
+
 namespace lithe {
+
+std::string parameters_text(double parameters, double in_tables) {
+    std::string text = format_count(parameters) + " parameters";
+    if (in_tables > 0)
+        text +=
+            " (" + format_count(parameters - in_tables) + ", and " + format_count(in_tables) + " in tables of n-grams)";
+    return text;
+}
 
 CostShape cost_shape(const Config& config) {
     return {.length = config.train.length,
@@ -22,6 +34,7 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     ModelCost cost;
     cost.parameters = model.parameters().count();
     cost.parameters_without_embeddings = model.parameters().count_without_embeddings();
+    cost.parameters_in_tables = model.parameters().count_in_tables();
     double saved = 0;
     for (const AppliedBlock& applied : model.stack().blocks) {
         LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(shape)};
@@ -36,13 +49,33 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     return cost;
 }
 
+constexpr double kLibraries = 220.0 * 1024 * 1024;  // LibTorch itself
+
+static double weight_bytes(const LanguageModel& model, int working_bytes) {
+    const auto tables = double(model.parameters().count_in_tables());
+    const auto parameters = double(model.parameters().count()) - tables;
+    return parameters * (4 + (working_bytes == 2 ? 2 : 0)) + tables * 4;
+}
+
+void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device) {
+    const double needs = kLibraries + weight_bytes(model, working == at::kBFloat16 ? 2 : 4);
+    const auto available = double(available_memory());
+    if (!device.is_cpu() || needs <= available) return;
+    fail({.code = ExitCode::resources,
+          .what = "the model does not fit into memory",
+          .where = format_count(double(model.parameters().count())) + " parameters",
+          .expected = "at most " + format_bytes(available),
+          .got = format_bytes(needs),
+          .hint = "close other programs, raise the limit of the container, or take a smaller model"});
+}
+
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
     MemoryEstimate estimate;
     const auto tables = double(model.parameters().count_in_tables());
     const auto parameters = double(model.parameters().count()) - tables;
     const auto tokens = double(config.train.batch) * double(config.train.length);
     const CostShape shape = cost_shape(config);
-    estimate.weights = parameters * (4 + (working_bytes == 2 ? 2 : 0)) + tables * 4;
+    estimate.weights = weight_bytes(model, working_bytes);
     // the flat gradient, moments, gradients of one pass for each part of a batch
     const double passes = double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
     estimate.optimizer =
@@ -58,7 +91,7 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     constexpr double kLogits = 64 << 20;  // a chunk and its gradient
     estimate.activations = tokens * numbers * working_bytes +
                            std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
-    estimate.base = 220.0 * 1024 * 1024;  // LibTorch itself
+    estimate.base = kLibraries;
     return estimate;
 }
 

@@ -14,11 +14,14 @@ struct LayerCost {
 
 struct ModelCost {
     int64_t parameters = 0, parameters_without_embeddings = 0;
+    int64_t parameters_in_tables = 0;  // of n-grams: looked up by rows, a few of them for each token
     double flops_per_token = 0;  // forward; a multiply-add is 2; embedding look-ups and element-wise work not counted
     double training_flops_per_token = 0;  // forward + backward, without gradients of memory inputs
     std::vector<LayerCost> layers;
 };
 ModelCost count_cost(const LanguageModel& model, const CostShape& shape);
+// "760k parameters", or "17.64M parameters (760k, and 16.88M in tables of n-grams)".
+std::string parameters_text(double parameters, double in_tables);
 
 // What a run's segments look like.
 CostShape cost_shape(const Config& config);
@@ -29,6 +32,9 @@ struct MemoryEstimate {
     double weights = 0, optimizer = 0, activations = 0, state = 0, base = 0;  // bytes
     double total() const { return weights + optimizer + activations + state + base; }
 };
+// Throws resources when the weights alone, as evaluation and generation have them, do not fit into this machine's
+// memory or what is left of its limits: the kernel would end the process without a word.
+void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device);
 // For training as configured; `working_bytes` is 2 for bf16.
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes);
 

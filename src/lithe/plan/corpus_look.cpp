@@ -21,6 +21,7 @@ CorpusLook look_at(const Corpus& corpus) {
     const TokenView& train = corpus.split("train");
     CorpusLook look{.bytes = train.bytes(),
                     .tokens = train.size(),
+                    .valid_bytes = corpus.has("valid") ? corpus.split("valid").bytes() : 0,
                     .vocabulary = corpus.tokenizer().vocabulary_size(),
                     .is_bytes = train.bytes() == train.size() && corpus.tokenizer().vocabulary_size() <= 256};
     if (!look.is_bytes) return look;

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "lithe/base/text.h"
+#include "lithe/model/cost.h"
 #include "lithe/plan/planner.h"
 
 namespace lithe {
@@ -12,16 +14,29 @@ std::string fixed(double value, int digits) {
     return text;
 }
 
+std::string grouped(uint64_t value) {
+    std::string digits = std::to_string(value);
+    for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+    return digits;
+}
+
 std::string expected_text(const Plan& plan) {
+    if (plan.corpus.valid_bytes == 0)
+        return "nothing will tell: the text has no validation split (data.split, data.valid)";
     if (!plan.corpus.is_bytes) return "not known: the table was measured on bytes, this text has other tokens";
     if (plan.altered) return "not known: --set changes what the table was measured on";
     const Prediction& p = plan.chosen.expected;
-    return fixed(p.bits, 3) +
-           " bits per byte on the first 500,000 bytes of validation (9 of 10 runs: " + fixed(p.low, 3) + " to " +
-           fixed(p.high, 3) + ")";
+    return fixed(p.bits, 3) + " bits per byte on the first " + grouped(scored_bytes(plan)) + " bytes of validation (" +
+           fixed(p.low, 3) + " to " + fixed(p.high, 3) +
+           " for 9 of 10 texts like books, source code and manuals; logs and tables can lie far outside)";
 }
 
 }  // namespace
+
+uint64_t scored_bytes(const Plan& plan) {
+    const auto asked = uint64_t(plan.config.evaluation.bytes);
+    return asked > 0 ? std::min(asked, plan.corpus.valid_bytes) : plan.corpus.valid_bytes;
+}
 
 std::string plan_text(const Plan& plan, const PlanRequest& request) {
     const PlanCandidate& c = plan.chosen;
@@ -39,9 +54,9 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
         if (has_prediction(plan)) out += ", " + fixed(each.expected.bits, 3) + " bits";
         out += "\n";
     }
-    out += "plan       " + c.shape.name() + ", " + format_count(c.parameters) + " parameters (" +
-           std::to_string(c.shape.ngram_rows) + " rows per table of n-grams), batch " +
-           std::to_string(plan.config.train.batch) + ", " + format_bytes(c.memory) + " of memory\n";
+    out += "plan       " + c.shape.name() + ", " + parameters_text(c.parameters, c.in_tables) + " of " +
+           std::to_string(c.shape.ngram_rows) + " rows each, batch " + std::to_string(plan.config.train.batch) + ", " +
+           format_bytes(c.memory) + " of memory\n";
     const bool shorter = c.seconds < request.seconds;
     out += "training   " + format_seconds(c.seconds) + (shorter ? " of " + format_seconds(request.seconds) : "") +
            ", " + format_count(plan.tokens) + " tokens, " + fixed(plan.epochs, 2) + " times the text" +
@@ -54,13 +69,10 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
 nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
     using Json = nlohmann::ordered_json;
     auto candidate = [&](const PlanCandidate& c) {
-        Json json = {{"width", c.shape.width},
-                     {"layers", c.shape.layers},
-                     {"ngram_rows", c.shape.ngram_rows},
-                     {"batch", c.shape.batch},
-                     {"parameters", c.parameters},
-                     {"memory_bytes", c.memory},
-                     {"tokens_per_second", c.tokens_per_second},
+        Json json = {{"width", c.shape.width},           {"layers", c.shape.layers},
+                     {"ngram_rows", c.shape.ngram_rows}, {"batch", c.shape.batch},
+                     {"parameters", c.parameters},       {"parameters_in_tables", c.in_tables},
+                     {"memory_bytes", c.memory},         {"tokens_per_second", c.tokens_per_second},
                      {"measured", c.visits > 0}};
         if (has_prediction(plan)) json["expected_bits_per_byte"] = c.expected.bits;
         return json;
@@ -71,6 +83,7 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
           {"tokens", plan.corpus.tokens},
           {"vocabulary", plan.corpus.vocabulary},
           {"distinct", plan.corpus.distinct},
+          {"valid_bytes", plan.corpus.valid_bytes},
           {"packed_bits_per_byte", plan.corpus.packed_bits}}},
         {"machine",
          {{"cpu", plan.machine.cpu}, {"threads", plan.machine.threads}, {"precision", plan.machine.precision}}},
@@ -83,7 +96,8 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
     if (plan.latency > 0) json["latency_seconds"] = plan.latency;
     if (has_prediction(plan)) {
         const Prediction& p = plan.chosen.expected;
-        json["expected"] = {{"bits_per_byte", p.bits}, {"low", p.low}, {"high", p.high}, {"interval", 0.9}};
+        json["expected"] = {{"bits_per_byte", p.bits}, {"low", p.low},     {"high", p.high},
+                            {"interval", 0.9},         {"split", "valid"}, {"first_bytes", scored_bytes(plan)}};
     }
     json["considered"] = Json::array();
     for (const PlanCandidate& each : plan.considered) json["considered"].push_back(candidate(each));

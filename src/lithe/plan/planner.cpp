@@ -80,7 +80,7 @@ class Planner {
                 settings.push_back("train.max_tokens=" + std::to_string(int64_t(chosen->most_tokens)));
             const double part = kEvaluationPart * chosen->seconds;
             settings.push_back("evaluation.every_seconds=" + format_number(chosen->seconds / 4));
-            settings.push_back("evaluation.tokens=" +
+            settings.push_back("evaluation.bytes=" +
                                std::to_string(int64_t(std::clamp(3 * chosen->tokens_per_second * part, 20e3, 500e3))));
         }
         const size_t planned = settings.size();
@@ -124,6 +124,7 @@ class Planner {
             return PlanCandidate{.shape = shape,
                                  .training_flops_per_token = cost.training_flops_per_token,
                                  .parameters = double(cost.parameters),
+                                 .in_tables = double(cost.parameters_in_tables),
                                  .memory = memory};
         }
         return std::nullopt;

@@ -18,7 +18,7 @@ struct PlanRequest {
 
 struct PlanCandidate {
     PlanShape shape;
-    double training_flops_per_token = 0, parameters = 0, memory = 0;
+    double training_flops_per_token = 0, parameters = 0, in_tables = 0, memory = 0;
     double tokens_per_second = 0;
     double seconds = 0;      // of training: the request's, or fewer where more would make it worse
     double most_tokens = 0;  // more would make it worse; 0: not within reach
@@ -38,8 +38,13 @@ struct Plan {
     Machine machine;
 };
 
-// Whether there is a prediction: the table was measured on bytes and on the family's own settings.
-inline bool has_prediction(const Plan& plan) { return plan.corpus.is_bytes && !plan.altered; }
+// Whether there is a prediction: the table was measured on bytes and on the family's own settings, and a validation
+// split will tell what came out.
+inline bool has_prediction(const Plan& plan) {
+    return plan.corpus.is_bytes && !plan.altered && plan.corpus.valid_bytes > 0;
+}
+// What the run scores at its end, and the prediction is of: so many bytes from the beginning of the validation split.
+uint64_t scored_bytes(const Plan& plan);
 
 // Whether --set gives the time: all of it is used then, also where the plan would end early.
 bool states_the_time(const std::vector<std::string>& settings);

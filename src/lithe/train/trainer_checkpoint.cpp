@@ -2,6 +2,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/spec/config_io.h"
@@ -100,8 +101,7 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     std::vector<std::string> refused;
     for (const std::string& difference : differences(saved, config_))
         if (!may_change(difference)) refused.push_back(difference);
-    auto json = nlohmann::json::parse(read_file(state_path, 1 << 20), nullptr, false);
-    if (json.is_discarded()) fail_file("not JSON", state_path);
+    const auto json = parse_json<nlohmann::json>(read_file(state_path, 1 << 20), state_path);
     if (json.contains("data_fingerprint") && json["data_fingerprint"] != p.corpus.fingerprint())
         refused.push_back("the data is not the data that the run was trained on (fingerprint " +
                           json["data_fingerprint"].dump() + " became \"" + p.corpus.fingerprint() + "\")");
@@ -132,7 +132,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
     Parts& p = *parts_;
     at::NoGradGuard no_grad;
     std::vector<std::pair<std::string, StateTensor>> carried, carried_by_search;
-    for (const NamedTensor& each : read_tensors(place.folder + "/optimizer.safetensors")) {
+    each_tensor(place.folder + "/optimizer.safetensors", [&](const NamedTensor& each) {
         auto into = [&](const Tensor& flat) {
             ops::check(flat.defined() && flat.sizes() == each.tensor.sizes(), "resume",
                        "optimizer tensor '" + each.name + "' does not fit");
@@ -157,7 +157,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
                 .emplace_back(each.name.substr(begin, colon - begin),
                               StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
         }
-    }
+    });
     if (p.optimizer->average().defined()) p.model->parameters().exchange(p.optimizer->average());
     p.optimizer->set_updates(json.value("updates", state_.step));
     p.step->carry(unflatten(carried));

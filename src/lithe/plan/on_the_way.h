@@ -1,0 +1,8 @@
+// Made by bench/on_the_way.py from docs/runs/on-the-way/*.json. Do not edit.
+#pragma once
+
+namespace lithe::on_the_way {
+
+inline constexpr double kHighRate = -0.05, kSpread = 0.03;
+
+}  // namespace lithe::on_the_way
