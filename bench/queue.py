@@ -72,7 +72,7 @@ def run(entry, data, work):
         sets.insert(0, f"data.path={data}")
     else:
         subject = data
-        sets.append("evaluation.tokens=500000")
+        sets.append("evaluation.bytes=500000")
     flags = [flag for each in sets for flag in ("--set", each)]
     trained = call(["train", subject, "--run", folder, f"--max-{budget}", entry[budget], *flags])
     config = tomllib.loads((folder / "config.toml").read_text())

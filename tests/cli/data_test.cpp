@@ -131,7 +131,7 @@ TEST_F(DataCommand, RunsOnOtherTokens) {
     good({"data", "train-tokenizer", folder.file("text.txt"), "--size", "280", "--out", bpe});
     const auto trained = good({"train", config, "--run", path, "--max-steps", "30", "--set", "data.tokenizer=" + bpe});
     EXPECT_GT(trained["valid"]["bits_per_byte"], 0);
-    const auto evaluated = good({"eval", path, "--tokens", "0"});
+    const auto evaluated = good({"eval", path, "--bytes", "0"});
     EXPECT_NEAR(evaluated["bits_per_byte"].get<double>(),
                 evaluated["loss"].get<double>() / std::log(2.0) * evaluated["tokens"].get<double>() /
                     evaluated["bytes"].get<double>(),

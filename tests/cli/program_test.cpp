@@ -63,9 +63,8 @@ TEST_F(Trained, EvalStatesItsProtocolAndRepeats) {
     EXPECT_EQ(json["tokens"], 999);
     EXPECT_EQ(json["protocol"]["memory"], 8);
     EXPECT_EQ(json["bits_per_byte"], run({"eval", path(), "--json"}).json()["bits_per_byte"]);
-    EXPECT_NEAR(
-        run({"eval", path(), "--json", "--tokens", "300", "--lead", "16"}).json()["bits_per_byte"].get<double>(),
-        first_->json()["valid"]["bits_per_byte"].get<double>(), 1e-6);
+    EXPECT_NEAR(run({"eval", path(), "--json", "--bytes", "300", "--lead", "16"}).json()["bits_per_byte"].get<double>(),
+                first_->json()["valid"]["bits_per_byte"].get<double>(), 1e-6);
     EXPECT_EQ(run({"eval", path(), "--data", folder_->file("text.txt"), "--json"}).json()["tokens"], 19'999);
     EXPECT_EQ(run({"eval", path() + "@best", "--data", ":test", "--memory", "16", "--mask", "same_length", "--json"})
                   .json()["protocol"]["mask"],

@@ -48,7 +48,7 @@ TEST_F(Budgets, TheRateFollowsTheOneThatEndsFirst) {
 
 TEST_F(Budgets, TimeMayBeTheFirst) {
     const auto result = train(
-        {"--max-steps", "1000000", "--max-time", "1s", "--set", "schedule.warmup=0", "--set", "evaluation.tokens=50"});
+        {"--max-steps", "1000000", "--max-time", "1s", "--set", "schedule.warmup=0", "--set", "evaluation.bytes=50"});
     ASSERT_EQ(result.code, 0) << result.err;
     EXPECT_EQ(result.json()["stopped_by"], "time");
     EXPECT_LT(rates().back(), 0.3e-2);

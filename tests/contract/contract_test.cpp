@@ -2,49 +2,40 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <set>
+#include <sstream>
 
+#include "lithe/base/text.h"
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/model/stack.h"
-#include "support/block_maker.h"
+#include "support/block_variants.h"
 #include "support/waves.h"
 
 namespace lithe {
 namespace {
 
+using testing::block_variants;
+using testing::BlockVariant;
 using testing::expect_close;
 using testing::MadeBlock;
 using testing::wave;
 
 constexpr int64_t T = 12, B = 3, D = 8;
 
-const int kKinds = int(block_kinds().size());
-
-// Every kind as it is by default, and what else deserves the whole suite.
-struct Case {
-    const BlockKind& kind;
-    bool relative = false;
-    static Case number(int i) {
-        if (i < kKinds) return {block_kinds()[size_t(i)]};
-        return {*find_block_kind("attention"), true};
-    }
-    std::string name() const { return std::string(kind.name) + (relative ? "_relative" : ""); }
-};
-constexpr int kMoreCases = 1;
-
 class Contract : public ::testing::TestWithParam<int> {
  protected:
-    const BlockKind& kind() const { return Case::number(GetParam()).kind; }
-    bool relative() const { return Case::number(GetParam()).relative; }
-    ModelConfig model_of(const BlockKind&) const {
+    const BlockVariant& variant() const { return block_variants()[size_t(GetParam())]; }
+    const BlockKind& kind() const { return *variant().kind; }
+    bool relative() const { return testing::has_value(variant(), "positions", "\"relative\""); }
+    static ModelConfig model() {
         ModelConfig model;
         model.width = D;
-        model.heads = 2;
         model.memory = 2 * T;
-        if (relative()) model.positions = "relative";
         return model;
     }
-    std::unique_ptr<MadeBlock> make(at::ScalarType type = at::kDouble, std::vector<RawValue> values = {}) const {
-        auto made = std::make_unique<MadeBlock>(kind(), model_of(kind()), values, type);
+    std::unique_ptr<MadeBlock> make(at::ScalarType type = at::kDouble, std::vector<RawValue> more = {}) const {
+        std::vector<RawValue> values = variant().values;
+        values.insert(values.end(), more.begin(), more.end());
+        auto made = std::make_unique<MadeBlock>(kind(), model(), values, type);
         at::NoGradGuard guard;
         for (size_t i = 0; i < made->store.size(); ++i)
             if (made->store.spec(i).role == Role::scalar) made->store.working(i).fill_(0.7);  // wake what starts silent
@@ -218,7 +209,7 @@ TEST_P(Contract, LowerPrecisionsStayClose) {
 
 TEST_P(Contract, DropoutFollowsItsKeyOnly) {
     std::vector<RawValue> values;
-    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { kind().make_options(model_of(kind()))->visit(v); }))
+    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { kind().make_options(model())->visit(v); }))
         if (field.path.find("dropout") != std::string::npos) values.push_back({field.path, "0.4", "test"});
     if (values.empty()) GTEST_SKIP();
     auto made = make(at::kDouble, values);
@@ -239,9 +230,9 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
 
 TEST_P(Contract, BidirectionalSeesBothSides) {
     if (!kind().traits.bidirectional || kind().traits.position_wise || relative()) GTEST_SKIP();
-    ModelConfig model = model_of(kind());
-    model.direction = "bidirectional";
-    MadeBlock made(kind(), model);
+    ModelConfig both_ways = model();
+    both_ways.direction = "bidirectional";
+    MadeBlock made(kind(), both_ways, variant().values);
     Context c = context();
     c.causal = false;
     Tensor x = input(), changed = x.clone();
@@ -251,8 +242,34 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     EXPECT_TRUE(a.state.empty()) << "there is no next segment";
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, kKinds + kMoreCases),
-                         [](const auto& which) { return Case::number(which.param).name(); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_variants().size())),
+                         [](const auto& which) { return block_variants()[size_t(which.param)].name; });
+
+// Both values of a switch and every one of a choice, for every kind.
+TEST(BlockVariants, EveryChoiceIsTested) {
+    // a stack makes it of the model's direction, which BidirectionalSeesBothSides sets
+    const std::set<std::string> elsewhere = {"sru.bidirectional"};
+    for (const BlockKind& kind : block_kinds()) {
+        ModelConfig model;
+        auto options = kind.make_options(model);
+        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) {
+            if (elsewhere.count(kind.name + ("." + field.path))) continue;
+            std::vector<std::string> values;
+            if (field.type == "true or false") values = {"true", "false"};
+            std::istringstream choices(field.type);
+            for (std::string choice; field.default_value.starts_with('"') && std::getline(choices, choice, ',');)
+                values.push_back("\"" + std::string(trimmed(choice)) + "\"");
+            for (const std::string& value : values) {
+                const bool tested =
+                    value == field.default_value ||
+                    std::any_of(block_variants().begin(), block_variants().end(), [&](const BlockVariant& variant) {
+                        return variant.kind == &kind && testing::has_value(variant, field.path, value);
+                    });
+                EXPECT_TRUE(tested) << kind.name << "." << field.path << " = " << value;
+            }
+        }
+    }
+}
 
 TEST(Registry, NamesAndLettersAreUnique) {
     std::set<std::string> names;

@@ -5,12 +5,13 @@
 
 #include "lithe/blocks/block.h"
 #include "lithe/ops/profile.h"
-#include "support/block_maker.h"
+#include "support/block_variants.h"
 #include "support/waves.h"
 
 namespace lithe {
 namespace {
 
+using testing::block_variants;
 using testing::MadeBlock;
 using testing::wave;
 
@@ -26,11 +27,11 @@ double count_flops(const std::function<void()>& body) {
 
 class Flops : public ::testing::TestWithParam<int> {
  protected:
-    const BlockKind& kind() const { return block_kinds()[size_t(GetParam())]; }
+    const testing::BlockVariant& variant() const { return block_variants()[size_t(GetParam())]; }
+    const BlockKind& kind() const { return *variant().kind; }
     static ModelConfig model(bool causal) {
         ModelConfig model;
         model.width = D;
-        model.heads = 2;
         model.memory = M;
         model.direction = causal ? "causal" : "bidirectional";
         return model;
@@ -39,7 +40,7 @@ class Flops : public ::testing::TestWithParam<int> {
 
 // One token with a full memory: no score is computed only to be masked, so the count is exact.
 TEST_P(Flops, DeclaredEqualCountedWithMemory) {
-    MadeBlock made(kind(), model(true));
+    MadeBlock made(kind(), model(true), variant().values);
     Context context;
     context.memory = M;
     State state = made.block->branch(wave({M, B, D}, 0.53, 0.7, 1.3), {}, context).state;
@@ -51,7 +52,7 @@ TEST_P(Flops, DeclaredEqualCountedWithMemory) {
 // A causal segment: the fused attention skips what the mask hides.
 TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
     if (!kind().traits.causal) GTEST_SKIP();
-    MadeBlock made(kind(), model(true));
+    MadeBlock made(kind(), model(true), variant().values);
     Context context;
     context.memory = M;
     State state = made.block->branch(wave({M, B, D}, 0.53, 0.7, 1.3), {}, context).state;
@@ -62,8 +63,8 @@ TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
-    if (!kind().traits.bidirectional) GTEST_SKIP();
-    MadeBlock made(kind(), model(false));
+    if (!kind().traits.bidirectional || testing::has_value(variant(), "positions", "\"relative\"")) GTEST_SKIP();
+    MadeBlock made(kind(), model(false), variant().values);
     Context context;
     context.causal = false;
     const int64_t T = 11;
@@ -72,8 +73,8 @@ TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
     EXPECT_DOUBLE_EQ(flops, double(T * B) * made.block->flops_per_token({.length = T, .causal = false}));
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, Flops, ::testing::Range(0, int(block_kinds().size())),
-                         [](const auto& which) { return std::string(block_kinds()[size_t(which.param)].name); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Flops, ::testing::Range(0, int(block_variants().size())),
+                         [](const auto& which) { return block_variants()[size_t(which.param)].name; });
 
 }  // namespace
 }  // namespace lithe

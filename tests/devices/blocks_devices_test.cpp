@@ -2,7 +2,7 @@
 #include "devices/devices.h"
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/model/stack.h"
-#include "support/block_maker.h"
+#include "support/block_variants.h"
 
 namespace lithe {
 namespace {
@@ -15,14 +15,13 @@ using testing::wave;
 constexpr int64_t T = 12, B = 3, D = 16;
 
 struct Case {
-    const BlockKind& kind;
+    const testing::BlockVariant& variant;
     at::ScalarType type;
-    bool relative = false, kept = false, flags = false, training = false;
+    bool kept = false, flags = false, training = false;
     int64_t window = -1;
     std::string name() const {
-        return std::string(kind.name) + " " + testing::type_name(type) + (relative ? " relative" : "") +
-               (kept ? " kept" : "") + (flags ? " flags" : "") + (training ? " training" : "") +
-               (window >= 0 ? " window" : "");
+        return variant.name + " " + testing::type_name(type) + (kept ? " kept" : "") + (flags ? " flags" : "") +
+               (training ? " training" : "") + (window >= 0 ? " window" : "");
     }
 };
 
@@ -33,9 +32,8 @@ struct Result {
 
 Result run(const Case& c, at::Device device) {
     ModelConfig model;
-    model.width = D, model.heads = 2, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
-    if (c.relative) model.positions = "relative";
-    MadeBlock made(c.kind, model, {}, c.type, 1, device);
+    model.width = D, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
+    MadeBlock made(*c.variant.kind, model, c.variant.values, c.type, 1, device);
     Context context;
     context.memory = 2 * T, context.keep_projections = c.kept, context.window = c.window, context.training = c.training;
     context.dropout_key = 77;
@@ -89,24 +87,20 @@ void expect_same(const Case& c) {
 class GpuBlocks : public ::testing::TestWithParam<int> {};
 
 TEST_P(GpuBlocks, EqualTheCpu) {
-    const BlockKind& kind = block_kinds()[size_t(GetParam())];
+    const testing::BlockVariant& variant = testing::block_variants()[size_t(GetParam())];
+    const BlockTraits& traits = variant.kind->traits;
     for (const auto type : testing::kTypes) {
-        expect_same({kind, type});
-        expect_same({.kind = kind, .type = type, .kept = true, .window = 7});
-        expect_same({.kind = kind, .type = type, .training = true});
-        if (!kind.traits.bidirectional || kind.traits.streams) expect_same({.kind = kind, .type = type, .flags = true});
-        if (kind.name == std::string("attention")) {
-            expect_same({.kind = kind, .type = type, .relative = true});
-            expect_same({.kind = kind, .type = type, .relative = true, .kept = true, .flags = true, .window = 7});
-        }
+        expect_same({variant, type});
+        expect_same({.variant = variant, .type = type, .kept = true, .window = 7});
+        expect_same({.variant = variant, .type = type, .training = true});
+        if (traits.bidirectional && !traits.streams) continue;
+        expect_same({.variant = variant, .type = type, .flags = true});
+        expect_same({.variant = variant, .type = type, .kept = true, .flags = true, .window = 7});
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GpuBlocks, ::testing::Range(0, int(block_kinds().size())), [](const auto& which) {
-    std::string name = block_kinds()[size_t(which.param)].name;
-    std::replace(name.begin(), name.end(), '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, GpuBlocks, ::testing::Range(0, int(testing::block_variants().size())),
+                         [](const auto& which) { return testing::block_variants()[size_t(which.param)].name; });
 
 }  // namespace
 }  // namespace lithe

@@ -125,8 +125,34 @@ TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
 }
 
+TEST(LanguageModel, GenerationStopsAtTheEndOfTheText) {
+    auto model = make("[model]\nwidth = 16\nlayout = \"u\"\n");
+    const auto all = generate(*model, {1, 2, 3}, {.tokens = 40, .seed = 5}, [](int64_t) { return true; });
+    ASSERT_EQ(all.size(), 40u);
+    const SamplingOptions options{.tokens = 40, .seed = 5, .end = all[10]};
+    std::vector<int64_t> seen;
+    const auto made = generate(*model, {1, 2, 3}, options, [&](int64_t token) { return seen.push_back(token), true; });
+    const auto first = std::find(all.begin(), all.end(), all[10]);
+    EXPECT_EQ(made, std::vector<int64_t>(all.begin(), first));
+    EXPECT_EQ(seen, made);
+}
+
+// The same draws after prompts that end alike made the same text of a model that sees little.
+TEST(LanguageModel, OtherPromptsDrawOtherTokens) {
+    const Tensor flat = at::zeros({50});
+    auto draws = [&](const SamplingOptions& options, const std::vector<int64_t>& prompt) {
+        Sampler sampler(options, prompt);
+        std::vector<int64_t> tokens;
+        for (uint64_t i = 0; i < 20; ++i) tokens.push_back(sampler.draw(flat.data_ptr<float>(), 50, i));
+        return tokens;
+    };
+    EXPECT_EQ(draws({.seed = 3}, {1, 2}), draws({.seed = 3}, {1, 2}));
+    EXPECT_NE(draws({.seed = 3}, {1, 2}), draws({.seed = 3}, {2, 2}));
+    EXPECT_NE(draws({.seed = 3}, {1, 2}), draws({.seed = 4}, {1, 2}));
+}
+
 int64_t sample_token(const Tensor& logits, const SamplingOptions& options, uint64_t index) {
-    return Sampler(options).draw(logits.data_ptr<float>(), logits.numel(), index);
+    return Sampler(options, {}).draw(logits.data_ptr<float>(), logits.numel(), index);
 }
 
 TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {

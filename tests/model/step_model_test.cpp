@@ -11,6 +11,7 @@ namespace lithe {
 namespace {
 
 const char* const kModels[] = {
+    "width = 48\nlayout = \"ux2\"\nmemory = 8",
     "width = 48\nlayout = \"ux2\"\nmemory = 8\nheads = 2",
     "width = 48\nlayout = \"(rru)(sf)\"\nheads = 4\nmemory = 8\nfinal_norm = true\nngrams = 7\nngram_rows = 60\n"
     "ngram_lengths = \"2-3, 7\"",

@@ -188,7 +188,7 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
     for (const char* set : {"evaluation.every=1", "sample.tokens=100000", "train.max_steps=1000000"}) {
         std::string path = folder.file(std::string("r-") + set);
         pid_t child = start({"train", config, "--run", path, "--max-steps", "1000000", "--set", set, "--set",
-                             "sample.every=1", "--set", "evaluation.tokens=0", "-q"},
+                             "sample.every=1", "--set", "evaluation.bytes=0", "-q"},
                             log);
         sleep_ms(700);
         EXPECT_EQ(kill(child, SIGUSR1), 0);

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/characters.h"
 
 namespace lithe {
 namespace {
@@ -109,6 +112,29 @@ TEST(Evaluate, EncodersSeeNothingBehindTheText) {
         ASSERT_TRUE(result);
         EXPECT_EQ(result->tokens, 29u);
         EXPECT_NEAR(result->loss * 29, expected, 1e-9) << batch;
+    }
+}
+
+// Tokens of one byte, then of three: bits per byte are of what was scored, not of the split's average.
+TEST(Evaluate, BytesAreThoseOfTheScoredTokens) {
+    const auto model = tiny_model();
+    std::vector<uint32_t> alphabet;
+    for (uint32_t i = 0; i < 20; ++i) alphabet.push_back(i < 10 ? 'a' + i : 0x4E00 + i);
+    const auto characters = tokenize::make_characters(alphabet, false);
+    std::vector<int64_t> ids;
+    for (int64_t i = 0; i < 120; ++i) ids.push_back(i < 60 ? i * i % 10 : 10 + i * i % 10);
+    const Documents view({ids});  // of 60 + 180 bytes, as it says
+    const ScoredText text(view, *characters);
+    const EvaluationProtocol whole{.batch = 1, .length = 8, .lead = 0};
+    auto result = evaluate(*model, text, whole);
+    EXPECT_EQ(result->bytes, 59u + 180u);
+    EXPECT_NEAR(result->bits_per_byte, result->loss * 119 / std::log(2.0) / 239, 1e-12);
+    EvaluationProtocol first = whole;
+    for (const auto& [limit, tokens, bytes] : {std::tuple(60u, 59u, 59u), {120u, 79u, 119u}, {121u, 79u, 119u}}) {
+        first.bytes = limit;
+        result = evaluate(*model, text, first);
+        EXPECT_EQ(result->tokens, tokens);
+        EXPECT_EQ(result->bytes, bytes);
     }
 }
 

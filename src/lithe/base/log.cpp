@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 
+#include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 
 namespace lithe {
@@ -43,7 +44,7 @@ void end_progress(Loggers& all) {
 void write(spdlog::level::level_enum level, std::string_view prefix, std::string_view text, bool on_screen) {
     Loggers& all = loggers();
     std::lock_guard lock(all.mutex);
-    std::string line = std::string(prefix) + std::string(text);
+    const std::string line = std::string(prefix) + for_terminal(text);
     if (on_screen) {
         end_progress(all);
         all.screen->log(level, line);

@@ -170,6 +170,22 @@ std::string printable(std::string_view bytes) {
     return text;
 }
 
+std::string for_terminal(std::string_view bytes) {
+    std::string text;
+    const std::string shown = printable(bytes);
+    for (size_t i = 0; i < shown.size(); ++i) {
+        const auto c = static_cast<unsigned char>(shown[i]);
+        if (c == 0xC2 && static_cast<unsigned char>(shown[i + 1]) < 0xA0) {  // U+0080 to U+009F
+            text += {'^', '[', char(static_cast<unsigned char>(shown[++i]) - 0x40)};
+        } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+            if (c != '\r') text += {'^', char(c ^ 0x40)};
+        } else {
+            text += char(c);
+        }
+    }
+    return text;
+}
+
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
     std::string text;
     for (size_t i = 0; i < parts.size(); ++i) {

@@ -24,6 +24,9 @@ std::string format_seconds(double seconds);     // 3725 -> "1h02m"
 std::string format_bytes(double bytes);         // 1536 -> "1.5 KiB"
 std::string format_number(double value);        // shortest text that reads back as the same double
 std::string printable(std::string_view bytes);  // valid UTF-8 stays; anything else becomes U+FFFD
+// printable(), with control characters shown as ^[ and the like and without carriage returns: what a text from outside
+// may do to a terminal. Line feeds and tabs stay.
+std::string for_terminal(std::string_view bytes);
 bool is_valid_utf8(std::string_view bytes);
 std::string_view trimmed(std::string_view text, std::string_view spaces = " \t\r\n");  // without those at both ends
 std::string join(const std::vector<std::string>& parts, std::string_view separator);

@@ -5,6 +5,7 @@
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
 #include "lithe/model/checkpoint.h"
+#include "lithe/model/cost.h"
 #include "lithe/train/evaluate.h"
 #include "lithe/train/machine.h"
 
@@ -12,7 +13,7 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string model, data, tokens, mask, precision, layers;
+    std::string model, data, bytes, mask, precision, layers;
     int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
 };
 
@@ -40,6 +41,15 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
     if (split == "all") config.data.split = "100/0/0";
 }
 
+// What the figure leaves out, where it leaves out something.
+std::string unspoken_text(const EvaluationResult& result) {
+    if (result.unspoken_share <= 0) return "";
+    char share[16];
+    std::snprintf(share, sizeof share, "%.2g", 100 * result.unspoken_share);
+    return std::string("not comparable with other tokenizers: ") + share +
+           " % of the text has no token of its own, and costs next to nothing\n";
+}
+
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
@@ -49,17 +59,17 @@ int run(const Flags& flags, const CommandContext& context) {
     std::string split = "valid";
     choose_data(flags.data, loaded.config, split);
     const Corpus corpus = Corpus::open(loaded.config.data, loaded.tokenizer);
+    check_weights_fit(*loaded.model, machine.working, machine.device);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
 
     EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);
     protocol.split = split == "all" ? "train" : split;
-    protocol.tokens = 0;
-    if (!flags.tokens.empty()) {
-        auto count = parse_count(flags.tokens);
-        if (!count)
-            fail_usage("expected a number of tokens such as 500000 or 5M, got '" + flags.tokens + "'", "--tokens");
-        protocol.tokens = uint64_t(*count);
+    protocol.bytes = 0;
+    if (!flags.bytes.empty()) {
+        auto count = parse_count(flags.bytes);
+        if (!count) fail_usage("expected a number of bytes such as 500000 or 5M, got '" + flags.bytes + "'", "--bytes");
+        protocol.bytes = uint64_t(*count);
     }
     if (flags.memory >= 0) protocol.memory = flags.memory;
     if (flags.length > 0) protocol.length = flags.length;
@@ -68,7 +78,7 @@ int run(const Flags& flags, const CommandContext& context) {
     if (!flags.mask.empty()) protocol.mask = flags.mask;
     if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
-    auto result = evaluate(*loaded.model, corpus.split(protocol.split), protocol);
+    auto result = evaluate(*loaded.model, {corpus.split(protocol.split), *loaded.tokenizer}, protocol);
     if (!result) fail({.code = ExitCode::stopped, .what = "evaluation was stopped before its end"});
     if (split == "all") result->protocol.split = "all";
     nlohmann::ordered_json json = to_json(*result, true);
@@ -80,8 +90,8 @@ int run(const Flags& flags, const CommandContext& context) {
     } else {
         std::cout << format_number(result->bits_per_byte) << " bits per byte, loss " << format_number(result->loss)
                   << " nats per token, perplexity " << format_number(result->perplexity) << "\n"
-                  << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, "
-                  << format_seconds(result->seconds) << std::endl;
+                  << unspoken_text(*result) << json["protocol"].dump() << ", " << result->tokens << " tokens, "
+                  << result->bytes << " bytes, " << format_seconds(result->seconds) << std::endl;
     }
     return 0;
 }
@@ -93,7 +103,8 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
     app.add_option("--data", flags->data,
                    "FILE:split, FILE (all of it), or :split of the run's own data; default :valid");
-    app.add_option("--tokens", flags->tokens, "score only the first tokens of the split, as 500000; default all");
+    app.add_option("--bytes", flags->bytes,
+                   "score the split only up to this byte of its text, as 500000: the same for every tokenizer");
     app.add_option("--memory", flags->memory, "earlier positions that attention sees; default as trained")
         ->check(CLI::Range(0, 1 << 24));
     app.add_option("--length", flags->length, "time steps per segment; default as trained")

@@ -4,6 +4,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/plan.h"
@@ -55,7 +56,8 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
     json["perf"] = {{"tokens_per_second", result.tokens_per_second},
                     {"flops_per_token", result.training_flops_per_token},
                     {"gflops", result.gflops},
-                    {"peak_rss_bytes", peak_memory()}};
+                    {"peak_rss_bytes", peak_memory()},
+                    {"expected_rss_bytes", result.expected_memory}};
     return json;
 }
 
@@ -72,7 +74,7 @@ void check_plan_flags(const Flags& flags) {
 std::optional<double> planned_seconds(const std::string& run) {
     const std::string path = run + "/plan.json";
     if (!std::filesystem::exists(path)) return std::nullopt;
-    const auto plan = nlohmann::json::parse(read_file(path, 1 << 20), nullptr, false);
+    const auto plan = try_parse_json<nlohmann::json>(read_file(path, 1 << 20)).value_or(nullptr);
     const nlohmann::json::json_pointer place("/limits/seconds");
     if (!plan.is_object() || !plan.contains(place) || !plan[place].is_number()) return std::nullopt;
     return plan[place].get<double>();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "lithe/base/file.h"
 #include "lithe/base/rng.h"
 #include "lithe/base/stop.h"
 #include "lithe/model/step_model.h"
@@ -81,6 +82,11 @@ std::vector<int64_t> last_half(const std::vector<int64_t>& seen, int64_t positio
 
 }  // namespace
 
+Sampler::Sampler(const SamplingOptions& options, const std::vector<int64_t>& prompt)
+    : options_(options),
+      key_(combine_key(combine_key(options.seed, "sample"),
+                       hash_bytes({reinterpret_cast<const char*>(prompt.data()), prompt.size() * sizeof(int64_t)}))) {}
+
 int64_t Sampler::draw(const float* logits, int64_t size, uint64_t index) {
     const float* highest = std::max_element(logits, logits + size);
     const bool finite = std::all_of(logits, logits + size, [](float value) { return !std::isnan(value); });
@@ -89,7 +95,7 @@ int64_t Sampler::draw(const float* logits, int64_t size, uint64_t index) {
               .what = "the model's logits are not finite",
               .hint = "take an earlier checkpoint"});
     if (options_.temperature <= 0) return highest - logits;
-    const double share = random_unit(combine_key(options_.seed, "sample"), index);
+    const double share = random_unit(key_, index);
     const bool all = options_.top_k <= 0 && options_.top_p >= 1;
     return all ? draw_from_all(logits, size, *highest, share) : draw_from_likeliest(logits, size, share);
 }
@@ -141,11 +147,12 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
     std::vector<int64_t> seen = positions > 0 && int64_t(prompt.size()) >= positions ? last_half(prompt, positions)
                                                                                      : prompt,
                          made;
-    Sampler sampler(options);
+    Sampler sampler(options, prompt);
     made.reserve(size_t(std::clamp<int64_t>(options.tokens, 0, 1 << 20)));
     const float* logits = reader.read(seen);
     while (int64_t(made.size()) < options.tokens && !stop_requested()) {
         const int64_t token = sampler.draw(logits, model.vocabulary_size(), made.size());
+        if (token == options.end) break;
         made.push_back(token);
         seen.push_back(token);
         if (!use(token) || int64_t(made.size()) == options.tokens) break;

@@ -180,11 +180,11 @@ struct TrainConfig {
 struct EvaluationConfig {
     int64_t every = 0;  // steps
     double every_seconds = 0;
-    int64_t tokens = 500000;  // of the valid split, 0 = all
-    int64_t batch = 0;        // 0: the training batch
-    int64_t length = 0;       // 0: the training length
-    int64_t memory = -1;      // -1: the model's
-    int64_t lead = 1024;      // unscored tokens before each stream
+    int64_t bytes = 500000;  // of the valid split's text, 0 = all
+    int64_t batch = 0;       // 0: the training batch
+    int64_t length = 0;      // 0: the training length
+    int64_t memory = -1;     // -1: the model's
+    int64_t lead = 1024;     // unscored tokens before each stream
     std::string mask = "causal";
     int64_t clamp_length = -1;
     void visit(FieldVisitor& v);

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 #include "lithe/spec/layout.h"
 
@@ -341,10 +342,28 @@ void check_together(const Config& config, Problems& problems) {
         problems.add("schedule.warmup: expected a share below 1 or a whole amount", "schedule");
 }
 
+// Settings of earlier versions under their present names: checkpoints outlive them.
+struct Renamed {
+    const char *section, *before, *now;
+};
+constexpr Renamed kRenamed[] = {{"evaluation", "tokens", "bytes"}};
+
+void rename_settings(toml::table& root) {
+    for (const Renamed& each : kRenamed) {
+        toml::table* section = root[each.section].as_table();
+        const toml::node* value = section ? section->get(each.before) : nullptr;
+        if (!value || section->contains(each.now)) continue;
+        section->insert(each.now, *value);
+        section->erase(each.before);
+    }
+}
+
 Config read_config(toml::table root, const std::string& name, const std::vector<std::string>& sets) {
     Problems problems;
     std::set<std::string> from_flags;
+    rename_settings(root);
     for (const std::string& set : sets) apply_set(root, set, from_flags, problems);
+    rename_settings(root);
     Config config;
     Reader reader(root, name, "", problems, &config.origins, from_flags);
     config.visit(reader);
@@ -450,9 +469,8 @@ std::string to_json(const Config& config) { return toml_to_json(toml::parse(to_t
 
 Config config_from_json(std::string_view text, const std::string& name) {
     if (text.size() > kMaxFile) fail_file("a model's config.json is at most 1 MiB", name);
-    nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-    if (json.is_discarded() || !json.is_object())
-        fail_file("not a JSON object", name, "the file is damaged; take another checkpoint");
+    const auto json = parse_json<nlohmann::json>(text, name);
+    if (!json.is_object()) fail_file("not a JSON object", name, "the file is damaged; take another checkpoint");
     toml::table table;
     json_to_toml(json, table, 0);
     try {

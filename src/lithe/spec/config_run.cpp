@@ -88,12 +88,12 @@ void EvaluationConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1e9},
             every_seconds);
-    v.field({.name = "tokens",
-             .help = "first tokens of the valid split that are scored; 0 = all",
+    v.field({.name = "bytes",
+             .help = "the valid split is scored up to this byte of its text; 0 = all",
              .unit = Amount::count,
              .minimum = 0,
              .maximum = 1e15},
-            tokens);
+            bytes);
     v.field({.name = "batch", .help = "parallel streams; 0 = train.batch", .minimum = 0, .maximum = 1 << 20}, batch);
     v.field({.name = "length",
              .help = "time steps per segment; 0 = train.length",

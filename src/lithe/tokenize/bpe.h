@@ -12,6 +12,7 @@ class BpeModel : public VocabularyModel {
  public:
     BpeModel(const Json& json, bool byte_words, const SpecialTokens& special, const std::string& source);
     void encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const override;
+    int32_t unknown() const override { return unknown_; }
 
  private:
     void read_merges(const Json& merges, const std::string& source);

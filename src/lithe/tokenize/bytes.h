@@ -21,6 +21,10 @@ class ByteTokenizer : public Tokenizer {
     void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText special) const override;
     std::string decode(std::span<const int32_t> ids) const override;
     bool lossless() const override { return true; }
+    uint64_t text_bytes(int32_t id) const override {
+        check_id(id);
+        return 1;
+    }
     std::string to_json() const override;
     int32_t id_of(unsigned char byte) const { return ids_[byte]; }  // -1: not in the vocabulary
 

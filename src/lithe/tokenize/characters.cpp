@@ -25,6 +25,14 @@ class CharacterTokenizer : public Tokenizer {
     std::string kind() const override { return "characters"; }
     int64_t vocabulary_size() const override { return int64_t(characters_.size()) + unknown_; }
     bool lossless() const override { return !unknown_; }
+    std::optional<int32_t> unknown() const override { return unknown_ ? std::optional<int32_t>(0) : std::nullopt; }
+    uint64_t text_bytes(int32_t id) const override {
+        check_id(id);
+        if (unknown_ && id == 0) return 0;
+        std::string text;
+        append_utf8(text, characters_[size_t(id) - size_t(unknown_)]);
+        return text.size();
+    }
 
     void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText) const override {
         for (size_t at = 0; at < text.size();) {

@@ -53,6 +53,8 @@ class Model {
     // As it stands in the file; empty for an id that is not used.
     virtual std::string_view token(int64_t id) const = 0;
     virtual std::optional<int32_t> find(std::string_view token) const = 0;
+    // The token of what the vocabulary cannot express; -1: none.
+    virtual int32_t unknown() const = 0;
 };
 
 // `byte_words`: pieces come as bytes, the vocabulary of the file is in GPT-2's byte alphabet. Throws bad_file naming

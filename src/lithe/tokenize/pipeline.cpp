@@ -1,5 +1,7 @@
 #include "lithe/tokenize/pipeline.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <unordered_map>
 
@@ -103,6 +105,21 @@ class PipelineTokenizer : public Tokenizer {
             found);
     }
 
+    std::optional<int32_t> unknown() const override {
+        return model_->unknown() >= 0 ? std::optional<int32_t>(model_->unknown()) : std::nullopt;
+    }
+    // By what decoding gives behind another token, as many tokens begin with a space only there.
+    uint64_t text_bytes(int32_t id) const override {
+        check_id(id);
+        const bool special = std::any_of(added_.begin(), added_.end(),
+                                         [&](const AddedToken& token) { return token.id == id && token.special; });
+        if (special || id == model_->unknown()) return 0;
+        if (!content_.count(id) && is_byte_token(model_->token(id))) return 1;
+        const int32_t before = model_->find("a").value_or(id);
+        const uint64_t alone = decode(std::span(&before, 1)).size(), both = decode(std::array{before, id}).size();
+        return both - std::min(alone, both);
+    }
+
     std::string decode(std::span<const int32_t> ids) const override {
         std::vector<std::string> tokens;
         tokens.reserve(ids.size());
@@ -151,6 +168,11 @@ class PipelineTokenizer : public Tokenizer {
         std::vector<int32_t> ids;
         encode(text, ids, SpecialText::plain);
         return decode(ids) == text;
+    }
+    // "<0x0A>", where the decoder makes bytes of such tokens
+    bool is_byte_token(std::string_view token) const {
+        return token.size() == 6 && token.starts_with("<0x") && decoder_ &&
+               decoder_->apply({std::string(token)}) != std::vector<std::string>{std::string(token)};
     }
     void encode_word(std::string_view piece, std::vector<int32_t>& ids, ThreadRoom& room) const {
         if (piece.size() > PieceCache::kLongest) return model_->encode(piece, ids, room.work);

@@ -22,6 +22,20 @@ class SentencePieceTokenizer : public Tokenizer {
     std::optional<int32_t> document_end() const override {
         return processor_.eos_id() >= 0 ? std::optional<int32_t>(processor_.eos_id()) : std::nullopt;
     }
+    std::optional<int32_t> unknown() const override {
+        return processor_.unk_id() >= 0 ? std::optional<int32_t>(processor_.unk_id()) : std::nullopt;
+    }
+    uint64_t text_bytes(int32_t id) const override {
+        check_id(id);
+        if (processor_.IsUnknown(id) || processor_.IsControl(id)) return 0;
+        if (processor_.IsByte(id)) return 1;
+        constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, which stands for one space
+        const std::string& piece = processor_.IdToPiece(id);
+        uint64_t bytes = piece.size();
+        for (size_t at = 0; (at = piece.find(kSpace, at)) != std::string::npos; at += kSpace.size())
+            bytes -= kSpace.size() - 1;
+        return bytes;
+    }
     // The library never makes control symbols of text, so there is nothing to parse.
     void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText) const override {
         thread_local std::vector<int> found;

@@ -4,6 +4,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 #include "lithe/tokenize/bytes.h"
 #include "lithe/tokenize/characters.h"
@@ -56,8 +57,8 @@ void Tokenizer::check_id(int32_t id) const {
 }
 
 TokenizerPtr tokenizer_from_json(std::string_view text, const std::string& source) {
-    const Json json = Json::parse(text, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) fail_file("not a tokenizer: no JSON object", source);
+    const Json json = parse_json<Json>(text, source);
+    if (!json.is_object()) fail_file("not a tokenizer: no JSON object", source);
     if (!json.contains("kind")) return tokenize::read_pipeline(json, source);
     std::vector<std::string> names;
     for (const Kind& kind : kKinds) {
@@ -75,6 +76,21 @@ TokenizerPtr tokenizer_from_file(const std::string& path) {
     if (first != std::string::npos && content[first] == '{') return tokenizer_from_json(content, path);
     if (!content.empty() && content[0] == '\n') return tokenize::sentencepiece_from_model(content, path);
     fail_file("neither a tokenizer.json nor a SentencePiece model", path);
+}
+
+bool expresses(const Tokenizer& tokenizer, std::string_view text) {
+    try {
+        const auto ids = tokenizer.encode(text);
+        return !ids.empty() && tokenizer.decode(ids) == text;
+    } catch (const Error&) { return false; }
+}
+
+std::string neutral_prompt(const Tokenizer& tokenizer) {
+    for (const char* text : {"\n", " "})
+        if (expresses(tokenizer, text)) return text;
+    for (int64_t id = 0; id < tokenizer.vocabulary_size(); ++id)
+        if (const std::string text = tokenizer.decode({id}); expresses(tokenizer, text)) return text;
+    fail_file("no token of the vocabulary stands for a text", "tokenizer");
 }
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt)

@@ -36,6 +36,13 @@ class Tokenizer {
     virtual bool lossless() const = 0;
     // The token that stands between documents, if there is one.
     virtual std::optional<int32_t> document_end() const { return std::nullopt; }
+    // The token behind which a text is over, where generation ends. Not the line end of words, which is text.
+    virtual std::optional<int32_t> text_end() const { return document_end(); }
+    // The token of what the vocabulary cannot express, if there is one.
+    virtual std::optional<int32_t> unknown() const { return std::nullopt; }
+    // Bytes of text that a token stands for behind another one: 0 for special tokens and the unknown one. Exact for
+    // lossless tokenizers; for others what decode() gives back.
+    virtual uint64_t text_bytes(int32_t id) const = 0;
     // Reads back with tokenizer_from_json; it is what stands in tokenizer.json of a checkpoint.
     virtual std::string to_json() const = 0;
 
@@ -53,6 +60,11 @@ using TokenizerPtr = std::shared_ptr<const Tokenizer>;
 TokenizerPtr tokenizer_from_json(std::string_view text, const std::string& source);
 // A JSON file as above, or a model file of SentencePiece.
 TokenizerPtr tokenizer_from_file(const std::string& path);
+
+// Whether the vocabulary has tokens of its own for all of the text.
+bool expresses(const Tokenizer& tokenizer, std::string_view text);
+// What a text may begin with where nothing else is said: a line end, else a space, else the first token.
+std::string neutral_prompt(const Tokenizer& tokenizer);
 
 // Text of a growing list of ids, piece by piece: what is not yet sure (half a character, a token that the next one may
 // change) is held back.

@@ -13,6 +13,7 @@ class UnigramModel : public Model {
  public:
     UnigramModel(const Json& json, const SpecialTokens& special, const std::string& source);
     void encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const override;
+    int32_t unknown() const override { return unknown_; }
     int64_t size() const override { return int64_t(tokens_.size()); }
     std::string_view token(int64_t id) const override {
         return id >= 0 && id < size() ? std::string_view(tokens_[size_t(id)]) : std::string_view();

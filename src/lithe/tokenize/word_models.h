@@ -9,6 +9,7 @@ class WordLevelModel : public VocabularyModel {
  public:
     WordLevelModel(const Json& json, const SpecialTokens& special, const std::string& source);
     void encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const override;
+    int32_t unknown() const override { return unknown_; }
 
  private:
     SpecialTokens special_;
@@ -20,6 +21,7 @@ class WordPieceModel : public VocabularyModel {
  public:
     WordPieceModel(const Json& json, const SpecialTokens& special, const std::string& source);
     void encode(std::string_view piece, std::vector<int32_t>& ids, Workspace& work) const override;
+    int32_t unknown() const override { return unknown_; }
 
  private:
     SpecialTokens special_;

@@ -31,6 +31,16 @@ class WordTokenizer : public Tokenizer {
     std::optional<int32_t> document_end() const override {
         return line_end_ >= 0 ? std::optional<int32_t>(line_end_) : std::nullopt;
     }
+    std::optional<int32_t> text_end() const override { return std::nullopt; }
+    std::optional<int32_t> unknown() const override {
+        return unknown_ >= 0 ? std::optional<int32_t>(unknown_) : std::nullopt;
+    }
+    // With the one white space that stands beside each word.
+    uint64_t text_bytes(int32_t id) const override {
+        check_id(id);
+        if (id == unknown_) return 0;
+        return id == line_end_ ? 1 : words_[size_t(id)].size() + 1;
+    }
 
     void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText special) const override {
         bool line_started = false;

@@ -127,12 +127,29 @@ class SegmentReader {
     std::vector<int64_t> buffer_;
 };
 
+// What the scored tokens are and stand for.
+struct TextSums {
+    explicit TextSums(const ScoredText& scored) : text(scored) {}
+    void add(const Tensor& targets_TB) {
+        const int64_t* id = targets_TB.data_ptr<int64_t>();
+        for (int64_t i = 0; i < targets_TB.numel(); ++i) {
+            if (id[i] < 0) continue;
+            ++tokens;
+            bytes += text.bytes_of(id[i]);
+            unspoken += text.unspoken_of(id[i]);
+        }
+    }
+    const ScoredText& text;
+    uint64_t tokens = 0;
+    double bytes = 0, unspoken = 0;
+};
+
 }  // namespace
 
 EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer) {
     const EvaluationConfig& e = config.evaluation;
     EvaluationProtocol protocol;
-    protocol.tokens = uint64_t(e.tokens);
+    protocol.bytes = uint64_t(e.bytes);
     protocol.batch = e.batch > 0 ? e.batch : config.train.batch;
     protocol.length = e.length > 0 ? e.length : config.train.length;
     protocol.memory = e.memory >= 0 ? e.memory : config.model.memory;
@@ -147,10 +164,11 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
     return protocol;
 }
 
-std::optional<EvaluationResult> evaluate(const LanguageModel& model, const TokenView& tokens,
+std::optional<EvaluationResult> evaluate(const LanguageModel& model, const ScoredText& text,
                                          const EvaluationProtocol& protocol) {
     Timer timer;
-    const uint64_t count = protocol.tokens > 0 ? std::min(protocol.tokens, tokens.size()) : tokens.size();
+    const TokenView& tokens = text.tokens();
+    const uint64_t count = protocol.bytes > 0 ? text.tokens_within(protocol.bytes) : tokens.size();
     if (count < 2) fail_file("split '" + protocol.split + "' has too few tokens to be scored", "data");
     // streams shorter than the lead would spend most of the time unscored
     const uint64_t batch =
@@ -173,6 +191,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
     const int64_t parts = natural_parts(int64_t(batch), at::get_num_threads(), model.device());
     std::vector<State> states(static_cast<size_t>(parts));
     std::vector<double> sums(states.size());
+    TextSums sums_of_text(text);
     for (uint64_t at = 0; at < steps; at += uint64_t(protocol.length)) {
         if (stop_requested()) return std::nullopt;
         segment.read(at);
@@ -186,16 +205,20 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Token
             sums[size_t(part)] += out.sum.item<double>();
             state = std::move(out.state);
         });
-        result.tokens += uint64_t(segment.targets.ge(0).sum().item<int64_t>());
+        sums_of_text.add(segment.targets);
         if (at / uint64_t(protocol.length) % 16 == 0)
             log_progress("evaluating " + std::to_string(100 * at / steps) + " %");
     }
     log_progress("");
+    result.tokens = sums_of_text.tokens;
     if (result.tokens == 0) fail_file("no token of split '" + protocol.split + "' was scored", "data");
-    result.bytes = uint64_t(std::llround(double(tokens.bytes()) * double(result.tokens) / double(tokens.size())));
+    if (!(sums_of_text.bytes > 0))
+        fail_file("the scored tokens of split '" + protocol.split + "' stand for no text", "data");
+    result.bytes = uint64_t(std::llround(sums_of_text.bytes));
+    result.unspoken_share = sums_of_text.unspoken / sums_of_text.bytes;
     const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
     result.loss = sum / double(result.tokens);
-    result.bits_per_byte = sum / std::numbers::ln2 / double(result.bytes);
+    result.bits_per_byte = sum / std::numbers::ln2 / sums_of_text.bytes;
     result.perplexity = std::exp(result.loss);
     result.seconds = timer.seconds();
     return result;
@@ -207,10 +230,11 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
     if (!with_protocol) return json;
     json["tokens"] = result.tokens;
     json["bytes"] = result.bytes;
+    json["unspoken_share"] = result.unspoken_share;
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
     json["protocol"] = {{"split", p.split},
-                        {"first_tokens", p.tokens},
+                        {"first_bytes", p.bytes},
                         {"batch", p.batch},
                         {"length", p.length},
                         {"memory", p.memory},

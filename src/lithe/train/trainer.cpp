@@ -182,7 +182,7 @@ void Trainer::record(double loss, double norm, double rate, double speed) {
     p.folder->metrics(line);
     EventWriter& events = p.folder->events();
     events.scalar(state_.step, "train/loss", loss);
-    events.scalar(state_.step, "train/bits_per_byte", loss / std::numbers::ln2);
+    events.scalar(state_.step, "train/bits_per_byte", loss / std::numbers::ln2 / p.train_bytes_per_token);
     events.scalar(state_.step, "optim/learning_rate", rate);
     events.scalar(state_.step, "optim/gradient_norm", norm);
     events.scalar(state_.step, "perf/tokens_per_second", speed);
@@ -203,10 +203,11 @@ void Trainer::show_progress(double loss, double rate) {
     if (t.max_tokens > 0) left = std::min(left, double(t.max_tokens - state_.tokens) / speed);
     if (t.max_seconds > 0) left = std::min(left, t.max_seconds - state_.train_seconds);
     char text[240];
-    std::snprintf(text, sizeof text, "step %lld  %s tokens  loss %.3f  bits %.3f  rate %.2e  %s tokens/s%s%s%s",
+    std::snprintf(text, sizeof text, "step %lld  %s tokens  loss %.3f  bits/byte %.3f  rate %.2e  %s tokens/s%s%s%s",
                   static_cast<long long>(state_.step), format_count(double(state_.tokens)).c_str(), loss,
-                  p.recent_loss / std::numbers::ln2, rate, format_count(speed).c_str(), std::isfinite(left) ? "  " : "",
-                  std::isfinite(left) ? format_seconds(left).c_str() : "", std::isfinite(left) ? " left" : "");
+                  p.recent_loss / std::numbers::ln2 / p.train_bytes_per_token, rate, format_count(speed).c_str(),
+                  std::isfinite(left) ? "  " : "", std::isfinite(left) ? format_seconds(left).c_str() : "",
+                  std::isfinite(left) ? " left" : "");
     if (stderr_is_terminal()) log_progress(text);
     else log_info(text);
 }
@@ -219,6 +220,13 @@ bool Trainer::evaluation_due() const {
     return e.every_seconds > 0 && state_.train_seconds - state_.evaluated_seconds >= e.every_seconds;
 }
 
+std::optional<EvaluationResult> Trainer::evaluate_valid() {
+    Parts& p = *parts_;
+    const Tokenizer& tokenizer = p.corpus.tokenizer();
+    if (!p.valid_text) p.valid_text.emplace(p.corpus.split("valid"), tokenizer);
+    return evaluate(*p.model, *p.valid_text, protocol_of(config_, tokenizer));
+}
+
 // False when a stop was asked for before the end.
 bool Trainer::evaluate_now() {
     Parts& p = *parts_;
@@ -226,7 +234,7 @@ bool Trainer::evaluate_now() {
     std::optional<EvaluationResult> result;
     {
         const AveragedWeights averaged(p);
-        result = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
+        result = evaluate_valid();
     }
     if (!result) return false;
     p.valid = result;
@@ -266,21 +274,19 @@ void Trainer::write_sample() {
     options.seed = uint64_t(config_.train.seed);
     options.segment = config_.train.length;
     const AveragedWeights averaged(p);
-    std::vector<int64_t> prompt;
-    try {
-        prompt = p.corpus.tokenizer().encode(config_.sample.prompt);
-    } catch (const Error& error) {  // a prompt that the vocabulary cannot express does not stop a run
-        log_verbose(error.what());
-    }
-    if (prompt.empty()) prompt.push_back(0);
+    const Tokenizer& tokenizer = p.corpus.tokenizer();
+    options.end = tokenizer.text_end();
+    std::string begin = config_.sample.prompt;
+    if (begin.empty() || !expresses(tokenizer, begin)) begin = neutral_prompt(tokenizer);
+    const std::vector<int64_t> prompt = tokenizer.encode(begin);
     const std::string text =
-        continuation(p.corpus.tokenizer(), prompt, generate(*p.model, prompt, options, [](int64_t) { return true; }));
+        continuation(tokenizer, prompt, generate(*p.model, prompt, options, [](int64_t) { return true; }));
     p.folder->sample({{"step", state_.step},
-                      {"prompt", config_.sample.prompt},
+                      {"prompt", printable(begin)},
                       {"text", printable(text)},
                       {"temperature", options.temperature}});
-    p.folder->events().text(state_.step, "sample", printable(config_.sample.prompt + text));
-    log_info("sample     " + printable(config_.sample.prompt + text));
+    p.folder->events().text(state_.step, "sample", printable(begin + text));
+    log_info("sample     " + printable(begin + text));
 }
 
 bool Trainer::save_due() const {
@@ -304,6 +310,7 @@ TrainResult Trainer::run() {
     TrainResult result;
     result.run = options_.run;
     result.parameters = p.cost.parameters;
+    result.expected_memory = p.memory.total();
     result.training_flops_per_token = p.cost.training_flops_per_token;
     if (options_.dry_run) {
         result.stopped_by = "dry_run";
@@ -325,8 +332,7 @@ TrainResult Trainer::run() {
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
         const AveragedWeights averaged(p);
-        if (!p.valid && p.corpus.has("valid"))
-            p.valid = evaluate(*p.model, p.corpus.split("valid"), protocol_of(config_, p.corpus.tokenizer()));
+        if (!p.valid && p.corpus.has("valid")) p.valid = evaluate_valid();
     }
     if (p.changed && !save(false))
         fail({.code = ExitCode::resources,

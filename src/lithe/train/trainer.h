@@ -51,6 +51,7 @@ struct TrainResult {
     TrainerState state;
     std::optional<EvaluationResult> valid;
     double tokens_per_second = 0, training_flops_per_token = 0, gflops = 0;
+    double expected_memory = 0;  // bytes, as estimated before the first step
     int64_t parameters = 0;
     std::optional<std::vector<int64_t>> choices;  // of a search: what it found within the budget
 };
@@ -77,6 +78,7 @@ class Trainer {
     Segment& next_segment(Prefetcher& feeder, uint64_t key);
     double progress() const;
     bool evaluate_now();
+    std::optional<EvaluationResult> evaluate_valid();
     void write_sample();
     bool save(bool best);
     bool evaluation_due() const;

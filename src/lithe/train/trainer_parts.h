@@ -32,6 +32,8 @@ struct Trainer::Parts {
     bool save_failed = false;
     std::vector<double> recorded_progress;  // training seconds before each step, from an earlier start of this run
     std::optional<EvaluationResult> valid;
+    std::optional<ScoredText> valid_text;  // made when it is first scored
+    double train_bytes_per_token = 1;
     double shown = 0, recent_loss = 0, session_seconds = 0;
     double session_wait = 0;  // seconds that steps waited for data
     int64_t session_tokens = 0;

@@ -193,10 +193,12 @@ void Trainer::check_memory() {
               .hint = "lower train.batch (and raise train.accumulation), train.length, model.memory or model.width"});
     if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
-    log_info("model      " + format_count(double(p.cost.parameters)) + " parameters, " +
+    log_info("model      " + parameters_text(double(p.cost.parameters), double(p.cost.parameters_in_tables)) + ", " +
              format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
              to_string(decoder_layout(config_)));
-    log_info("data       " + format_bytes(double(p.corpus.split("train").bytes())) + " to train on, vocabulary " +
+    const TokenView& train = p.corpus.split("train");
+    p.train_bytes_per_token = double(train.bytes()) / double(train.size());
+    log_info("data       " + format_bytes(double(train.bytes())) + " to train on, vocabulary " +
              std::to_string(p.model->vocabulary_size()));
     log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " +
              p.machine.device.str() + ", " + p.machine.precision + ", kernels " +

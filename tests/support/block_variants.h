@@ -1,0 +1,55 @@
+// Every block kind as it ships, and with every other choice that its options have: what suites over kinds run over.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "support/block_maker.h"
+
+namespace lithe::testing {
+
+struct BlockVariant {
+    std::string name;  // of the kind, and what is different: letters, digits, underscores
+    const BlockKind* kind;
+    std::vector<RawValue> values;  // options that are not the kind's own
+};
+
+inline BlockVariant variant_of(const char* kind, const char* what, const std::vector<std::pair<const char*, const char*>>& values) {
+    BlockVariant variant{std::string(kind) + "_" + what, find_block_kind(kind), {}};
+    for (const auto& [key, text] : values) variant.values.push_back({key, text, "test"});
+    return variant;
+}
+
+// A new kind is in it by itself; a new option needs a row, or BlockVariants.EveryChoiceIsTested fails.
+inline const std::vector<BlockVariant>& block_variants() {
+    static const std::vector<BlockVariant> all = [] {
+        std::vector<BlockVariant> list;
+        for (const BlockKind& kind : block_kinds()) list.push_back({kind.name, &kind, {}});
+        for (BlockVariant& each : std::vector<BlockVariant>{
+                 variant_of("srupp", "heads_rescale", {{"heads", "2"}, {"projection", "4"}, {"rescale", "true"}}),
+                 variant_of("projected_sru", "rescale", {{"rescale", "true"}}),
+                 variant_of("sru", "projected",
+                            {{"projection", "4"}, {"layer_norm", "\"before\""}, {"skip", "\"projected\""},
+                             {"activation", "\"tanh\""}}),
+                 variant_of("sru", "no_skip", {{"layer_norm", "\"after\""}, {"skip", "\"none\""}}),
+                 variant_of("sru", "rescale", {{"rescale", "true"}, {"highway_bias", "-1.0"}}),
+                 variant_of("feed_forward", "relu", {{"activation", "\"relu\""}, {"bias", "false"}, {"inner", "12"}}),
+                 variant_of("attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
+                 variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
+                 variant_of("attention", "relative_clamped",
+                            {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
+                 variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
+             })
+            list.push_back(std::move(each));
+        return list;
+    }();
+    return all;
+}
+
+inline bool has_value(const BlockVariant& variant, const std::string& key, const std::string& text) {
+    return std::any_of(variant.values.begin(), variant.values.end(),
+                       [&](const RawValue& value) { return value.key == key && value.text == text; });
+}
+
+}  // namespace lithe::testing
