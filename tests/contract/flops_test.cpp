@@ -50,7 +50,7 @@ TEST_P(Flops, DeclaredEqualCountedWithMemory) {
 
 // A causal segment: the fused attention skips what the mask hides.
 TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
-    if (!kind().traits.causal) GTEST_SKIP();
+    if (!kind().traits.causal) GTEST_SKIP() << "the kind is not causal";
     MadeBlock made(kind(), model(true));
     Context context;
     context.memory = M;
@@ -62,7 +62,7 @@ TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
-    if (!kind().traits.bidirectional) GTEST_SKIP();
+    if (!kind().traits.bidirectional) GTEST_SKIP() << "the kind does not see both sides";
     MadeBlock made(kind(), model(false));
     Context context;
     context.causal = false;

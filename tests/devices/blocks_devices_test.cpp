@@ -86,7 +86,10 @@ void expect_same(const Case& c) {
     }
 }
 
-class GpuBlocks : public ::testing::TestWithParam<int> {};
+class GpuBlocks : public ::testing::TestWithParam<int> {
+ protected:
+    void SetUp() override { testing::skip_without_gpu(); }
+};
 
 TEST_P(GpuBlocks, EqualTheCpu) {
     const BlockKind& kind = block_kinds()[size_t(GetParam())];
