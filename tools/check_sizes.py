@@ -19,15 +19,31 @@ LITERALS = re.compile(
     r'|"(?:\\.|[^"\\\n])*"'                                      # strings
     r"|(?<![0-9A-Fa-f])'(?:\\.|[^'\\\n])+'"                      # characters, but not the marks in 1'000
     r'|^[ \t]*#(?:\\\n|[^\n])*', re.S | re.M)                    # the preprocessor's lines
-QUALIFIERS = r"(?:\s*(?:const|volatile|noexcept|override|final|mutable|try|&&?|->[^{};=]*))*\s*$"
+BEGIN, END = "\x01", "\x02"  # around what stands in an #else
+QUALIFIERS = r"(?:\s*(?:const|volatile|noexcept|override|final|mutable|try|&&?|->[^{};=]*|requires\b[^{};=]*))*\s*$"
 
 
 def blanked(text):
-    """The text without comments, literals and preprocessor lines; every line keeps its number."""
+    """The text without comments, literals, preprocessor lines and what stands in their #else; every line keeps its number."""
+    branches = []  # of the open #if: whether it is in an #else
+
     def blank(found):
-        kept = "\n" * found.group().count("\n")
-        return f'""{kept}' if found.group().lstrip("R")[0] in "\"'" else kept
-    return LITERALS.sub(blank, text)
+        word, kept = found.group().strip(), "\n" * found.group().count("\n")
+        directive = re.match(r"#\s*(if|el|endif)", word)
+        if directive and directive[1] == "if":
+            branches.append(False)
+        elif directive and branches:
+            if directive[1] == "endif":
+                return (END if branches.pop() else "") + kept
+            first, branches[-1] = not branches[-1], True
+            return (BEGIN if first else "") + kept
+        return f'""{kept}' if word.lstrip("R")[0] in "\"'" else kept
+    plain = LITERALS.sub(blank, text)
+    while True:  # innermost first
+        shorter = re.sub(f"{BEGIN}[^{BEGIN}{END}]*{END}", lambda found: "\n" * found.group().count("\n"), plain)
+        if shorter == plain:
+            return plain
+        plain = shorter
 
 
 def without(pattern_open, pattern_close, text):
@@ -78,9 +94,12 @@ def name_of(head):
     test = re.search(r"\bTEST(?:_[FP])?\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)\s*$", head)
     if test:
         return f"{test[1]}.{test[2]}"
+    operator = re.search(r"((?:\w+::)*operator\s*(?:\(\s*\)|[^\s(]+))\s*\(", head)
+    if operator:
+        return operator[1]
     flat = without("(", ")", without("<", ">", head))
     bound = re.search(r"([\w:]+)\s*=\s*\[", flat)
-    called = re.search(r"([\w:~]+|operator\s*(?:\(\)|\S+))\s*\(", flat)
+    called = re.search(r"(?<![\w:~])(?!__|alignas\b|explicit\b|decltype\b)([\w:~]+)\s*\(", flat)
     return bound[1] if bound else called[1] if called else "lambda"
 
 
@@ -131,6 +150,8 @@ def functions(text):
         head += each
         if re.fullmatch(r"\s*(public|private|protected)\s*:", head):
             head, head_line = "", None
+    if stack:
+        raise ValueError(f"a brace is never closed, the last one of line {stack[-1][1] if inside else stack[-1][2]}")
     return found
 
 
@@ -138,7 +159,12 @@ def problems_of(name, text):
     lines = text.count("\n")
     if lines > MAX_FILE:
         yield name, f"{name}: {lines} lines (limit {MAX_FILE})"
-    for function, first, last in functions(text):
+    try:
+        found = functions(text)
+    except ValueError as error:
+        yield f"{name}:", f"{name}: {error}"
+        return
+    for function, first, last in found:
         if last - first > MAX_FUNCTION:
             yield f"{name}:{function}", f"{name}:{first}: {function} has {last - first} lines (limit {MAX_FUNCTION})"
 

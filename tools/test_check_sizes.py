@@ -17,6 +17,13 @@ FORMS = {  # name: opening and closing lines of a function of this name
     "Braced::Braced": ("Braced::Braced(int a) : first_(a), second_{a} {\n", "}\n"),
     "Class::~Class": ("Class::~Class() {\n", "}\n"),
     "operator==": ("bool operator==(const A& a, const B& b) {\n", "}\n"),
+    "operator<<": ("std::ostream& operator<<(std::ostream& out, const A& a) {\n", "}\n"),
+    "Class::operator()": ("int Class::operator()(int a) const {\n", "}\n"),
+    "constrained": ("template <class T>\nvoid constrained(T a) requires std::integral<T> {\n", "}\n"),
+    "below": ("int below(int a)\n{\n", "}\n"),
+    "kernel": ("template <class T> __global__ void __launch_bounds__(256) kernel(T* a) {\n", "}\n"),
+    "nested": ("struct A {\n    struct B {\n        int nested() noexcept(noexcept(f())) {\n", "        }\n    };\n};\n"),
+    "exported": ('extern "C" {\nint exported(int a) {\n', "}\n}\n"),
     "bound": ("const auto bound = [](int a) {\n", "};\n"),
     "nothing": ("const auto nothing = [] {\n", "};\n"),
     "lambda": ('const Row kRows[] = {{"name", 3, [](int a) {\n', "}},\n};\n"),
@@ -55,6 +62,14 @@ class Forms(unittest.TestCase):
 #define OPEN {
 ''' + "}\nint g() {\n}\n"
         self.assertEqual(lengths(text), {"f": 4, "g": 1})
+
+    def test_of_two_branches_the_first_counts(self):
+        text = "#if A\nint f(int a) {\n#if B\n    b {\n#else\n    c {\n#endif\n    }\n#elif C\nint f() {\n#else\nint f(long a) {\n#endif\n    d();\n}\nint g() {\n}\n"
+        self.assertEqual(functions(text), [("f", 2, 15), ("g", 16, 17)])
+
+    def test_a_brace_that_is_never_closed_is_told(self):
+        self.assertEqual([line for _, line in problems_of("a.cpp", "int f() {\n    if (a) {\n}\n")],
+                         ["a.cpp: a brace is never closed, the last one of line 1"])
 
     def test_values_and_types_are_no_functions(self):
         text = "struct A {\n    int a[2]{1, 2};\n    int b = {3};\n};\nenum class E : int { a, b };\nconst A kA{\n    {1, 2},\n};\n"
