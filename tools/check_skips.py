@@ -8,6 +8,7 @@ end. A disabled test counts as skipped.
 """
 import fnmatch
 import pathlib
+import re
 import sys
 import tomllib
 import xml.etree.ElementTree
@@ -31,10 +32,12 @@ def read_results(text):
         name = f"{case.get('classname')}.{case.get('name')}"
         if case.get("status") == "notrun":
             skipped.append((name, "disabled"))
-        elif case.get("result") == "skipped":
-            said = case.find("skipped")
-            lines = (said.get("message", "") if said is not None else "").splitlines()
-            skipped.append((name, " ".join(lines[1:]).strip()))  # the first line is the place
+            continue
+        said = case.find("skipped")
+        if said is None and case.get("result") != "skipped":
+            continue
+        lines = ("" if said is None else said.get("message") or said.text or "").splitlines()
+        skipped.append((name, " ".join(line.strip() for line in lines if not re.fullmatch(r".*:\d+", line)).strip()))  # but for the place
     return len(cases), skipped
 
 

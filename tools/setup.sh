@@ -84,7 +84,7 @@ fetch() {  # name version sha256
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 \
     --platform manylinux_2_18_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
     -d .deps/wheels -r .deps/wheels/requirements.txt ||
-    fail "cannot fetch $name $version from PyPI (no network?). By hand: put its wheel for x86-64 (of torch: cp312), sha256 $hash," \
+    fail "cannot fetch $name $version from PyPI; why stands above (no network?). By hand: put its wheel for x86-64 (of torch: cp312), sha256 $hash," \
          "into $PWD/.deps/wheels and run this again; or set LITHE_TORCH=path/to/torch to an installed torch 2.x"
 }
 
