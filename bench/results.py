@@ -16,9 +16,10 @@ import json
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 import tomllib
+
+from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # tokens per second by width, from which bench/handmade.toml has its budgets
@@ -38,8 +39,7 @@ def titles():
 
 def counted(lithe, run):
     sets = [flag for each in run["set"] for flag in ("--set", each)]
-    done = subprocess.run([lithe, "info", ROOT / run["config"], *sets, "--json"], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(output_of([lithe, "info", ROOT / run["config"], *sets, "--json"]).splitlines()[-1])
 
 
 def bits_cell(values):
@@ -141,4 +141,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(str(failure))

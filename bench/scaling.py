@@ -8,8 +8,10 @@ Prints a table: time per step and per token, and the growth from row to row besi
 import argparse
 import json
 import pathlib
-import subprocess
+import sys
 import tempfile
+
+from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASE = {"length": 128, "memory": 128, "width": 512, "depth": 4, "batch": 16, "vocabulary": 256, "threads": 0}
@@ -41,7 +43,7 @@ length = {shape['length']}
                    str(repeats), "--json"]
         if shape["threads"]:
             command += ["--threads", str(shape["threads"])]
-        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        out = output_of(command)
     return json.loads(out.splitlines()[-1])["results"][0]
 
 
@@ -61,7 +63,10 @@ def main():
             shape = dict(BASE, **{axis: value})
             if axis == "length":  # the same tokens in every row but the longest
                 shape["batch"] = max(1, 2048 // value)
-            result = measure(shape, args.repeats, args.precision)
+            try:
+                result = measure(shape, args.repeats, args.precision)
+            except Failed as failure:
+                sys.exit(f"{axis} {value}: {failure}")
             tokens = shape["batch"] * shape["length"]
             growth = ("-", "-") if before is None else (f"{result['milliseconds'] / before[1]:.2f}",
                                                         f"{value / before[0]:.2f}" if before[0] else "-")

@@ -4,14 +4,17 @@
     bench/side_by_side.py --python PEERS_VENV/bin/python [--only srupp-small] [--precision fp32] [--repeats 9]
 
 The peers' Python needs bench/peers/requirements.txt, and CORPUS the text that they read (any file of some megabytes).
-Prints a table; --json also writes it.
+Prints a table; --json also writes it. A program that fails leaves an empty place in the table; what it said comes at once, its
+name once more at the end, and the exit code is 1.
 """
 import argparse
 import json
 import os
 import pathlib
 import re
-import subprocess
+import sys
+
+from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # row of `lithe bench train` -> the strongest peers: (configuration, mode)
@@ -28,8 +31,8 @@ PAIRS = {
 
 
 def lithe(row, precision, repeats):
-    out = subprocess.run([ROOT / "build/release/lithe", "bench", "train", "--only", row, "--precision", precision,
-                          "--repeats", str(repeats), "--json"], check=True, capture_output=True, text=True).stdout
+    out = output_of([ROOT / "build/release/lithe", "bench", "train", "--only", row, "--precision", precision,
+                     "--repeats", repeats, "--json"])
     result = json.loads(out.splitlines()[-1])
     # a row's name may be the start of another's
     found = next(each for each in result["results"] if each["name"] == row)
@@ -38,18 +41,18 @@ def lithe(row, precision, repeats):
             "ceiling": result["machine"]["peak_gflops"][precision]}
 
 
-def peer(python, config, mode, precision, repeats, known):
-    if (config, mode) in known:
-        return known[config, mode]
+def peer(python, config, mode, precision, repeats):
     environment = dict(os.environ, LD_PRELOAD="libtcmalloc_minimal.so.4")
-    out = subprocess.run([python, "bench_train.py", config, "--mode", mode, "--precision", precision, "--steps",
-                          str(repeats)], check=True, capture_output=True, text=True, cwd=ROOT / "bench/peers",
-                         env=environment).stdout
-    line = out.strip().splitlines()[-1]
-    known[config, mode] = {"name": f"{config} {mode}", "milliseconds": float(re.search(r"([\d.]+) ms", line)[1]),
-                           "tokens_per_second": float(re.search(r"([\d.]+) tokens/s", line)[1]),
-                           "peak_mib": float(re.search(r"peak (\d+) MiB", line)[1])}
-    return known[config, mode]
+    out = output_of([python, "bench_train.py", config, "--mode", mode, "--precision", precision, "--steps", repeats],
+                    cwd=ROOT / "bench/peers", env=environment)
+    found = [re.search(pattern, out) for pattern in (r"([\d.]+) ms", r"([\d.]+) tokens/s", r"peak (\d+) MiB")]
+    if not all(found):
+        raise Failed(f"bench_train.py {config} --mode {mode} printed no time, speed and memory, but:\n{out}")
+    return dict(zip(("milliseconds", "tokens_per_second", "peak_mib"), (float(each[1]) for each in found)), name=f"{config} {mode}")
+
+
+def cells(measured, columns):
+    return [form.format(measured[key]) if measured else "failed" for key, form in columns.items()]
 
 
 def main():
@@ -61,22 +64,39 @@ def main():
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", help="also write the table here")
     args = parser.parse_args()
-    rows, known = [], {}
+    # a peer's Python may be named from here, but runs in bench/peers
+    python = os.path.abspath(args.python) if os.sep in args.python else args.python
+    rows, known, failures = [], {}, []
+
+    def tried(name, measure, *arguments):
+        """What was measured, once for each name; None, told and noted where it failed."""
+        if name not in known:
+            try:
+                known[name] = measure(*arguments)
+            except Failed as failure:
+                known[name] = None
+                failures.append(name)
+                print(f"{name} failed: {failure}", file=sys.stderr, flush=True)
+        return known[name]
+
     print("| row | lithe ms | tokens/s | of the ceiling | peak MiB | peer | ms | tokens/s | peak MiB | ratio |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name, peers in PAIRS.items():
         if args.only not in name:
             continue
-        ours = lithe(name, args.precision, args.repeats)
+        ours = tried(f"lithe {name}", lithe, name, args.precision, args.repeats)
         for config, mode in peers:
-            theirs = peer(args.python, config, mode, args.precision, args.repeats, known)
-            ratio = ours["tokens_per_second"] / theirs["tokens_per_second"]
-            rows.append({"row": name, "lithe": ours, "peer": theirs, "ratio": ratio})
-            print(f"| {name} | {ours['milliseconds']:.0f} | {ours['tokens_per_second']:,.0f} | {ours['of_ceiling']:.0%} | "
-                  f"{ours['peak_mib']:.0f} | {theirs['name']} | {theirs['milliseconds']:.0f} | "
-                  f"{theirs['tokens_per_second']:,.0f} | {theirs['peak_mib']:.0f} | {ratio:.2f} |", flush=True)
+            theirs = tried(f"peer {config} {mode}", peer, python, config, mode, args.precision, args.repeats)
+            ratio = ours["tokens_per_second"] / theirs["tokens_per_second"] if ours and theirs else None
+            rows.append({"row": name, "lithe": ours, "peer": theirs or {"name": f"{config} {mode}"}, "ratio": ratio})
+            speed = {"milliseconds": "{:.0f}", "tokens_per_second": "{:,.0f}"}
+            row = [name, *cells(ours, {**speed, "of_ceiling": "{:.0%}", "peak_mib": "{:.0f}"}), f"{config} {mode}",
+                   *cells(theirs, {**speed, "peak_mib": "{:.0f}"}), f"{ratio:.2f}" if ratio else ""]
+            print(f"| {' | '.join(row)} |", flush=True)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=1) + "\n")
+    if failures:
+        sys.exit(f"failed: {', '.join(failures)}; what they said stands above")
 
 
 if __name__ == "__main__":

@@ -5,5 +5,7 @@ cd "$(dirname "$0")/.."
 tools/check_layers.py
 tools/check_sizes.py
 tools/format.sh --check
-for script in dev tools/*.sh .ci/run; do bash -n "$script"; done
-python3 -m py_compile tools/*.py
+git ls-files -z -- dev '*.sh' .ci/run | xargs -0 -n1 bash -n
+git ls-files -z -- '*.py' | xargs -0 python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]'
+for test in tools/test_*.py bench/test_*.py; do PYTHONDONTWRITEBYTECODE=1 python3 "$test"; done
+echo "lint: ok"

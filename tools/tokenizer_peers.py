@@ -157,18 +157,22 @@ def hugging_face(folder):
     return made
 
 
+def lithe(program, arguments, lines):
+    """The lines that it prints of these."""
+    out = subprocess.run([program, *arguments], input=lines.encode(), capture_output=True)
+    if out.returncode:
+        raise SystemExit(f"lithe {' '.join(arguments)} ended with {out.returncode}: {out.stderr.decode(errors='replace')}")
+    return out.stdout.decode().split("\n")[:-1]
+
+
 def lithe_encode(program, path, texts):
     lines = "\n".join(t.hex() for t in texts) + "\n"
-    out = subprocess.run([program, "data", "encode", path, "--hex"], input=lines.encode(), capture_output=True)
-    if out.returncode:
-        raise SystemExit(f"{path}: {out.stderr.decode()}")
-    return [[int(x) for x in line.split()] for line in out.stdout.decode().split("\n")[:-1]]
+    return [[int(x) for x in line.split()] for line in lithe(program, ["data", "encode", path, "--hex"], lines)]
 
 
 def lithe_decode(program, path, ids):
     lines = "\n".join(" ".join(map(str, each)) for each in ids) + "\n"
-    out = subprocess.run([program, "data", "decode", path, "--hex"], input=lines.encode(), capture_output=True, check=True)
-    return [bytes.fromhex(line) for line in out.stdout.decode().split("\n")[:-1]]
+    return [bytes.fromhex(line) for line in lithe(program, ["data", "decode", path, "--hex"], lines)]
 
 
 def compare(name, texts, ours, theirs):

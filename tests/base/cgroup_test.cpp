@@ -44,7 +44,8 @@ TEST(Cgroup, V2TakesTheLeastOfAllLevels) {
     EXPECT_EQ(tree.read().memory, 0u);
 }
 
-// A container without a namespace of its own: the mount shows its group as the root, the process's file names the host's.
+// A container without a namespace of its own: the mount shows its group as the root, the process's file names the
+// host's.
 TEST(Cgroup, V2OfAContainer) {
     const Tree tree;
     tree.put("proc/self/mountinfo", "31 24 0:27 /docker/4f2 /sys/fs/cgroup ro - cgroup2 cgroup rw\n");

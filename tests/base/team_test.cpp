@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
 
 namespace lithe {
 namespace {
@@ -35,11 +40,26 @@ TEST(Team, BarriersOrderTheWork) {
     }
 }
 
+// Waits until every thread of this process but the calling one sleeps.
+void wait_until_others_sleep() {
+    for (bool awake = true; awake; std::this_thread::yield()) {
+        awake = false;
+        for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+            if (task.path().filename() == std::to_string(gettid())) continue;
+            std::ifstream file(task.path() / "stat");
+            std::string stat;
+            std::getline(file, stat);
+            const size_t name = stat.rfind(") ");  // the state stands behind the name
+            awake = awake || (name != std::string::npos && stat[name + 2] != 'S');
+        }
+    }
+}
+
 TEST(Team, SleepingMembersWakeUp) {
     Team team(2);
     std::atomic<int> count{0};
     for (int i = 0; i < 3; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        wait_until_others_sleep();
         team.run([&](int64_t, int64_t) { ++count; });
     }
     EXPECT_EQ(count, 6);

@@ -38,8 +38,7 @@ std::string damaged(const std::string& text, uint32_t seed) {
 }
 
 // Changes one file of a model again and again.
-void expect_survived(const std::string& folder, const std::string& file, int times,
-                     const std::function<int()>& use) {
+void expect_survived(const std::string& folder, const std::string& file, int times, const std::function<int()>& use) {
     const std::string path = folder + "/" + file, whole = read_all(path);
     ASSERT_EQ(use(), 0) << file;
     int refused = 0;
@@ -67,8 +66,9 @@ TEST(DamagedFiles, AModelIsRefusedInWordsOrUsed) {
     auto info = [&] { return run({"info", weights, "--json"}).code; };
     expect_survived(model, "config.json", 300, info);
     expect_survived(model, "tokenizer.json", 300, info);
-    expect_survived(model, "model.safetensors", 200,
-                    [&] { return run({"generate", weights, "--tokens", "1", "--threads", "1"}).code; });
+    expect_survived(model, "model.safetensors", 200, [&] {
+        return run({"generate", weights, "--tokens", "1", "--threads", "1"}).code;
+    });
 }
 
 TEST(DamagedFiles, WeightsOfOtherProgramsAreRefusedInWords) {

@@ -57,9 +57,8 @@ TEST(Output, AFullDiskIsToldByEveryCommand) {
 TEST(Output, AReaderThatWentAwayNeedsNoWords) {
     const TemporaryFolder folder;
     const std::string log = folder.file("log");
-    const int status = std::system(("bash -c \"set -o pipefail; '" + std::string(LITHE_PROGRAM) + "' info 2>'" + log +
-                                    "' | true\"")
-                                       .c_str());
+    const int status = std::system(
+        ("bash -c \"set -o pipefail; '" + std::string(LITHE_PROGRAM) + "' info 2>'" + log + "' | true\"").c_str());
     EXPECT_TRUE(WEXITSTATUS(status) == int(ExitCode::failed) || WEXITSTATUS(status) == 0);  // read before it went
     EXPECT_EQ(read_all(log).find("error"), std::string::npos) << read_all(log);
 }

@@ -33,7 +33,7 @@ TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
     auto first = run(command);
     ASSERT_EQ(first.code, 0) << first.err;
     EXPECT_NE(first.err.find("expected"), std::string::npos) << first.err;
-    EXPECT_NEAR(first.json()["seconds"].get<double>(), 2, 1);
+    EXPECT_EQ(first.json()["stopped_by"], "time");
     const auto plan = nlohmann::json::parse(read_all(path + "/plan.json"));
     EXPECT_GT(plan["chosen"]["tokens_per_second"], 0);
     // the second call measures nothing: another speed could choose another model
@@ -53,7 +53,7 @@ TEST(TrainText, GoesOnWithAPlanThatEndsEarly) {
     auto first = run(command);
     ASSERT_EQ(first.code, 0) << first.err;
     EXPECT_NE(first.err.find("more makes it worse"), std::string::npos) << first.err;
-    EXPECT_LT(first.json()["seconds"].get<double>(), 15);
+    EXPECT_EQ(first.json()["stopped_by"], "tokens");
     auto second = run(command);
     ASSERT_EQ(second.code, 0) << second.err;
     EXPECT_EQ(second.json()["steps"], first.json()["steps"]);

@@ -59,7 +59,7 @@ TEST_P(Contract, KeepsShapeAndIsDeterministic) {
 }
 
 TEST_P(Contract, NeverLooksAhead) {
-    if (!kind().traits.causal) GTEST_SKIP();
+    if (!kind().traits.causal) GTEST_SKIP() << "the kind is not causal";
     auto made = make();
     Tensor x = input(), changed = x.clone();
     changed.narrow(0, T / 2, T - T / 2).add_(1.7);
@@ -87,7 +87,7 @@ TEST_P(Contract, PositionWiseMeansPositionWise) {
 
 // A segment split in two, and token by token, with the state carried, equals the whole; with kept projections too.
 TEST_P(Contract, StreamsEqualTheWhole) {
-    if (!kind().traits.streams) GTEST_SKIP();
+    if (!kind().traits.streams) GTEST_SKIP() << "the kind carries no state";
     for (bool keep : {false, true})
         for (int64_t window : {int64_t(-1), int64_t(5)})
             for (int64_t piece : {T / 2, int64_t(5), int64_t(1)}) {
@@ -211,7 +211,7 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
     std::vector<RawValue> values;
     for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { kind().make_options(model())->visit(v); }))
         if (field.path.find("dropout") != std::string::npos) values.push_back({field.path, "0.4", "test"});
-    if (values.empty()) GTEST_SKIP();
+    if (values.empty()) GTEST_SKIP() << "the kind has no dropout of its own";
     auto made = make(at::kDouble, values);
     Context c = context();
     c.training = true;
@@ -229,7 +229,8 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
 }
 
 TEST_P(Contract, BidirectionalSeesBothSides) {
-    if (!kind().traits.bidirectional || kind().traits.position_wise || relative()) GTEST_SKIP();
+    if (!kind().traits.bidirectional || kind().traits.position_wise || relative())
+        GTEST_SKIP() << "the kind does not see both sides";
     ModelConfig both_ways = model();
     both_ways.direction = "bidirectional";
     MadeBlock made(kind(), both_ways, variant().values);

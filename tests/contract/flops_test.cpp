@@ -51,7 +51,7 @@ TEST_P(Flops, DeclaredEqualCountedWithMemory) {
 
 // A causal segment: the fused attention skips what the mask hides.
 TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
-    if (!kind().traits.causal) GTEST_SKIP();
+    if (!kind().traits.causal) GTEST_SKIP() << "the kind is not causal";
     MadeBlock made(kind(), model(true), variant().values);
     Context context;
     context.memory = M;
@@ -63,7 +63,8 @@ TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
-    if (!kind().traits.bidirectional || testing::has_value(variant(), "positions", "\"relative\"")) GTEST_SKIP();
+    if (!kind().traits.bidirectional || testing::has_value(variant(), "positions", "\"relative\""))
+        GTEST_SKIP() << "the kind does not see both sides";
     MadeBlock made(kind(), model(false), variant().values);
     Context context;
     context.causal = false;

@@ -1,6 +1,8 @@
 #include "lithe/data/prepare.h"
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 #include "lithe/base/stop.h"
 #include "lithe/data/corpus.h"
@@ -116,17 +118,18 @@ TEST(Prepare, ThreadsDoNotChangeTheBytes) {
     EXPECT_EQ(contents(folder.file("one")), contents(folder.file("four")));
 }
 
-// Stopped at any time and started again, it makes the same bytes, and does not start from nothing.
+// Stopped whenever another round is durable and started again, it makes the same bytes.
 TEST(Prepare, GoesOnWhereItWasStopped) {
     testing::TemporaryFolder folder;
     const DataConfig config = words_by_line(folder.write("a.txt", lines(30'000)));
     const PrepareOptions options{.round_bytes = 1 << 16};
     prepare_tokens(config, folder.file("unbroken"), options);
-    const std::string broken = folder.file("broken");
+    const std::string broken = folder.file("broken"), journal = broken + "/progress.json";
     int stops = 0;
-    for (bool finished = false; !finished;) {
-        std::thread stopper([&, wait = 5 + 11 * stops] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+    for (std::atomic<bool> finished = false; !finished;) {
+        std::thread stopper([&, before = testing::read_all(journal)] {
+            while (!finished && (testing::read_all(journal).empty() || testing::read_all(journal) == before))
+                std::this_thread::yield();
             request_stop();
         });
         try {

@@ -84,7 +84,10 @@ void expect_same(const Case& c) {
     }
 }
 
-class GpuBlocks : public ::testing::TestWithParam<int> {};
+class GpuBlocks : public ::testing::TestWithParam<int> {
+ protected:
+    void SetUp() override { testing::skip_without_gpu(); }
+};
 
 TEST_P(GpuBlocks, EqualTheCpu) {
     const testing::BlockVariant& variant = testing::block_variants()[size_t(GetParam())];

@@ -10,10 +10,18 @@
 
 namespace lithe::testing {
 
-// Where the second run goes: the GPU. Where there is none the CPU is compared with itself, which tests these tests.
-inline at::Device device_under_test() {
-    return ops::cuda_status().available ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+// Where the second run goes.
+inline at::Device device_under_test() { return at::Device(at::kCUDA, 0); }
+
+// To be called in SetUp: on a machine without a GPU the test is skipped.
+inline void skip_without_gpu() {
+    if (!ops::cuda_status().available) GTEST_SKIP() << "no GPU: " << ops::cuda_status().reason;
 }
+
+class GpuTest : public ::testing::Test {
+ protected:
+    void SetUp() override { skip_without_gpu(); }
+};
 
 inline std::vector<at::Device> both_devices() { return {at::kCPU, device_under_test()}; }
 

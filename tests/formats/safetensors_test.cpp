@@ -17,7 +17,8 @@ SafetensorsHeader parse(const std::string& bytes) {
     return parse_safetensors({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, "test");
 }
 
-std::string reference_file() {  // the hand-made vector of the format sheet: sha256 d7d196f2…
+std::string reference_file() {  // tests/golden/make_formats.py makes it too, and has it read by the package
+                                // `safetensors`
     std::string header =
         R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"e":{"dtype":"F32","shape":[0,4],"data_offsets":[16,16]},"s":{"dtype":"F32","shape":[],"data_offsets":[16,20]},"b":{"dtype":"BF16","shape":[3],"data_offsets":[20,26]}})";
     header.resize(256, ' ');

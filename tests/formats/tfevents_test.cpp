@@ -17,7 +17,8 @@ std::string hex(const std::string& bytes) {
     return text;
 }
 
-// Vectors that TensorBoard's own .proto decodes (format sheet, section 2.3).
+// The check value of RFC 3720, and records put together field by field from TensorFlow's .proto files (make_formats.py
+// in tests/golden).
 TEST(TfEvents, Crc) {
     EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
     EXPECT_EQ(masked_crc32c("123456789"), 0xc78ab0e5u);

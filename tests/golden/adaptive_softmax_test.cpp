@@ -1,4 +1,5 @@
-// Adaptive softmax and embeddings equal the golden numbers of the sheet (section 4.3), in both cluster orders.
+// Adaptive softmax (Grave et al. 2017) and embeddings in both cluster orders. The numbers are those of
+// make_adaptive_softmax.py, which writes the formula down once more.
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
@@ -16,7 +17,7 @@ using testing::wave;
 
 constexpr int64_t V = 7, D = 4;
 
-Tensor sheet(at::IntArrayRef sizes, double seed, double scale) { return wave(sizes, 0.7, seed, scale); }
+Tensor numbered(at::IntArrayRef sizes, double seed, double scale) { return wave(sizes, 0.7, seed, scale); }
 
 struct Made {
     ParameterStore store;
@@ -25,13 +26,13 @@ struct Made {
         vocabulary = AdaptiveVocabulary(
             store, {.cutoffs = {3, 5}, .divisor = 2, .tie_projections = tie, .cluster_order = order}, V, D);
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-        set("vocabulary.0.table", sheet({3, 4}, 11, .3)), set("vocabulary.1.table", sheet({2, 2}, 12, .3));
-        set("vocabulary.2.table", sheet({2, 1}, 13, .3));
-        set("head_bias", at::cat({sheet({3}, 14, .3), sheet({2}, 15, .3), sheet({2}, 16, .3)}));
-        set("vocabulary.0.output", sheet({D, 4}, 17, .3));
-        set(tie == "tails" ? "vocabulary.1.input" : "vocabulary.1.output", sheet({D, 2}, 18, .3));
-        set(tie == "tails" ? "vocabulary.2.input" : "vocabulary.2.output", sheet({D, 1}, 19, .3));
-        set("vocabulary.clusters", sheet({2, 4}, 20, .3)), set("vocabulary.cluster_bias", sheet({2}, 21, .3));
+        set("vocabulary.0.table", numbered({3, 4}, 11, .3)), set("vocabulary.1.table", numbered({2, 2}, 12, .3));
+        set("vocabulary.2.table", numbered({2, 1}, 13, .3));
+        set("head_bias", at::cat({numbered({3}, 14, .3), numbered({2}, 15, .3), numbered({2}, 16, .3)}));
+        set("vocabulary.0.output", numbered({D, 4}, 17, .3));
+        set(tie == "tails" ? "vocabulary.1.input" : "vocabulary.1.output", numbered({D, 2}, 18, .3));
+        set(tie == "tails" ? "vocabulary.2.input" : "vocabulary.2.output", numbered({D, 1}, 19, .3));
+        set("vocabulary.clusters", numbered({2, 4}, 20, .3)), set("vocabulary.cluster_bias", numbered({2}, 21, .3));
     }
     void set(const std::string& name, const Tensor& value) {
         at::NoGradGuard guard;
@@ -42,7 +43,7 @@ struct Made {
 };
 
 TEST(AdaptiveSoftmax, GoldenInBothClusterOrders) {
-    const Tensor h = sheet({1, D}, 7, 1);
+    const Tensor h = numbered({1, D}, 7, 1);
     for (const char* tie : {"tails", "none"}) {
         const Tensor original = Made("original", tie).vocabulary.log_probabilities(h),
                      forward = Made("forward", tie).vocabulary.log_probabilities(h);
@@ -98,7 +99,7 @@ TEST(AdaptiveSoftmax, EmbeddingsAreProjectedRowsOfTheirBins) {
     }
 }
 
-TEST(AdaptiveSoftmax, UniformAtEachSoftmaxIsTheSheetsLoss) {
+TEST(AdaptiveSoftmax, UniformAtEachSoftmaxIsTheSumOfTheirLogarithms) {
     EXPECT_NEAR(std::log(20003), 9.9036, 1e-4);
     ParameterStore store;
     AdaptiveVocabulary vocabulary(store, {.cutoffs = {20000, 40000, 200000}}, 267735, 2);

@@ -1,4 +1,4 @@
-// Muon's orthogonalisation and update: the numbers of the training-techniques sheet, section 16.
+// Muon's orthogonalisation and update (Jordan et al. 2024). The numbers of the scalar map are those of make_muon.py.
 #include "lithe/train/muon.h"
 
 #include <ATen/ops/linalg_svd.h>
@@ -31,7 +31,7 @@ TEST(Orthogonalize, ScalarMap) {
     EXPECT_NEAR(map(0.001), 0.4705, 1e-3);
     for (double x = 0.003; x < 1; x *= 1.05) {
         EXPECT_GE(map(x), 0.6817) << x;
-        EXPECT_LE(map(x), 1.2025) << x;  // the polynomial's highest value, met near 0.0041; the sheet says 1.1344
+        EXPECT_LE(map(x), 1.2025) << x;  // the polynomial's highest value, met near 0.0041
     }
 }
 

@@ -1,5 +1,6 @@
-// RAdam's updates and the recipe's learning rates equal A5 of the recurrence sheet; AdamW and Adam equal hand-made
-// numbers.
+// The optimizers' updates and the learning rates of schedules. RAdam (Liu et al. 2020), AdamW, Lookahead and the rates
+// of SRU++'s recipe are the numbers of make_optimizer.py, which writes the formulas down once more; the others are
+// worked out here.
 #include "lithe/train/optimizer.h"
 
 #include "lithe/train/schedule.h"
@@ -111,7 +112,7 @@ TEST(GoldenSgd, MomentumAndClipping) {
     testing::expect_values(p.store.master(0), {-1.2, -1.6}, 1e-12, "momentum 0.5");
 }
 
-// The training-techniques sheet, section 16.
+// Zhang et al. 2019: every five steps half of the way that the fast weights went.
 TEST(Lookahead, GoesBackEveryFiveSteps) {
     OptimizerConfig config;
     config.name = "sgd", config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0;

@@ -1,4 +1,5 @@
-// Transformer-XL's attention equals the golden numbers of the sheet (section 4.2) and has its properties (section 4.4).
+// Transformer-XL's attention (Dai et al. 2019, section 3.3) and its properties. The numbers are those of
+// make_relative_attention.py, which writes the formula down once more.
 #include "lithe/blocks/relative_attention.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -18,7 +19,7 @@ using testing::wave;
 
 constexpr int64_t T = 3, M = 2, S = T + M, D = 4;
 
-Tensor sheet(at::IntArrayRef sizes, double seed, double scale) { return wave(sizes, 0.7, seed, scale); }
+Tensor numbered(at::IntArrayRef sizes, double seed, double scale) { return wave(sizes, 0.7, seed, scale); }
 
 ModelConfig model() {
     ModelConfig config;
@@ -33,18 +34,18 @@ struct Layer {
     MadeBlock made;
     LayerNorm norm;
     State state;
-    Tensor h = sheet({T, 1, D}, 7, 1);
+    Tensor h = numbered({T, 1, D}, 7, 1);
 
     explicit Layer(const std::vector<RawValue>& values = {}) : made(*find_block_kind("s"), model(), values) {
-        made.set("qkv", sheet({3 * D, D}, 1, 0.3));
-        made.set("positions", sheet({D, D}, 2, 0.3));
-        made.set("out", sheet({D, D}, 3, 0.3));
+        made.set("qkv", numbered({3 * D, D}, 1, 0.3));
+        made.set("positions", numbered({D, D}, 2, 0.3));
+        made.set("out", numbered({D, D}, 3, 0.3));
         at::NoGradGuard guard;
         for (size_t i = 0; i < made.store.size(); ++i) {
-            if (made.store.spec(i).name == "position_bias.u") made.store.working(i).copy_(sheet({D}, 4, 0.3));
-            if (made.store.spec(i).name == "position_bias.v") made.store.working(i).copy_(sheet({D}, 5, 0.3));
+            if (made.store.spec(i).name == "position_bias.u") made.store.working(i).copy_(numbered({D}, 4, 0.3));
+            if (made.store.spec(i).name == "position_bias.v") made.store.working(i).copy_(numbered({D}, 5, 0.3));
         }
-        state.put("memory", sheet({M, 1, D}, 6, 1), 1, 0);
+        state.put("memory", numbered({M, 1, D}, 6, 1), 1, 0);
     }
     static Tensor plain_norm(const Tensor& x) { return at::layer_norm(x, {D}, {}, {}, 1e-5); }
     // The attention sublayer, post-norm.
@@ -76,14 +77,14 @@ void expect_rows(const Tensor& p, const std::vector<std::vector<double>>& rows, 
     expect_values(p[1][2], rows[2], 1.5e-6, std::string(what) + " head 1 q2");
 }
 
-TEST(RelativeAttention, SinusoidsAreTheSheets) {
+TEST(RelativeAttention, SinusoidsAreSinesThenCosines) {
     expect_values(distance_sinusoids(S, D, 0, at::kDouble)[S - 1 - 2], {.909297, .019999, -.416147, .999800}, 1e-6,
                   "R(2)");
     expect_close(distance_sinusoids(S, D, 2, at::kDouble)[0], distance_sinusoids(S, D, 0, at::kDouble)[S - 1 - 2], 0,
                  "clamped");
 }
 
-// The sheet's test vector of the shift: entry (i, c) is 100 i + distance.
+// Entry (i, c) is 100 i + distance.
 TEST(RelativeAttention, TheShiftPutsDistancesWhereTheirKeysAre) {
     Tensor by_distance = at::zeros({1, T, S}, at::kDouble);
     for (int64_t i = 0; i < T; ++i)
@@ -174,7 +175,8 @@ TEST(RelativeAttention, BiasesAreOnePairOrOneForEachLayer) {
     }
 }
 
-// One token inside and one outside of what the sheet's formula gives: M + (N - 1) ceil(M / T) T.
+// One token inside and one outside of what a layer reaches back, which is its memory (transformer_xl_test.cpp has
+// stacks).
 TEST(RelativeAttention, ReceptiveFieldOfALayerIsItsMemory) {
     Layer layer;
     Context context;

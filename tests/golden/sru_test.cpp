@@ -1,4 +1,5 @@
-// The recurrence equals the check vectors A1-A4 of the recurrence sheet (printed to 6 digits), in float64 and float32.
+// The SRU recurrence (Lei et al. 2018, equations 1 to 4) and its gradients, in float64 and float32. The numbers are
+// those of make_sru.py, which writes the formula down once more.
 #include "lithe/ops/sru.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -21,7 +22,7 @@ struct Case {
     double loss = 0;
 };
 
-// The sheet's U is [L][B][dir][d][k]; the kernel's planes are [L][B][dir][k][d].
+// U of make_sru.py is [L][B][dir][d][k]; the kernel's planes are [L][B][dir][k][d].
 Tensor to_planes(const Tensor& u, const Case& c) {
     return u.view({c.steps, c.batch, c.directions, c.width, c.planes}).transpose(3, 4).reshape({c.steps, c.batch, -1});
 }

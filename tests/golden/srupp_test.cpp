@@ -1,4 +1,5 @@
-// The SRU++ layer equals the check vector A6 of the recurrence sheet and its four variants.
+// The SRU++ layer (Lei 2021, section 3), its gradients and four variants. The numbers are those of make_srupp.py, which
+// writes the formula down once more.
 #include "lithe/blocks/srupp.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -16,7 +17,7 @@ using testing::wave;
 
 constexpr int64_t T = 3, M = 2, D = 4;
 
-// W3 of the sheet has interleaved rows (unit, plane); ours are planes.
+// W3 of make_srupp.py has interleaved rows (unit, plane), as in the authors' package; ours are planes.
 Tensor planes_of(const Tensor& w3) { return w3.view({D, 3, D}).transpose(0, 1).reshape({3 * D, D}); }
 
 Tensor interleaved(const Tensor& w3) { return w3.view({3, D, D}).transpose(0, 1).contiguous(); }
@@ -103,12 +104,12 @@ void check_gradients(at::ScalarType type, double tolerance) {
                   "dmemory");
 }
 
-TEST(GoldenSrupp, A6) {
+TEST(GoldenSrupp, OutputAndGradients) {
     check_gradients(at::kDouble, 5e-6);
     check_gradients(at::kFloat, 1e-5);
 }
 
-TEST(GoldenSrupp, A6Variants) {
+TEST(GoldenSrupp, Variants) {
     EXPECT_NEAR(run(*make_srupp(2), true, -1).loss, 4.770339, 5e-6);   // two heads
     EXPECT_NEAR(run(*make_srupp(1), true, 2).loss, 4.800252, 5e-6);    // evaluation window of 2
     EXPECT_NEAR(run(*make_srupp(1), false, -1).loss, 4.800186, 5e-6);  // no memory

@@ -1,6 +1,6 @@
 // Weights under the names of Transformer-XL's PyTorch code and of Hugging Face give the logits that those programs
-// give: a forward pass written here from the original's formulas (sheet, sections 1.1 to 1.5), with its shift by
-// padding.
+// give: a forward pass written here from the formulas of Dai et al. 2019 (section 3 and appendix B) and of that code,
+// with its shift by padding.
 #include "lithe/model/import_transformer_xl.h"
 
 #include <cmath>

@@ -170,7 +170,8 @@ TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {
     EXPECT_ERROR(sample_token(at::full({3}, NAN, at::kFloat), {}, 0), ExitCode::diverged, "not finite");
 }
 
-// The published totals of SRU++ (recurrence sheet, section 2.5), from the shipped configurations.
+// The totals of SRU++ (Lei 2021, tables 2 and 3 in millions; added up in tests/golden/make_parameters.py), from the
+// shipped configurations.
 TEST(Cost, PublishedParameterCounts) {
     struct Row {
         const char* name;

@@ -1,4 +1,5 @@
-// Layer dropping equals the sheet's numbers (sections 3.3 and 4.6), and what it promises of state, cost and moments.
+// Progressive layer dropping (Zhang & He 2020), whose numbers are those of tests/golden/make_layer_drop.py, and what
+// layer dropping promises of state, cost and moments.
 #include "lithe/model/layer_drop.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -27,7 +28,7 @@ double theta(int64_t t) { return layer_chances(progressive(), 1, t)[0].keep; }
 
 constexpr int64_t kLong = 1'000'000'000;  // theta has come to its end
 
-TEST(LayerDrop, ThetaFallsAsTheSheetSays) {
+TEST(LayerDrop, ThetaFallsExponentially) {
     const std::pair<int64_t, double> values[] = {{0, 1.0},        {1, .999500},    {10, .995025},
                                                  {100, .952419},  {500, .803265},  {1000, .683940},
                                                  {2000, .567668}, {5000, .503369}, {10000, .500023}};

@@ -146,8 +146,9 @@ TEST(Slot, WrongUseIsTold) {
                  ExitCode::usage, "no searched place");
 }
 
-// PAR's supernet (sheet, section 4.1): 32 places of {s, f}, NVIDIA's base shape.
-TEST(Slot, SupernetOfParHasThePublishedCount) {
+// PAR's supernet (Mandava et al. 2021, section 3): 32 places of {s, f}, the base model's sizes; added up in
+// tests/golden/make_parameters.py.
+TEST(Slot, SupernetOfParHasTheCountOfItsParts) {
     Config config = load_config(LITHE_SOURCE_FOLDER "/configs/wikitext103-par-base.toml",
                                 {"model.layout=\"(?{s f})x32\"", "search.supernet=true"});
     LanguageModel model(config, config.model.vocabulary_size);

@@ -1,5 +1,7 @@
-// How far back a stack of Transformer-XL layers reaches (sheet, section 4.4), checked by changing one token just
-// outside and one just inside.
+// How far back a stack of Transformer-XL layers reaches (Dai et al. 2019, section 3.2), checked by changing one token
+// just outside and one just inside. The first layer reaches its memory of M inputs; each further one reads rows of up
+// to M before the segment, which were computed in segments of T that begin up to ceil(M / T) T before it: M + (N - 1)
+// ceil(M / T) T.
 #include <gtest/gtest.h>
 
 #include "lithe/model/language_model.h"

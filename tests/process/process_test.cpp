@@ -45,18 +45,28 @@ int run(const std::vector<std::string>& arguments, const std::string& log) { ret
 
 void sleep_ms(int milliseconds) { usleep(useconds_t(milliseconds) * 1000); }
 
+bool has_ended(pid_t child) {
+    siginfo_t ended{};
+    return waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child;
+}
+
+// Waits until `condition` holds or the child has ended.
+template <class Condition> void wait_until(pid_t child, const char* what, const Condition& condition) {
+    for (int polls = 0; polls < 600'000; ++polls, usleep(500))
+        if (condition() || has_ended(child)) return;
+    ADD_FAILURE() << "never came: " << what;
+}
+
+// The last step that a run has logged, 0 before the first.
+long long logged_step(const std::string& run) {
+    const std::string text = read_all(run + "/metrics.jsonl");
+    const size_t last = text.rfind("{\"step\":");
+    return last == std::string::npos ? 0 : std::atoll(text.c_str() + last + 8);
+}
+
 // Waits until the run has logged this step, or has ended.
 void wait_for_step(const std::string& run, long long step, pid_t child) {
-    const std::string path = run + "/metrics.jsonl";
-    for (int polls = 0; polls < 60'000; ++polls, usleep(500)) {
-        siginfo_t ended{};
-        if (waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child) return;
-        if (!std::filesystem::exists(path)) continue;
-        const std::string text = read_all(path);
-        const size_t last = text.rfind("{\"step\":");
-        if (last != std::string::npos && std::atoll(text.c_str() + last + 8) >= step) return;
-    }
-    ADD_FAILURE() << "the run never reached step " << step;
+    wait_until(child, "a step of the run", [&] { return logged_step(run) >= step; });
 }
 
 struct Exact {
@@ -141,8 +151,11 @@ TEST(Kill9, TwoHundredTimesLosesNothing) {
         return std::filesystem::exists(path + "/latest") ? std::stoll(read_all(path + "/latest").substr(5)) : 0;
     };
     for (int round = 0; round < 200; ++round) {
+        const long long logged = logged_step(path);
         pid_t child = start(endless, log);
-        sleep_ms(int(random() % 180) + 15);
+        // every fourth while it starts, the others some steps later; wherever in a step or a save that is
+        if (round % 4 != 0) wait_for_step(path, logged + 1 + (long long)(random() % 8), child);
+        sleep_ms(int(random() % 20));
         ASSERT_EQ(kill(child, SIGKILL), 0);
         ASSERT_EQ(finish(child), -SIGKILL) << "the run ended by itself: " << read_all(log);
         long long saved = latest();
@@ -190,9 +203,10 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
         pid_t child = start({"train", config, "--run", path, "--max-steps", "1000000", "--set", set, "--set",
                              "sample.every=1", "--set", "evaluation.bytes=0", "-q"},
                             log);
-        sleep_ms(700);
+        wait_for_step(path, 1, child);  // then it evaluates, writes its sample, or goes on
         EXPECT_EQ(kill(child, SIGUSR1), 0);
-        sleep_ms(500);
+        if (set == std::string("train.max_steps=1000000"))
+            wait_until(child, "a checkpoint", [&] { return std::filesystem::exists(path + "/latest"); });
         EXPECT_EQ(kill(child, SIGTERM), 0);
         EXPECT_EQ(finish(child), 75) << set << read_all(log);
         EXPECT_FALSE(list_checkpoints(path).empty());
@@ -200,10 +214,12 @@ TEST(Signals, StopInEveryPhaseIsCode75AndUsr1Saves) {
     pid_t child = start({"train", config, "--run", folder.file("twice"), "--max-steps", "1000000", "--set",
                          "train.batch=100", "--set", "train.length=90", "--set", "train.accumulation=500", "-q"},
                         log);
-    sleep_ms(900);
-    kill(child, SIGINT);
-    sleep_ms(20);
-    kill(child, SIGINT);
+    // its first step is a long one; signals that come together are one
+    wait_until(child, "the start", [&] { return std::filesystem::exists(folder.file("twice/run.json")); });
+    wait_until(child, "the end", [&] {
+        kill(child, SIGINT);
+        return false;
+    });
     EXPECT_EQ(finish(child), 130) << "interrupted twice";
 }
 
@@ -242,7 +258,7 @@ TEST(Lock, TwoTrainersCannotShareARun) {
     TemporaryFolder folder;
     std::string config = tiny_config(folder), log = folder.file("log"), second = folder.file("second");
     pid_t child = start({"train", config, "--run", folder.file("run"), "--max-steps", "1000000", "-q"}, log);
-    sleep_ms(500);
+    wait_for_step(folder.file("run"), 1, child);
     EXPECT_EQ(run({"train", config, "--run", folder.file("run"), "--max-steps", "5", "-q"}, second), 1);
     EXPECT_NE(read_all(second).find("two trainers cannot share a run folder"), std::string::npos);
     kill(child, SIGTERM);
@@ -281,7 +297,7 @@ TEST(Kill9, PrepareMakesTheSameBytes) {
     };
     ASSERT_EQ(run(arguments(folder.file("whole")), log), 0) << read_all(log);
     int kills = 0, code = 1;
-    for (int wait = 150; code != 0 && kills < 200; wait += 7) {
+    for (int wait = 5; code != 0 && kills < 500; wait += 7) {
         pid_t child = start(arguments(broken), log);
         sleep_ms(wait);
         kill(child, SIGKILL);

@@ -15,7 +15,8 @@ struct BlockVariant {
     std::vector<RawValue> values;  // options that are not the kind's own
 };
 
-inline BlockVariant variant_of(const char* kind, const char* what, const std::vector<std::pair<const char*, const char*>>& values) {
+inline BlockVariant variant_of(const char* kind, const char* what,
+                               const std::vector<std::pair<const char*, const char*>>& values) {
     BlockVariant variant{std::string(kind) + "_" + what, find_block_kind(kind), {}};
     for (const auto& [key, text] : values) variant.values.push_back({key, text, "test"});
     return variant;
@@ -30,7 +31,9 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("srupp", "heads_rescale", {{"heads", "2"}, {"projection", "4"}, {"rescale", "true"}}),
                  variant_of("projected_sru", "rescale", {{"rescale", "true"}}),
                  variant_of("sru", "projected",
-                            {{"projection", "4"}, {"layer_norm", "\"before\""}, {"skip", "\"projected\""},
+                            {{"projection", "4"},
+                             {"layer_norm", "\"before\""},
+                             {"skip", "\"projected\""},
                              {"activation", "\"tanh\""}}),
                  variant_of("sru", "no_skip", {{"layer_norm", "\"after\""}, {"skip", "\"none\""}}),
                  variant_of("sru", "rescale", {{"rescale", "true"}, {"highway_bias", "-1.0"}}),

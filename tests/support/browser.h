@@ -16,6 +16,9 @@ inline std::string find_browser() {
     return "";
 }
 
+// Said by a test that is skipped at its end, after all that needs no browser.
+constexpr const char* kNoBrowser = "no browser on this machine: the page was not opened";
+
 struct OpenedPage {
     std::string dom;      // the document after loading
     std::string console;  // what it wrote to the console, errors among it

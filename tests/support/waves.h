@@ -1,4 +1,4 @@
-// The generators of the check vectors in the recurrence sheet (Appendix A): S(n; a, b, s)[i] = s sin(a i + b).
+// Numbers that are as good as random and the same everywhere: s sin(a i + b). tests/golden/golden.py has them too.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// Gumbel-softmax search equals the sheet's numbers (sections 2.3 and 4.5).
+// Gumbel-softmax (Jang et al. 2017) and the losses of a search with it (FBNet: Wu et al. 2019). The numbers are those
+// of tests/golden/make_architecture.py.
 #include "lithe/train/architecture.h"
 
 #include <torch/csrc/autograd/autograd.h>

@@ -16,7 +16,7 @@
 namespace lithe {
 
 struct JsonLimits {
-    size_t depth = 256;        // objects and arrays inside one another
+    size_t depth = 256;         // objects and arrays inside one another
     bool unique_names = false;  // a name that stands twice in an object is an error; else the last one counts
 };
 

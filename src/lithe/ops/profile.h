@@ -75,6 +75,9 @@ class ProfileGather {
     std::unique_ptr<Gathered> gathered_;  // null: nobody profiles
 };
 
+// For tests: a clock of one's own, in seconds, while nothing is profiled; null: the steady one again.
+void set_profile_clock(double (*seconds)());
+
 // What the innermost open scope computes and touches; for kernels, which LibTorch does not see.
 bool profiling();
 void add_work(double flops, double bytes);
