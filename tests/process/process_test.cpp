@@ -2,7 +2,6 @@
 // one thread, so that this process may fork at any time.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <map>
@@ -10,9 +9,8 @@
 #include <random>
 
 #include "lithe/base/error.h"
-#include "lithe/base/stop.h"
-#include "lithe/cli/command.h"
 #include "lithe/model/checkpoint.h"
+#include "support/process.h"
 #include "support/run_essence.h"
 #include "support/tiny_run.h"
 
@@ -20,44 +18,14 @@ namespace lithe {
 namespace {
 
 using testing::essence;
+using testing::finish;
 using testing::read_all;
+using testing::run;
+using testing::sleep_ms;
+using testing::start;
 using testing::TemporaryFolder;
 using testing::tiny_config;
-
-pid_t start(std::vector<std::string> arguments, const std::string& log) {
-    arguments.insert(arguments.begin(), "lithe");
-    pid_t child = fork();
-    if (child != 0) return child;
-    clear_requests();
-    if (!freopen(log.c_str(), "a", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
-    int code = run_program(arguments);
-    fflush(nullptr);
-    _exit(code);
-}
-
-int finish(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-int run(const std::vector<std::string>& arguments, const std::string& log) { return finish(start(arguments, log)); }
-
-void sleep_ms(int milliseconds) { usleep(useconds_t(milliseconds) * 1000); }
-
-// Waits until the run has logged this step, or has ended.
-void wait_for_step(const std::string& run, long long step, pid_t child) {
-    const std::string path = run + "/metrics.jsonl";
-    for (int polls = 0; polls < 60'000; ++polls, usleep(500)) {
-        siginfo_t ended{};
-        if (waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child) return;
-        if (!std::filesystem::exists(path)) continue;
-        const std::string text = read_all(path);
-        const size_t last = text.rfind("{\"step\":");
-        if (last != std::string::npos && std::atoll(text.c_str() + last + 8) >= step) return;
-    }
-    ADD_FAILURE() << "the run never reached step " << step;
-}
+using testing::wait_for_step;
 
 struct Exact {
     const char* name;
