@@ -2,7 +2,6 @@
 // one thread, so that this process may fork at any time.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <map>
@@ -10,9 +9,8 @@
 #include <random>
 
 #include "lithe/base/error.h"
-#include "lithe/base/stop.h"
-#include "lithe/cli/command.h"
 #include "lithe/model/checkpoint.h"
+#include "support/process.h"
 #include "support/run_essence.h"
 #include "support/tiny_run.h"
 
@@ -20,54 +18,16 @@ namespace lithe {
 namespace {
 
 using testing::essence;
+using testing::finish;
+using testing::logged_step;
 using testing::read_all;
+using testing::run;
+using testing::sleep_ms;
+using testing::start;
 using testing::TemporaryFolder;
 using testing::tiny_config;
-
-pid_t start(std::vector<std::string> arguments, const std::string& log) {
-    arguments.insert(arguments.begin(), "lithe");
-    pid_t child = fork();
-    if (child != 0) return child;
-    clear_requests();
-    if (!freopen(log.c_str(), "a", stderr) || !freopen("/dev/null", "w", stdout)) _exit(99);
-    int code = run_program(arguments);
-    fflush(nullptr);
-    _exit(code);
-}
-
-int finish(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-int run(const std::vector<std::string>& arguments, const std::string& log) { return finish(start(arguments, log)); }
-
-void sleep_ms(int milliseconds) { usleep(useconds_t(milliseconds) * 1000); }
-
-bool has_ended(pid_t child) {
-    siginfo_t ended{};
-    return waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child;
-}
-
-// Waits until `condition` holds or the child has ended.
-template <class Condition> void wait_until(pid_t child, const char* what, const Condition& condition) {
-    for (int polls = 0; polls < 600'000; ++polls, usleep(500))
-        if (condition() || has_ended(child)) return;
-    ADD_FAILURE() << "never came: " << what;
-}
-
-// The last step that a run has logged, 0 before the first.
-long long logged_step(const std::string& run) {
-    const std::string text = read_all(run + "/metrics.jsonl");
-    const size_t last = text.rfind("{\"step\":");
-    return last == std::string::npos ? 0 : std::atoll(text.c_str() + last + 8);
-}
-
-// Waits until the run has logged this step, or has ended.
-void wait_for_step(const std::string& run, long long step, pid_t child) {
-    wait_until(child, "a step of the run", [&] { return logged_step(run) >= step; });
-}
+using testing::wait_for_step;
+using testing::wait_until;
 
 struct Exact {
     const char* name;

@@ -18,6 +18,8 @@
 
 #include "lithe/base/cgroup.h"
 #include "lithe/base/error.h"
+#include "lithe/base/log.h"
+#include "lithe/base/mapping.h"
 #include "lithe/base/text.h"
 
 namespace lithe {
@@ -60,7 +62,7 @@ std::string read_file(const std::string& path, uint64_t limit) {
     return content;
 }
 
-FileWriter::FileWriter(const std::string& path, bool append) : path_(path) {
+FileWriter::FileWriter(const std::string& path, bool append) : append_(append), path_(path) {
     descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0644);
     if (descriptor_ < 0) fail_errno("cannot create file", path);
     hash_state_ = XXH3_createState();
@@ -76,10 +78,17 @@ void FileWriter::write(const void* data, size_t size) {
     auto* bytes = static_cast<const char*>(data);
     XXH3_64bits_update(static_cast<XXH3_state_t*>(hash_state_), data, size);
     size_ += size;
+    const off_t before = append_ ? lseek(descriptor_, 0, SEEK_END) : -1;
     while (size > 0) {
         ssize_t count = ::write(descriptor_, bytes, size);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail_errno("cannot write file", path_);
+        if (count < 0) {
+            const int reason = errno;
+            // half a line would run into the next one
+            [[maybe_unused]] const bool cut = before < 0 || ftruncate(descriptor_, before) == 0;
+            errno = reason;
+            fail_errno("cannot write file", path_);
+        }
         bytes += count;
         size -= size_t(count);
     }
@@ -137,6 +146,17 @@ void make_folders(const std::string& path) {
     }
 }
 
+void check_writable(const std::string& folder) {
+    std::error_code ignored;
+    fs::path place = fs::absolute(folder.empty() ? "." : folder).lexically_normal();
+    while (place.has_relative_path() && !fs::exists(place, ignored)) place = place.parent_path();
+    const std::string probe = (place / (".lithe-probe-" + std::to_string(getpid()))).string();
+    const int descriptor = open(probe.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0) fail_errno("cannot write into the folder", place.string());
+    close(descriptor);
+    unlink(probe.c_str());
+}
+
 uint64_t hash_bytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 uint64_t hash_file(const std::string& path) {
@@ -159,6 +179,10 @@ uint64_t hash_file(const std::string& path) {
     return XXH3_64bits_digest(state.get());
 }
 
+static int64_t write_time(const struct stat& status) {
+    return int64_t(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
     int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
@@ -168,6 +192,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
         fail_file("not a regular file", path);
     }
     size_ = size_t(status.st_size);
+    device_ = status.st_dev, inode_ = status.st_ino, written_ = write_time(status);
     if (size_ > 0) {
         void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
         if (address == MAP_FAILED) {
@@ -175,6 +200,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
             fail_errno("cannot map file", path);
         }
         data_ = static_cast<const std::byte*>(address);
+        registered_ = register_mapping(data_, size_, path_.c_str());
     }
     close(descriptor);
 }
@@ -186,7 +212,23 @@ void MappedFile::release(std::span<const std::byte> part) const {
 }
 
 MappedFile::~MappedFile() {
+    forget_mapping(registered_);
     if (data_) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::check_unchanged() const {
+    struct stat status {};
+    // a file that was renamed or replaced by another stays mapped as it was
+    if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) return;
+    if (size_t(status.st_size) < size_)
+        fail({.code = ExitCode::bad_file,
+              .what = "the file was cut off while it was read",
+              .where = path_,
+              .expected = std::to_string(size_) + " bytes",
+              .got = std::to_string(status.st_size),
+              .hint = kRestoreFile});
+    if (write_time(status) != written_ && !told_.exchange(true))
+        log_warning(path_ + " was written to while it is read; what comes from there is not what was there before");
 }
 
 FileLock::FileLock(const std::string& path, const std::string& owner_hint) {

@@ -3,6 +3,7 @@
 // unreadable input `bad_file`.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,8 @@ namespace lithe {
 
 std::string read_file(const std::string& path, uint64_t limit = uint64_t(1) << 32);
 
-// Writes to a new file; close() is fsync + close and throws; the destructor only closes.
+// Writes to a new file; close() is fsync + close and throws; the destructor only closes. What is appended is appended
+// whole: where a write fails, the file is cut back to what it was.
 class FileWriter {
  public:
     explicit FileWriter(const std::string& path, bool append = false);
@@ -36,6 +38,7 @@ class FileWriter {
 
  private:
     int descriptor_ = -1;
+    bool append_ = false;
     std::string path_;
     uint64_t size_ = 0;
     void* hash_state_ = nullptr;
@@ -45,6 +48,8 @@ class FileWriter {
 void replace_file(const std::string& path, std::string_view content);
 void sync_folder(const std::string& path);
 void make_folders(const std::string& path);
+// Throws unless files can be made in this folder or, where there is none yet, in the nearest one above it.
+void check_writable(const std::string& folder);
 uint64_t hash_file(const std::string& path);
 uint64_t hash_bytes(std::string_view bytes);  // XXH3-64
 
@@ -59,10 +64,18 @@ class MappedFile {
     const std::string& path() const { return path_; }
     // The whole pages of this part need no memory any more; reading them again brings them back.
     void release(std::span<const std::byte> part) const;
+    // Throws bad_file when the file has become shorter than what is mapped (what was there would read as zeros, or end
+    // the process: base/mapping.h). Warns once when it was written to.
+    void check_unchanged() const;
 
  private:
     const std::byte* data_ = nullptr;
     size_t size_ = 0;
+    // when it was mapped: which file it was, and its last write in nanoseconds
+    uint64_t device_ = 0, inode_ = 0;
+    int64_t written_ = 0;
+    mutable std::atomic<bool> told_ = false;
+    int registered_ = -1;
     std::string path_;
 };
 

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <thread>
 
+#include "lithe/base/mapping.h"
+
 namespace lithe {
 namespace {
 
@@ -39,6 +41,7 @@ void watch_signals() {
     // A reader that went away or a file-size limit shows as an error of write(), not as a killed process.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
+    watch_mappings();
 }
 
 bool stop_requested() { return stop_flag.load(std::memory_order_relaxed); }

@@ -103,7 +103,7 @@ std::optional<double> parse_seconds(std::string_view text) {
         if (unit) text.remove_suffix(1);
     }
     auto value = parse_double(text);
-    if (!value || *value < 0) return std::nullopt;
+    if (!value || *value < 0 || !std::isfinite(*value * scale)) return std::nullopt;
     return *value * scale;
 }
 
@@ -193,6 +193,14 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
         text += parts[i];
     }
     return text;
+}
+
+std::string shell_quoted(std::string_view text) {
+    constexpr std::string_view kSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+    if (!text.empty() && text.find_first_not_of(kSafe) == std::string_view::npos) return std::string(text);
+    std::string quoted = "'";
+    for (char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    return quoted + "'";
 }
 
 std::string to_hex(uint64_t value) {

@@ -31,5 +31,7 @@ bool is_valid_utf8(std::string_view bytes);
 std::string_view trimmed(std::string_view text, std::string_view spaces = " \t\r\n");  // without those at both ends
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string to_hex(uint64_t value);  // 16 digits
+// As one word of a POSIX shell's command line: as it is where that is safe, else in single quotes.
+std::string shell_quoted(std::string_view text);
 
 }  // namespace lithe

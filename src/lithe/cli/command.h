@@ -42,6 +42,9 @@ struct BudgetFlags {
     // `sets` and what they set.
     std::vector<std::string> with(std::vector<std::string> sets) const;
 };
+// Checks a flag for a finite number in these bounds. (CLI::Range lets "nan" through.)
+CLI::Validator number_between(double low, double high);
+
 // Every setting whose path begins so, with its default, for --help.
 std::string settings_help(const std::string& prefix = "");
 

@@ -62,11 +62,11 @@ CommandAction set_up_compare(CLI::App& app, const CommandContext& context) {
     app.add_option("--html", flags->html, "write one self-contained page to this file");
     app.add_flag("--latency", flags->latency, "measure generation of each on this machine (seconds)");
     app.add_option("--price", flags->price, "price of an hour of training, in any currency")
-        ->check(CLI::Range(0.0, 1e12));
+        ->check(number_between(0.0, 1e12));
     app.add_option("--watts", flags->watts,
                    "power of the machine while it trains, for runs whose energy was not measured")
-        ->check(CLI::Range(0.0, 1e12));
-    app.add_option("--carbon", flags->carbon, "grams of CO2 per kWh")->check(CLI::Range(0.0, 1e12));
+        ->check(number_between(0.0, 1e12));
+    app.add_option("--carbon", flags->carbon, "grams of CO2 per kWh")->check(number_between(0.0, 1e12));
     return [flags, &context] { return run(*flags, context); };
 }
 

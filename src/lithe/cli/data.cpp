@@ -43,7 +43,7 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
     app.add_option("--exclude", config.exclude, "folder, archive: no files that match (repeatable)");
     app.add_option("--max-expansion", config.max_expansion, "refuse packed files that unpack to more times their size")
         ->capture_default_str()
-        ->check(CLI::Range(2.0, 1e9));
+        ->check(number_between(2.0, 1e9));
 }
 
 int print_data(const char* command, const Json& json, const CommandContext& context) {

@@ -59,7 +59,7 @@ CommandAction set_up_data_get(CLI::App& app, const CommandContext& context) {
     app.add_option("--stall", flags->options.stall_seconds,
                    "seconds without a byte after which a transfer is tried again")
         ->capture_default_str()
-        ->check(CLI::Range(1.0, 3600.0));
+        ->check(number_between(1.0, 3600.0));
     app.add_option("--tries", flags->options.tries, "tries for each URL")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000));

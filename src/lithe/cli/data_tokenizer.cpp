@@ -150,7 +150,7 @@ CommandAction set_up_data_train_tokenizer(CLI::App& app, const CommandContext& c
         ->capture_default_str();
     app.add_option("--coverage", flags->training.character_coverage, "SentencePiece: share of characters with a token")
         ->capture_default_str()
-        ->check(CLI::Range(0.5, 1.0));
+        ->check(number_between(0.5, 1.0));
     add_data_flags(app, flags->data);
     return [flags, &context] { return train(*flags, context); };
 }

@@ -1,11 +1,14 @@
+#include <filesystem>
 #include <iostream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
+#include "lithe/spec/config_io.h"
 #include "lithe/train/evaluate.h"
 #include "lithe/train/machine.h"
 
@@ -13,7 +16,8 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string model, data, bytes, mask, precision, layers;
+    std::string model, data, field, format, bytes, mask, precision, layers;
+    std::vector<std::string> sets;
     int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
 };
 
@@ -31,14 +35,41 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
         return;  // ":test" of the run's own data
     }
     if (split.empty()) split = "all";
-    // another text, whose documents are treated as in the run
-    DataConfig data;
+    // another text, read as the run's own is; the model's tokenizer is given
+    const DataConfig defaults;
+    DataConfig& data = config.data;
     data.path = path;
-    data.order = config.data.order;
-    data.documents = config.data.documents;
-    data.document_end = config.data.document_end;
-    config.data = data;
-    if (split == "all") config.data.split = "100/0/0";
+    data.train.clear(), data.valid.clear(), data.test.clear(), data.sources.clear(), data.label.clear();
+    data.tokenizer = defaults.tokenizer, data.vocabulary = defaults.vocabulary, data.min_count = defaults.min_count;
+    if (split == "all") data.split = "100/0/0", data.deduplicate = defaults.deduplicate;
+}
+
+// The run's configuration with --field, --format and --set.
+Config with_data_settings(const Config& config, const Flags& flags) {
+    std::vector<std::string> sets = flags.sets;
+    for (const std::string& set : sets)
+        if (set.rfind("data.", 0) != 0)
+            fail_usage("only settings of the data can be changed for an evaluation, got '" + printable(set) + "'",
+                       "--set", "--set data.documents=line; flags change the rest: lithe eval --help");
+    if (!flags.field.empty()) sets.push_back("data.field=" + nlohmann::json(flags.field).dump());
+    if (!flags.format.empty()) sets.push_back("data.format=" + flags.format);
+    return sets.empty() ? config : parse_config(to_toml(config), flags.model, sets);
+}
+
+// A run that was moved, or made before paths were recorded whole, may not find its text.
+Corpus open_data(const Flags& flags, const LoadedModel& loaded) {
+    try {
+        return Corpus::open(loaded.config.data, loaded.tokenizer);
+    } catch (const Error& error) {
+        ErrorParts parts = error.parts();
+        std::error_code ignored;
+        const std::string path = data_name(loaded.config.data);
+        if (!flags.data.empty() && flags.data[0] != ':') throw;
+        if (std::filesystem::exists(path, ignored) || !loaded.config.data.sources.empty()) throw;
+        parts.hint = "where is the text of this run now? lithe eval " + shell_quoted(flags.model) +
+                     " --data TEXT:" + (flags.data.empty() ? "valid" : flags.data.substr(1));
+        fail(parts);
+    }
 }
 
 // What the figure leaves out, where it leaves out something.
@@ -58,7 +89,8 @@ int run(const Flags& flags, const CommandContext& context) {
     Machine machine = set_up_machine(loaded.config.train);
     std::string split = "valid";
     choose_data(flags.data, loaded.config, split);
-    const Corpus corpus = Corpus::open(loaded.config.data, loaded.tokenizer);
+    loaded.config = with_data_settings(loaded.config, flags);
+    const Corpus corpus = open_data(flags, loaded);
     check_weights_fit(*loaded.model, machine.working, machine.device);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
@@ -84,7 +116,7 @@ int run(const Flags& flags, const CommandContext& context) {
     nlohmann::ordered_json json = to_json(*result, true);
     json["model"] = loaded.folder;
     if (!flags.layers.empty()) json["layers"] = flags.layers;
-    json["data"] = loaded.config.data.path.empty() ? loaded.config.data.train : loaded.config.data.path;
+    json["data"] = data_name(loaded.config.data);
     if (context.json) {
         print_json("eval", json);
     } else {
@@ -101,8 +133,14 @@ int run(const Flags& flags, const CommandContext& context) {
 CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
-    app.add_option("--data", flags->data,
-                   "FILE:split, FILE (all of it), or :split of the run's own data; default :valid");
+    app.add_option(
+        "--data", flags->data,
+        "FILE:split, FILE (all of it), or :split of the run's own data; default :valid. Another text is read with "
+        "the run's settings of the data (field, format, documents ...)");
+    app.add_option("--field", flags->field, "JSON lines, CSV: what holds the text; default as the run's data.field");
+    app.add_option("--format", flags->format, "auto, text, jsonl, csv or tsv; default as the run's data.format");
+    app.add_option("--set", flags->sets, "another setting of the data: --set data.documents=line (repeatable)")
+        ->allow_extra_args(false);
     app.add_option("--bytes", flags->bytes,
                    "score the split only up to this byte of its text, as 500000: the same for every tokenizer");
     app.add_option("--memory", flags->memory, "earlier positions that attention sees; default as trained")

@@ -109,13 +109,13 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(int64_t(0), int64_t(1) << 40));
     app.add_option("--temperature", flags->sampling.temperature, "0: always the likeliest token")
         ->capture_default_str()
-        ->check(CLI::Range(0.0, 100.0));
+        ->check(number_between(0.0, 100.0));
     app.add_option("--top-k", flags->sampling.top_k, "only the k likeliest; 0: all")
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 24));
     app.add_option("--top-p", flags->sampling.top_p, "only the likeliest that together reach p")
         ->capture_default_str()
-        ->check(CLI::Range(0.0, 1.0));
+        ->check(number_between(0.0, 1.0));
     app.add_option("--seed", flags->seed, "with it the same prompt gives the same text; default another each time");
     app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")
         ->capture_default_str()

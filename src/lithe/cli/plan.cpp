@@ -1,12 +1,15 @@
 #include "lithe/cli/plan.h"
 
+#include <filesystem>
 #include <iostream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/train/run_folder.h"
 
 namespace lithe {
 namespace {
@@ -53,11 +56,16 @@ double parse_latency(const std::string& text) {
 }
 
 int run(const Flags& flags, const CommandContext& context) {
+    if (RunFolder::looks_like(flags.text))
+        fail_usage("this is a run, and no text", flags.text,
+                   "it goes on with: lithe train " + shell_quoted(flags.text));
+    if (!flags.out.empty()) check_writable(std::filesystem::path(flags.out).parent_path().string());
     const PlanRequest request = plan_request(flags.text, flags.max_time, flags.plan, flags.sets);
-    const Plan plan = make_plan(request);
+    Plan plan = make_plan(request);
+    plan.config = with_absolute_paths(std::move(plan.config));
     if (!flags.out.empty()) {
         replace_file(flags.out, to_toml(plan.config));
-        log_info("written    " + flags.out + "    (train it: lithe train " + flags.out + ")");
+        log_info("written    " + flags.out + "    (train it: lithe train " + shell_quoted(flags.out) + ")");
     }
     if (context.json) {
         nlohmann::ordered_json json = plan_json(plan, request);
@@ -76,6 +84,10 @@ void PlanFlags::add_to(CLI::App& app) {
     app.add_option("--target-latency", latency, "at most this much per generated token of a planned model, as 0.5ms");
 }
 
+std::string data_path_setting(const std::string& path) {
+    return "data.path=" + nlohmann::json(path).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 PlanRequest plan_request(const std::string& text, const std::string& max_time, const PlanFlags& flags,
                          std::vector<std::string> sets) {
     PlanRequest request;
@@ -91,8 +103,7 @@ PlanRequest plan_request(const std::string& text, const std::string& max_time, c
     }
     if (!flags.memory.empty()) request.memory = parse_memory(flags.memory);
     if (!flags.latency.empty()) request.latency = parse_latency(flags.latency);
-    sets.insert(sets.begin(),
-                "data.path=" + nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    sets.insert(sets.begin(), data_path_setting(text));
     request.settings = std::move(sets);
     return request;
 }

@@ -12,6 +12,9 @@ struct PlanFlags {
     bool given() const { return !memory.empty() || !latency.empty(); }
 };
 
+// "data.path=..." as of --set.
+std::string data_path_setting(const std::string& path);
+
 // Throws usage for amounts that cannot be read. `max_time` empty: ten minutes.
 PlanRequest plan_request(const std::string& text, const std::string& max_time, const PlanFlags& flags,
                          std::vector<std::string> sets);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -108,6 +109,19 @@ std::vector<std::string> BudgetFlags::with(std::vector<std::string> sets) const 
                                          {"train.max_seconds", &max_time}})
         if (!value->empty()) sets.push_back(std::string(setting) + "=\"" + *value + "\"");
     return sets;
+}
+
+CLI::Validator number_between(double low, double high) {
+    const std::string bounds = format_number(low) + " to " + format_number(high);
+    auto check = [low, high, bounds](std::string& text) -> std::string {
+        const char* begin = text.data() + (text.rfind('+', 0) == 0 ? 1 : 0);
+        const char* end = text.data() + text.size();
+        double value = 0;
+        const auto [after, error] = std::from_chars(begin, end, value);
+        const bool good = error == std::errc() && after == end && value >= low && value <= high;  // false for nan
+        return good ? "" : "expected a number from " + bounds + ", got '" + printable(text) + "'";
+    };
+    return CLI::Validator(check, "NUMBER " + bounds);
 }
 
 std::string settings_help(const std::string& prefix) {

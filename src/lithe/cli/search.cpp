@@ -20,13 +20,21 @@ struct Flags {
 int run(const Flags& flags, const CommandContext& context) {
     std::vector<std::string> sets = flags.budget.with(flags.sets);
     if (!flags.method.empty()) sets.push_back("search.method=\"" + flags.method + "\"");
-    const Config config = load_config(flags.config, sets);
-    const std::string folder =
-        flags.run.empty() ? "runs/search-" + std::filesystem::path(flags.config).stem().string() : flags.run;
+    const bool goes_on = is_search_folder(flags.config);
+    if (goes_on && !flags.run.empty()) fail_usage("a search goes on in its own folder", "--run", "leave --run out");
+    const Config config = load_config(goes_on ? flags.config + "/config.toml" : flags.config, sets);
+    const std::string folder = goes_on ? flags.config
+                               : flags.run.empty()
+                                   ? "runs/search-" + std::filesystem::path(flags.config).stem().string()
+                                   : flags.run;
     const SearchResult result = run_search(config, folder, context.argv);
     const bool stopped = result.stopped_by == "signal";
-    if (stopped) log_info("resume     the same command goes on with " + folder);
-    else log_info("next       lithe train " + folder + "/found.toml    (page: " + folder + "/search.html)");
+    if (stopped)
+        log_info("resume     lithe search " +
+                 shell_quoted(std::filesystem::absolute(folder).lexically_normal().string()));
+    else
+        log_info("next       lithe train " + shell_quoted(folder + "/found.toml") + "    (page: " + folder +
+                 "/search.html)");
     if (context.json) print_json("search", to_json(result, config));
     else if (!stopped) std::cout << result.layout << std::endl;
     return stopped ? int(ExitCode::stopped) : 0;
@@ -36,7 +44,8 @@ int run(const Flags& flags, const CommandContext& context) {
 
 CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("config", flags->config, "configuration file whose layout has searched places, as (?)x8")
+    app.add_option("config", flags->config,
+                   "configuration file whose layout has searched places, as (?)x8; or a search's folder, which goes on")
         ->required();
     app.add_option("--run", flags->run, "folder of the search; default runs/search-<name of the configuration>");
     app.add_option("--method", flags->method, "gumbel, random or evolution; as search.method")

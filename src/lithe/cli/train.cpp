@@ -1,3 +1,4 @@
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
@@ -8,7 +9,10 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/plan.h"
+#include "lithe/data/named_paths.h"
+#include "lithe/plan/promise.h"
 #include "lithe/report/report.h"
+#include "lithe/search/search.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
 
@@ -21,8 +25,25 @@ struct Flags {
     std::vector<std::string> sets;
     PlanFlags plan;
     bool dry_run = false, print_config = false;
-    bool is_text() const { return std::filesystem::path(config).extension() != ".toml"; }
+    bool is_run() const { return RunFolder::looks_like(config); }  // which goes on by its own settings
+    bool is_text() const { return !is_run() && std::filesystem::path(config).extension() != ".toml"; }
 };
+
+// Folders that are no text, whatever files they hold.
+void refuse_other_folders(const std::string& path) {
+    const std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
+    const std::string here = place.filename().empty() ? place.parent_path().string() : place.string();
+    if (std::filesystem::exists(here + "/manifest.json") && std::filesystem::exists(here + "/model.safetensors")) {
+        const std::string run = std::filesystem::path(here).parent_path().parent_path().string();
+        fail_usage("this is a checkpoint, and no text", path,
+                   "a run goes on from it with: lithe train " + shell_quoted(run) + " --resume " + shell_quoted(here));
+    }
+    if (is_search_folder(here))
+        fail_usage("this is a search, and no text", path, "it goes on with: lithe search " + shell_quoted(here));
+    const std::string above = std::filesystem::path(here).parent_path().string();
+    if (RunFolder::looks_like(here) && std::filesystem::path(here).filename() == "supernet" && is_search_folder(above))
+        fail_usage("this run is a part of a search", path, "it goes on with: lithe search " + shell_quoted(above));
+}
 
 // "corpus" of "books/corpus.txt" and of "books/corpus/"
 std::string run_name(const std::string& path) {
@@ -35,6 +56,9 @@ std::string run_name(const std::string& path) {
 TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     TrainOptions options;
     options.run = flags.run.empty() ? "runs/" + run_name(flags.config) : flags.run;
+    if (flags.is_run()) options.run = flags.config;
+    else options.source = std::filesystem::absolute(flags.config).lexically_normal().string();
+    while (options.run.size() > 1 && options.run.back() == '/') options.run.pop_back();
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
     if (flags.resume == "never") options.resume = ResumeMode::never;
@@ -61,7 +85,12 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
     return json;
 }
 
-void check_plan_flags(const Flags& flags) {
+void check_flags(const Flags& flags) {
+    refuse_other_folders(flags.config);
+    if (flags.is_run() && !flags.run.empty())
+        fail_usage("a run goes on in its own folder", "--run",
+                   "leave --run out; a new run: lithe train " + shell_quoted(flags.config + "/config.toml") +
+                       " --run " + shell_quoted(flags.run));
     if (!flags.is_text() && flags.plan.given())
         fail_usage("--max-memory and --target-latency bound a plan; this configuration says what is trained",
                    flags.config, "lithe train TEXT --max-time 10m --max-memory 2G");
@@ -70,29 +99,63 @@ void check_plan_flags(const Flags& flags) {
                    "give --max-time, or a configuration: lithe plan TEXT --out plan.toml");
 }
 
-// The --max-time that a run was planned for, if it was.
-std::optional<double> planned_seconds(const std::string& run) {
+// What a run was planned for, if it was planned.
+struct Limits {
+    double seconds = 0, memory = 0, latency = 0;
+};
+std::optional<Limits> planned_limits(const std::string& run) {
     const std::string path = run + "/plan.json";
     if (!std::filesystem::exists(path)) return std::nullopt;
     const auto plan = try_parse_json<nlohmann::json>(read_file(path, 1 << 20)).value_or(nullptr);
-    const nlohmann::json::json_pointer place("/limits/seconds");
-    if (!plan.is_object() || !plan.contains(place) || !plan[place].is_number()) return std::nullopt;
-    return plan[place].get<double>();
+    auto limit = [&](const char* name) {
+        const nlohmann::json::json_pointer place(std::string("/limits/") + name);
+        return plan.is_object() && plan.contains(place) && plan[place].is_number() ? plan[place].get<double>() : 0;
+    };
+    return Limits{limit("seconds"), limit("memory_bytes"), limit("latency_seconds")};
+}
+
+// The settings of a run that goes on: its own, then `sets` and the budgets of the command.
+Config config_of_run(const std::string& run, const Flags& flags, std::vector<std::string> sets) {
+    const std::string path = run + "/config.toml";
+    BudgetFlags budget = flags.budget;
+    if (const auto limits = planned_limits(run)) {
+        // the plan may use less than the time that it was made for
+        if (parse_seconds(budget.max_time) == limits->seconds && load_config(path).train.max_seconds <= limits->seconds)
+            budget.max_time.clear();
+        if (!budget.max_time.empty() || states_the_time(sets)) sets.insert(sets.begin(), "train.max_tokens=0");
+    }
+    return load_config(path, budget.with(sets));
+}
+
+// Whether the run of a text goes on by the plan in its folder.
+bool goes_on_as_planned(const Flags& flags, const TrainOptions& options) {
+    const std::string before = options.run + "/config.toml";
+    if (options.resume == ResumeMode::never || !std::filesystem::exists(before)) return false;
+    const bool trained = !list_checkpoints(options.run).empty();
+    if (planned_limits(options.run))
+        return trained || with_absolute_paths(load_config(before)).data.path == options.source;
+    if (trained)
+        fail_usage(
+            "the run in this folder was not planned for a text; it was begun with " + RunFolder::source(options.run),
+            options.run,
+            "give " + flags.config + " a run of its own with --run FOLDER; that one goes on with: lithe train " +
+                shell_quoted(options.run));
+    return false;
 }
 
 // The configuration of a planned run: that of the run folder, when it holds one, else a new plan.
 Config planned(const Flags& flags, const TrainOptions& options, std::string& plan_record) {
-    const std::string before = options.run + "/config.toml";
-    if (options.resume != ResumeMode::never && std::filesystem::exists(before)) {
-        log_info("plan       as before, " + before);
-        BudgetFlags budget = flags.budget;
-        // the plan may use less than the time that it was made for
-        if (parse_seconds(budget.max_time) == planned_seconds(options.run)) budget.max_time.clear();
-        std::vector<std::string> sets = flags.sets;
-        if (!budget.max_time.empty() || states_the_time(sets)) sets.insert(sets.begin(), "train.max_tokens=0");
-        return load_config(before, budget.with(sets));
-    }
     const PlanRequest request = plan_request(flags.config, flags.budget.max_time, flags.plan, flags.sets);
+    if (goes_on_as_planned(flags, options)) {
+        log_info("plan       as before, " + options.run + "/config.toml");
+        const Limits limits = *planned_limits(options.run);
+        if (flags.plan.given() && (request.memory != limits.memory || request.latency != limits.latency))
+            log_warning("the plan stays what it was: --max-memory and --target-latency bound a new one, with --run");
+        std::vector<std::string> sets = flags.sets;
+        sets.insert(sets.begin(), data_path_setting(flags.config));  // the text may have moved; another one is refused
+        return config_of_run(options.run, flags, sets);
+    }
+    if (!options.dry_run) RunFolder::check_place(options.run, options.resume == ResumeMode::never);
     const Plan plan = make_plan(request);
     std::istringstream lines(plan_text(plan, request));
     for (std::string line; std::getline(lines, line);) log_info(line);
@@ -100,17 +163,65 @@ Config planned(const Flags& flags, const TrainOptions& options, std::string& pla
     return plan.config;
 }
 
+Config config_of(const Flags& flags, const TrainOptions& options, std::string& plan_record) {
+    if (flags.is_run()) return config_of_run(options.run, flags, flags.sets);
+    if (flags.is_text()) return planned(flags, options, plan_record);
+    return load_config(flags.config, flags.budget.with(flags.sets));
+}
+
+// What the run in this folder was promised by its plan, if it was.
+std::optional<Promise> promised(const std::string& run) {
+    const std::string path = run + "/plan.json";
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    return promise_of(try_parse_json<nlohmann::json>(read_file(path, 1 << 20)).value_or(nullptr));
+}
+
+// Whether an evaluation is of the bytes that the promise is about; the first of them is not scored.
+bool is_about(const Promise& promise, const EvaluationResult& result) {
+    return result.protocol.split == "valid" && result.bytes + 1 == promise.first_bytes;
+}
+
+// A first evaluation knows more of a text than the plan did.
+void tell_expectation(const std::string& run, const EvaluationResult& result, const TrainerState& state,
+                      double progress) {
+    const auto promise = promised(run);
+    if (!promise || !is_about(*promise, result) || progress < 0.05 || progress > 0.95) return;
+    const double tokens = double(state.tokens);
+    log_info("expected   " + prediction_text(corrected(*promise, tokens, tokens / progress, result.bits_per_byte)) +
+             " at the end; the plan said " + prediction_text(promise->expected));
+}
+
+void tell_outcome(const Promise& promise, const EvaluationResult& result) {
+    const Prediction& expected = promise.expected;
+    const bool held = result.bits_per_byte >= expected.low && result.bits_per_byte <= expected.high;
+    log_info("reached    " + format_number(std::round(result.bits_per_byte * 1e4) / 1e4) + " bits per byte, " +
+             (held ? "within what" : "outside of what") + " the plan said: " + prediction_text(expected) +
+             "; both of the first " + std::to_string(promise.first_bytes) + " bytes of validation");
+}
+
+// What to type next; every setting stands in the run's folder.
+std::string next_command(const TrainResult& result, bool encoder) {
+    if (result.stopped_by == "signal")
+        return "resume     lithe train " +
+               shell_quoted(std::filesystem::absolute(result.run).lexically_normal().string());
+    const std::string run = shell_quoted(result.run);
+    return "next       lithe " + (encoder ? "eval " : "generate ") + run + "    (report: " + result.run +
+           "/report.html)";
+}
+
 int run(const Flags& flags, const CommandContext& context) {
-    check_plan_flags(flags);
+    check_flags(flags);
     TrainOptions options = options_of(flags, context);
     std::string plan_record;
-    Config config = flags.is_text() ? planned(flags, options, plan_record)
-                                    : load_config(flags.config, flags.budget.with(flags.sets));
+    Config config = config_of(flags, options, plan_record);
     if (flags.print_config) {
         std::cout << to_toml(config);
         return 0;
     }
     const bool encoder = config.model.direction == "bidirectional";
+    options.on_evaluation = [run = options.run](const auto& result, const auto& state, double progress) {
+        tell_expectation(run, result, state, progress);
+    };
     Trainer trainer(std::move(config), options);
     if (!plan_record.empty() && !options.dry_run) replace_file(options.run + "/plan.json", plan_record);
     TrainResult result = trainer.run();
@@ -119,11 +230,10 @@ int run(const Flags& flags, const CommandContext& context) {
                  format_count(double(result.state.tokens)) + " tokens, " + format_seconds(result.state.train_seconds) +
                  " of training");
         write_report(options.run);
-        if (result.stopped_by == "signal") log_info("resume     lithe train " + flags.config + " --run " + options.run);
-        else
-            log_info("next       lithe " +
-                     (encoder ? "eval " + options.run : "generate " + options.run + " --prompt \"The \"") +
-                     "    (report: " + options.run + "/report.html)");
+        const auto promise = promised(options.run);
+        if (promise && result.valid && result.stopped_by != "signal" && is_about(*promise, *result.valid))
+            tell_outcome(*promise, *result.valid);
+        log_info(next_command(result, encoder));
     }
     if (context.json) print_json("train", result_json(result));
     else if (result.valid) std::cout << format_number(result.valid->bits_per_byte) << " bits per byte" << std::endl;
@@ -136,7 +246,7 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option("config", flags->config,
                    "configuration file (.toml), see configs/; or a text, folder or token set: a model is planned for "
-                   "--max-time")
+                   "--max-time; or a run's folder: the run goes on with its own settings and budgets")
         ->required();
     app.add_option("--run", flags->run, "run folder; default runs/<name of the configuration or text>");
     flags->resume = "auto";

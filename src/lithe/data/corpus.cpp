@@ -24,40 +24,12 @@ std::string cache_folder() {
     return std::string(home && *home ? home : "/tmp") + "/.cache/lithe";
 }
 
-std::string fingerprint_of(const std::vector<CorpusSplit>& splits, const Tokenizer& tokenizer) {
-    std::string text = tokenizer.hash();
-    for (const CorpusSplit& split : splits) {
-        uint64_t size = split.tokens->size(), count = std::min<uint64_t>(size, 4096);
-        text += "|" + split.name + ":" + std::to_string(size);
-        std::vector<int64_t> sample(count);
-        for (uint64_t place : {uint64_t(0), (size - count) / 2, size - count}) {
-            split.tokens->read(place, count, sample.data());
-            text.append(reinterpret_cast<const char*>(sample.data()), count * sizeof(int64_t));
-        }
-    }
-    return to_hex(hash_bytes(text));
-}
-
 // Bytes of plain files that need no preparation: each file is one document and is read in place.
 bool readable_in_place(const DataConfig& config, const std::vector<Input>& inputs) {
     const bool one_each =
         inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
     return one_each && config.tokenizer == "bytes" && config.deduplicate == "none" &&
            files_are_documents(config, inputs);
-}
-
-// "2 * PATH" or "PATH" (weight 0: by size).
-std::pair<double, std::string> parse_source(const std::string& entry) {
-    double weight = 0;
-    const auto [end, error] = std::from_chars(entry.data(), entry.data() + entry.size(), weight);
-    std::string_view rest(end, size_t(entry.data() + entry.size() - end));
-    const size_t star = rest.find_first_not_of(' ');
-    if (error != std::errc() || star == std::string_view::npos || rest[star] != '*') return {0, entry};
-    if (!(weight > 0) || weight > 1e12)
-        fail_usage("the weight of a source must be above 0, got \"" + printable(entry) + "\"", "data.sources");
-    rest.remove_prefix(star + 1);
-    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-    return {weight, std::string(rest)};
 }
 
 [[noreturn]] void fail_tokenizer(const std::string& path, const Tokenizer& wanted, const Tokenizer& found) {
@@ -73,6 +45,19 @@ std::pair<double, std::string> parse_source(const std::string& entry) {
 
 }  // namespace
 
+std::pair<double, std::string> parse_source(const std::string& entry) {
+    double weight = 0;
+    const auto [end, error] = std::from_chars(entry.data(), entry.data() + entry.size(), weight);
+    std::string_view rest(end, size_t(entry.data() + entry.size() - end));
+    const size_t star = rest.find_first_not_of(' ');
+    if (error != std::errc() || star == std::string_view::npos || rest[star] != '*') return {0, entry};
+    if (!(weight > 0) || weight > 1e12)
+        fail_usage("the weight of a source must be above 0, got \"" + printable(entry) + "\"", "data.sources");
+    rest.remove_prefix(star + 1);
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    return {weight, std::string(rest)};
+}
+
 // Fills a Corpus; apart from it so that the header stays small.
 class CorpusBuilder {
  public:
@@ -86,7 +71,6 @@ class CorpusBuilder {
             for (const CorpusSplit& split : corpus_.splits_)
                 if (split.name == "train") corpus_.sources_.push_back({split.name, 1, split.tokens});
         }
-        corpus_.fingerprint_ = fingerprint_of(corpus_.splits_, *corpus_.tokenizer_);
         return std::move(corpus_);
     }
 
@@ -220,6 +204,37 @@ class CorpusBuilder {
 
 Corpus Corpus::open(const DataConfig& config, TokenizerPtr tokenizer) {
     return CorpusBuilder(config, std::move(tokenizer)).build();
+}
+
+const std::string& Corpus::fingerprint() const {
+    if (!fingerprint_.empty()) return fingerprint_;
+    constexpr uint64_t kBlock = 1 << 20;  // tokens
+    std::string text = tokenizer_->hash();
+    std::vector<int64_t> block(kBlock);
+    for (const CorpusSplit& split : splits_) {
+        const uint64_t size = split.tokens->size();
+        text += "|" + split.name + ":" + std::to_string(size);
+        for (uint64_t at = 0; at < size; at += kBlock) {
+            const uint64_t count = std::min(kBlock, size - at);
+            split.tokens->read(at, count, block.data());
+            text += to_hex(hash_bytes({reinterpret_cast<const char*>(block.data()), count * sizeof(int64_t)}));
+        }
+    }
+    return fingerprint_ = "all:" + to_hex(hash_bytes(text));
+}
+
+std::string Corpus::sampled_fingerprint() const {
+    std::string text = tokenizer_->hash();
+    for (const CorpusSplit& split : splits_) {
+        uint64_t size = split.tokens->size(), count = std::min<uint64_t>(size, 4096);
+        text += "|" + split.name + ":" + std::to_string(size);
+        std::vector<int64_t> sample(count);
+        for (uint64_t place : {uint64_t(0), (size - count) / 2, size - count}) {
+            split.tokens->read(place, count, sample.data());
+            text.append(reinterpret_cast<const char*>(sample.data()), count * sizeof(int64_t));
+        }
+    }
+    return to_hex(hash_bytes(text));
 }
 
 bool Corpus::has(const std::string& name) const {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lithe/data/token_view.h"
@@ -25,6 +26,9 @@ struct CorpusSource {
     std::shared_ptr<const TokenView> train;
 };
 
+// "2 * PATH" or "PATH" (weight 0: by size), an entry of data.sources.
+std::pair<double, std::string> parse_source(const std::string& entry);
+
 class Corpus {
  public:
     // `tokenizer`: read the text with this one instead of what the configuration names; a token set must have been made
@@ -38,14 +42,17 @@ class Corpus {
     const std::vector<CorpusSplit>& splits() const { return splits_; }
     // What training draws from; the split "train" is all of it in a row.
     const std::vector<CorpusSource>& sources() const { return sources_; }
-    // Identifies content cheaply: hash of sizes and a sample of the tokens. Travels with checkpoints.
-    const std::string& fingerprint() const { return fingerprint_; }
+    // Identifies content: a hash of the tokenizer and of every token, whatever file they stand in. Reads all of them at
+    // the first call. Travels with checkpoints.
+    const std::string& fingerprint() const;
+    // What stood in checkpoints before: sizes and three samples of each split.
+    std::string sampled_fingerprint() const;
 
  private:
     TokenizerPtr tokenizer_;
     std::vector<CorpusSplit> splits_;
     std::vector<CorpusSource> sources_;
-    std::string fingerprint_;
+    mutable std::string fingerprint_;
     friend class CorpusBuilder;
 };
 

@@ -16,6 +16,7 @@ MappedText::MappedText(std::shared_ptr<const MappedFile> file, uint64_t begin, u
 void MappedText::read(uint64_t begin, uint64_t count, int64_t* out) const {
     if (begin > size() || count > size() - begin)
         fail({.what = "reading beyond the end of a split", .where = file_->path()});
+    file_->check_unchanged();
     const std::byte* data = file_->bytes().data() + begin_ + begin;
     for (uint64_t i = 0; i < count; ++i) {
         out[i] = ids_[size_t(data[i])];

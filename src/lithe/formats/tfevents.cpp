@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
@@ -95,6 +98,13 @@ std::string tfrecord(std::string_view data) {
 
 std::string version_event(double wall_time) { return Message().fixed64(1, wall_time).bytes(3, "brain.Event:2").str(); }
 
+std::string start_event(double wall_time, int64_t step) {
+    Message event;
+    event.fixed64(1, wall_time);
+    if (step != 0) event.varint(2, uint64_t(step));
+    return event.bytes(7, Message().varint(1, 1).str()).str();  // session_log.status = START
+}
+
 std::string scalar_event(double wall_time, int64_t step, std::string_view tag, float value) {
     std::string content(reinterpret_cast<const char*>(&value), 4);
     std::string tensor = Message().varint(1, 1).bytes(2, "").bytes(5, content).str();  // DT_FLOAT, rank 0
@@ -106,17 +116,32 @@ std::string text_event(double wall_time, int64_t step, std::string_view tag, std
     return value_event(wall_time, step, tag, "text", 2, tensor);
 }
 
-EventWriter::EventWriter(const std::string& folder) {
+// TensorBoard reads the files of a folder in the order of their names: the time in a new one is above all others.
+static int64_t time_in_name(const std::string& folder) {
+    constexpr std::string_view kBegin = "events.out.tfevents.";
+    auto time = int64_t(now());
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        const std::string name = entry.path().filename().string();
+        if (name.rfind(kBegin, 0) == 0) time = std::max(time, int64_t(std::atoll(name.c_str() + kBegin.size())) + 1);
+    }
+    return time;
+}
+
+EventWriter::EventWriter(const std::string& folder, int64_t first_step) {
     char host[65] = "host";
     gethostname(host, 64);
     char name[200];
     static int unique = 0;
-    std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d", static_cast<long long>(now()), host,
-                  int(getpid()), unique++);
+    std::snprintf(name, sizeof name, "/events.out.tfevents.%010lld.%s.%d.%d",
+                  static_cast<long long>(time_in_name(folder)), host, int(getpid()), unique++);
     try {
         writer_ = std::make_unique<FileWriter>(folder + name, true);
-        append(version_event(now()));
-    } catch (const Error& error) { log_warning(std::string("no TensorBoard events: ") + error.what()); }
+        writer_->write(tfrecord(version_event(now())) + tfrecord(start_event(now(), first_step)));
+    } catch (const Error& error) {
+        log_warning(std::string("no TensorBoard events: ") + error.what());
+        writer_.reset();  // without its beginning the file says nothing
+    }
 }
 
 void EventWriter::append(const std::string& event) {
@@ -124,8 +149,8 @@ void EventWriter::append(const std::string& event) {
     try {
         writer_->write(tfrecord(event));
     } catch (const Error& error) {
-        log_warning(std::string("TensorBoard events end here: ") + error.what());
-        writer_.reset();
+        if (!told_) log_warning(std::string("TensorBoard events are lost: ") + error.what());
+        told_ = true;
     }
 }
 

@@ -25,11 +25,11 @@ std::optional<Promise> promise_of(const nlohmann::json& plan) {
     } catch (const nlohmann::json::exception&) { return std::nullopt; }
 }
 
-Prediction corrected(const Promise& promise, double tokens, double bits) {
-    const double share = std::clamp(tokens / promise.tokens, 0.01, 1.0);
+Prediction corrected(const Promise& promise, double tokens, double all, double bits) {
+    const double share = std::clamp(tokens / all, 0.01, 1.0);
     // what the table says of trainings that end here and there, and what a rate that has not fallen yet costs here
-    const double rest = predict(promise.shape, promise.tokens, promise.corpus).bits /
-                        predict(promise.shape, share * promise.tokens, promise.corpus).bits;
+    const double rest =
+        predict(promise.shape, all, promise.corpus).bits / predict(promise.shape, share * all, promise.corpus).bits;
     const double end = bits * rest / (1 + on_the_way::kHighRate * (1 - share));
     const double factor = std::exp(1.645 * on_the_way::kSpread * std::sqrt(1 - share));
     return {end, end / factor, end * factor};

@@ -21,8 +21,8 @@ struct Promise {
 // Of plan.json; nullopt where the plan promised nothing or the file is of another kind.
 std::optional<Promise> promise_of(const nlohmann::json& plan);
 
-// The end of the training, from bits per byte on the promised bytes after `tokens` of it.
-Prediction corrected(const Promise& promise, double tokens, double bits);
+// The end of a training on `all` tokens, from bits per byte on the promised bytes after `tokens` of it.
+Prediction corrected(const Promise& promise, double tokens, double all, double bits);
 
 // "1.163 bits per byte (1.112 to 1.216 in 9 of 10)".
 std::string prediction_text(const Prediction& prediction);

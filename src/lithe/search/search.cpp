@@ -5,6 +5,7 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/report/report.h"
 #include "lithe/report/search_page.h"
 #include "lithe/search/costs.h"
@@ -19,7 +20,7 @@ namespace {
 class Search {
  public:
     Search(const Config& config, std::string folder, const std::vector<std::string>& argv)
-        : config_(config),
+        : config_(with_absolute_paths(config)),
           folder_(std::move(folder)),
           argv_(argv),
           layout_(decoder_layout(config)),
@@ -27,6 +28,7 @@ class Search {
 
     SearchResult run() {
         check();
+        check_writable(folder_);
         make_folders(folder_);
         FileLock lock(folder_ + "/lock", "another search runs in this folder");
         compare_config();
@@ -72,7 +74,7 @@ class Search {
         const std::string path = folder_ + "/config.toml";
         if (!fs::exists(path)) return;
         std::vector<std::string> refused;
-        for (const std::string& difference : differences(load_config(path), config_))
+        for (const std::string& difference : differences(with_absolute_paths(load_config(path)), config_))
             if (difference.rfind("train.max_", 0) != 0 && difference.rfind("search.retrain", 0) != 0 &&
                 difference.rfind("search.baselines", 0) != 0 && difference.rfind("search.random_layouts", 0) != 0)
                 refused.push_back(difference);
@@ -103,7 +105,9 @@ class Search {
     // Once nothing is wrong with them.
     void keep_settings() const {
         if (!fs::exists(folder_ + "/costs.json")) write_costs(folder_ + "/costs.json", config_, costs_);
-        if (!fs::exists(folder_ + "/config.toml")) replace_file(folder_ + "/config.toml", to_toml(config_));
+        // budgets may be others now: what stands there is what goes on
+        const std::string path = folder_ + "/config.toml";
+        if (!fs::exists(path) || !differences(load_config(path), config_).empty()) replace_file(path, to_toml(config_));
     }
 
     double cost_of(const std::vector<int64_t>& choices) const { return costs_.slots.empty() ? 0 : costs_.of(choices); }
@@ -231,6 +235,10 @@ class Search {
 
 SearchResult run_search(const Config& config, const std::string& folder, const std::vector<std::string>& argv) {
     return Search(config, folder, argv).run();
+}
+
+bool is_search_folder(const std::string& path) {
+    return fs::exists(path + "/config.toml") && fs::exists(path + "/costs.json");
 }
 
 nlohmann::ordered_json to_json(const SearchResult& result, const Config& config) {

@@ -5,7 +5,7 @@
 //   trials/N/      runs of single layouts       trials.jsonl  their results, the journal
 //   found.toml     the result, ready to train   search.json   the result in numbers    search.html  a page about it
 //
-// A search that was stopped goes on where it stopped, with the same command.
+// A search that was stopped goes on where it stopped, with the same command or with `lithe search FOLDER`.
 #pragma once
 
 #include "lithe/search/trials.h"
@@ -22,6 +22,9 @@ struct SearchResult {
 
 // Throws usage for a layout without places, a budget that no layout meets, and settings that contradict each other.
 SearchResult run_search(const Config& config, const std::string& folder, const std::vector<std::string>& argv);
+
+// Whether a search was begun there.
+bool is_search_folder(const std::string& path);
 
 nlohmann::ordered_json to_json(const SearchResult& result, const Config& config);
 

@@ -1,12 +1,14 @@
 #include "lithe/train/run_folder.h"
 
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/spec/config_io.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -18,7 +20,21 @@ RunFolder::RunFolder(const std::string& path) : path_(path) {
                                        "two trainers cannot share a run folder; choose another with --run, or wait");
 }
 
-bool RunFolder::has_run() const { return fs::exists(file("run.json")) || !list_checkpoints(path_).empty(); }
+bool RunFolder::has_run(const std::string& path) {
+    return fs::exists(path + "/run.json") || !list_checkpoints(path).empty();
+}
+
+bool RunFolder::looks_like(const std::string& path) {
+    return fs::exists(path + "/config.toml") && fs::is_directory(path + "/checkpoints") &&
+           (has_run(path) || fs::exists(path + "/.lock"));
+}
+
+void RunFolder::check_place(const std::string& path, bool fresh) {
+    check_writable(path);
+    if (fresh && has_run(path))
+        fail_usage("the folder holds a run already", path,
+                   "choose another folder with --run, or resume it with --resume");
+}
 
 void RunFolder::clean() {
     std::error_code error;
@@ -48,10 +64,12 @@ std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
 }
 
 void RunFolder::cut_back(int64_t step) {
+    first_step_ = step + 1;
     for (const char* name : {"metrics", "samples", "choices"}) {
         const std::string path = file(std::string(name) + ".jsonl");
         if (!fs::exists(path)) continue;
-        std::istringstream lines(read_file(path));
+        const std::string text = read_file(path);
+        std::istringstream lines(text);
         std::string kept, superseded;
         for (std::string line; std::getline(lines, line);) {
             const auto json = try_parse_json<nlohmann::json>(line);
@@ -60,12 +78,73 @@ void RunFolder::cut_back(int64_t step) {
             if (whole && (*json)["step"].get<int64_t>() <= step) kept += line + "\n";
             else if (!line.empty()) superseded += line + "\n";
         }
-        if (superseded.empty()) continue;
-        FileWriter aside(file(std::string(name) + ".superseded.jsonl"), true);
-        aside.write(superseded);
-        aside.close();
+        if (kept == text) continue;
+        if (!superseded.empty()) {
+            FileWriter aside(file(std::string(name) + ".superseded.jsonl"), true);
+            aside.write(superseded);
+            aside.close();
+        }
         replace_file(path, kept);
     }
+}
+
+void RunFolder::set_aside_after(int64_t step) {
+    for (const CheckpointPlace& place : list_checkpoints(path_)) {
+        if (place.step <= step) break;
+        std::string aside = file("checkpoints/superseded-") + checkpoint_name(place.step);
+        while (fs::exists(aside)) aside += "-again";
+        fs::rename(place.folder, aside);
+        log_info("set aside  " + aside + ": training goes on from an earlier step");
+    }
+    std::error_code ignored;
+    for (const char* pointer : {"best", "latest"}) {
+        if (!fs::exists(file(pointer))) continue;
+        const std::string name = read_file(file(pointer), 4096);
+        if (!fs::exists(file("checkpoints/") + name.substr(0, name.find('\n')))) fs::remove(file(pointer), ignored);
+    }
+}
+
+// "[section] key = value" of each line of a configuration, and the line.
+static std::map<std::string, std::string> lines_by_value(const std::string& toml) {
+    std::map<std::string, std::string> lines;
+    std::istringstream text(toml);
+    std::string section;
+    for (std::string line; std::getline(text, line);) {
+        if (line.rfind('[', 0) == 0) section = line;
+        else lines.emplace(section + " " + line.substr(0, line.rfind("  # ")), line);
+    }
+    return lines;
+}
+
+void RunFolder::write_config(const Config& config) {
+    const std::string path = file("config.toml");
+    std::istringstream text(to_toml(config));
+    const std::string old = fs::exists(path) ? read_file(path, 1 << 20) : "";
+    const std::map<std::string, std::string> before = lines_by_value(old);
+    std::string section, all;
+    for (std::string line; std::getline(text, line);) {
+        if (line.rfind('[', 0) == 0) section = line;
+        const auto same = before.find(section + " " + line.substr(0, line.rfind("  # ")));
+        all += (same == before.end() ? line : same->second) + "\n";
+    }
+    if (all != old) replace_file(path, all);
+}
+
+// The record of starts; empty when there is none.
+static nlohmann::ordered_json read_starts(const std::string& path) {
+    nlohmann::ordered_json starts = nlohmann::ordered_json::array();
+    if (!fs::exists(path + "/run.json")) return starts;
+    const auto record = try_parse_json(read_file(path + "/run.json", 64 << 20));
+    if (record && record->is_object() && record->contains("starts") && (*record)["starts"].is_array())
+        starts = (*record)["starts"];
+    return starts;
+}
+
+std::string RunFolder::source(const std::string& path) {
+    std::string source;
+    for (const auto& start : read_starts(path))
+        if (start.is_object() && start.contains("source") && start["source"].is_string()) source = start["source"];
+    return source;
 }
 
 void RunFolder::append(const char* name, const nlohmann::ordered_json& line) {
@@ -85,17 +164,12 @@ void RunFolder::choices(const nlohmann::ordered_json& line) { append("choices.js
 void RunFolder::sample(const nlohmann::ordered_json& line) { append("samples.jsonl", line); }
 
 EventWriter& RunFolder::events() {
-    if (!events_) events_ = std::make_unique<EventWriter>(path_);
+    if (!events_) events_ = std::make_unique<EventWriter>(path_, first_step_);
     return *events_;
 }
 
 void RunFolder::record_start(nlohmann::ordered_json start) {
-    nlohmann::ordered_json record = {{"schema", "lithe.run/1"}, {"starts", nlohmann::ordered_json::array()}};
-    if (fs::exists(file("run.json"))) {
-        const auto old = try_parse_json(read_file(file("run.json"), 64 << 20));
-        if (old && old->is_object() && old->contains("starts") && (*old)["starts"].is_array())
-            record["starts"] = (*old)["starts"];
-    }
+    nlohmann::ordered_json record = {{"schema", "lithe.run/1"}, {"starts", read_starts(path_)}};
     record["starts"].push_back(std::move(start));
     replace_file(file("run.json"), record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }

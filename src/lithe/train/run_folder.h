@@ -19,14 +19,25 @@ class RunFolder {
 
     const std::string& path() const { return path_; }
     std::string file(const std::string& name) const { return path_ + "/" + name; }
-    bool has_run() const;  // something was trained here before
+    static bool has_run(const std::string& path);     // something was trained there before
+    static bool looks_like(const std::string& path);  // a run with its settings, which can go on
+
+    // Throws unless a run can be kept there: before anything that takes long. `fresh`: nothing may have been trained in
+    // it.
+    static void check_place(const std::string& path, bool fresh);
 
     // Removes what an interrupted save left behind.
     void clean();
     // The newest checkpoint that verifies; damaged ones are skipped with a warning that says why.
     static std::optional<CheckpointPlace> newest_valid(const std::string& run);
-    // Cuts metrics and samples back to `step`; later lines go to *.superseded.jsonl.
+    // Cuts metrics and samples back to `step`; later lines go to *.superseded.jsonl. Events go on after it.
     void cut_back(int64_t step);
+    // Checkpoints after `step` are of what is trained anew from there: they are called superseded-step-N from now on.
+    void set_aside_after(int64_t step);
+    // config.toml; a value that stays keeps its origin.
+    void write_config(const Config& config);
+    // The configuration or text that the run was begun with; empty when it was not recorded.
+    static std::string source(const std::string& path);
 
     // Appends one JSON line; a full disk is told once and does not stop the run.
     void metrics(const nlohmann::ordered_json& line);
@@ -44,6 +55,7 @@ class RunFolder {
     std::string path_;
     std::unique_ptr<FileLock> lock_;
     std::unique_ptr<EventWriter> events_;
+    int64_t first_step_ = 0;
     bool told_full_ = false;
 };
 

@@ -6,6 +6,26 @@
 
 namespace lithe {
 
+SchedulePosition schedule_position(const Config& config, const Spent& spent) {
+    const TrainConfig& t = config.train;
+    const std::string& axis = config.schedule.axis;
+    struct Budget {
+        const char* axis;
+        double spent, total, unit;
+    };
+    const Budget budgets[] = {
+        {"steps", double(spent.steps), double(t.max_steps), 1},
+        {"tokens", double(spent.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
+        {"time", spent.seconds, t.max_seconds, 1e-4 * t.max_seconds}};
+    SchedulePosition position{0, axis == "budget" ? 1.0 : 0.0, 1};
+    for (const Budget& b : budgets) {
+        if (axis == b.axis) position = {b.spent, b.total, b.unit};
+        if (axis == "budget" && b.total > 0 && b.spent / b.total >= position.at)
+            position.unit = b.unit / b.total, position.at = b.spent / b.total;
+    }
+    return position;
+}
+
 double learning_rate(const ScheduleConfig& schedule, double peak, const SchedulePosition& position) {
     constexpr double pi = std::numbers::pi;
     const double n = position.at, total = position.total;

@@ -18,6 +18,14 @@ struct SchedulePosition {
     double unit = 1;
 };
 
+// What a run has spent.
+struct Spent {
+    int64_t steps = 0, tokens = 0;
+    double seconds = 0;
+};
+// Where that is on the axis of the configuration's schedule; "budget": the share of the budget that ends first.
+SchedulePosition schedule_position(const Config& config, const Spent& spent);
+
 double learning_rate(const ScheduleConfig& schedule, double peak, const SchedulePosition& position);
 
 }  // namespace lithe

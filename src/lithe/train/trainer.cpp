@@ -7,56 +7,40 @@
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/model/generate.h"
-#include "lithe/train/schedule.h"
 #include "lithe/train/trainer_parts.h"
 
 namespace lithe {
 using Json = nlohmann::ordered_json;
+namespace {
+
+// What to do about numbers that are not finite.
+std::string calmer(const OptimizerConfig& optimizer) {
+    return "lower optimizer.learning_rate or " +
+           std::string(optimizer.clip_norm > 0 ? "optimizer.clip_norm"
+                                               : "set optimizer.clip_norm = 1 (0 does not limit the gradient)");
+}
+
+std::string why_finished(const std::string& stopped_by) {
+    const std::string other = "start another with --run";
+    if (stopped_by == "early_stop")
+        return "the run had stopped early already (train.patience); raise it to go on, or " + other;
+    if (stopped_by == "settled") return "the search's choices had settled already; " + other;
+    return "the run had reached its budget already; raise it to go on, or " + other;
+}
+
+}  // namespace
 
 Trainer::~Trainer() { set_log_file(""); }
 
-// A schedule that time moves reads the record of an earlier start of this run while there is one, so that resume
-// replays it.
-double Trainer::record_progress(double seconds) {
-    Parts& p = *parts_;
-    const auto step = size_t(state_.step);
-    if (step < p.recorded_progress.size()) return p.recorded_progress[step];
-    p.recorded_progress.resize(step);
-    p.recorded_progress.push_back(seconds);
-    try {
-        if (config_.schedule.axis == "time" || config_.schedule.axis == "budget")
-            FileWriter(p.folder->file("progress.f64"), step > 0).write(&seconds, 8);
-    } catch (const Error&) {
-        // a full disk: metrics() tells
-    }
-    return seconds;
-}
-
-double Trainer::rate_position(double& total, double& unit) const {
-    const TrainConfig& t = config_.train;
-    const std::string& axis = config_.schedule.axis;
-    struct Budget {
-        const char* axis;
-        double spent, total, unit;
-    };
-    const Budget budgets[] = {
-        {"steps", double(state_.step), double(t.max_steps), 1},
-        {"tokens", double(state_.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
-        {"time", state_.train_seconds, t.max_seconds, 1e-4 * t.max_seconds}};
-    double at = 0;
-    total = axis == "budget" ? 1 : 0, unit = 1;
-    for (const Budget& b : budgets) {
-        if (axis == b.axis) total = b.total, unit = b.unit, at = b.spent;
-        if (axis == "budget" && b.total > 0 && b.spent / b.total >= at) unit = b.unit / b.total, at = b.spent / b.total;
-    }
-    return at;
+double Trainer::update_rate() const {
+    return learning_rate(config_.schedule, config_.optimizer.learning_rate, schedule_position(config_, state_.spent()));
 }
 
 bool Trainer::train_step() {
     Parts& p = *parts_;
     Timer timer;
     p.energy.take();
-    state_.train_seconds = record_progress(state_.train_seconds);
+    if (p.progress) state_.train_seconds = p.progress->at(state_.step, state_.train_seconds);
     const uint64_t key = combine_key(combine_key(uint64_t(config_.train.seed), "dropout"), uint64_t(state_.step));
     if (p.search) {
         const double spent = progress();
@@ -78,21 +62,22 @@ bool Trainer::train_step() {
                 double(config_.train.accumulation);
     }
     const double norm = p.optimizer->gradient_norm();
-    double total = 0, unit = 1;
-    const double at = rate_position(total, unit);
-    const double rate = learning_rate(config_.schedule, config_.optimizer.learning_rate, {at, total, unit});
+    const double rate = update_rate();
     const bool finite = std::isfinite(loss) && std::isfinite(norm);
     if (!finite) {
-        std::string what = "step " + std::to_string(state_.step + 1) + ": the " +
-                           (std::isfinite(loss) ? "gradient" : "loss") + " is not finite (epoch " +
-                           std::to_string(state_.data.epoch) + ", token " + std::to_string(state_.data.at) +
-                           " of each stream)";
-        if (config_.train.non_finite == "abort" || ++state_.skipped_in_row > config_.train.non_finite_limit)
+        const std::string what = "step " + std::to_string(state_.step + 1) + ": the " +
+                                 (std::isfinite(loss) ? "gradient" : "loss") + " is not finite (epoch " +
+                                 std::to_string(state_.data.epoch) + ", token " + std::to_string(state_.data.at) +
+                                 " of each stream)";
+        const bool skips = config_.train.non_finite == "skip";
+        if (!skips || ++state_.skipped_in_row > config_.train.non_finite_limit)
             fail({.code = ExitCode::diverged,
                   .what = what,
                   .where = p.folder->path(),
-                  .hint = "lower optimizer.learning_rate or optimizer.clip_norm; the last good checkpoint is of step " +
-                          std::to_string(p.saved_step) + "; train.non_finite = \"skip\" leaves such updates out"});
+                  .hint = calmer(config_.optimizer) + "; " + last_checkpoint() +
+                          (skips ? "; " + std::to_string(config_.train.non_finite_limit) +
+                                       " updates in a row were left out before (train.non_finite_limit)"
+                                 : "; train.non_finite = \"skip\" leaves such updates out")});
         log_warning(what + ": the update is left out");
         ++state_.skipped;
         p.step->take_back();
@@ -124,9 +109,8 @@ void Trainer::finish_step(double seconds, int64_t tokens) {
 
 // The share of the budget that is spent, on the schedule's axis.
 double Trainer::progress() const {
-    double total = 0, unit = 1;
-    const double at = rate_position(total, unit);
-    return total > 0 ? at / total : 0;
+    const SchedulePosition position = schedule_position(config_, state_.spent());
+    return position.total > 0 ? position.at / position.total : 0;
 }
 
 Segment& Trainer::next_segment(Prefetcher& feeder, uint64_t key) {
@@ -257,6 +241,7 @@ bool Trainer::evaluate_now() {
     p.folder->metrics(line);
     p.folder->events().scalar(state_.step, "valid/bits_per_byte", result->bits_per_byte);
     p.folder->events().scalar(state_.step, "valid/loss", result->loss);
+    if (options_.on_evaluation) options_.on_evaluation(*result, state_, progress());
     if (config_.train.patience > 0 && state_.without_best >= config_.train.patience) state_.stopped_early = true;
     if (best) save(true);
     const int64_t every = config_.sample.every;
@@ -305,6 +290,20 @@ std::string Trainer::budget_reached() const {
     return state_.stopped_early ? "early_stop" : "";
 }
 
+// The text broke off in the middle of a step: the updates before it are kept.
+void Trainer::keep_what_is_done() {
+    Parts& p = *parts_;
+    p.step->take_back();
+    try {
+        if (p.changed && save(false)) log_info("saved      step " + std::to_string(state_.step));
+    } catch (const Error& error) { log_warning(error.what()); }
+}
+
+std::string Trainer::last_checkpoint() const {
+    const int64_t step = parts_->saved_step;
+    return step < 0 ? "no checkpoint was saved yet" : "the last good checkpoint is of step " + std::to_string(step);
+}
+
 TrainResult Trainer::run() {
     Parts& p = *parts_;
     TrainResult result;
@@ -326,11 +325,16 @@ TrainResult Trainer::run() {
         if (save_due()) save(false);
         result.stopped_by = budget_reached();
         if (!result.stopped_by.empty()) break;
-        train_step();
+        try {
+            train_step();
+        } catch (const Error& error) {
+            if (error.code() == ExitCode::bad_file) keep_what_is_done();
+            throw;
+        }
     }
     log_progress("");
     if (p.session_tokens == 0 && result.stopped_by != "signal") {
-        log_info("finished   the run had reached its budget already; raise it to go on, or start another with --run");
+        log_info("finished   " + why_finished(result.stopped_by));
         const AveragedWeights averaged(p);
         if (!p.valid && p.corpus.has("valid")) p.valid = evaluate_valid();
     }
@@ -338,7 +342,7 @@ TrainResult Trainer::run() {
         fail({.code = ExitCode::resources,
               .what = "the last checkpoint could not be written",
               .where = p.folder->path(),
-              .hint = "free some space and resume; the newest checkpoint is of step " + std::to_string(p.saved_step)});
+              .hint = "free some space and resume; " + last_checkpoint()});
     result.state = state_;
     result.valid = p.valid;
     result.tokens_per_second = p.session_seconds > 0 ? double(p.session_tokens) / p.session_seconds : 0;

@@ -3,6 +3,7 @@
 // checkpoint holds all of it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "lithe/train/machine.h"
 #include "lithe/train/optimizer.h"
 #include "lithe/train/run_folder.h"
+#include "lithe/train/schedule.h"
 #include "lithe/train/search_steps.h"
 #include "lithe/train/train_step.h"
 
@@ -31,6 +33,7 @@ struct TrainerState {
     int64_t skipped_in_row = 0, skipped = 0;  // updates left out for a loss that is not finite
     bool stopped_early = false;
     bool settled = false;  // the choices of a search have
+    Spent spent() const { return {step, tokens, train_seconds}; }
 };
 nlohmann::ordered_json to_json(const TrainerState& state);
 TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source);
@@ -39,10 +42,13 @@ enum class ResumeMode { automatic, never, required };
 
 struct TrainOptions {
     std::string run;
+    std::string source;  // the configuration or text that it was asked for with; kept in the folder's record
     ResumeMode resume = ResumeMode::automatic;
     std::string resume_from;  // a checkpoint folder; empty: the newest of the run
     bool dry_run = false;
     std::optional<CostTable> costs;  // of a search's candidates
+    // Told of every evaluation, with the share of the budget that is spent.
+    std::function<void(const EvaluationResult& result, const TrainerState& state, double progress)> on_evaluation;
     std::vector<std::string> argv;
 };
 
@@ -65,12 +71,15 @@ class Trainer {
     struct Parts;
 
  private:
+    void set_up_machine_of(const std::optional<Config>& before);
     void open_feeders();
     void check_memory();
     void find_readable_tokens();
     void warn_of_reading_again() const;
     std::optional<CheckpointPlace> open_folder();
     void resume(const CheckpointPlace& place, const Config& saved);
+    void refuse_other_settings(const CheckpointPlace& place, const Config& saved, const nlohmann::json& state) const;
+    void warn_of_another_rate(const Config& saved) const;
     void start_fresh();
     bool train_step();
     void choices_step(double progress);
@@ -84,10 +93,11 @@ class Trainer {
     bool evaluation_due() const;
     bool save_due() const;
     std::string budget_reached() const;
-    double rate_position(double& total, double& unit) const;
     void record(double loss, double norm, double rate, double speed);
     void show_progress(double loss, double rate);
-    double record_progress(double seconds);
+    void keep_what_is_done();
+    double update_rate() const;
+    std::string last_checkpoint() const;
     void restore_tensors(const CheckpointPlace& place, const nlohmann::json& json);
     nlohmann::ordered_json start_record() const;
 

@@ -5,6 +5,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer_parts.h"
 
@@ -34,11 +35,17 @@ FeedPosition feed_position_from_json(const nlohmann::json& json) {
 
 // Settings that may differ between a checkpoint and the run that resumes it.
 bool may_change(const std::string& difference) {
-    for (const char* prefix :
-         {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.", "checkpoint.",
-          "sample.", "data.path", "data.train", "data.valid", "data.test", "data.tokenizer"})
+    for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
+                               "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test",
+                               "data.tokenizer", "train.threads", "train.device"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
+}
+
+std::string short_number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2g", value);
+    return text;
 }
 
 }  // namespace
@@ -95,36 +102,72 @@ Config saved_config(const CheckpointPlace& place) {
     return config_from_json(read_file(path, 1 << 20), path);
 }
 
+void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& saved,
+                                    const nlohmann::json& state) const {
+    const Parts& p = *parts_;
+    std::vector<std::string> refused;
+    for (const std::string& difference : differences(with_absolute_paths(saved), config_))
+        if (!may_change(difference)) refused.push_back(difference);
+    const std::string fingerprint = state.value("data_fingerprint", "");
+    // runs made before compared three places of a text only
+    const std::string found = fingerprint.empty()                          ? ""
+                              : fingerprint.find(':') == std::string::npos ? p.corpus.sampled_fingerprint()
+                                                                           : p.corpus.fingerprint();
+    if (fingerprint != found) {
+        const std::string before = data_name(with_absolute_paths(saved).data), now = data_name(config_.data);
+        refused.push_back((before == now
+                               ? "the data is not what it was when the run was trained on it: " + now
+                               : "the data is not the data that the run was trained on: " + before + " became " + now) +
+                          " (fingerprint " + fingerprint + " became " + found + ")");
+    }
+    const std::string tokenizer = state.value("tokenizer_hash", "");
+    if (!tokenizer.empty() && tokenizer != p.corpus.tokenizer().hash())
+        refused.push_back("the tokenizer's hash " + tokenizer + " became " + p.corpus.tokenizer().hash());
+    if (refused.empty()) return;
+    const std::string source = RunFolder::source(options_.run);
+    if (!source.empty() && !options_.source.empty() && source != options_.source)
+        refused.push_back("the run was begun with " + source + ", and this is " + options_.source);
+    fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
+               "restore them, or start a new run with --run");
+}
+
 void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     Parts& p = *parts_;
     const std::string state_path = place.folder + "/state.json";
-    std::vector<std::string> refused;
-    for (const std::string& difference : differences(saved, config_))
-        if (!may_change(difference)) refused.push_back(difference);
     const auto json = parse_json<nlohmann::json>(read_file(state_path, 1 << 20), state_path);
-    if (json.contains("data_fingerprint") && json["data_fingerprint"] != p.corpus.fingerprint())
-        refused.push_back("the data is not the data that the run was trained on (fingerprint " +
-                          json["data_fingerprint"].dump() + " became \"" + p.corpus.fingerprint() + "\")");
-    if (json.contains("tokenizer_hash") && json["tokenizer_hash"] != p.corpus.tokenizer().hash())
-        refused.push_back("the tokenizer's hash " + json["tokenizer_hash"].dump() + " became \"" +
-                          p.corpus.tokenizer().hash() + "\"");
-    if (!refused.empty())
-        fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
-                   "restore them, or start a new run with --run");
+    if (!json.is_object()) fail_file("not a JSON object", state_path);
     state_ = trainer_state_from_json(json, state_path);
+    refuse_other_settings(place, saved, json);
+    const int64_t patience = config_.train.patience;
+    state_.stopped_early = patience > 0 && state_.without_best >= patience;  // another patience may be meant now
     load_parameters(p.model->parameters(), place.folder + "/model.safetensors");
     restore_tensors(place, json);
     p.feeder->seek(state_.data);
     p.folder->cut_back(state_.step);
+    if (!options_.resume_from.empty()) p.folder->set_aside_after(state_.step);
     p.saved_step = state_.step;
-    p.changed = false;
-    if (fs::exists(p.folder->file("progress.f64"))) {
-        std::string bytes = read_file(p.folder->file("progress.f64"));
-        p.recorded_progress.resize(bytes.size() / 8);
-        std::memcpy(p.recorded_progress.data(), bytes.data(), p.recorded_progress.size() * 8);
-    }
+    p.changed = !options_.resume_from.empty();  // that checkpoint may lie elsewhere
+    if (p.progress) p.progress->go_on(p.folder->file("progress.f64"), state_.step, state_.train_seconds);
     log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) +
              " tokens, from " + place.folder);
+    warn_of_another_rate(saved);
+}
+
+// A rate that had come down and is high again undoes for a while what the low one had reached.
+void Trainer::warn_of_another_rate(const Config& saved) const {
+    if (!budget_reached().empty()) return;
+    const double now = update_rate();
+    const double before =
+        learning_rate(saved.schedule, saved.optimizer.learning_rate, schedule_position(saved, state_.spent()));
+    if (now <= 1.2 * before) return;
+    const double low = std::max(before, 0.05 * config_.optimizer.learning_rate);
+    log_warning("with this budget the learning rate is " + short_number(now) + " here, where it was " +
+                short_number(before) +
+                " with the earlier one: the loss rises before it falls again. To train on at a "
+                "low rate, start a run with its weights: lithe train " +
+                shell_quoted(options_.run + "/config.toml") +
+                " --run ANOTHER --set train.init_from=" + shell_quoted(options_.run) +
+                " --set schedule.name=constant --set optimizer.learning_rate=" + short_number(low));
 }
 
 // Moments, carried states, and what a search has learned.

@@ -7,6 +7,7 @@
 #include "lithe/base/timer.h"
 #include "lithe/data/prefetch.h"
 #include "lithe/model/cost.h"
+#include "lithe/train/progress_record.h"
 #include "lithe/train/trainer.h"
 
 namespace lithe {
@@ -30,7 +31,7 @@ struct Trainer::Parts {
     int64_t saved_step = -1;
     bool changed = true;  // state that no checkpoint holds yet
     bool save_failed = false;
-    std::vector<double> recorded_progress;  // training seconds before each step, from an earlier start of this run
+    std::optional<ProgressRecord> progress;  // of a schedule that time moves
     std::optional<EvaluationResult> valid;
     std::optional<ScoredText> valid_text;  // made when it is first scored
     double train_bytes_per_token = 1;

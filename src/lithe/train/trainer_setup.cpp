@@ -9,6 +9,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer_parts.h"
@@ -111,10 +112,32 @@ Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
     return {tokenizer_from_file(files.tokenizer), files.weights};
 }
 
+// The configuration of the checkpoint that a run will go on from, if it can be read: what is "auto" stays what it was.
+std::optional<Config> config_before(const TrainOptions& options) {
+    if (options.resume == ResumeMode::never) return std::nullopt;
+    std::string folder = options.resume_from;
+    if (folder.empty())
+        if (const auto all = list_checkpoints(options.run); !all.empty()) folder = all[0].folder;
+    if (folder.empty() || !fs::exists(folder + "/config.json")) return std::nullopt;
+    try {
+        return with_absolute_paths(saved_config({0, folder}));
+    } catch (const Error&) { return std::nullopt; }  // verified and told of later
+}
+
+void refuse_another_text(const DataConfig& before, const DataConfig& now, const TrainOptions& options) {
+    if (!certainly_other_text(before, now)) return;
+    fail({.code = ExitCode::usage,
+          .what = "the run in this folder is of another text",
+          .where = options.run,
+          .expected = data_name(before),
+          .got = data_name(now),
+          .hint = "give this one a run of its own with --run FOLDER"});
+}
+
 }  // namespace
 
 Trainer::Trainer(Config config, TrainOptions options)
-    : config_(std::move(config)),
+    : config_(with_absolute_paths(std::move(config))),
       options_(std::move(options)),
       parts_(std::make_unique<Parts>()) {
     Problems problems;
@@ -127,7 +150,10 @@ Trainer::Trainer(Config config, TrainOptions options)
     const bool automatic_axis = config_.schedule.axis == "auto";
     config_.schedule.axis = resolve_axis(config_);
     Parts& p = *parts_;
-    p.machine = set_up_machine(config_.train);
+    if (!options_.dry_run) RunFolder::check_place(options_.run, options_.resume == ResumeMode::never);
+    const std::optional<Config> before = config_before(options_);
+    if (before) refuse_another_text(before->data, config_.data, options_);
+    set_up_machine_of(before);
     const Beginning beginning = beginning_of(config_.train, options_);
     p.corpus = Corpus::open(config_.data, beginning.tokenizer);
     const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
@@ -158,10 +184,22 @@ Trainer::Trainer(Config config, TrainOptions options)
     if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
                                          config_.train.graphs);
+    if (config_.schedule.axis == "time" || config_.schedule.axis == "budget") p.progress.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
+    p.folder->write_config(config_);
     set_log_file(p.folder->file("log.txt"));
     p.folder->record_start(start_record());
+}
+
+// Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; its
+// precision stays what it was.
+void Trainer::set_up_machine_of(const std::optional<Config>& before) {
+    const TrainConfig asked = config_.train;
+    if (before && asked.precision == "auto") config_.train.precision = before->train.precision;
+    parts_->machine = set_up_machine(config_.train);
+    config_.train.threads = asked.threads;
+    config_.train.device = asked.device;
 }
 
 // What the weights are trained on, and what is held out for a search's choices.
@@ -190,7 +228,9 @@ void Trainer::check_memory() {
               .where = "train",
               .expected = "at most " + format_bytes(available),
               .got = format_bytes(estimate.total()),
-              .hint = "lower train.batch (and raise train.accumulation), train.length, model.memory or model.width"});
+              .hint = "lower " +
+                      std::string(config_.train.batch > 1 ? "train.batch (and raise train.accumulation), " : "") +
+                      "train.length" + (config_.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
     if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
     log_info("model      " + parameters_text(double(p.cost.parameters), double(p.cost.parameters_in_tables)) + ", " +
@@ -248,9 +288,6 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
         }
         if (!place && options_.resume == ResumeMode::required)
             fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
-    } else if (p.folder->has_run()) {
-        fail_usage("the folder holds a run already", options_.run,
-                   "choose another folder with --run, or resume it with --resume");
     }
     return place;
 }
@@ -274,20 +311,19 @@ Json Trainer::start_record() const {
             {"seed", config_.train.seed},
             {"data_fingerprint", p.corpus.fingerprint()},
             {"tokenizer_hash", p.corpus.tokenizer().hash()},
+            {"source", options_.source.empty() ? RunFolder::source(options_.run) : options_.source},
             {"argv", options_.argv}};
 }
 
 void Trainer::start_fresh() {
     Parts& p = *parts_;
     p.folder->cut_back(-1);
-    std::error_code ignored;
-    fs::remove(p.folder->file("progress.f64"), ignored);
+    if (p.progress) p.progress->start(p.folder->file("progress.f64"));
     if (!config_.train.init_from.empty()) {
         const ModelFiles files = find_model(config_.train.init_from);
         load_parameters(p.model->parameters(), files.weights);
         log_info("weights    from " + files.folder);
     }
-    replace_file(p.folder->file("config.toml"), to_toml(config_));
 }
 
 }  // namespace lithe

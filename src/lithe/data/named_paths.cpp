@@ -1,0 +1,47 @@
+#include "lithe/data/named_paths.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "lithe/base/text.h"
+#include "lithe/data/corpus.h"
+
+namespace lithe {
+namespace fs = std::filesystem;
+
+static std::string absolute(const std::string& path) {
+    if (path.empty()) return path;
+    const fs::path whole = fs::absolute(path);
+    // ".." behind a link is not the folder that it seems to be
+    const bool plain = std::none_of(whole.begin(), whole.end(), [](const fs::path& part) { return part == ".."; });
+    return (plain ? whole.lexically_normal() : whole).string();
+}
+
+Config with_absolute_paths(Config config) {
+    DataConfig& data = config.data;
+    for (std::string* path : {&data.path, &data.train, &data.valid, &data.test, &config.train.init_from})
+        *path = absolute(*path);
+    std::error_code ignored;
+    if (fs::exists(data.tokenizer, ignored) && data.tokenizer != "bytes" && data.tokenizer != "characters" &&
+        data.tokenizer != "words")
+        data.tokenizer = absolute(data.tokenizer);
+    for (std::string& entry : data.sources) {
+        const std::string path = parse_source(entry).second;
+        entry = entry.substr(0, entry.size() - path.size()) + absolute(path);
+    }
+    return config;
+}
+
+std::string data_name(const DataConfig& data) {
+    if (!data.path.empty()) return data.path;
+    return data.train.empty() ? join(data.sources, ", ") : data.train;
+}
+
+bool certainly_other_text(const DataConfig& before, const DataConfig& now) {
+    if (before.path.empty() || now.path.empty() || before.path == now.path) return false;
+    std::error_code error;
+    if (!fs::is_regular_file(before.path, error) || !fs::is_regular_file(now.path, error)) return false;
+    return fs::file_size(before.path, error) != fs::file_size(now.path, error);
+}
+
+}  // namespace lithe

@@ -1,0 +1,20 @@
+// The paths that a configuration names. A run records them whole, so that it goes on, is evaluated and compared from
+// any folder.
+#pragma once
+
+#include <string>
+
+#include "lithe/spec/config.h"
+
+namespace lithe {
+
+// Every path of the data, the tokenizer and train.init_from made absolute from the current folder.
+Config with_absolute_paths(Config config);
+
+// What a configuration trains on, for people: data.path, data.train or the sources.
+std::string data_name(const DataConfig& data);
+
+// Whether both name a single file, and these differ in size: then the text is certainly another one.
+bool certainly_other_text(const DataConfig& before, const DataConfig& now);
+
+}  // namespace lithe

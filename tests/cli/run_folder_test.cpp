@@ -1,0 +1,205 @@
+// Which run a command goes on with, and what it says of one that is not its own.
+#include <filesystem>
+
+#include "lithe/data/corpus.h"
+#include "lithe/spec/config_io.h"
+#include "support/program.h"
+#include "support/run_essence.h"
+#include "support/tiny_run.h"
+
+namespace lithe {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::read_all;
+using testing::run;
+using testing::sample_text;
+using testing::TemporaryFolder;
+using testing::tiny_config;
+
+// The test's folder is the current one while it runs.
+class InFolder : public ::testing::Test {
+ protected:
+    InFolder() : before_(fs::current_path()) { fs::current_path(folder_.path()); }
+    ~InFolder() override { fs::current_path(before_); }
+    std::string config(const std::string& name, const std::string& text, const std::string& width = "16") {
+        return folder_.write(name, "[model]\nwidth = " + width + "\nlayout = \"u\"\n[data]\npath = \"" + text +
+                                       "\"\n[train]\nbatch = 4\nlength = 8\nmax_steps = 5\n");
+    }
+    TemporaryFolder folder_;
+
+ private:
+    fs::path before_;
+};
+
+TEST_F(InFolder, ATextOfTheSameNameIsNotTheRunsText) {
+    folder_.write("one/input.txt", sample_text(60'000));
+    folder_.write("two/input.txt", sample_text(50'000));
+    const std::vector<std::string> limits = {"--max-time", "1s", "--max-memory", "300M"};
+    auto train = [&](const std::string& what) {
+        std::vector<std::string> all = {"train", what};
+        all.insert(all.end(), limits.begin(), limits.end());
+        return run(all);
+    };
+    ASSERT_EQ(train("one/input.txt").code, 0);
+    const auto second = train("two/input.txt");
+    EXPECT_FAILS(second, 2, "two/input.txt");
+    EXPECT_FAILS(second, 2, "one/input.txt");
+    // of the same size, so that only the content tells
+    std::string other = sample_text(60'000);
+    other[31'000] = '#';
+    folder_.write("two/input.txt", other);
+    const auto third = train("two/input.txt");
+    EXPECT_FAILS(third, 2, "two/input.txt");
+    EXPECT_FAILS(third, 2, "one/input.txt");
+    // a text that was moved is the same text
+    folder_.write("moved/input.txt", sample_text(60'000));
+    fs::remove(folder_.file("one/input.txt"));
+    EXPECT_EQ(train("moved/input.txt").code, 0);
+}
+
+TEST_F(InFolder, AConfigurationOfTheSameNameIsNotTheRuns) {
+    folder_.write("one.txt", sample_text(20'000));
+    folder_.write("two.txt", sample_text(20'001));
+    const std::string a = config("a/x.toml", "one.txt");
+    ASSERT_EQ(run({"train", a}).code, 0);
+    const auto other_data = run({"train", config("b/x.toml", "two.txt")});
+    EXPECT_FAILS(other_data, 2, "one.txt");
+    EXPECT_FAILS(other_data, 2, "two.txt");
+    const auto other_model = run({"train", config("c/x.toml", "one.txt", "32")});
+    EXPECT_FAILS(other_model, 2, "a/x.toml");
+    EXPECT_FAILS(other_model, 2, "c/x.toml");
+    EXPECT_EQ(run({"train", a}).code, 0);
+}
+
+TEST_F(InFolder, ATextDoesNotGoOnWithAConfigurationsRun) {
+    const std::string text = folder_.write("x.txt", sample_text(20'000));
+    ASSERT_EQ(run({"train", config("x.toml", "x.txt")}).code, 0);
+    EXPECT_FAILS(run({"train", "x.txt", "--max-time", "1s"}), 2, "x.toml");
+}
+
+TEST_F(InFolder, ARunFolderGoesOnByItself) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    ASSERT_EQ(run({"train", toml, "--run", "my run", "--set", "optimizer.learning_rate=3e-3"}).code, 0);
+    fs::create_directory("elsewhere");
+    fs::current_path("elsewhere");
+    const auto more = run({"train", "../my run/", "--max-steps", "9", "--json"});
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_EQ(more.json()["steps"], 9);
+    EXPECT_NE(more.err.find("resumed"), std::string::npos) << more.err;
+    // the budget of this command is the run's from now on, and what stays keeps its origin
+    const std::string settings = read_all(folder_.file("my run/config.toml"));
+    EXPECT_NE(settings.find("max_steps = 9  # --set"), std::string::npos) << settings;
+    EXPECT_NE(settings.find("learning_rate = 0.003  # --set"), std::string::npos) << settings;
+    EXPECT_NE(settings.find("momentum = 0.9  # default"), std::string::npos) << settings;
+    EXPECT_EQ(run({"train", folder_.file("my run"), "--json"}).json()["steps"], 9);
+    EXPECT_FAILS(run({"train", "../my run", "--run", "other"}), 2, "a run goes on in its own folder");
+    EXPECT_FAILS(run({"train", "../my run/checkpoints/step-000000009"}), 2, "--resume");
+    EXPECT_FAILS(run({"plan", "../my run"}), 2, "this is a run");
+    // evaluation finds the text from any folder
+    EXPECT_EQ(run({"eval", "../my run", "--tokens", "100"}).code, 0);
+}
+
+TEST_F(InFolder, AFolderThatCannotBeWrittenIsToldBeforeAnythingElse) {
+    folder_.write("file", "in the way");
+    folder_.write("one.txt", sample_text(60'000));
+    const auto text = run({"train", "one.txt", "--max-time", "1s", "--run", "file/run"});
+    EXPECT_EQ(text.code, 3) << text.err;
+    EXPECT_EQ(text.err.find("expected"), std::string::npos) << "planned first: " << text.err;
+    EXPECT_EQ(text.err.rfind("error: cannot write into the folder", 0), 0u) << text.err;
+    const auto toml = run({"train", config("x.toml", "one.txt"), "--run", "file/run"});
+    EXPECT_EQ(toml.err.rfind("error: cannot write into the folder", 0), 0u) << toml.err;
+}
+
+// "0 = auto" is whatever the machine has.
+TEST_F(InFolder, AnotherNumberOfCoresIsNoOtherSetting) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    ASSERT_EQ(run({"train", toml}).code, 0);
+    const std::string place = list_checkpoints("runs/x")[0].folder;
+    EXPECT_NE(read_all("runs/x/config.toml").find("threads = 0"), std::string::npos);
+    // as a machine with more cores, no bf16 and a GPU would have left it
+    auto json = nlohmann::ordered_json::parse(read_all(place + "/config.json"));
+    json["train"]["threads"] = 7, json["train"]["device"] = "cuda";
+    write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
+                             read_all(place + "/state.json"), json.dump(), read_all(place + "/tokenizer.json")});
+    const auto more = run({"train", toml, "--max-steps", "8", "--json"});
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_EQ(more.json()["steps"], 8);
+}
+
+// Three places of the text were compared before.
+TEST_F(InFolder, ARunWithAnEarlierFingerprintGoesOn) {
+    folder_.write("one.txt", sample_text(50'000));
+    const std::string toml = config("x.toml", "one.txt");
+    ASSERT_EQ(run({"train", toml}).code, 0);
+    const std::string place = list_checkpoints("runs/x")[0].folder;
+    auto state = nlohmann::ordered_json::parse(read_all(place + "/state.json"));
+    state["data_fingerprint"] = Corpus::open({.path = "one.txt"}).sampled_fingerprint();
+    write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
+                             state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
+    EXPECT_EQ(run({"train", toml, "--max-steps", "8"}).code, 0);
+}
+
+TEST_F(InFolder, AnEarlierCheckpointIsGoneOnFrom) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    const std::vector<std::string> often = {"train", toml, "--set", "checkpoint.every=2", "--set", "checkpoint.keep=9"};
+    auto with = [&](std::vector<std::string> more) {
+        std::vector<std::string> all = often;
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all);
+    };
+    ASSERT_EQ(with({"--max-steps", "10"}).code, 0);
+    const auto back = with({"--max-steps", "5", "--resume", "runs/x/checkpoints/step-000000004"});
+    ASSERT_EQ(back.code, 0) << back.err;
+    EXPECT_EQ(list_checkpoints("runs/x")[0].step, 5) << "a later start would go on with what was given up";
+    EXPECT_TRUE(fs::exists("runs/x/checkpoints/superseded-step-000000010"));
+}
+
+TEST_F(InFolder, ARaisedBudgetWarnsOfTheHighRate) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    auto with = [&](const char* steps) { return run({"train", toml, "--max-steps", steps}); };
+    EXPECT_EQ(with("20").err.find("learning rate"), std::string::npos);
+    const auto same = with("20");
+    EXPECT_EQ(same.err.find("learning rate"), std::string::npos) << same.err;
+    const auto raised = with("40");
+    EXPECT_NE(raised.err.find("the learning rate is 0.00051 here, where it was 0"), std::string::npos) << raised.err;
+    EXPECT_NE(raised.err.find("train.init_from"), std::string::npos) << raised.err;
+}
+
+TEST_F(InFolder, HintsNameWhatThereIs) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    std::vector<std::string> diverging = {"train",       toml,
+                                          "--max-steps", "60",
+                                          "--set",       "optimizer.learning_rate=1e4",
+                                          "--set",       "optimizer.name=sgd",
+                                          "--set",       "optimizer.clip_norm=0",
+                                          "--set",       "schedule.name=constant",
+                                          "--set",       "train.precision=fp32"};
+    const auto off = run(diverging);
+    EXPECT_FAILS(off, 5, "no checkpoint was saved yet");
+    EXPECT_FAILS(off, 5, "set optimizer.clip_norm = 1");
+    EXPECT_EQ(off.err.find("step -1"), std::string::npos) << off.err;
+    diverging.insert(diverging.end(),
+                     {"--run", "s", "--set", "train.non_finite=skip", "--set", "train.non_finite_limit=3"});
+    const auto skipped = run(diverging);
+    EXPECT_FAILS(skipped, 5, "3 updates in a row");
+    EXPECT_EQ(skipped.err.find("\"skip\" leaves"), std::string::npos) << skipped.err;
+}
+
+TEST_F(InFolder, ARaisedPatienceGoesOn) {
+    folder_.write("one.txt", sample_text(20'000));
+    auto train = [&](const char* patience) {
+        return run({"train", config("x.toml", "one.txt"), "--max-steps", "12", "--set", "optimizer.learning_rate=0",
+                    "--set", "evaluation.every=2", "--set", std::string("train.patience=") + patience, "--json"});
+    };
+    EXPECT_EQ(train("2").json()["stopped_by"], "early_stop");
+    EXPECT_EQ(train("100").json()["stopped_by"], "steps");
+}
+
+}  // namespace
+}  // namespace lithe
