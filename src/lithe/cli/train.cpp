@@ -225,17 +225,23 @@ int run(const Flags& flags, const CommandContext& context) {
     Trainer trainer(std::move(config), options);
     if (!plan_record.empty() && !options.dry_run) replace_file(options.run + "/plan.json", plan_record);
     TrainResult result = trainer.run();
+    const auto promise = promised(options.run);
     if (!options.dry_run) {
         log_info("stopped    by " + result.stopped_by + " after " + std::to_string(result.state.step) + " steps, " +
                  format_count(double(result.state.tokens)) + " tokens, " + format_seconds(result.state.train_seconds) +
                  " of training");
         write_report(options.run);
-        const auto promise = promised(options.run);
         if (promise && result.valid && result.stopped_by != "signal" && is_about(*promise, *result.valid))
             tell_outcome(*promise, *result.valid);
         log_info(next_command(result, encoder));
     }
-    if (context.json) print_json("train", result_json(result));
+    nlohmann::ordered_json json = result_json(result);
+    if (promise)
+        json["expected"] = {{"bits_per_byte", promise->expected.bits},
+                            {"low", promise->expected.low},
+                            {"high", promise->expected.high},
+                            {"first_bytes", promise->first_bytes}};
+    if (context.json) print_json("train", json);
     else if (result.valid) std::cout << format_number(result.valid->bits_per_byte) << " bits per byte" << std::endl;
     return result.stopped_by == "signal" ? int(ExitCode::stopped) : 0;
 }
