@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lithe=$1
-run=runs/demo
+run=runs/demo number=2
+while [ -e "$run" ]; do run=runs/demo-$number number=$((number + 1)); done  # earlier ones stay
 headers=${LITHE_TORCH:-.deps/site/torch}/include
-rm -rf "$run"
 mkdir -p runs
 echo "Training for about two minutes on the C++ headers in $headers" >&2
 status=0

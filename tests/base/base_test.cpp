@@ -1,9 +1,23 @@
 #include "lithe/base/file.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "lithe/base/parallel.h"
 #include "lithe/base/rng.h"
 #include "lithe/base/text.h"
 #include "support/errors.h"
 #include "support/files.h"
+
+static int flock_answer = 0;  // what flock fails with in these tests; 0: as the system says
+
+extern "C" int flock(int descriptor, int operation) noexcept {
+    if (flock_answer == 0) return int(syscall(SYS_flock, descriptor, operation));
+    errno = flock_answer;
+    return -1;
+}
 
 namespace lithe {
 namespace {
@@ -69,6 +83,35 @@ TEST(File, ReplaceIsWholeAndLockIsExclusive) {
     EXPECT_ERROR(replace_file(folder.file("no/a"), "x"), ExitCode::bad_file, "cannot create file");
     FileLock lock(folder.file("lock"), "wait");
     EXPECT_ERROR(FileLock(folder.file("lock"), "wait"), ExitCode::failed, "another process uses it");
+}
+
+// A file system without locks is no other process.
+TEST(File, LocksThatFailAreToldAsWhatTheyAre) {
+    testing::TemporaryFolder folder;
+    flock_answer = ENOLCK;
+    for (const IfHeld if_held : {IfHeld::fail, IfHeld::wait})
+        EXPECT_ERROR(FileLock(folder.file("lock"), "wait", if_held), ExitCode::failed, "No locks available");
+    flock_answer = 0;
+    FileLock lock(folder.file("lock"), "wait");
+}
+
+TEST(File, OwnFilesAreKnownByTheirNames) {
+    EXPECT_TRUE(is_temporary_of("run.json.tmp-12", "run.json"));
+    for (const char* other : {"run.json", "run.json.tmp-", "run.json.tmp-x", "run.json.tmp-1x", "a.tmp-12", "tmp-1"})
+        EXPECT_FALSE(is_temporary_of(other, "run.json")) << other;
+    testing::TemporaryFolder folder;
+    folder.write("d/ours", "1");
+    folder.write("d/other", "2");
+    folder.write("d/sub/ours", "3");
+    std::filesystem::create_symlink(folder.file("d/other"), folder.file("d/link"));
+    const auto ours = [](const std::string& name) { return name != "other"; };
+    EXPECT_FALSE(remove_own_files(folder.file("d"), ours));
+    EXPECT_FALSE(std::filesystem::exists(folder.file("d/ours")));
+    for (const char* kept : {"d/other", "d/sub/ours", "d/link"})
+        EXPECT_TRUE(std::filesystem::exists(folder.file(kept)));
+    folder.write("e/ours", "1");
+    EXPECT_TRUE(remove_own_files(folder.file("e"), ours));
+    EXPECT_FALSE(std::filesystem::exists(folder.file("e")));
 }
 
 TEST(File, FullDiskIsExitCode4) {

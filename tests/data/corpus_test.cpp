@@ -1,8 +1,14 @@
 #include "lithe/data/corpus.h"
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <cstdlib>
+#include <thread>
 
+#include "lithe/base/log.h"
+#include "lithe/base/stop.h"
+#include "lithe/data/cache_folder.h"
 #include "lithe/data/prepare.h"
 #include "support/errors.h"
 #include "support/files.h"
@@ -100,13 +106,84 @@ TEST(Corpus, UnfinishedSetsOfTheCacheAreLeftToTheirMaker) {
     std::string set;
     for (const auto& entry : std::filesystem::directory_iterator(cache.file("lithe"))) set = entry.path().string();
     std::filesystem::rename(set + "/index.json", set + "/progress.json");
+    const std::string log = folder.file("log");
+    set_log_file(log);
+    std::string waited;
+    std::thread waiting;
     {
         FileLock other(set + "/.lock", "the other process");
-        EXPECT_THROW(Corpus::open(config), Error);
+        waiting = std::thread([&] { waited = Corpus::open(config).fingerprint(); });
+        while (testing::read_all(log).find("another process") == std::string::npos) std::this_thread::yield();
         EXPECT_TRUE(std::filesystem::exists(set + "/progress.json"));
+        std::filesystem::rename(set + "/progress.json", set + "/index.json");  // the other one has finished it
+    }
+    waiting.join();
+    EXPECT_EQ(waited, fingerprint);
+    // the other one was killed: its beginnings are no obstacle, and what is not of a token set stays
+    std::filesystem::rename(set + "/index.json", set + "/progress.json");
+    {
+        FileLock other(set + "/.lock", "the other process");
+        request_stop();
+        EXPECT_ERROR(Corpus::open(config), ExitCode::stopped, "stopped while waiting for another process");
+        clear_requests();
     }
     EXPECT_EQ(Corpus::open(config).fingerprint(), fingerprint);
+    EXPECT_FALSE(std::filesystem::exists(set + "/progress.json"));
+    set_log_file("");
     unsetenv("XDG_CACHE_HOME");
+}
+
+// Several runs that start at once on a text that must be prepared first.
+TEST(Corpus, SeveralAtOnceMakeOneSet) {
+    testing::TemporaryFolder folder, cache;
+    setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+    DataConfig config = at_path(folder.write("a.txt", testing::sample_text(500'000)));
+    config.tokenizer = "words";
+    std::vector<std::string> fingerprints(4);
+    std::vector<std::thread> all;
+    for (std::string& each : fingerprints) all.emplace_back([&] { each = Corpus::open(config).fingerprint(); });
+    for (std::thread& each : all) each.join();
+    for (const std::string& each : fingerprints) EXPECT_EQ(each, fingerprints[0]);
+    EXPECT_FALSE(fingerprints[0].empty());
+    unsetenv("XDG_CACHE_HOME");
+}
+
+// A damaged set of the cache is made anew; a file of someone else in its folder is not removed.
+TEST(Corpus, OnlyTokenSetsOfTheCacheAreRemoved) {
+    testing::TemporaryFolder folder, cache;
+    setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+    DataConfig config = at_path(folder.write("a.txt", testing::sample_text(5000)));
+    config.documents = "line";
+    const std::string fingerprint = Corpus::open(config).fingerprint();
+    struct stat status {};
+    ASSERT_EQ(stat(cache.file("lithe").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0700u);
+    std::string set;
+    for (const auto& entry : std::filesystem::directory_iterator(cache.file("lithe"))) set = entry.path().string();
+    std::ofstream(set + "/index.json") << "{}";
+    EXPECT_EQ(Corpus::open(config).fingerprint(), fingerprint);
+    std::ofstream(set + "/index.json") << "{}";
+    std::ofstream(set + "/thesis.txt") << "years of work";
+    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "it holds thesis.txt");
+    EXPECT_EQ(testing::read_all(set + "/thesis.txt"), "years of work");
+    unsetenv("XDG_CACHE_HOME");
+}
+
+TEST(Corpus, TheCacheIsNeverAFolderThatOthersCanForesee) {
+    testing::TemporaryFolder folder;
+    const char* home = std::getenv("HOME");
+    const std::string before = home ? home : "";
+    setenv("HOME", folder.path().c_str(), 1);
+    unsetenv("XDG_CACHE_HOME");
+    EXPECT_EQ(cache_folder(), folder.file(".cache/lithe"));
+    for (const char* none : {"", static_cast<const char*>(nullptr)}) {
+        if (none) setenv("HOME", none, 1);
+        else unsetenv("HOME");
+        try {
+            EXPECT_NE(cache_folder().rfind("/tmp", 0), 0u);
+        } catch (const Error& error) { EXPECT_NE(std::string(error.what()).find("XDG_CACHE_HOME"), std::string::npos); }
+    }
+    if (home) setenv("HOME", before.c_str(), 1);
 }
 
 TEST(Corpus, TokenSetEqualsItsText) {

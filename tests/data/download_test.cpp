@@ -160,6 +160,29 @@ TEST_F(Download, DatasetsAreSplitTheConventionalWay) {
     EXPECT_ERROR(find_dataset("enwik9"), ExitCode::usage, "did you mean 'enwik8'");
     EXPECT_ERROR(install_dataset(find_dataset("text8"), folder.file("enwik8"), {}, options), ExitCode::usage,
                  "holds another data set");
+    // what lies in the folder already stays
+    folder.write("home/train.txt", "my own");
+    folder.write("home/downloads/thesis.pdf", "my own");
+    Dataset small = find_dataset("wikitext-2");
+    small.files[0].size = 0, small.files[0].digest = digest_of(wiki);
+    EXPECT_ERROR(install_dataset(small, folder.file("home"), {server.url("/")}, options), ExitCode::usage,
+                 "the folder holds a file train.txt that is not of this data set");
+    EXPECT_EQ(testing::read_all(folder.file("home/train.txt")), "my own");
+    std::filesystem::remove(folder.file("home/train.txt"));
+    install_dataset(small, folder.file("home"), {server.url("/")}, options);
+    EXPECT_EQ(testing::read_all(folder.file("home/downloads/thesis.pdf")), "my own");
+    EXPECT_FALSE(std::filesystem::exists(folder.file("home/downloads/" + small.files[0].name)));
+    // put there by hand: only read
+    folder.write("hand/downloads/" + small.files[0].name, testing::read_all(wiki));
+    install_dataset(small, folder.file("hand"), {}, options);
+    EXPECT_EQ(testing::read_all(folder.file("hand/downloads/" + small.files[0].name)), testing::read_all(wiki));
+    // killed before the end: what it had moved into place is its own
+    folder.write("killed/SOURCE.json", "{\"name\":\"wikitext-2\",\"downloaded\":[\"../precious\"]}");
+    folder.write("killed/train.txt", "half");
+    folder.write("killed/precious", "my own");
+    install_dataset(small, folder.file("killed"), {server.url("/")}, options);
+    EXPECT_EQ(testing::read_all(folder.file("killed/train.txt")), " = A = \n");
+    EXPECT_TRUE(std::filesystem::exists(folder.file("killed/precious")));
 }
 
 TEST_F(Download, TheTableIsWhole) {

@@ -114,6 +114,9 @@ TEST(ImportTokens, KeepsIdsDocumentsAndByteCounts) {
     EXPECT_FALSE(std::filesystem::exists(folder.file("other")) ||
                  std::filesystem::exists(folder.file("other.unfinished")));
     EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("set")), ExitCode::usage, "is there already");
+    folder.write("mine.unfinished/thesis.txt", "years of work");
+    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("mine")), ExitCode::usage, "holds other files");
+    EXPECT_EQ(testing::read_all(folder.file("mine.unfinished/thesis.txt")), "years of work");
 }
 
 }  // namespace

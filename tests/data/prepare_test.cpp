@@ -198,6 +198,42 @@ TEST(Prepare, RefusesWhatWouldLoseSomething) {
     EXPECT_ERROR(prepare_tokens(config, folder.file("d"), {}), ExitCode::bad_file, "no files that match");
 }
 
+// A progress.json of someone else does not make a folder ours; in one that is ours, only what the journal names goes.
+TEST(Prepare, RemovesOnlyWhatIsItsOwn) {
+    testing::TemporaryFolder folder;
+    const DataConfig config = words_by_line(folder.write("a.txt", lines(30'000)));
+    const PrepareOptions options{.round_bytes = 1 << 16};
+    for (const char* journal : {"{}", "[]", "not JSON", "{\"schema\":\"other/1\",\"done\":3}"}) {
+        folder.write("home/progress.json", journal);
+        folder.write("home/thesis.txt", "years of work");
+        const auto before = contents(folder.file("home"));
+        EXPECT_ERROR(prepare_tokens(config, folder.file("home"), options), ExitCode::usage, "the folder is not empty");
+        EXPECT_EQ(contents(folder.file("home")), before);
+    }
+    const std::string broken = folder.file("broken");
+    std::thread stopper([&] {
+        while (!std::filesystem::exists(broken + "/train-00001.tokens")) std::this_thread::yield();
+        request_stop();
+    });
+    EXPECT_THROW(prepare_tokens(config, broken, options), Error);
+    stopper.join();
+    clear_requests();
+    std::map<std::string, std::string> kept = {{"thesis.txt", "years of work"},
+                                               {"train-99999.tokens", "mine"},
+                                               {"notes.tmp-12", "mine"},
+                                               {"train-00000.tokens.tmp-x", "mine"}};
+    for (const auto& [name, text] : kept) folder.write("broken/" + name, text);
+    folder.write("broken/folder.tmp-1/precious", "mine");
+    folder.write("broken/progress.json.tmp-1", "ours");
+    DataConfig other = config;
+    other.split = "documents 80/10/10";
+    prepare_tokens(other, broken, options);  // starts anew
+    for (const auto& [name, text] : kept) EXPECT_EQ(testing::read_all(broken + "/" + name), text) << name;
+    EXPECT_EQ(testing::read_all(broken + "/folder.tmp-1/precious"), "mine");
+    EXPECT_FALSE(std::filesystem::exists(broken + "/progress.json.tmp-1"));
+    TokenSet(broken).verify();
+}
+
 // Another shard of the same shape, an index that points elsewhere, a damaged block: each is named.
 TEST(TokenSet, NoticesWhatWasExchanged) {
     testing::TemporaryFolder folder;

@@ -15,11 +15,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <vector>
 
 #include "lithe/base/cgroup.h"
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/mapping.h"
+#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 
 namespace lithe {
@@ -137,6 +139,24 @@ void replace_file(const std::string& path, std::string_view content) {
     sync_folder(folder.empty() ? "." : folder.string());
 }
 
+bool is_temporary_of(std::string_view name, std::string_view target) {
+    if (!name.starts_with(target)) return false;
+    name.remove_prefix(target.size());
+    if (!name.starts_with(".tmp-")) return false;
+    name.remove_prefix(5);
+    return !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool remove_own_files(const std::string& folder, const std::function<bool(const std::string&)>& is_ours) {
+    std::error_code error;
+    std::vector<fs::path> ours;
+    for (const auto& entry : fs::directory_iterator(folder, error))
+        if (entry.symlink_status(error).type() == fs::file_type::regular && is_ours(entry.path().filename().string()))
+            ours.push_back(entry.path());
+    for (const fs::path& path : ours) fs::remove(path, error);
+    return fs::remove(folder, error);  // refuses one that is not empty
+}
+
 void make_folders(const std::string& path) {
     std::error_code error;
     fs::create_directories(path, error);
@@ -231,13 +251,33 @@ void MappedFile::check_unchanged() const {
         log_warning(path_ + " was written to while it is read; what comes from there is not what was there before");
 }
 
-FileLock::FileLock(const std::string& path, const std::string& owner_hint) {
+FileLock::FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held) {
     descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (descriptor_ < 0) fail_errno("cannot create lock file", path);
-    if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    try {
+        take(path, owner_hint, if_held);
+    } catch (...) {
         close(descriptor_);
-        descriptor_ = -1;
-        fail({.code = ExitCode::failed, .what = "another process uses it", .where = path, .hint = owner_hint});
+        throw;
+    }
+}
+
+void FileLock::take(const std::string& path, const std::string& owner_hint, IfHeld if_held) {
+    for (bool told = false; flock(descriptor_, LOCK_EX | LOCK_NB) != 0;) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK)
+            fail({.code = ExitCode::failed,
+                  .what = "cannot lock the file",
+                  .where = path,
+                  .got = std::strerror(errno),
+                  .hint = "some network file systems have no locks; choose a place on another one"});
+        if (if_held == IfHeld::fail)
+            fail({.code = ExitCode::failed, .what = "another process uses it", .where = path, .hint = owner_hint});
+        if (!told) log_info("waiting    " + owner_hint);
+        told = true;
+        if (stop_requested())
+            fail({.code = ExitCode::stopped, .what = "stopped while waiting for another process", .where = path});
+        usleep(50'000);
     }
 }
 

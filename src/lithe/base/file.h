@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,6 +47,11 @@ class FileWriter {
 
 // Temporary file beside the target, fsync, rename, fsync of the folder: the target is either old or new, never half.
 void replace_file(const std::string& path, std::string_view content);
+// Whether a plain name is that of replace_file's temporary file for `target`: "target.tmp-" and a process number.
+bool is_temporary_of(std::string_view name, std::string_view target);
+// Removes the regular files of a folder whose plain names `is_ours` accepts, then the folder if that leaves it empty.
+// Everything else stays. Returns whether the folder is gone.
+bool remove_own_files(const std::string& folder, const std::function<bool(const std::string&)>& is_ours);
 void sync_folder(const std::string& path);
 void make_folders(const std::string& path);
 // Throws unless files can be made in this folder or, where there is none yet, in the nearest one above it.
@@ -79,15 +85,19 @@ class MappedFile {
     std::string path_;
 };
 
-// Holds an exclusive lock (flock) on a file for as long as it lives. Throws when another process holds it.
+// Holds an exclusive lock (flock) on a file for as long as it lives. When another process holds it: throws with
+// `owner_hint`, or says the hint once and waits (throws `stopped` on a signal). A file system without locks, and any
+// other reason, is an error that names it.
+enum class IfHeld { fail, wait };
 class FileLock {
  public:
-    FileLock(const std::string& path, const std::string& owner_hint);
+    FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held = IfHeld::fail);
     ~FileLock();
     FileLock(const FileLock&) = delete;
     FileLock& operator=(const FileLock&) = delete;
 
  private:
+    void take(const std::string& path, const std::string& owner_hint, IfHeld if_held);
     int descriptor_ = -1;
 };
 

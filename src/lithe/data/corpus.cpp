@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/data/cache_folder.h"
 #include "lithe/data/documents.h"
 #include "lithe/data/prepare.h"
 #include "lithe/tokenize/bytes.h"
@@ -16,13 +16,6 @@
 namespace lithe {
 namespace fs = std::filesystem;
 namespace {
-
-std::string cache_folder() {
-    const char* cache = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    if (cache && *cache) return std::string(cache) + "/lithe";
-    return std::string(home && *home ? home : "/tmp") + "/.cache/lithe";
-}
 
 // Bytes of plain files that need no preparation: each file is one document and is read in place.
 bool readable_in_place(const DataConfig& config, const std::vector<Input>& inputs) {
@@ -165,23 +158,30 @@ class CorpusBuilder {
 
     // Takes a set of the cache that is finished, whole and of the tokenizer asked for. One that is not finished is left
     // alone: a preparation goes on with it, or is going on.
-    bool opens(const std::string& path) {
+    bool opens(const std::string& path, bool tell = true) {
         if (!TokenSet::is_finished(path)) return false;
         try {
             if (given_ && TokenSet(path).info().tokenizer_hash != given_->hash()) return false;
             from_token_set(path);
             return true;
         } catch (const Error& error) {
-            log_warning(std::string("made anew: ") + error.what());
+            if (tell) log_warning(std::string("made anew: ") + error.what());
             corpus_ = Corpus();
-            fs::remove_all(path);
             return false;
         }
     }
 
+    // Makes room for a set of the cache whose files are damaged; what is not a token set's stays. Under the lock, for
+    // another process may have made it anew meanwhile.
+    void clear(const std::string& path) {
+        if (!fs::exists(path)) return;
+        FileLock lock(path + "/.lock", "for another process that prepares the same text", IfHeld::wait);
+        if (TokenSet::is_finished(path) ? opens(path, false) : is_preparation(path)) return;
+        remove_own_files(path, [](const std::string& name) { return name != ".lock" && TokenSet::is_own_file(name); });
+    }
+
     void from_cache() {
         const std::string folder = cache_folder();
-        make_folders(folder);
         const TokenizerPtr named = named_tokenizer(config_), tokenizer = given_ ? given_ : named;
         auto place_of = [&](const std::string& made_with) {
             return folder + "/" + corpus_identity(config_, made_with) + ".tokens";
@@ -190,9 +190,12 @@ class CorpusBuilder {
         // a tokenizer that was made from this text: the set that it was made for
         if (given_ && !named && opens(place_of(config_.tokenizer))) return;
         if (opens(path)) return;
+        clear(path);
+        if (corpus_.tokenizer_) return;
         log_info("preparing " + (config_.path.empty() ? config_.train : config_.path) + " once into " + path);
         PrepareOptions options;
         options.progress = true;
+        options.share = true;
         prepare_tokens(config_, path, options, tokenizer);
         from_token_set(path);
     }

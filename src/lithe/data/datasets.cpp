@@ -1,12 +1,14 @@
 #include "lithe/data/datasets.h"
 
 #include <fnmatch.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -24,12 +26,12 @@ namespace {
 class Outputs {
  public:
     explicit Outputs(std::string folder) : folder_(std::move(folder)) {}
+    ~Outputs() {
+        for (const auto& [name, writer] : writers_) unlink(temporary(name).c_str());
+    }
     FileWriter& at(const std::string& name) {
         auto& writer = writers_[name];
-        if (!writer) {
-            fs::remove(folder_ + "/" + name + ".tmp");
-            writer = std::make_unique<FileWriter>(folder_ + "/" + name + ".tmp");
-        }
+        if (!writer) { writer = std::make_unique<FileWriter>(temporary(name)); }
         return *writer;
     }
     std::vector<std::string> finish() {
@@ -37,7 +39,7 @@ class Outputs {
         for (auto& [name, writer] : writers_) {
             writer->close();
             const std::string path = folder_ + "/" + name;
-            if (rename((path + ".tmp").c_str(), path.c_str()) != 0) fail_errno("cannot move the file into place", path);
+            if (rename(temporary(name).c_str(), path.c_str()) != 0) fail_errno("cannot move the file into place", path);
             names.push_back(name);
         }
         sync_folder(folder_);
@@ -45,6 +47,9 @@ class Outputs {
     }
 
  private:
+    std::string temporary(const std::string& name) const {
+        return folder_ + "/" + name + ".tmp-" + std::to_string(getpid());
+    }
     std::string folder_;
     std::map<std::string, std::unique_ptr<FileWriter>> writers_;
 };
@@ -120,6 +125,71 @@ RemoteFile with_mirrors(RemoteFile file, const std::vector<std::string>& mirrors
     return file;
 }
 
+// The names that a data set gives its files.
+std::set<std::string> output_names(const Dataset& dataset) {
+    std::set<std::string> names;
+    for (const DatasetPart& part : dataset.parts) {
+        if (part.step == Step::append || part.step == Step::segments) names.insert(part.output);
+        else
+            for (const char* split : kSplitNames)
+                names.insert(split + (part.step == Step::tagged ? part.output : std::string(".txt")));
+    }
+    return names;
+}
+
+// SOURCE.json: what the folder holds, from where. It is there from the beginning, without "files" until all is whole:
+// that is what makes the folder ours.
+class Record {
+ public:
+    Record(const Dataset& dataset, const std::string& folder) : path_(folder + "/" + kSourceRecord) {
+        if (fs::exists(path_)) {
+            const auto found = Json::parse(read_file(path_, 1 << 20), nullptr, false);
+            if (!found.is_object() || !found.contains("name") || found["name"] != dataset.name)
+                fail_usage("the folder holds another data set", folder, "choose another with --out");
+            for (const char* list : {"files", "downloaded"})
+                if (found.contains(list) && found[list].is_array()) json_[list] = found[list];
+        } else {
+            make_folders(folder);
+            for (const std::string& name : output_names(dataset))
+                if (fs::exists(fs::symlink_status(folder + "/" + name)))
+                    fail_usage("the folder holds a file " + name + " that is not of this data set", folder,
+                               "choose another with --out");
+        }
+        json_["name"] = dataset.name;
+        json_["license"] = dataset.license;
+        if (files().empty()) save();
+    }
+    void add(const RemoteFile& file, const std::string& path, bool downloaded) {
+        sources_.push_back({{"file", file.name}, {"digest", digest_of(path)}, {"expected", file.digest}});
+        if (!downloaded) return;
+        json_["downloaded"].push_back(file.name);
+        save();
+    }
+    void finish(const std::vector<std::string>& files) {
+        downloaded_ = list("downloaded");
+        json_.erase("downloaded");
+        json_["sources"] = sources_;
+        json_["files"] = files;
+        save();
+    }
+    std::vector<std::string> files() const { return list("files"); }
+    const std::vector<std::string>& downloaded() const { return downloaded_; }  // by data get itself, not put there
+
+ private:
+    using Json = nlohmann::ordered_json;
+    std::vector<std::string> list(const char* name) const {
+        std::vector<std::string> names;
+        if (json_.contains(name))
+            for (const Json& each : json_[name])
+                if (each.is_string()) names.push_back(each.get<std::string>());
+        return names;
+    }
+    void save() const { replace_file(path_, json_.dump(1) + "\n"); }
+    std::string path_;
+    Json json_ = Json::object(), sources_ = Json::array();
+    std::vector<std::string> downloaded_;
+};
+
 }  // namespace
 
 const Dataset& find_dataset(const std::string& name) {
@@ -134,32 +204,24 @@ const Dataset& find_dataset(const std::string& name) {
 
 std::vector<std::string> install_dataset(const Dataset& dataset, const std::string& folder,
                                          const std::vector<std::string>& mirrors, DownloadOptions options) {
-    const std::string record = folder + "/" + kSourceRecord;
-    if (fs::exists(record)) {
-        const auto json = try_parse_json<nlohmann::json>(read_file(record, 1 << 20)).value_or(nullptr);
-        if (json.is_object() && json.value("name", "") == dataset.name && json.contains("files") &&
-            json["files"].is_array())
-            return json["files"].get<std::vector<std::string>>();
-        fail_usage("the folder holds another data set", folder, "choose another with --out");
-    }
-    make_folders(folder);
+    Record record(dataset, folder);
+    if (!record.files().empty()) return record.files();
     options.folder = folder + "/downloads";
-    nlohmann::ordered_json sources = nlohmann::ordered_json::array();
     std::map<std::string, std::string> paths;
     for (const RemoteFile& file : dataset.files) {
+        const bool was_there = fs::exists(options.folder + "/" + file.name);
         paths[file.name] = download(with_mirrors(file, mirrors), options);
-        sources.push_back({{"file", file.name}, {"digest", digest_of(paths[file.name])}, {"expected", file.digest}});
+        record.add(file, paths[file.name], !was_there);
     }
     Outputs out(folder);
     for (const DatasetPart& part : dataset.parts) unpack(part, paths.at(part.file), out);
     const auto names = out.finish();
-    replace_file(record,
-                 nlohmann::ordered_json{
-                     {"name", dataset.name}, {"license", dataset.license}, {"sources", sources}, {"files", names}}
-                         .dump(1) +
-                     "\n");
+    record.finish(names);
     std::error_code ignored;
-    fs::remove_all(options.folder, ignored);
+    const auto ours = record.downloaded();
+    for (const RemoteFile& file : dataset.files)
+        if (std::count(ours.begin(), ours.end(), file.name)) fs::remove(options.folder + "/" + file.name, ignored);
+    fs::remove(options.folder, ignored);  // unless there is more in it
     return names;
 }
 

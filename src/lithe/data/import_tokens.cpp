@@ -104,6 +104,9 @@ class Importer {
     bool ended_ = false;
 };
 
+// Of an import that was killed: its own files; the folder stays where others are in it.
+void clear(const std::string& unfinished) { remove_own_files(unfinished, TokenSet::is_own_file); }
+
 }  // namespace
 
 TokenSetInfo import_tokens(const ImportOptions& options, const TokenizerPtr& tokenizer, const std::string& output) {
@@ -116,7 +119,9 @@ TokenSetInfo import_tokens(const ImportOptions& options, const TokenizerPtr& tok
     for (const std::string& file : options.files)
         if (!file.empty()) info.source += (info.source.empty() ? "" : ", ") + file;
     const std::string unfinished = output + ".unfinished";
-    fs::remove_all(unfinished);
+    clear(unfinished);
+    if (fs::exists(unfinished))
+        fail_usage("the folder for the unfinished import holds other files", unfinished, "choose another --out");
     make_folders(unfinished);
     try {
         DataConfig config;
@@ -129,8 +134,7 @@ TokenSetInfo import_tokens(const ImportOptions& options, const TokenizerPtr& tok
         replace_file(unfinished + "/tokenizer.json", tokenizer->to_json());
         replace_file(unfinished + "/index.json", to_json(info));
     } catch (...) {
-        std::error_code ignored;
-        fs::remove_all(unfinished, ignored);
+        clear(unfinished);
         throw;
     }
     fs::rename(unfinished, output);

@@ -26,6 +26,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kJournal = "progress.json";
+constexpr const char* kTokenizer = "tokenizer.json";
+constexpr const char* kSchema = "lithe.prepare/1";
 
 // Calls f(i) for i in [0, count) on some threads; the first error is thrown again here.
 template <class F> void on_threads(size_t count, int threads, const F& f) {
@@ -56,11 +58,8 @@ struct Journal {
 };
 
 void save_journal(const std::string& folder, const Journal& journal) {
-    Json json = {{"identity", journal.identity},
-                 {"documents", journal.size.documents},
-                 {"bytes", journal.size.bytes},
-                 {"parts", journal.parts},
-                 {"set", to_json(journal.info)}};
+    Json json = {{"schema", kSchema},           {"identity", journal.identity}, {"documents", journal.size.documents},
+                 {"bytes", journal.size.bytes}, {"parts", journal.parts},       {"set", to_json(journal.info)}};
     replace_file(folder + "/" + kJournal, json.dump(1) + "\n");
 }
 
@@ -69,6 +68,7 @@ std::optional<Journal> load_journal(const std::string& folder) {
     if (!fs::exists(path)) return std::nullopt;
     const Json json = try_parse_json<Json>(read_file(path, 64 << 20)).value_or(Json());
     try {
+        if (json.at("schema") != kSchema) return std::nullopt;
         Journal journal;
         journal.identity = json.at("identity").get<std::string>();
         journal.size = {json.at("documents").get<uint64_t>(), json.at("bytes").get<uint64_t>()};
@@ -80,19 +80,34 @@ std::optional<Journal> load_journal(const std::string& folder) {
     }
 }
 
-// Leaves what the journal vouches for, takes away the rest.
-void clean_folder(const std::string& folder, const Journal* journal) {
-    std::vector<std::string> keep = {".lock"};
+// What a preparation with this journal may have left: what it names, and what it was about to write next.
+std::vector<std::string> own_names(const Journal& journal) {
+    std::vector<std::string> names = {kJournal, kTokenizer, "index.json"};
+    for (const TokenSetSplit& split : journal.info.splits) {
+        for (const TokenShard& shard : split.shards) names.push_back(shard.file);
+        names.push_back(TokenSet::shard_name(split.name, split.shards.size()));
+    }
+    return names;
+}
+
+// Removes what `old` left and `journal`, the one that goes on (or none), does not vouch for. Nothing else.
+void clean_folder(const std::string& folder, const Journal& old, const Journal* journal) {
+    std::vector<std::string> keep;
     if (journal) {
-        keep.insert(keep.end(), {kJournal, "tokenizer.json"});
+        keep = {kJournal, kTokenizer};
         for (const TokenSetSplit& split : journal->info.splits)
             for (const TokenShard& shard : split.shards) keep.push_back(shard.file);
     }
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
-        if (std::find(keep.begin(), keep.end(), name) == keep.end()) fs::remove_all(entry.path());
-    }
+    const std::vector<std::string> own = own_names(old);
+    remove_own_files(folder, [&](const std::string& name) {
+        return std::find(keep.begin(), keep.end(), name) == keep.end() &&
+               std::any_of(own.begin(), own.end(),
+                           [&](const std::string& each) { return name == each || is_temporary_of(name, each); });
+    });
 }
+
+// Whether a file may lie in a folder that a preparation takes for its own without a journal: what it makes before it.
+bool is_first_trace(const std::string& name) { return name == ".lock" || is_temporary_of(name, kJournal); }
 
 void check_output(const std::string& output) {
     if (!fs::exists(output)) {
@@ -101,14 +116,15 @@ void check_output(const std::string& output) {
     }
     if (!fs::is_directory(output))
         fail_usage("the output is a file; a token set is a folder", output, "choose another name");
-    if (fs::exists(output + "/" + kJournal)) return;
+    if (load_journal(output)) return;
     if (TokenSet::is_finished(output))
         fail_usage("the folder holds a finished token set", output,
                    "choose another name with --out, or remove the folder");
     for (const auto& entry : fs::directory_iterator(output))
-        if (const std::string name = entry.path().filename().string();
-            name != ".lock" && name.find(".tmp-") == std::string::npos)
-            fail_usage("the folder is not empty: it holds " + name, output, "choose a new folder with --out");
+        if (const std::string name = entry.path().filename().string(); !is_first_trace(name))
+            fail_usage("the folder is not empty: it holds " + printable(name) +
+                           (name == kJournal ? ", which is not of an interrupted lithe data prepare" : ""),
+                       output, "choose a new folder with --out");
 }
 
 // Tokens per byte of text of the first part, for the estimate of the disk space.
@@ -154,20 +170,27 @@ class Preparation {
         const bool trained = !tokenizer_;
         const std::string identity = corpus_identity(config_, trained ? config_.tokenizer : tokenizer_->hash()) + "-" +
                                      std::to_string(options_.round_bytes);
+        if (!options_.share) check_output(output_);
+        make_folders(output_);
+        FileLock lock(
+            output_ + "/.lock",
+            options_.share ? "for another process that prepares " + name() : "another process prepares this token set",
+            options_.share ? IfHeld::wait : IfHeld::fail);
+        if (options_.share && TokenSet::is_finished(output_)) return TokenSet(output_).info();
         check_output(output_);
-        FileLock lock(output_ + "/.lock", "another process prepares this token set");
-        auto journal = load_journal(output_);
+        const auto old = load_journal(output_);
+        auto journal = old;
         if (journal && journal->identity != identity) {
             log_warning("the folder holds a preparation of other data or settings; it starts anew");
             journal.reset();
         }
-        if (!fs::exists(output_ + "/tokenizer.json"))
+        if (!fs::exists(output_ + "/" + kTokenizer))
             journal.reset();  // killed between its first two files: nothing is encoded yet
-        clean_folder(output_, journal ? &*journal : nullptr);
+        if (old) clean_folder(output_, *old, journal ? &*journal : nullptr);
         if (journal) {
             journal_ = std::move(*journal);
             tokenizer_ =
-                tokenizer_from_json(read_file(output_ + "/tokenizer.json", 1 << 29), output_ + "/tokenizer.json");
+                tokenizer_from_json(read_file(output_ + "/" + kTokenizer, 1 << 29), output_ + "/" + kTokenizer);
             reader_.set_size(journal_.size);
             if (journal_.parts > 0)
                 log_info("resuming   " + format_count(double(journal_.info.tokens())) + " tokens are there already");
@@ -196,7 +219,7 @@ class Preparation {
         const auto text = double(std::max(journal_.size.bytes, reader_.input_bytes()));
         check_space(output_, text * density(*tokenizer_, config_) * info.token_bytes * 1.02 + (1 << 20));
         save_journal(output_, journal_);  // first: it is what marks the folder as a preparation
-        replace_file(output_ + "/tokenizer.json", tokenizer_->to_json());
+        replace_file(output_ + "/" + kTokenizer, tokenizer_->to_json());
     }
 
     void encode_all() {
@@ -281,6 +304,8 @@ class Preparation {
 };
 
 }  // namespace
+
+bool is_preparation(const std::string& folder) { return load_journal(folder).has_value(); }
 
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
     std::string text = "v3|" + tokenizer;

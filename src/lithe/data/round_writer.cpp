@@ -1,7 +1,5 @@
 #include "lithe/data/round_writer.h"
 
-#include <cstdio>
-
 #include "lithe/data/input.h"
 
 namespace lithe {
@@ -52,10 +50,8 @@ void RoundWriter::finish_round() {
 }
 
 void RoundWriter::start(size_t s) {
-    char name[48];
-    std::snprintf(name, sizeof name, "%s-%05zu.tokens", kSplitNames[s], info_.splits[s].shards.size());
-    open_[s].name = name;
-    open_[s].writer = std::make_unique<TokenFileWriter>(folder_ + "/" + name, info_.token_bytes);
+    open_[s].name = TokenSet::shard_name(kSplitNames[s], info_.splits[s].shards.size());
+    open_[s].writer = std::make_unique<TokenFileWriter>(folder_ + "/" + open_[s].name, info_.token_bytes);
 }
 
 // Numbers are given in the order in which labels come.

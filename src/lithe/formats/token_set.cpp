@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -120,6 +121,28 @@ bool TokenSet::looks_like(const std::string& path) {
 }
 
 bool TokenSet::is_finished(const std::string& path) { return std::filesystem::exists(path + "/index.json"); }
+
+std::string TokenSet::shard_name(const std::string& split, size_t number) {
+    std::string digits = std::to_string(number);
+    if (digits.size() < 5) digits.insert(0, 5 - digits.size(), '0');
+    return split + "-" + digits + ".tokens";
+}
+
+bool TokenSet::is_own_file(const std::string& name) {
+    const size_t temporary = name.rfind(".tmp-");
+    const std::string target = name.substr(0, temporary);
+    if (temporary != std::string::npos && !is_temporary_of(name, target)) return false;
+    for (const char* own : {"tokenizer.json", "index.json", "progress.json", ".lock"})
+        if (target == own) return true;
+    for (const char* split : {"train", "valid", "test"}) {
+        size_t number = 0;
+        const std::string begin = std::string(split) + "-";
+        if (target.rfind(begin, 0) != 0) continue;
+        const auto [end, error] = std::from_chars(target.data() + begin.size(), target.data() + target.size(), number);
+        return error == std::errc() && target == shard_name(split, number);
+    }
+    return false;
+}
 
 void TokenSet::open_folder() {
     const std::string index = path_ + "/index.json";

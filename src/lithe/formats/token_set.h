@@ -53,6 +53,10 @@ class TokenSet {
     // Whether it is meant as a token set: finished, unfinished or damaged.
     static bool looks_like(const std::string& path);
     static bool is_finished(const std::string& path);
+    // Whether a plain name is one that the making of a token set gives: its files, their temporaries, journal and lock.
+    static bool is_own_file(const std::string& name);
+    // "train-00002.tokens"
+    static std::string shard_name(const std::string& split, size_t number);
 
     const TokenSetInfo& info() const { return info_; }
     const std::string& tokenizer_json() const { return tokenizer_json_; }

@@ -97,9 +97,8 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
     const std::string temporary =
         parent + "/.tmp-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
     make_folders(parent);
-    std::error_code ignored;
     try {
-        fs::remove_all(temporary, ignored);
+        remove_checkpoint(temporary);
         make_folders(temporary);
         nlohmann::ordered_json files = nlohmann::ordered_json::object();
         auto record = [&](const char* name, Written written) {
@@ -117,17 +116,22 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
         if (fs::exists(folder)) {  // an older one of the same step, from before a resume
             const std::string old =
                 parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
-            fs::remove_all(old, ignored);
+            remove_checkpoint(old);
             if (rename(folder.c_str(), old.c_str()) != 0) fail_errno("cannot move the older checkpoint aside", folder);
         }
         if (rename(temporary.c_str(), folder.c_str()) != 0) fail_errno("cannot move the checkpoint into place", folder);
         sync_folder(parent);
-        fs::remove_all(parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid()),
-                       ignored);
+        remove_checkpoint(parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid()));
     } catch (...) {
-        fs::remove_all(temporary, ignored);
+        remove_checkpoint(temporary);
         throw;
     }
+}
+
+void remove_checkpoint(const std::string& folder) {
+    remove_own_files(folder, [](const std::string& name) {
+        return name == "manifest.json" || std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
+    });
 }
 
 void verify_checkpoint(const std::string& folder) {

@@ -27,6 +27,8 @@ struct CheckpointContent {
 
 // Throws with exit code `resources` when the disk is full; nothing half-written is left under `folder`.
 void write_checkpoint(const std::string& folder, const CheckpointContent& content);
+// Removes the files that a checkpoint folder has, and the folder unless other files are in it: those stay.
+void remove_checkpoint(const std::string& folder);
 // Throws a bad_file error that names the first file that does not fit the manifest.
 void verify_checkpoint(const std::string& folder);
 

@@ -1,7 +1,9 @@
 #include "lithe/train/run_folder.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <sstream>
 
 #include "lithe/base/error.h"
@@ -12,6 +14,20 @@
 
 namespace lithe {
 namespace fs = std::filesystem;
+namespace {
+
+// Files of a run that are replaced as a whole: a kill can leave their temporary ones.
+constexpr const char* kReplaced[] = {"config.toml",   "run.json",      "plan.json",     "best",       "latest",
+                                     "metrics.jsonl", "samples.jsonl", "choices.jsonl", "report.html"};
+
+// What write_checkpoint and remove_old name a folder before it is whole or gone: ".tmp-step-000000012-34",
+// ".old-step-000000012-34", ".del-step-000000012".
+bool is_left_checkpoint(const std::string& name) {
+    static const std::regex pattern(R"(\.(tmp|old)-step-\d{9,}-\d+|\.del-step-\d{9,})");
+    return std::regex_match(name, pattern);
+}
+
+}  // namespace
 
 RunFolder::RunFolder(const std::string& path) : path_(path) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
@@ -40,15 +56,17 @@ void RunFolder::clean() {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(file("checkpoints"), error)) {
         std::string name = entry.path().filename().string();
-        if (name.rfind(".old-step-", 0) == 0) {  // a kill between two renames: the older one is still the only one
+        if (!is_left_checkpoint(name)) continue;
+        if (name.rfind(".old-", 0) == 0) {  // a kill between two renames: the older one is still the only one
             std::string target = file("checkpoints/") + name.substr(5, name.rfind('-') - 5);
             if (!fs::exists(target)) fs::rename(entry.path(), target, error);
         }
-        if (name.rfind(".tmp-", 0) == 0 || name.rfind(".old-", 0) == 0 || name.rfind(".del-", 0) == 0)
-            fs::remove_all(entry.path(), error);
+        remove_checkpoint(entry.path().string());
     }
-    for (const auto& entry : fs::directory_iterator(path_, error))
-        if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), error);
+    remove_own_files(path_, [](const std::string& name) {
+        return std::any_of(std::begin(kReplaced), std::end(kReplaced),
+                           [&](const char* each) { return is_temporary_of(name, each); });
+    });
 }
 
 std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
@@ -192,7 +210,7 @@ void RunFolder::remove_old(int64_t keep) {
         std::error_code error;
         const std::string doomed = file("checkpoints/.del-") + checkpoint_name(all[i].step);
         fs::rename(all[i].folder, doomed, error);
-        fs::remove_all(doomed, error);
+        remove_checkpoint(doomed);
     }
 }
 
