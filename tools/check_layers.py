@@ -35,6 +35,8 @@ for path in sorted(root.rglob("*")):
         continue
     allowed = set(LAYERS[folder].split()) | {folder}
     for number, line in enumerate(path.read_text().splitlines(), 1):
+        if re.search(r"\b[Jj]son::parse\(", line):
+            problems.append(f"src/lithe/{path.relative_to(root)}:{number}: JSON from outside is read by base/json.h alone")
         found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
         if not found:
             continue

@@ -143,7 +143,7 @@ class Record {
  public:
     Record(const Dataset& dataset, const std::string& folder) : path_(folder + "/" + kSourceRecord) {
         if (fs::exists(path_)) {
-            const auto found = Json::parse(read_file(path_, 1 << 20), nullptr, false);
+            const Json found = try_parse_json<Json>(read_file(path_, 1 << 20)).value_or(Json());
             if (!found.is_object() || !found.contains("name") || found["name"] != dataset.name)
                 fail_usage("the folder holds another data set", folder, "choose another with --out");
             for (const char* list : {"files", "downloaded"})
