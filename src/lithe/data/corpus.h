@@ -40,12 +40,14 @@ class Corpus {
     const std::vector<CorpusSource>& sources() const { return sources_; }
     // Identifies content cheaply: hash of sizes and a sample of the tokens. Travels with checkpoints.
     const std::string& fingerprint() const { return fingerprint_; }
+    // How the text was divided and what was left out, for people; open() says it once.
+    const std::string& division() const { return division_; }
 
  private:
     TokenizerPtr tokenizer_;
     std::vector<CorpusSplit> splits_;
     std::vector<CorpusSource> sources_;
-    std::string fingerprint_;
+    std::string fingerprint_, division_;
     friend class CorpusBuilder;
 };
 

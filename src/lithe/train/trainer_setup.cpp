@@ -139,6 +139,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.batch = config_.train.batch;
     const bool automatic_parts = config_.train.parts == 0;
     config_.train.parts = batch_parts(config_, p.machine.threads, p.machine.device);
+    for (const std::string& each : untrained_settings(config_)) log_warning(each);
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, cost_shape(config_));
 
@@ -277,6 +278,10 @@ Json Trainer::start_record() const {
 
 void Trainer::start_fresh() {
     Parts& p = *parts_;
+    const std::string settings = to_toml(config_), place = p.folder->file("config.toml");
+    // a start that was killed leaves the same one
+    if (!p.folder->has_run() && fs::exists(place) && read_file(place, 1 << 24) != settings)
+        fail_usage("the folder is no run and holds a config.toml of its own", place, "choose another with --run");
     p.folder->cut_back(-1);
     std::error_code ignored;
     fs::remove(p.folder->file("progress.f64"), ignored);
@@ -285,7 +290,7 @@ void Trainer::start_fresh() {
         load_parameters(p.model->parameters(), files.weights);
         log_info("weights    from " + files.folder);
     }
-    replace_file(p.folder->file("config.toml"), to_toml(config_));
+    replace_file(place, settings);
 }
 
 }  // namespace lithe
