@@ -93,5 +93,22 @@ TEST(Config, FieldsAreDocumented) {
     for (const FieldDoc& field : fields) EXPECT_FALSE(field.help.empty()) << field.path;
 }
 
+// What trains nothing is said where it is set: in its help, and when a training begins.
+TEST(Config, SettingsThatTrainNothingAreTold) {
+    Config config;
+    EXPECT_TRUE(untrained_settings(config).empty());
+    config.data.label = "kind";
+    config.data.parallel = ".en";
+    config.model.pooler = true;
+    config.model.token_types = 2;
+    const auto words = untrained_settings(config);
+    ASSERT_EQ(words.size(), 4u);
+    const char* names[] = {"data.label", "data.parallel", "model.pooler", "model.token_types"};
+    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(words[i].rfind(names[i], 0), 0u) << words[i];
+    config = {};
+    config.model.token_types = 1;
+    EXPECT_TRUE(untrained_settings(config).empty());
+}
+
 }  // namespace
 }  // namespace lithe

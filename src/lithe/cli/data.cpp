@@ -21,25 +21,34 @@ const Command kSubcommands[] = {
 }  // namespace
 
 void add_data_flags(CLI::App& app, DataConfig& config) {
-    app.add_option("--split", config.split,
-                   "train/valid/test shares: \"90/5/5\" of the bytes in order, \"documents 90/5/5\" by a hash of each "
-                   "document, \"files\": of each 20 files of a folder, number 10 to valid and 20 to test")
+    app.add_option(
+           "--split", config.split,
+           "train/valid/test shares: \"90/5/5\" of the bytes in order, \"documents 90/5/5\" by a hash of each "
+           "document, \"files\": of each 20 files of a folder, number 10 to valid and 20 to test; names of files or "
+           "folders that say train, valid or test come before \"90/5/5\"")
         ->capture_default_str();
-    app.add_option("--format", config.format, "what files hold; auto: by their names")
+    app.add_option("--format", config.format,
+                   "what files hold; auto: by their names and what is in them; text: their bytes as they stand")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "text", "jsonl", "csv", "tsv"}));
     app.add_option("--field", config.field, "jsonl: the field with the text; csv, tsv: the column, by name or number")
         ->capture_default_str();
-    app.add_option("--label", config.label, "jsonl, csv, tsv: the field with a label of each document");
-    app.add_option("--parallel", config.parallel,
-                   "text in two files, line by line: the other file's extension, as \".en\" for train.de");
+    app.add_option(
+        "--label", config.label,
+        "jsonl, csv, tsv: the field with a label of each document (kept in the token set; no training uses it yet)");
+    app.add_option(
+        "--parallel", config.parallel,
+        "text in two files, line by line: the other file's extension, as \".en\" for train.de (kept in the token "
+        "set; no training uses the pairs yet)");
     app.add_option("--documents", config.documents,
                    "text: what a document is: file, line, blank_line, or the separator itself, as \"<|endoftext|>\"")
         ->capture_default_str();
     app.add_option("--deduplicate", config.deduplicate, "leave out documents that were there before: none, exact, near")
         ->capture_default_str()
         ->check(CLI::IsMember({"none", "exact", "near"}));
-    app.add_option("--include", config.include, "folder, archive: only files that match (repeatable)");
+    app.add_option(
+        "--include", config.include,
+        "folder, archive: only files that match (repeatable); hidden ones only if a pattern names them, as .git/*");
     app.add_option("--exclude", config.exclude, "folder, archive: no files that match (repeatable)");
     app.add_option("--max-expansion", config.max_expansion, "refuse packed files that unpack to more times their size")
         ->capture_default_str()

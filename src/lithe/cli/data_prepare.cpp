@@ -166,6 +166,7 @@ Json describe_token_set(const TokenSetInfo& info) {
             {"vocabulary_size", info.vocabulary_size},
             {"tokenizer_hash", info.tokenizer_hash},
             {"source", info.source},
+            {"division", info.division},
             {"removed", info.removed},
             {"labels", info.labels},
             {"parallel", info.parallel},

@@ -29,8 +29,9 @@ int train(TrainFlags flags, const CommandContext& context) {
         flags.training.kind == "words" || flags.training.kind == "characters" || flags.training.kind == "bytes";
     if (flags.training.size < 0) flags.training.size = whole ? 0 : 8192;
     Timer timer;
-    const TokenizerPtr tokenizer =
-        train_tokenizer(flags.data, flags.training, whole ? 0 : uint64_t(amount(flags.sample, "--sample")), true);
+    std::string division;
+    const TokenizerPtr tokenizer = train_tokenizer(
+        flags.data, flags.training, whole ? 0 : uint64_t(amount(flags.sample, "--sample")), true, &division);
     replace_file(flags.output, tokenizer->to_json());
     return print_data("data.train-tokenizer",
                       {{"output", flags.output},
@@ -38,6 +39,7 @@ int train(TrainFlags flags, const CommandContext& context) {
                        {"vocabulary_size", tokenizer->vocabulary_size()},
                        {"lossless", tokenizer->lossless()},
                        {"hash", tokenizer->hash()},
+                       {"division", division},
                        {"seconds", timer.seconds()}},
                       context);
 }

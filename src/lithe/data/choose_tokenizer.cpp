@@ -32,7 +32,7 @@ TokenizerTrainingOptions training_options(const DataConfig& config) {
 }
 
 TokenizerPtr train_tokenizer(const DataConfig& config, const TokenizerTrainingOptions& training, uint64_t sample_bytes,
-                             bool progress) {
+                             bool progress, std::string* division) {
     const bool alphabet = training.kind == "bytes" || (training.kind == "characters" && training.min_count <= 1);
     auto trainer = make_tokenizer_trainer(training);
     CorpusReader reader(config, training.kind == "bytes");
@@ -55,6 +55,7 @@ TokenizerPtr train_tokenizer(const DataConfig& config, const TokenizerTrainingOp
                      format_bytes(double(used) / shown) + "/s");
     });
     log_progress("");
+    if (division) *division = reader.division();
     if (used == 0) fail_file("the data is empty", config.path.empty() ? config.train : config.path);
     return trainer->finish();
 }

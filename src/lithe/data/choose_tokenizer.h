@@ -17,7 +17,8 @@ TokenizerTrainingOptions training_options(const DataConfig& config);
 
 // Trains on the corpus's training split, or on a fair sample of about `sample_bytes` of it (0: all). Whole alphabets
 // (bytes, characters) are taken from all splits, so that no text of the corpus is outside them.
+// `division`: takes the words on how the text was divided.
 TokenizerPtr train_tokenizer(const DataConfig& config, const TokenizerTrainingOptions& training, uint64_t sample_bytes,
-                             bool progress);
+                             bool progress, std::string* division = nullptr);
 
 }  // namespace lithe

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <mutex>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
@@ -61,6 +62,7 @@ class CorpusBuilder {
             from_sources();
         } else {
             from_one();
+            tell_division();
             for (const CorpusSplit& split : corpus_.splits_)
                 if (split.name == "train") corpus_.sources_.push_back({split.name, 1, split.tokens});
         }
@@ -68,6 +70,18 @@ class CorpusBuilder {
     }
 
  private:
+    // Once for a corpus that is opened several times in a row, by a plan and then by its training.
+    void tell_division() const {
+        static std::mutex mutex;
+        static std::string told;
+        const std::string line = "split      " + corpus_.division_;
+        const std::string key = config_.path + "\n" + config_.train + "\n" + line;
+        std::lock_guard lock(mutex);
+        if (key == told) return;
+        told = key;
+        log_info(line);
+    }
+
     void from_one() {
         if (config_.path.empty() && config_.train.empty())
             fail_usage("no data is named", "data.path",
@@ -75,11 +89,11 @@ class CorpusBuilder {
         if (TokenSet::looks_like(config_.path)) {
             from_token_set(config_.path);
         } else {
-            const auto inputs = list_inputs(config_);
-            if (inputs.empty()) fail_file("the folder holds no files that match", config_.train);
+            const Listing listing = find_inputs(config_);
+            if (listing.inputs.empty()) fail_file("the folder holds no files that match", config_.train);
             parse_split(config_.split);
             const bool bytes = !given_ || given_->kind() == "bytes";
-            if (bytes && readable_in_place(config_, inputs)) from_plain(inputs);
+            if (bytes && readable_in_place(config_, listing.inputs)) from_plain(listing);
             else from_cache();
         }
     }
@@ -125,23 +139,27 @@ class CorpusBuilder {
                           " ids, and the index claims " + std::to_string(set.info().vocabulary_size),
                       path);
         if (given_ && given_->hash() != corpus_.tokenizer_->hash()) fail_tokenizer(path, *given_, *corpus_.tokenizer_);
+        corpus_.division_ = set.info().division.empty() ? "as prepared" : set.info().division;
         for (size_t s = 0; s < set.info().splits.size(); ++s)
             corpus_.splits_.push_back({set.info().splits[s].name,
                                        std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes)});
     }
 
-    void from_plain(const std::vector<Input>& inputs) {
+    void from_plain(const Listing& listing) {
+        corpus_.division_ = division_words(listing, config_);
         corpus_.tokenizer_ = given_ ? given_ : named_tokenizer(config_);
         if (!corpus_.tokenizer_) corpus_.tokenizer_ = train_tokenizer(config_, training_options(config_), 0, false);
         const auto& bytes = dynamic_cast<const tokenize::ByteTokenizer&>(*corpus_.tokenizer_);
         std::array<int32_t, 256> ids{};
         for (int byte = 0; byte < 256; ++byte) ids[size_t(byte)] = bytes.id_of(static_cast<unsigned char>(byte));
-        for (const Input& input : inputs) {
+        for (const Input& input : listing.inputs) {
             auto file = std::make_shared<MappedFile>(input.path);
-            const uint64_t size = file->bytes().size();
+            const uint64_t end = file->bytes().size();
+            const uint64_t mark = std::min(mark_of_file(input.path), end), size = end - mark;
             if (size == 0) fail_file("the file is empty", input.path);
             if (input.split >= 0) {
-                corpus_.splits_.push_back({kSplitNames[input.split], std::make_shared<MappedText>(file, 0, size, ids)});
+                corpus_.splits_.push_back(
+                    {kSplitNames[input.split], std::make_shared<MappedText>(file, mark, end, ids)});
                 continue;
             }
             const SplitRule rule = parse_split(config_.split);
@@ -151,8 +169,8 @@ class CorpusBuilder {
             const auto [valid, test] = split_borders(rule.shares, size);
             const uint64_t borders[4] = {0, valid, test, size};
             for (size_t i = 0; i < 3; ++i)
-                corpus_.splits_.push_back(
-                    {kSplitNames[i], std::make_shared<MappedText>(file, borders[i], borders[i + 1], ids)});
+                corpus_.splits_.push_back({kSplitNames[i], std::make_shared<MappedText>(file, mark + borders[i],
+                                                                                        mark + borders[i + 1], ids)});
         }
     }
 

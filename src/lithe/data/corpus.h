@@ -47,12 +47,15 @@ class Corpus {
     const std::string& fingerprint() const;
     // What stood in checkpoints before: sizes and three samples of each split.
     std::string sampled_fingerprint() const;
+    // How the text was divided and what was left out, for people; open() says it once.
+    const std::string& division() const { return division_; }
 
  private:
     TokenizerPtr tokenizer_;
     std::vector<CorpusSplit> splits_;
     std::vector<CorpusSource> sources_;
     mutable std::string fingerprint_;
+    std::string division_;
     friend class CorpusBuilder;
 };
 

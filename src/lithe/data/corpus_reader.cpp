@@ -67,37 +67,81 @@ class WithoutDuplicates {
 CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
     : config_(config),
       rule_(parse_split(config.split)),
-      inputs_(list_inputs(config)),
+      listing_(find_inputs(config)),
       exact_cuts_(exact_cuts) {
-    if (inputs_.empty())
+    if (listing_.inputs.empty())
         fail_usage("no data is named", "data.path",
                    "add to the configuration, or to the command line: --set data.path=FILE");
-    if (rule_.by == SplitBy::files && inputs_[0].split < 0)
+    if (rule_.by == SplitBy::files && listing_.inputs[0].split < 0)
         fail_usage("data.split = \"files\" needs a folder", config.path);
     if (!config.parallel.empty() && config.deduplicate != "none")
         fail_usage("data.deduplicate cannot look at pairs of documents", "data.parallel", "remove one of the two");
-    by_bytes_ = rule_.by == SplitBy::bytes && inputs_[0].split < 0;
-    for (const Input& input : inputs_) {
+    by_bytes_ = rule_.by == SplitBy::bytes && listing_.inputs[0].split < 0;
+    for (const Input& input : listing_.inputs) {
         input_bytes_ += file_size(input.path);
         plain_ = plain_ && PackedFile::kind_of(input.path) == PackedKind::plain;
     }
 }
 
+// Where documents begin, as far as it takes to see whether some stretch of the text has none: thinned out when they are
+// many.
+class Beginnings {
+ public:
+    void add(uint64_t offset) {
+        if (number_++ % stride_ != 0) return;
+        places_.push_back(offset);
+        if (places_.size() < kMost) return;
+        for (size_t i = 0; i < kMost / 2; ++i) places_[i] = places_[2 * i];
+        places_.resize(kMost / 2);
+        stride_ *= 2;
+    }
+    bool any(uint64_t begin, uint64_t end) const {
+        const auto first = std::lower_bound(places_.begin(), places_.end(), begin);
+        return first != places_.end() && *first < end;
+    }
+
+ private:
+    static constexpr size_t kMost = 8192;
+    std::vector<uint64_t> places_;
+    uint64_t number_ = 0, stride_ = 1;
+};
+
 const CorpusSize& CorpusReader::size(bool progress) {
-    if (size_) return *size_;
+    if (!size_) count(progress);
+    return *size_;
+}
+
+void CorpusReader::count(bool progress) {
     size_ = std::make_unique<CorpusSize>();
-    if (inputs_.size() == 1 && files_are_documents(config_, inputs_)) return *size_ = {1, input_bytes_};
+    const std::vector<Input>& inputs = listing_.inputs;
+    if (inputs.size() == 1 && files_are_documents(config_, inputs)) {
+        *size_ = {.documents = 1, .bytes = input_bytes_ - mark_of_file(inputs[0].path)};
+        return;
+    }
     Timer timer;
     double shown = 0;
-    const auto statistics = read_documents(config_, inputs_, [&](const DocumentPart& part) {
+    uint64_t offset = 0;
+    Beginnings beginnings;
+    const auto statistics = read_documents(config_, inputs, [&](const DocumentPart& part) {
+        if (part.begins) beginnings.add(offset);
+        offset += part.text.size();
         if (!progress || timer.seconds() < shown + 0.5) return;
         shown = timer.seconds();
         log_progress("counting " + format_bytes(double(part.input_bytes)) + ", " +
                      format_bytes(double(part.input_bytes) / shown) + "/s");
     });
     log_progress("");
-    *size_ = {statistics.documents, statistics.bytes};
-    return *size_;
+    *size_ = {.documents = statistics.documents, .bytes = statistics.bytes};
+    if (!by_bytes_) return;
+    if (inputs.size() == 1) size_->members = splits_in_names(statistics.members);
+    const auto [valid, test] = split_borders(rule_.shares, size_->bytes);
+    const uint64_t borders[4] = {0, valid, test, size_->bytes};
+    for (size_t s = 0; s < 3; ++s)
+        if (borders[s] < borders[s + 1] && !beginnings.any(borders[s], borders[s + 1])) size_->cut = true;
+    // pairs stay pairs, labels are of whole documents, and duplicates are sought among these
+    if (size_->documents == 1 || !config_.parallel.empty() || !config_.label.empty() || config_.deduplicate != "none" ||
+        size_->members != NamedBy::nothing)
+        size_->cut = false;
 }
 
 int CorpusReader::split_of(const DocumentPart& part, uint64_t offset) const {
@@ -110,29 +154,30 @@ int CorpusReader::split_of(const DocumentPart& part, uint64_t offset) const {
 }
 
 void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
-    std::vector<uint64_t> cuts;
-    bool one = false;
+    ReadOptions options{.exact = exact_cuts_};
+    bool cut = false;
     if (by_bytes_) {
         const CorpusSize& all = size(false);
         borders_ = split_borders(rule_.shares, all.bytes);
-        one = all.documents == 1;
-        if (one) cuts = {borders_[0], borders_[1]};
+        options.members = all.members;
+        cut = all.members == NamedBy::nothing && (all.cut || all.documents == 1);
+        if (cut) options.cuts = {borders_[0], borders_[1]};
     }
     removed_bytes_ = 0;
     duplicates_.reset();
     if (config_.deduplicate != "none") duplicates_ = std::make_unique<DuplicateFinder>(config_.deduplicate == "near");
     std::unique_ptr<WithoutDuplicates> filter;
-    if (duplicates_ && !one) filter = std::make_unique<WithoutDuplicates>(*duplicates_, use, removed_bytes_);
+    if (duplicates_ && !cut) filter = std::make_unique<WithoutDuplicates>(*duplicates_, use, removed_bytes_);
     uint64_t offset = 0;
     int split = 0;
-    read_documents(
-        config_, inputs_,
+    read_ = read_documents(
+        config_, listing_.inputs,
         [&](const DocumentPart& given) {
             DocumentPart part = given;
-            if ((part.begins && !part.second) || one) {
+            if ((part.begins && !part.second) || cut) {
                 const int before = split;
                 split = split_of(part, offset);
-                // the pieces of a single document are documents of their splits
+                // the pieces of a document that is cut are documents of their splits
                 part.begins = part.begins || split != before;
             }
             part.split = split;
@@ -140,7 +185,21 @@ void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
             if (filter) filter->take(part);
             else use(part);
         },
-        cuts, exact_cuts_);
+        options);
+}
+
+std::string CorpusReader::division() const {
+    Listing listing = listing_;
+    listing.left_out.add(read_.left_out);
+    if (size_ && size_->members != NamedBy::nothing) {
+        std::array<uint64_t, 3> files{};
+        for (const NamedFile& member : read_.members) ++files[size_t(split_in_name(member.name, size_->members))];
+        const std::string text = division_words("by names", files);
+        return listing.left_out.empty() ? text : text + "; left out: " + listing.left_out.words();
+    }
+    std::string text = division_words(listing, config_);
+    if (size_ && size_->cut) text += "; cut at the exact places, for whole documents would leave a split without text";
+    return text;
 }
 
 std::string CorpusReader::removed() const {

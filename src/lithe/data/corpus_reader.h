@@ -12,6 +12,8 @@ namespace lithe {
 
 struct CorpusSize {
     uint64_t documents = 0, bytes = 0;
+    bool cut = false;                    // whole documents would leave a split empty: they are cut at its border
+    NamedBy members = NamedBy::nothing;  // of an archive: their names say the splits
 };
 
 class CorpusReader {
@@ -30,12 +32,16 @@ class CorpusReader {
     void read(const std::function<void(const DocumentPart&)>& use);
     // Of the last read(), for people; empty when nothing was looked for.
     std::string removed() const;
+    // How the text was divided by the last read(), and what was left out of it, for people.
+    std::string division() const;
 
  private:
+    void count(bool progress);
     int split_of(const DocumentPart& part, uint64_t offset) const;
     DataConfig config_;
     SplitRule rule_;
-    std::vector<Input> inputs_;
+    Listing listing_;
+    DocumentStatistics read_;  // of the last read()
     bool exact_cuts_, by_bytes_ = false, plain_ = true;
     uint64_t input_bytes_ = 0;
     std::unique_ptr<CorpusSize> size_;

@@ -16,6 +16,7 @@
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/data/input.h"
+#include "lithe/data/list_files.h"
 #include "lithe/formats/packed.h"
 
 namespace lithe {

@@ -1,6 +1,7 @@
 #include "lithe/data/documents.h"
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -8,7 +9,9 @@
 #include "lithe/base/json.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/text.h"
+#include "lithe/data/list_files.h"
 #include "lithe/data/parallel_text.h"
+#include "lithe/data/text_decoder.h"
 #include "lithe/formats/csv.h"
 #include "lithe/formats/packed.h"
 
@@ -22,15 +25,55 @@ bool ends_with(const std::string& name, std::initializer_list<const char*> suffi
     return std::any_of(suffixes.begin(), suffixes.end(), [&](const char* suffix) { return name.ends_with(suffix); });
 }
 
-// The format of a member, told by its name when the configuration says "auto".
-std::string format_of(const std::string& format, std::string name) {
-    if (format != "auto") return format;
+// The format that a name tells; "text" for any other.
+std::string format_in_name(std::string name) {
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return char(std::tolower(c)); });
     for (const char* packed : {".gz", ".xz", ".zst", ".bz2"})
         if (name.ends_with(packed)) name.resize(name.size() - std::string_view(packed).size());
     if (ends_with(name, {".jsonl", ".ndjson"})) return "jsonl";
     if (ends_with(name, {".csv"})) return "csv";
-    return ends_with(name, {".tsv"}) ? "tsv" : "text";
+    if (ends_with(name, {".tsv"})) return "tsv";
+    return ends_with(name, {".json"}) ? "json" : "text";
+}
+
+// A file or a member of an archive, and how it begins.
+struct Member {
+    std::string name, where;
+    bool named = false;     // by the user
+    std::string_view head;  // in UTF-8, as much as is read at once
+    bool whole = false;     // that is all of it
+};
+
+// JSON lines under any name: the first line is an object with the field of the text, or the first two are objects and
+// that is what the user named.
+bool holds_json_lines(const Member& member, const std::string& field, bool expected) {
+    int objects = 0;
+    for (std::string_view rest = member.head; !rest.empty();) {
+        const size_t end = rest.find('\n');
+        if (end == std::string_view::npos && !member.whole) return false;
+        const std::string_view line = trimmed(rest.substr(0, end));
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        if (line.empty()) continue;
+        if (line.front() != '{') return false;
+        const auto json = nlohmann::json::parse(line, nullptr, false);
+        if (!json.is_object()) return false;
+        if (const auto text = json.find(field); text != json.end() && (text->is_string() || text->is_null()))
+            return true;
+        if (++objects == 2) return expected;
+    }
+    return false;
+}
+
+std::string format_of(const DataConfig& config, const Member& member) {
+    if (config.format != "auto") return config.format;
+    const std::string format = format_in_name(member.name);
+    if (format != "text" && format != "json") return format;
+    if (holds_json_lines(member, config.field, member.named || format == "json")) return "jsonl";
+    const std::string_view text = trimmed(member.head.substr(0, 4096));
+    if (format == "json" && member.named && text.starts_with("[") && trimmed(text.substr(1)).starts_with("{"))
+        fail_file("the file is one JSON list; JSON lines are expected, one object per line", member.where,
+                  "jq -c '.[]' makes them of it; data.format = \"text\" takes it as it stands");
+    return "text";
 }
 
 // Where a document ends inside a text; empty: only with its file.
@@ -49,6 +92,24 @@ class MemberReader {
     virtual void finish() = 0;
 };
 
+// Where a separator stands in a text; a line break in it is also found as CR LF.
+struct Found {
+    size_t at = std::string_view::npos, length = 0;
+};
+
+Found find_separator(std::string_view text, size_t from, const std::string& separator) {
+    for (size_t start = from; (start = text.find(separator[0], start)) != std::string_view::npos; ++start) {
+        size_t begin = start, at = start, matched = 0;
+        if (separator[0] == '\n' && begin > from && text[begin - 1] == '\r') --begin;
+        for (; matched < separator.size() && at < text.size(); ++matched, ++at) {
+            if (matched > 0 && separator[matched] == '\n' && text[at] == '\r') ++at;
+            if (at >= text.size() || text[at] != separator[matched]) break;
+        }
+        if (matched == separator.size()) return {begin, at - begin};
+    }
+    return {};
+}
+
 class TextReader : public MemberReader {
  public:
     TextReader(PartEmitter& out, std::string separator) : out_(out), separator_(std::move(separator)) {}
@@ -56,12 +117,13 @@ class TextReader : public MemberReader {
         if (separator_.empty()) return add(bytes);
         buffer_ += bytes;
         size_t done = 0;
-        for (size_t at; (at = buffer_.find(separator_, done)) != std::string::npos; done = at + separator_.size()) {
-            add(std::string_view(buffer_).substr(done, at - done));
+        for (Found found; (found = find_separator(buffer_, done, separator_)).length > 0;
+             done = found.at + found.length) {
+            add(std::string_view(buffer_).substr(done, found.at - done));
             end();
         }
         // what may be the start of a separator waits
-        const size_t keep = std::min(buffer_.size() - done, separator_.size() - 1);
+        const size_t keep = std::min(buffer_.size() - done, 2 * separator_.size() - 1);
         add(std::string_view(buffer_).substr(done, buffer_.size() - done - keep));
         buffer_.erase(0, buffer_.size() - keep);
     }
@@ -73,7 +135,7 @@ class TextReader : public MemberReader {
 
  private:
     void add(std::string_view text) {
-        if (!open_ && separator_ == "\n\n") text.remove_prefix(std::min(text.find_first_not_of('\n'), text.size()));
+        if (!open_ && separator_ == "\n\n") text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
         open_ = open_ || !text.empty();
         out_.add(text);
     }
@@ -152,7 +214,14 @@ class JsonLinesReader : public MemberReader {
     uint64_t number_ = 0, offset_ = 0;
 };
 
-// The first row names the columns; data.field is a name, or a number from 1 for files without such a row.
+bool is_number(const std::string& text) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
+// The first row names the columns; data.field is a name, or a number from 1 for files without such a row. A number that
+// the first row has as a name is one where the row below it holds no number there: a column of classes does.
 class CsvReader : public MemberReader {
  public:
     CsvReader(PartEmitter& out, const DataConfig& config, char delimiter, const std::string& where)
@@ -162,74 +231,139 @@ class CsvReader : public MemberReader {
           where_(where),
           parser_(delimiter, where, [this](std::vector<std::string>& fields) { take(fields); }) {}
     void feed(std::string_view bytes) override { parser_.feed(bytes); }
-    void finish() override { parser_.finish(); }
+    void finish() override {
+        parser_.finish();
+        if (row_ == 1) begin({});
+    }
 
  private:
-    static bool is_number(const std::string& text) {
-        return !text.empty() && text.size() < 6 &&
-               std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    struct Column {
+        size_t number = 0;
+        bool named = false;
+    };
+    static bool is_position(const std::string& text) {
+        return !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
     }
-    size_t column_of(const std::string& name, const std::vector<std::string>& header) const {
-        if (is_number(name)) return size_t(std::max(1, std::stoi(name))) - 1;
-        const auto found = std::find(header.begin(), header.end(), name);
-        if (found == header.end())
-            fail_file("no column \"" + name + "\"; the first row has: " + printable(join(header, ", ").substr(0, 200)),
+    Column find(const std::string& name, const std::vector<std::string>& second) const {
+        const size_t found = size_t(std::find(first_.begin(), first_.end(), name) - first_.begin());
+        const bool there = found < first_.size();
+        if (is_position(name)) {
+            const size_t position = size_t(std::max(1, std::stoi(name))) - 1;
+            const bool named =
+                there && (position >= first_.size() || (found < second.size() && !is_number(second[found])));
+            return {named ? found : position, named};
+        }
+        if (!there)
+            fail_file("no column \"" + printable(name) +
+                          "\"; the first row has: " + printable(join(first_, ", ").substr(0, 200)),
                       where_, "set data.field to one of them, or to a number from 1 where there is no such row");
-        return size_t(found - header.begin());
+        return {found, true};
+    }
+    // Once it is known what the first row is.
+    void begin(const std::vector<std::string>& second) {
+        text_ = find(field_, second);
+        if (!label_.empty()) kind_ = find(label_, second);
+        if (!text_.named && !kind_.named) use(1, first_);
     }
     void take(std::vector<std::string>& fields) {
-        ++row_;
-        if (row_ == 1) {
-            column_ = column_of(field_, fields);
-            if (!label_.empty()) label_column_ = column_of(label_, fields);
-            if (!is_number(field_)) return;
+        if (++row_ == 1) {
+            first_ = fields;
+            return;
         }
-        const size_t needed = std::max(column_, label_.empty() ? 0 : label_column_);
+        if (row_ == 2) begin(fields);
+        use(row_, fields);
+    }
+    void use(uint64_t row, const std::vector<std::string>& fields) {
+        const size_t needed = std::max(text_.number, label_.empty() ? 0 : kind_.number);
         if (fields.size() <= needed)
-            fail_file("row " + std::to_string(row_) + " has " + std::to_string(fields.size()) +
+            fail_file("row " + std::to_string(row) + " has " + std::to_string(fields.size()) +
                           " fields, expected at least " + std::to_string(needed + 1),
                       where_);
-        if (fields[column_].empty()) return;
-        out_.add(fields[column_], label_.empty() ? std::string_view() : fields[label_column_]);
+        if (fields[text_.number].empty()) return;
+        out_.add(fields[text_.number], label_.empty() ? std::string_view() : fields[kind_.number]);
         out_.end();
     }
     PartEmitter& out_;
     std::string field_, label_, where_;
     CsvParser parser_;
-    size_t column_ = 0, label_column_ = 0;
+    std::vector<std::string> first_;
+    Column text_, kind_;
     uint64_t row_ = 0;
 };
 
-std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const std::string& name, const std::string& where,
-                                          PartEmitter& out) {
-    const std::string format = format_of(config.format, name);
-    if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, where);
-    if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', where);
-    if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', where);
+std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member& member, PartEmitter& out) {
+    const std::string format = format_of(config, member);
+    if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, member.where);
+    if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', member.where);
+    if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', member.where);
     if (!config.label.empty())
-        fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + where, "data.label",
-                   "use JSON lines, CSV or TSV");
+        fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
+                   "data.label", "use JSON lines, CSV or TSV");
     return std::make_unique<TextReader>(out, separator_of(config.documents));
 }
 
-void read_input(const DataConfig& config, const Input& input, PartEmitter& out) {
+// As data.format = "text" has it: the bytes as they stand, but for a mark of UTF-8.
+Content as_it_stands(std::string_view head) {
+    Content content = content_of(head);
+    if (content.kind != ContentKind::text) content = {};
+    return content;
+}
+
+void read_member(const DataConfig& config, PackedFile& file, Member member, PartEmitter& out) {
+    std::string bytes = file.read_full(kRead);
+    const Content content = config.format == "text" ? as_it_stands(bytes) : content_of(bytes);
+    if (content.kind == ContentKind::binary || content.kind == ContentKind::packed) {
+        if (member.named)
+            fail_file("what is packed in the file is no text: " + content.name, member.where,
+                      "data.format = \"text\" takes its bytes as they stand");
+        return out.statistics.left_out.add(file.name(), content.name);
+    }
+    TextDecoder decoder(content);
+    const std::string head(decoder.decode(bytes));
+    member.head = head;
+    member.whole = bytes.size() < kRead;
+    const auto reader = make_reader(config, member, out);
+    for (std::string_view text = head; !bytes.empty(); text = decoder.decode(bytes = file.read_full(kRead))) {
+        if (stop_requested())
+            fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = member.where});
+        out.input_bytes += bytes.size();
+        reader->feed(text);
+    }
+    reader->feed(decoder.finish());
+    reader->finish();
+}
+
+void read_input(const DataConfig& config, const Input& input, NamedBy members, PartEmitter& out) {
     PackedFile file(input.path, config.max_expansion);
-    const bool archive = PackedFile::kind_of(input.path) == PackedKind::archive;
-    std::string buffer(kRead, '\0');
     while (file.next()) {
-        const bool member = archive || file.name() != std::string_view(input.path).substr(input.path.rfind('/') + 1);
-        if (member && !passes(file.name(), config.include, config.exclude)) continue;
-        auto reader =
-            make_reader(config, file.name(), member ? input.path + ", member " + file.name() : input.path, out);
-        while (const uint64_t count = file.read(buffer.data(), kRead)) {
-            if (stop_requested())
-                fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = input.path});
-            out.input_bytes += count;
-            reader->feed(std::string_view(buffer.data(), count));
+        if (!file.is_archive()) {
+            read_member(config, file, {file.name(), input.path, input.named, {}, false}, out);
+            continue;
         }
-        reader->finish();
+        const std::string& name = file.name();
+        if (!passes(name, config.include, config.exclude)) continue;
+        if (is_hidden(name, config.include)) {
+            out.statistics.left_out.add(name, "hidden");
+            continue;
+        }
+        if (members != NamedBy::nothing) out.split = split_in_name(name, members);
+        if (members != NamedBy::nothing && out.split < 0) {
+            out.statistics.left_out.add(name, kUnnamed);
+            continue;
+        }
+        const uint64_t before = out.input_bytes;
+        read_member(config, file, {name, input.path + ", member " + name, false, {}, false}, out);
+        if (out.input_bytes > before) out.statistics.members.push_back({name, out.input_bytes - before});
     }
     out.statistics.skipped_members += file.skipped();
+}
+
+// The format of a plain file before it is read.
+std::string format_of_file(const DataConfig& config, const Input& input) {
+    PackedFile file(input.path);
+    file.next();
+    const std::string head = file.read_full(kRead);
+    return format_of(config, {input.path, input.path, input.named, head, head.size() < kRead});
 }
 
 }  // namespace
@@ -238,17 +372,17 @@ bool files_are_documents(const DataConfig& config, const std::vector<Input>& inp
     return config.documents == "file" && config.parallel.empty() &&
            std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
                return PackedFile::kind_of(input.path) == PackedKind::plain &&
-                      format_of(config.format, input.path) == "text";
+                      (config.format == "text" || (content_of_file(input.path).kind == ContentKind::text &&
+                                                   format_of_file(config, input) == "text"));
            });
 }
 
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
-                                  const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts,
-                                  bool exact) {
-    PartEmitter out(use, std::move(cuts), exact);
+                                  const std::function<void(const DocumentPart&)>& use, ReadOptions options) {
+    PartEmitter out(use, std::move(options.cuts), options.exact);
     for (const Input& input : inputs) {
         out.split = input.split;
-        if (config.parallel.empty()) read_input(config, input, out);
+        if (config.parallel.empty()) read_input(config, input, options.members, out);
         else read_pairs(config, input, out);
     }
     return out.statistics;

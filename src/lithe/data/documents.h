@@ -23,8 +23,18 @@ struct DocumentPart {
 
 struct DocumentStatistics {
     uint64_t documents = 0, bytes = 0;
-    uint64_t skipped_members = 0;  // links and devices in archives
-    uint64_t skipped_pairs = 0;    // with an empty side
+    uint64_t skipped_members = 0;    // links and devices in archives
+    uint64_t skipped_pairs = 0;      // with an empty side
+    LeftOut left_out;                // members of archives and packed files, with reasons
+    std::vector<NamedFile> members;  // of archives: those that were read
+};
+
+struct ReadOptions {
+    // Places, in bytes of all text, where a part must end (moved to the next character unless `exact`).
+    std::vector<uint64_t> cuts = {};
+    bool exact = true;
+    // Members of archives have the splits that their names say; those that say none are left out.
+    NamedBy members = NamedBy::nothing;
 };
 
 // A document longer than this is given in parts. They end behind a single line break where there is one, else before a
@@ -32,15 +42,14 @@ struct DocumentStatistics {
 // same tokens as in the whole.
 inline constexpr size_t kLargestPart = 1 << 20;
 
-// Whether every input is one document whose text is the file as it stands.
+// Whether every input is one document whose text is the file as it stands, behind a mark of UTF-8 (mark_of_file).
 bool files_are_documents(const DataConfig& config, const std::vector<Input>& inputs);
 
 // Calls `use` for every part. What a document is, says data.documents (text) or the format (a JSON line, a CSV row).
-// Throws bad_file with file and offset for what cannot be read. `cuts`: places, in bytes of all text, where a part must
-// end (moved to the next character unless `exact`); only for corpora of one document.
+// Formats are told by names, and JSON lines by their content too; UTF-16 and UTF-32 become UTF-8 and marks go, unless
+// data.format is "text". Throws bad_file with file and offset for what cannot be read.
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
-                                  const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts = {},
-                                  bool exact = true);
+                                  const std::function<void(const DocumentPart&)>& use, ReadOptions options = {});
 
 // The length of the first part of a text that is longer than `limit`.
 size_t part_length(std::string_view text, size_t limit);

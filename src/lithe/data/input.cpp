@@ -1,6 +1,5 @@
 #include "lithe/data/input.h"
 
-#include <fnmatch.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,12 +8,16 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <sstream>
+#include <fstream>
+#include <map>
+#include <mutex>
 #include <tuple>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
+#include "lithe/data/list_files.h"
+#include "lithe/data/parallel_text.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -49,52 +52,106 @@ void require_data(const std::string& path, const std::string& key) {
                  "current folder)"});
 }
 
-// By file: inside a split files stand in the order of a hash of their paths, so that any stretch of it is a fair
+constexpr size_t kDealt = 20;  // of so many files, one goes to valid and one to test
+
+// By file: inside a split files stand in the order of a hash of their names, so that any stretch of it is a fair
 // sample.
-std::vector<Input> deal_files(const std::string& folder, const std::vector<std::string>& files) {
+std::vector<Input> deal_files(const std::string& folder, const std::vector<FoundFile>& files) {
+    if (files.size() < kDealt / 2)
+        fail({.code = ExitCode::usage,
+              .what = "data.split = \"files\" would leave no validation text",
+              .where = folder,
+              .expected = std::to_string(kDealt) + " files or more, of which number 10 goes to valid and 20 to test",
+              .got = std::to_string(files.size()) + " files",
+              .hint = "data.split = \"90/5/5\" divides any text by its bytes, \"documents 90/5/5\" by a hash of each "
+                      "document"});
     std::vector<Input> inputs;
     for (size_t i = 0; i < files.size(); ++i)
-        inputs.push_back({files[i],
-                          i % 20 == 9    ? 1
-                          : i % 20 == 19 ? 2
-                                         : 0,
-                          hash_bytes(fs::path(files[i]).lexically_relative(folder).string())});
+        inputs.push_back({files[i].path,
+                          i % kDealt == kDealt / 2 - 1 ? 1
+                          : i % kDealt == kDealt - 1   ? 2
+                                                       : 0,
+                          hash_bytes(files[i].name)});
     std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) {
         return std::tie(a.split, a.order) < std::tie(b.split, b.order);
     });
     return inputs;
 }
 
-// "wiki.train.tokens" and "train.txt" say which split they are; -1: a name that does not.
-int split_in_name(const std::string& path) {
-    std::string name = fs::path(path).filename().string();
-    std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == '-' || c == '_'; }, '.');
-    std::istringstream parts(name);
-    for (std::string part; std::getline(parts, part, '.');) {
-        if (part == "train") return 0;
-        if (part == "valid" || part == "validation" || part == "val" || part == "dev") return 1;
-        if (part == "test") return 2;
-    }
-    return -1;
-}
-
-// A folder whose every file names its split, as data get, WikiText and PTB have them; empty for any other.
-std::vector<Input> named_splits(const std::vector<std::string>& files) {
+// Empty unless names of files or folders say the splits.
+std::vector<Input> take_named(const std::vector<FoundFile>& files, LeftOut& left_out) {
+    std::vector<NamedFile> named;
+    for (const FoundFile& file : files) named.push_back({file.name, file.size});
+    const NamedBy by = splits_in_names(named);
     std::vector<Input> inputs;
-    bool seen[3] = {};
-    for (const std::string& file : files) {
-        const int split = split_in_name(file);
-        if (split < 0) return {};
-        seen[split] = true;
-        inputs.push_back({file, split});
-    }
-    if (!seen[0] || !seen[1]) return {};
+    if (by == NamedBy::nothing) return inputs;
+    for (const FoundFile& file : files)
+        if (const int split = split_in_name(file.name, by); split >= 0) inputs.push_back({file.path, split});
+        else left_out.add(file.name, kUnnamed);
     std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return a.split < b.split; });
     return inputs;
 }
 
+// The files of a folder that hold text, or something packed, which may.
+std::vector<FoundFile> text_files(const std::string& folder, const DataConfig& config, LeftOut& left_out) {
+    FileList list = list_files(folder, config.include, config.exclude);
+    left_out.add(list.left_out);
+    if (config.format != "text")
+        std::erase_if(list.files, [&](const FoundFile& file) {
+            const Content content = content_of_file(file.path);
+            if (content.kind == ContentKind::binary) left_out.add(file.name, content.name);
+            return content.kind == ContentKind::binary;
+        });
+    // the other side of pairs is found through its partner
+    if (!config.parallel.empty())
+        std::erase_if(list.files, [&](const FoundFile& file) { return is_partner(file.name, config.parallel); });
+    if (!list.files.empty()) return std::move(list.files);
+    if (left_out.empty())
+        fail_file("the folder holds no files that match", folder, "check data.include and data.exclude");
+    fail_file("the folder holds no text; left out: " + left_out.words(), folder,
+              "check data.include and data.exclude; data.format = \"text\" takes files as they stand");
+}
+
+void require_text(const std::string& path, const DataConfig& config) {
+    if (config.format == "text") return;
+    const Content content = content_of_file(path);
+    if (content.kind == ContentKind::binary)
+        fail({.code = ExitCode::bad_file,
+              .what = "the file holds no text",
+              .where = path,
+              .expected = "text, JSON lines, CSV, or these in .gz .xz .zst .bz2, tar or zip",
+              .got = content.name,
+              .hint = "data.format = \"text\" takes its bytes as they stand"});
+}
+
 }  // namespace
+
+Content content_of_file(const std::string& path) {
+    struct Known {
+        off_t size;
+        timespec time;
+        Content content;
+    };
+    static std::mutex mutex;
+    static std::map<std::string, Known> all;  // a folder is listed several times on its way to a corpus
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return {};
+    {
+        std::lock_guard lock(mutex);
+        const auto known = all.find(path);
+        if (known != all.end() && known->second.size == status.st_size &&
+            known->second.time.tv_sec == status.st_mtim.tv_sec && known->second.time.tv_nsec == status.st_mtim.tv_nsec)
+            return known->second.content;
+    }
+    std::string head(kContentHead, '\0');
+    std::ifstream file(path, std::ios::binary);
+    file.read(head.data(), std::streamsize(head.size()));
+    head.resize(size_t(std::max<std::streamsize>(0, file.gcount())));
+    Content content = content_of(head);
+    std::lock_guard lock(mutex);
+    all[path] = {status.st_size, status.st_mtim, content};
+    return content;
+}
 
 SplitRule parse_split(const std::string& split) {
     SplitRule rule;
@@ -123,60 +180,82 @@ std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint6
     return {border(shares[0]), border(shares[0] + shares[1])};
 }
 
-bool passes(const std::string& name, const std::vector<std::string>& include, const std::vector<std::string>& exclude) {
-    auto matches = [&](const std::vector<std::string>& patterns) {
-        return std::any_of(patterns.begin(), patterns.end(),
-                           [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
-    };
-    return (include.empty() || matches(include)) && !matches(exclude);
-}
-
-std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include,
-                                    const std::vector<std::string>& exclude) {
-    std::vector<std::string> files;
-    std::error_code error;
-    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
-         it != end; it.increment(error)) {
-        if (error) fail_file("cannot list the folder: " + error.message(), folder);
-        if (it->is_symlink() || !it->is_regular_file() || it->path().filename() == kSourceRecord) continue;
-        if (passes(fs::path(it->path()).lexically_relative(folder).string(), include, exclude))
-            files.push_back(it->path().string());
-    }
-    if (error) fail_file("cannot list the folder: " + error.message(), folder);
-    std::sort(files.begin(), files.end());
-    return files;
-}
-
 uint64_t file_size(const std::string& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) fail_errno("cannot find data", path, ExitCode::bad_file);
     return uint64_t(status.st_size);
 }
 
-std::vector<Input> list_inputs(const DataConfig& config) {
-    std::vector<Input> inputs;
-    if (config.path.empty()) {
-        const std::string* paths[3] = {&config.train, &config.valid, &config.test};
-        for (int i = 0; i < 3; ++i) {
-            if (paths[i]->empty()) continue;
-            require_data(*paths[i], std::string("data.") + kSplitNames[i]);
-            if (!fs::is_directory(*paths[i])) inputs.push_back({*paths[i], i});
-            else
-                for (auto& file : list_files(*paths[i], config.include, config.exclude)) inputs.push_back({file, i});
+uint64_t mark_of_file(const std::string& path) {
+    const Content content = content_of_file(path);
+    return content.kind == ContentKind::text ? content.mark : 0;
+}
+
+static Listing inputs_by_split(const DataConfig& config) {
+    Listing listing{.rule = "as named"};
+    const std::string* paths[3] = {&config.train, &config.valid, &config.test};
+    for (int i = 0; i < 3; ++i) {
+        const std::string& path = *paths[i];
+        if (path.empty()) continue;
+        require_data(path, std::string("data.") + kSplitNames[i]);
+        if (fs::is_directory(path)) {
+            for (const FoundFile& file : text_files(path, config, listing.left_out))
+                listing.inputs.push_back({file.path, i});
+        } else {
+            require_text(path, config);
+            listing.inputs.push_back({path, i, 0, true});
         }
-        return inputs;
     }
+    return listing;
+}
+
+Listing find_inputs(const DataConfig& config) {
+    if (config.path.empty()) return inputs_by_split(config);
+    Listing listing;
     require_data(config.path, "data.path");
-    if (!fs::is_directory(config.path)) return {{config.path, -1}};
-    auto files = list_files(config.path, config.include, config.exclude);
-    if (files.empty())
-        fail_file("the folder holds no files that match", config.path, "check data.include and data.exclude");
+    if (!fs::is_directory(config.path)) {
+        require_text(config.path, config);
+        listing.inputs = {{config.path, -1, 0, true}};
+        return listing;
+    }
+    const auto files = text_files(config.path, config, listing.left_out);
     const SplitBy by = parse_split(config.split).by;
-    if (by == SplitBy::files) return deal_files(config.path, files);
-    if (by == SplitBy::bytes) inputs = named_splits(files);
-    if (!inputs.empty()) return inputs;
-    for (const std::string& file : files) inputs.push_back({file});
-    return inputs;
+    if (by == SplitBy::files) {
+        listing.inputs = deal_files(config.path, files);
+        listing.rule = "by files";
+        return listing;
+    }
+    if (by == SplitBy::bytes) listing.inputs = take_named(files, listing.left_out);
+    if (!listing.inputs.empty()) listing.rule = "by names";
+    else
+        for (const FoundFile& file : files) listing.inputs.push_back({file.path});
+    return listing;
+}
+
+std::string division_words(const std::string& rule, const std::array<uint64_t, 3>& files) {
+    std::vector<std::string> parts;
+    for (size_t split = 0; split < 3; ++split)
+        if (files[split] > 0) {
+            parts.push_back(kSplitNames[split] + (" " + std::to_string(files[split])));
+            if (parts.size() == 1) parts[0] += files[split] == 1 ? " file" : " files";
+        } else if (split == 1) {
+            parts.push_back("no validation text (data.valid names one)");
+        }
+    return rule + ": " + join(parts, ", ");
+}
+
+std::string division_words(const Listing& listing, const DataConfig& config) {
+    std::string text;
+    if (listing.rule.empty()) {
+        const bool bytes = parse_split(config.split).by == SplitBy::bytes;
+        text = "by " + (bytes ? "bytes, " + config.split : config.split) + ": " +
+               std::to_string(listing.inputs.size()) + (listing.inputs.size() == 1 ? " file" : " files");
+    } else {
+        std::array<uint64_t, 3> files{};
+        for (const Input& input : listing.inputs) ++files[size_t(input.split)];
+        text = division_words(listing.rule, files);
+    }
+    return listing.left_out.empty() ? text : text + "; left out: " + listing.left_out.words();
 }
 
 }  // namespace lithe

@@ -6,19 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "lithe/data/left_out.h"
+#include "lithe/data/named_splits.h"
+#include "lithe/formats/content.h"
 #include "lithe/spec/config.h"
 
 namespace lithe {
-
-inline constexpr const char* kSplitNames[3] = {"train", "valid", "test"};
-
-// What data get leaves beside the files of a corpus; no text.
-inline constexpr const char* kSourceRecord = "SOURCE.json";
 
 struct Input {
     std::string path;
     int split = -1;      // 0 train, 1 valid, 2 test; -1: decided later, by bytes or by document
     uint64_t order = 0;  // inside its split
+    bool named = false;  // by the user, not found in a folder
 };
 
 // How a corpus without splits of its own is divided.
@@ -36,17 +35,31 @@ SplitRule parse_split(const std::string& split);
 // Where valid and test begin in a text of `bytes` bytes that is divided by these shares.
 std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint64_t bytes);
 
-// Throws bad_file for what is missing, with what to set. A folder whose every file says by its name which split it is
-// (train.txt, wiki.valid.tokens; dev and val are valid) is divided so, unless data.split is "files" or "documents".
-std::vector<Input> list_inputs(const DataConfig& config);
+// The files of a corpus, and how they are divided as far as files tell.
+struct Listing {
+    std::vector<Input> inputs;
+    LeftOut left_out;
+    std::string rule;  // "by names", "as named", "by files"; empty: data.split decides, by bytes or documents
+};
 
-// All regular files below a folder but SOURCE.json, sorted by path, links not followed, filtered by patterns on the
-// relative path.
-std::vector<std::string> list_files(const std::string& folder, const std::vector<std::string>& include,
-                                    const std::vector<std::string>& exclude);
-// Whether a name passes the patterns: one of `include` (or none given) and none of `exclude`.
-bool passes(const std::string& name, const std::vector<std::string>& include, const std::vector<std::string>& exclude);
+// Why a file without a split in its name is left out where others have one.
+inline constexpr const char* kUnnamed = "no split in the name";
+// For people: "by names: train 3 files, valid 1, test 1"; of those counted for each split.
+std::string division_words(const std::string& rule, const std::array<uint64_t, 3>& files);
+// The same of a listing, with what is left out.
+std::string division_words(const Listing& listing, const DataConfig& config);
 
+// Throws bad_file for what is missing, with what to set, and for a single file that is no text (unless data.format is
+// "text", which takes files as they stand); in a folder such files are left out. A folder whose files or folders say by
+// their names which split they are (train.txt, wiki.valid.tokens, test/a.txt) is divided so, unless data.split is
+// "files" or "documents".
+Listing find_inputs(const DataConfig& config);
+inline std::vector<Input> list_inputs(const DataConfig& config) { return find_inputs(config).inputs; }
+
+// What the file holds, by its first bytes.
+Content content_of_file(const std::string& path);
+// Bytes of the mark of UTF-8 at the beginning of a text: they are no text.
+uint64_t mark_of_file(const std::string& path);
 uint64_t file_size(const std::string& path);
 
 }  // namespace lithe

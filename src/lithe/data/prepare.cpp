@@ -59,7 +59,8 @@ struct Journal {
 
 void save_journal(const std::string& folder, const Journal& journal) {
     Json json = {{"schema", kSchema},           {"identity", journal.identity}, {"documents", journal.size.documents},
-                 {"bytes", journal.size.bytes}, {"parts", journal.parts},       {"set", to_json(journal.info)}};
+                 {"bytes", journal.size.bytes}, {"cut", journal.size.cut},      {"members", int(journal.size.members)},
+                 {"parts", journal.parts},      {"set", to_json(journal.info)}};
     replace_file(folder + "/" + kJournal, json.dump(1) + "\n");
 }
 
@@ -71,7 +72,8 @@ std::optional<Journal> load_journal(const std::string& folder) {
         if (json.at("schema") != kSchema) return std::nullopt;
         Journal journal;
         journal.identity = json.at("identity").get<std::string>();
-        journal.size = {json.at("documents").get<uint64_t>(), json.at("bytes").get<uint64_t>()};
+        journal.size = {json.at("documents").get<uint64_t>(), json.at("bytes").get<uint64_t>(),
+                        json.at("cut").get<bool>(), NamedBy(json.at("members").get<int>())};
         journal.parts = json.at("parts").get<uint64_t>();
         journal.info = token_set_from_json(json.at("set").get<std::string>(), path);
         return journal;
@@ -206,7 +208,8 @@ class Preparation {
     void start(const std::string& identity) {
         journal_.identity = identity;
         if (reader_.needs_size() || options_.progress) journal_.size = reader_.size(options_.progress);
-        if (reader_.needs_size() && journal_.size.bytes == 0) fail_file("the data is empty", name());
+        if (reader_.needs_size() && journal_.size.bytes == 0)
+            fail_file("the data is empty", name(), "it was divided so: " + reader_.division());
         if (!tokenizer_) tokenizer_ = train_tokenizer(config_, training_options(config_), 0, options_.progress);
         TokenSetInfo& info = journal_.info;
         info.vocabulary_size = tokenizer_->vocabulary_size();
@@ -273,8 +276,9 @@ class Preparation {
 
     void finish() {
         TokenSetInfo& info = journal_.info;
-        if (info.tokens() == 0) fail_file("the data is empty", name());
         info.removed = reader_.removed();
+        info.division = reader_.division();
+        if (info.tokens() == 0) fail_file("the data is empty", name(), "it was divided so: " + info.division);
         replace_file(output_ + "/index.json", to_json(info));
         fs::remove(output_ + "/" + kJournal);
         sync_folder(output_);
@@ -308,7 +312,7 @@ class Preparation {
 bool is_preparation(const std::string& folder) { return load_journal(folder).has_value(); }
 
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
-    std::string text = "v3|" + tokenizer;
+    std::string text = "v4|" + tokenizer;
     for (const std::string* each : {&config.split, &config.vocabulary, &config.format, &config.field, &config.label,
                                     &config.parallel, &config.documents, &config.document_end, &config.deduplicate})
         text += "|" + std::to_string(each->size()) + ":" + *each;

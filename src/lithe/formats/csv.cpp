@@ -20,7 +20,6 @@ void CsvParser::end_field() {
 }
 
 void CsvParser::end_row() {
-    if (at_ == At::plain && field_.ends_with('\r')) field_.pop_back();
     const bool empty = fields_.empty() && field_.empty() && at_ == At::start;
     if (!empty) {
         end_field();
@@ -30,23 +29,40 @@ void CsvParser::end_row() {
     at_ = At::start;
 }
 
+void CsvParser::take(char c) {
+    if (at_ == At::quoted) {
+        if (c == '"') at_ = At::quote;
+        else field_ += c;
+    } else if (c == '"' && at_ == At::start && quotes_) {
+        at_ = At::quoted, quote_offset_ = offset_;
+    } else if (c == '"' && at_ == At::quote) {
+        field_ += c, at_ = At::quoted;
+    } else if (c == delimiter_) {
+        end_field();
+    } else if (c == '\n') {
+        if (line_end_ == LineEnd::unknown) line_end_ = LineEnd::feed;
+        end_row();
+    } else {
+        field_ += c, at_ = At::plain;
+    }
+    if (field_.size() > kMaxField) bad("a field is longer than " + std::to_string(kMaxField) + " bytes");
+}
+
+// What a CR outside quotes was, now that it is known whether the next byte is a line feed.
+void CsvParser::take_return(bool row_ends) {
+    after_return_ = false;
+    if (row_ends) return;
+    if (line_end_ == LineEnd::unknown) line_end_ = LineEnd::carriage_return;
+    if (line_end_ == LineEnd::carriage_return) end_row();
+    else field_ += '\r', at_ = At::plain;
+}
+
 void CsvParser::feed(std::string_view bytes) {
     for (const char c : bytes) {
         ++offset_;
-        if (at_ == At::quoted) {
-            if (c == '"') at_ = At::quote;
-            else field_ += c;
-            if (field_.size() > kMaxField) bad("a field is longer than " + std::to_string(kMaxField) + " bytes");
-            continue;
-        }
-        if (c == '"' && at_ == At::start && quotes_) at_ = At::quoted, quote_offset_ = offset_;
-        else if (c == '"' && at_ == At::quote) field_ += c, at_ = At::quoted;
-        else if (c == delimiter_) end_field();
-        else if (c == '\n') end_row();
-        else if (c == '\r' && at_ != At::plain) continue;  // before a line feed
-        else if (at_ == At::quote) bad("a quoted field goes on behind its closing quote");
-        else field_ += c, at_ = At::plain;
-        if (field_.size() > kMaxField) bad("a field is longer than " + std::to_string(kMaxField) + " bytes");
+        if (after_return_) take_return(c == '\n');
+        if (c == '\r' && at_ != At::quoted) after_return_ = true;
+        else take(c);
     }
 }
 

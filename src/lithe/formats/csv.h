@@ -1,5 +1,8 @@
 // Comma- or tab-separated values as RFC 4180 has them: fields in double quotes may hold delimiters, line breaks and
-// doubled quotes. Between tabs, quotes are ordinary characters. Bytes in, rows out.
+// doubled quotes. Between tabs, quotes are ordinary characters. What the standard has no word for is read as Python's
+// csv reads it: a quote inside an unquoted field is a character, text behind a closing quote goes on with the field.
+// Rows end with LF or CR LF; where the first row ends with CR alone, all do, and elsewhere such a CR is a character.
+// Bytes in, rows out. (libcsv was tried: it has no fields without quotes, and a stray quote swallows the next rows.)
 #pragma once
 
 #include <cstdint>
@@ -24,13 +27,18 @@ class CsvParser {
  private:
     void end_field();
     void end_row();
+    void take(char c);
+    void take_return(bool row_ends);
     [[noreturn]] void bad(const std::string& what) const;
     enum class At { start, plain, quoted, quote };
+    enum class LineEnd { unknown, feed, carriage_return };
     char delimiter_;
     bool quotes_;
     std::string source_;
     Row row_;
     At at_ = At::start;
+    LineEnd line_end_ = LineEnd::unknown;
+    bool after_return_ = false;  // a CR outside quotes waits for what follows
     std::string field_;
     std::vector<std::string> fields_;
     uint64_t offset_ = 0, quote_offset_ = 0;

@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,21 +30,42 @@ archive* new_reader() {
     return reader;
 }
 
-bool has_tar_magic(const unsigned char* head, size_t count) {
-    return count >= 512 && std::memcmp(head + 257, "ustar", 5) == 0;
-}
+bool has_tar_magic(std::string_view head) { return head.size() >= 512 && head.substr(257, 5) == "ustar"; }
 
 // Whether what is packed begins like a tar archive. libarchive's own guess takes any run of zeros for one.
 bool holds_tar(const std::string& path) {
     std::unique_ptr<archive, int (*)(archive*)> reader(new_reader(), archive_read_free);
     archive_read_support_format_raw(reader.get());
     archive_entry* entry = nullptr;
-    unsigned char head[512] = {};
+    char head[512] = {};
     if (archive_read_open_filename(reader.get(), path.c_str(), 1 << 16) != ARCHIVE_OK ||
         archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK)
         return false;
     const la_ssize_t count = archive_read_data(reader.get(), head, sizeof head);
-    return count > 0 && has_tar_magic(head, size_t(count));
+    return count > 0 && has_tar_magic({head, size_t(count)});
+}
+
+// libarchive gives names in the encoding of the thread's locale: without this, in a program that sets none, those that
+// are marked as UTF-8 and not ASCII are lost.
+class Utf8Names {
+ public:
+    Utf8Names() : before_(uselocale(locale())) {}
+    ~Utf8Names() { uselocale(before_); }
+    Utf8Names(const Utf8Names&) = delete;
+    Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+    static locale_t locale() {
+        static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+        return utf8;  // null, where there is none, changes nothing
+    }
+    locale_t before_;
+};
+
+std::string name_of(archive_entry* entry) {
+    const char* name = archive_entry_pathname(entry);
+    if (!name) name = archive_entry_pathname_utf8(entry);
+    return name ? name : "(no name)";
 }
 
 // "the archive ends early" and the like, in the words of libarchive.
@@ -90,15 +112,19 @@ struct PackedFile::Impl {
 PackedKind PackedFile::kind_of(const std::string& path) {
     FILE* file = std::fopen(path.c_str(), "rbe");
     if (!file) return PackedKind::plain;
-    unsigned char head[512] = {};
+    char head[512] = {};
     const size_t count = std::fread(head, 1, sizeof head, file);
     std::fclose(file);
+    return kind_of_bytes({head, count});
+}
+
+PackedKind PackedFile::kind_of_bytes(std::string_view head) {
     auto begins = [&](std::initializer_list<unsigned char> magic) {
-        return count >= magic.size() && std::memcmp(head, magic.begin(), magic.size()) == 0;
+        return head.size() >= magic.size() && std::memcmp(head.data(), magic.begin(), magic.size()) == 0;
     };
     if (begins({'P', 'K', 3, 4}) || begins({'P', 'K', 5, 6})) return PackedKind::archive;
-    if (has_tar_magic(head, count)) return PackedKind::archive;
-    const bool bzip2 = begins({'B', 'Z', 'h'}) && count >= 10 && std::memcmp(head + 4, "1AY&SY", 6) == 0;
+    if (has_tar_magic(head)) return PackedKind::archive;
+    const bool bzip2 = begins({'B', 'Z', 'h'}) && head.size() >= 10 && head.substr(4, 6) == "1AY&SY";
     const bool compressed =
         begins({0x1F, 0x8B}) || begins({0xFD, '7', 'z', 'X', 'Z', 0}) || begins({0x28, 0xB5, 0x2F, 0xFD});
     return compressed || bzip2 ? PackedKind::compressed : PackedKind::plain;
@@ -126,6 +152,7 @@ PackedFile::~PackedFile() = default;
 bool PackedFile::next() {
     Impl& p = *impl_;
     if (p.plain) return !std::exchange(p.started, true);
+    const Utf8Names names;
     for (;;) {
         archive_entry* entry = nullptr;
         const int result = archive_read_next_header(p.packed, &entry);
@@ -134,8 +161,7 @@ bool PackedFile::next() {
         p.position = 0;
         if (archive_format(p.packed) == ARCHIVE_FORMAT_RAW) return true;
         p.is_archive = true;
-        const char* name = archive_entry_pathname(entry);
-        p.member = printable(name ? name : "(no name)");
+        p.member = printable(name_of(entry));
         if (archive_entry_is_encrypted(entry)) fail_file("the archive is encrypted", p.where(), "decrypt it first");
         const bool link = archive_entry_hardlink(entry) || archive_entry_symlink(entry);
         if (archive_entry_filetype(entry) == AE_IFREG && !link) return true;
@@ -144,6 +170,7 @@ bool PackedFile::next() {
 }
 
 const std::string& PackedFile::name() const { return impl_->member; }
+bool PackedFile::is_archive() const { return impl_->is_archive; }
 uint64_t PackedFile::skipped() const { return impl_->skipped; }
 
 uint64_t PackedFile::read(char* buffer, uint64_t size) {
@@ -161,6 +188,14 @@ uint64_t PackedFile::read(char* buffer, uint64_t size) {
     }
     p.position += count;
     return count;
+}
+
+std::string PackedFile::read_full(uint64_t size) {
+    std::string bytes(size, '\0');
+    uint64_t have = 0;
+    while (const uint64_t count = have < size ? read(bytes.data() + have, size - have) : 0) have += count;
+    bytes.resize(have);
+    return bytes;
 }
 
 uint64_t packed_size(std::string_view text) {

@@ -19,14 +19,19 @@ class PackedFile {
     ~PackedFile();
     // Goes to the next member; false at the end. Throws bad_file for damage, with the member and offset.
     bool next();
+    // Whether the member is one of an archive; false where the file itself is the one member.
+    bool is_archive() const;
     // Of the member: as it stands in the archive, for people only; the file's own name for single files.
     const std::string& name() const;
     // The next bytes of the member; 0 at its end.
     uint64_t read(char* buffer, uint64_t size);
+    // The next bytes of the member, `size` of them but at its end.
+    std::string read_full(uint64_t size);
     // Links, devices and other members without content of their own that were passed over so far.
     uint64_t skipped() const;
 
     static PackedKind kind_of(const std::string& path);
+    static PackedKind kind_of_bytes(std::string_view head);  // of the first 512 bytes
     static constexpr double kMaxExpansion = 500;
 
  private:

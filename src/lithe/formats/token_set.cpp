@@ -59,6 +59,7 @@ std::string to_json(const TokenSetInfo& info) {
                 {"identity", info.identity},
                 {"source", printable(info.source)},
                 {"removed", info.removed},
+                {"division", info.division},
                 {"labels", info.labels},
                 {"parallel", info.parallel},
                 {"splits", splits}}
@@ -79,6 +80,7 @@ TokenSetInfo token_set_from_json(const std::string& text, const std::string& sou
         info.identity = json.at("identity").get<std::string>();
         info.source = json.at("source").get<std::string>();
         info.removed = json.at("removed").get<std::string>();
+        if (json.contains("division")) info.division = json.at("division").get<std::string>();
         info.labels = json.at("labels").get<std::vector<std::string>>();
         info.parallel = json.at("parallel").get<bool>();
         for (const Json& each : json.at("splits")) {

@@ -30,6 +30,7 @@ struct TokenSetInfo {
     std::string identity;  // of what it was made from, and how
     std::string source;    // words for people
     std::string removed;   // words for people: what was left out as duplicate
+    std::string division;  // words for people: how it was divided, and what was left out
     std::vector<TokenSetSplit> splits;
     std::vector<std::string> labels;  // names of document labels by number; empty: none
     bool parallel = false;            // documents come in pairs, source and target

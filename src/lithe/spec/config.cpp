@@ -40,13 +40,15 @@ static void visit_encoder(ModelConfig& model, FieldVisitor& v) {
              .choices = {"linear", "masked", "none"}},
             model.head);
     v.field({.name = "embedding_norm", .help = "layer norm of the embeddings' sum, as in BERT"}, model.embedding_norm);
-    v.field({.name = "token_types",
-             .help = "BERT's segment embeddings; text of one kind uses the first; 0 = none",
-             .minimum = 0,
-             .maximum = 1024},
-            model.token_types);
-    v.field({.name = "pooler", .help = "BERT's pooler: tanh of a product of the first position, for fine-tuning"},
-            model.pooler);
+    v.field(
+        {.name = "token_types",
+         .help = "BERT's segment embeddings; 0 = none. Training uses the first alone: those above it stay as they are",
+         .minimum = 0,
+         .maximum = 1024},
+        model.token_types);
+    v.field(
+        {.name = "pooler", .help = "BERT's pooler: tanh of a product of the first position; no training uses it yet"},
+        model.pooler);
 }
 
 void ModelConfig::visit(FieldVisitor& v) {

@@ -226,4 +226,7 @@ struct Config {
     void visit(FieldVisitor& v);  // all sections but stacks and blocks
 };
 
+// What the configuration asks for and no training uses yet, in words; empty for most.
+std::vector<std::string> untrained_settings(const Config& config);
+
 }  // namespace lithe

@@ -42,7 +42,9 @@ void DataConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "split",
          .help = "train/valid/test shares of the bytes in order, as \"90/5/5\" (documents stay whole, a single one is "
-                 "cut); \"documents 90/5/5\" by a hash of each document; \"files\" deals the files of a folder 90/5/5"},
+                 "cut); \"documents 90/5/5\" by a hash of each document; \"files\" deals the files of a folder 90/5/5; "
+                 "names of "
+                 "files or folders that say train, valid or test come before shares of the bytes"},
         split);
     v.field(
         {.name = "tokenizer",
@@ -58,17 +60,23 @@ void DataConfig::visit(FieldVisitor& v) {
              .maximum = 1e9},
             min_count);
     v.field({.name = "format",
-             .help = "what files hold; auto: by their names (.jsonl .ndjson .csv .tsv, else text)",
+             .help = "what files hold; auto: by their names (.jsonl .ndjson .csv .tsv) and what is in them; text: "
+                     "their bytes as "
+                     "they stand",
              .choices = {"auto", "text", "jsonl", "csv", "tsv"}},
             format);
     v.field({.name = "field", .help = "jsonl: the field that holds the text; csv, tsv: the column, by name or number"},
             field);
-    v.field({.name = "label", .help = "jsonl, csv, tsv: the field that holds a label of each document; empty: none"},
-            label);
-    v.field({.name = "parallel",
-             .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
-                     "\".en\" for train.de; documents then come in pairs"},
-            parallel);
+    v.field(
+        {.name = "label",
+         .help = "jsonl, csv, tsv: the field that holds a label of each document; empty: none. Token sets keep it; no "
+                 "training uses it yet"},
+        label);
+    v.field(
+        {.name = "parallel",
+         .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
+                 "\".en\" for train.de; documents then come in pairs. Token sets keep them; no training uses that yet"},
+        parallel);
     v.field({.name = "documents",
              .help = "text: what a document is. file, line, blank_line (ends at one), or the separator itself, as "
                      "\"<|endoftext|>\""},
@@ -87,8 +95,24 @@ void DataConfig::visit(FieldVisitor& v) {
              .maximum = 1e9},
             max_expansion);
     visit_feeding(*this, v);
-    v.field({.name = "include", .help = "folder, archive: only files that match one of these patterns"}, include);
+    v.field({.name = "include",
+             .help = "folder, archive: only files that match one of these patterns; hidden ones only if a pattern "
+                     "names them, as "
+                     "\".git/*\""},
+            include);
     v.field({.name = "exclude", .help = "folder, archive: no files that match one of these patterns"}, exclude);
+}
+
+std::vector<std::string> untrained_settings(const Config& config) {
+    std::vector<std::string> words;
+    if (!config.data.label.empty())
+        words.push_back("data.label: labels are kept in token sets, and no training uses them yet");
+    if (!config.data.parallel.empty())
+        words.push_back("data.parallel: pairs are kept in token sets; training reads them as documents in a row");
+    if (config.model.pooler) words.push_back("model.pooler: its weights are kept, and no training uses them yet");
+    if (config.model.token_types > 1)
+        words.push_back("model.token_types: training uses the first alone; the others stay as they are");
+    return words;
 }
 
 }  // namespace lithe

@@ -165,6 +165,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     p.batch = config_.train.batch;
     const bool automatic_parts = config_.train.parts == 0;
     config_.train.parts = batch_parts(config_, p.machine.threads, p.machine.device);
+    for (const std::string& each : untrained_settings(config_)) log_warning(each);
     if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     p.cost = count_cost(*p.model, cost_shape(config_));
 
@@ -317,6 +318,10 @@ Json Trainer::start_record() const {
 
 void Trainer::start_fresh() {
     Parts& p = *parts_;
+    const std::string settings = to_toml(config_), place = p.folder->file("config.toml");
+    // a start that was killed leaves the same one
+    if (!RunFolder::has_run(p.folder->path()) && fs::exists(place) && read_file(place, 1 << 24) != settings)
+        fail_usage("the folder is no run and holds a config.toml of its own", place, "choose another with --run");
     p.folder->cut_back(-1);
     if (p.progress) p.progress->start(p.folder->file("progress.f64"));
     if (!config_.train.init_from.empty()) {
