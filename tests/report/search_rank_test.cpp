@@ -28,6 +28,9 @@ TEST(SearchRank, TheBestIsTheBest) {
     EXPECT_EQ(rank->place, 1u);
     EXPECT_NE(rank->sentence.find("is first of three"), std::string::npos) << rank->sentence;
     EXPECT_NE(rank->sentence.find("the next is baseline ss with 1.2000"), std::string::npos) << rank->sentence;
+    const auto dear = rank_of_result({{"found", "u", 1.5, 2}, {"baseline", "sf", 1.2, 9}, {"random", "s", 1.6, 2}});
+    EXPECT_NE(dear->sentence.find("only second of three"), std::string::npos);
+    EXPECT_NE(dear->sentence.find("baseline sf with 1.2000 at 4.5 times the cost."), std::string::npos);
     EXPECT_FALSE(rank_of_result({{"found", "sf", 1.2}}));
     EXPECT_FALSE(rank_of_result({}));
 }

@@ -11,6 +11,7 @@ struct TrainedLayout {
     std::string origin;  // "found", "baseline", "random"
     std::string layout;
     double bits_per_byte = 0;
+    double cost = 0;  // 0: not known
 };
 
 struct SearchRank {
