@@ -6,8 +6,8 @@
 namespace lithe {
 namespace {
 
-constexpr double kFirst = 0.01;  // where the x axis begins, as a share of the end
-constexpr double kEarly = 0.05;  // the share of a curve that does not decide how high the picture is
+constexpr double kFirst = 0.02;  // where the x axis begins, as a share of the end
+constexpr double kEarly = 0.04;  // the share of a curve that does not decide how high the picture is
 
 std::vector<CurvePoint> finite(const std::vector<CurvePoint>& points) {
     std::vector<CurvePoint> kept;

@@ -14,8 +14,8 @@ std::vector<CurvePoint> smoothed(const std::vector<CurvePoint>& points);
 // At most about `most` points, evenly spread over the logarithm of x; first and last stay.
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points, size_t most);
 
-// A chart of curves of training. The x axis is logarithmic, from a hundredth of the shortest curve's end; the y axis
-// ends at what the curves have behind their first twentieth, if the part above it would take a quarter of the picture.
+// A chart of curves of training. The x axis is logarithmic, from a fiftieth of the shortest curve's end; the y axis
+// ends at what the curves have behind their first twenty-fifth, if the part above it would take a quarter of the picture.
 Chart training_chart(const std::string& title, const std::string& x_label, std::vector<Curve> curves);
 
 }  // namespace lithe

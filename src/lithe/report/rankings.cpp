@@ -61,6 +61,8 @@ std::string other_stretch(const RunRecord& run, const RunRecord& than) {
         };
         if (of(run) != of(than)) return std::string(key) + " \"" + of(run) + "\", not \"" + of(than) + "\"";
     }
+    const bool unspoken = run.unspoken_share() > 0 || than.unspoken_share() > 0;
+    if (unspoken && tokenizer_of(run) != tokenizer_of(than)) return "";  // they come apart for that
     const double ours = number_of(run.last_valid, "bytes"), theirs = number_of(than.last_valid, "bytes");
     if (ours <= 0 || theirs <= 0 || std::abs(ours - theirs) <= std::max(32.0, 0.005 * theirs)) return "";
     return fixed_digits(ours, 0) + " bytes, not " + fixed_digits(theirs, 0);

@@ -83,7 +83,7 @@ class Plot {
             }
         if (empty()) return;
         if (std::isfinite(chart.y_to)) y_.high = chart.y_to;
-        log_ = chart.log_x && x_.low > 0 && x_.high > 4 * x_.low;
+        log_ = chart.log_x && x_.low > 0 && x_.high >= 10 * x_.low;
         if (labelled_) x_.widen(0.08), y_.widen(0.08);
         if (x_.low == x_.high) x_.high += 1;
         if (y_.low == y_.high) y_.high += y_.high == 0 ? 1 : 0.1 * std::abs(y_.high);
