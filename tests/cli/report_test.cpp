@@ -66,12 +66,16 @@ TEST(CompareCommand, TwoSeedsAgainstAnotherRate) {
 TEST(SearchCommand, FindsTrainsAndSaysWhatIsNext) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);
-    const auto result =
-        run({"search", config, "--run", folder.file("s"), "--max-tokens", "1500", "--set", "model.layout=\"?{s u}f\"",
-             "--set", "search.retrain_tokens=300", "--set", "search.random_layouts=1", "--json"});
+    const auto result = run({"search", config, "--run", folder.file("s"), "--max-tokens", "1500", "--set",
+                             "model.layout=\"?{s u}f\"", "--set", "search.retrain_tokens=300", "--set",
+                             "search.random_layouts=1", "--set", "search.baselines=[\"sff\"]", "--json"});
     ASSERT_EQ(result.code, 0) << result.err;
-    EXPECT_EQ(result.json()["schema"], "lithe.search/1");
-    EXPECT_EQ(result.json()["trials"].size(), 2u) << "the result and the one other layout";
+    const auto json = result.json();
+    EXPECT_EQ(json["schema"], "lithe.search/1");
+    const bool other = json["trials"].size() == 3;  // whether the one other layout costs as much
+    EXPECT_EQ(json.dump().find("0 random layouts instead of 1") == std::string::npos, other) << json;
+    EXPECT_EQ(json["rank"]["of"], json["trials"].size());
+    EXPECT_NE(result.err.find(json["rank"]["sentence"].get<std::string>()), std::string::npos) << result.err;
     EXPECT_NE(result.err.find("found.toml"), std::string::npos);
     EXPECT_EQ(run({"info", folder.file("s/found.toml"), "--json"}).json()["layout"], result.json()["layout"]);
     EXPECT_EQ(run({"eval", folder.file("s/trials/0")}).code, 0);

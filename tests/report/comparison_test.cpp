@@ -119,6 +119,27 @@ TEST(Comparison, SeedsThatDoNotDifferAreNotTested) {
     EXPECT_EQ(comparison.groups[1].name, "b (2 seeds)");
 }
 
+TEST(Statistics, TheIntervalOfADifferenceAgreesWithItsTest) {
+    // two seeds a side: 0.2 apart, deviation 0.00282843 each; freedom 2, t = 4.30265: half = 4.30265 * 0.00282843
+    const Sample a = describe({1.700, 1.704}), b = describe({1.500, 1.504});
+    EXPECT_NEAR(*welch_half(a, b), 4.30265 * 0.00282843, 1e-6);
+    EXPECT_LT(*welch_p(a, b), 0.05);
+    // whose difference is just at the edge of its interval
+    const double half = *welch_half(describe({1, 1.1}), describe({0, 0.3}));
+    EXPECT_NEAR(*welch_p(describe({half, half + 0.1}), describe({-0.1, 0.2})), 0.05, 1e-6);
+    EXPECT_FALSE(welch_half(describe({1}), describe({2, 3})));
+}
+
+TEST(Statistics, WhatIsAlmostEqualDoesNotWin) {
+    EXPECT_EQ(unbeaten({{100, 1.5}, {99.9, 1.9}}), (std::vector<size_t>{0}));
+    EXPECT_EQ(unbeaten({{100, 1.5}, {50, 1.5005}}), (std::vector<size_t>{1}));
+    EXPECT_EQ(unbeaten({{100, 1.5}, {50, 1.9}}), (std::vector<size_t>{1, 0}));
+    // a chain of small steps always leaves someone
+    std::vector<Trade> chain;
+    for (int i = 0; i < 40; ++i) chain.push_back({100 + 1.5 * (i * 7 % 40), 1.5 - 0.0012 * i});
+    EXPECT_FALSE(unbeaten(chain).empty());
+}
+
 TEST(Statistics, UnbeatenIsTheLowerLeftEdge) {
     EXPECT_EQ(unbeaten({{3, 1}, {1, 3}, {2, 2}, {2, 3}, {3, 2}}), (std::vector<size_t>{1, 2, 0}));
     EXPECT_EQ(unbeaten({{1, 1}, {1, 1}, {1, 2}, {2, 1}}), (std::vector<size_t>{0, 1}))
@@ -134,8 +155,157 @@ TEST(Comparison, FrontHoldsWhatIsNotBeaten) {
     write_run(folder, "beaten", 1, 1.8, std::string(rate) + "6\n");
     write_run(folder, "best", 1, 1.6, std::string(rate) + "7\n");
     const Comparison comparison = compare(folder, {"small", "good", "beaten", "best"});
-    EXPECT_EQ(comparison.fronts.at("parameters"), (std::vector<size_t>{0, 1, 3}));
-    EXPECT_EQ(comparison.fronts.at("seconds"), (std::vector<size_t>{3})) << "all took as long";
+    const auto fronts = comparison_json(comparison)["fronts"];
+    EXPECT_EQ(fronts["parameters"], (nlohmann::json{"small", "good", "best"}));
+    EXPECT_EQ(fronts["seconds"], (nlohmann::json{"best"})) << "all took as long";
+}
+
+// The worst run was "not beaten in training time" by a thousandth of it.
+TEST(Comparison, ADifferenceWithinNoiseIsNoWin) {
+    testing::TemporaryFolder folder;
+    write_run(folder, "best", 1, 1.5), write_run(folder, "worst", 1, 1.9, "[optimizer]\nlearning_rate = 0.5\n");
+    std::string metrics = testing::read_all(folder.file("worst/metrics.jsonl"));
+    for (size_t at = 0; (at = metrics.find("\"seconds\":20.0", at)) != std::string::npos; at += 10)
+        metrics.replace(at, 14, "\"seconds\":19.98");
+    folder.write("worst/metrics.jsonl", metrics);
+    const Comparison comparison = compare(folder, {"best", "worst"});
+    ASSERT_LT(comparison.runs[1].seconds, comparison.runs[0].seconds);
+    EXPECT_EQ(comparison_json(comparison)["fronts"]["seconds"], (nlohmann::json{"best"}));
+    for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison)})
+        EXPECT_NE(shown.find("Costs within 2 % and bits per byte within 0.1 % count as equal"), std::string::npos);
+}
+
+TEST(Comparison, FrontsAreOfGroups) {
+    testing::TemporaryFolder folder;
+    const char* rate = "[optimizer]\nlearning_rate = 0.5\n";
+    write_run(folder, "a-seed1", 1, 1.70), write_run(folder, "a-seed2", 2, 1.80);
+    write_run(folder, "b-seed1", 1, 1.71, rate), write_run(folder, "b-seed2", 2, 1.72, rate);
+    const auto fronts = comparison_json(compare(folder, {"a-seed1", "a-seed2", "b-seed1", "b-seed2"}))["fronts"];
+    EXPECT_EQ(fronts["seconds"], (nlohmann::json{"b (2 seeds)"})) << "one lucky seed is not a win";
+}
+
+void name_data(const testing::TemporaryFolder& folder, const std::string& name, const std::string& fingerprint,
+               const std::string& tokenizer) {
+    folder.write(name + "/run.json", R"({"starts":[{"cpu":"A","threads":2,"data_fingerprint":")" + fingerprint +
+                                         R"(","tokenizer_hash":")" + tokenizer + R"("}]})");
+}
+
+void change_valid(const testing::TemporaryFolder& folder, const std::string& name, const std::string& from,
+                  const std::string& to) {
+    std::string metrics = testing::read_all(folder.file(name + "/metrics.jsonl"));
+    ASSERT_NE(metrics.find(from), std::string::npos);
+    metrics.replace(metrics.find(from), from.size(), to);
+    folder.write(name + "/metrics.jsonl", metrics);
+}
+
+TEST(Comparison, RunsOnOtherTextsAreNotRanked) {
+    testing::TemporaryFolder folder;
+    const char* rate = "[optimizer]\nlearning_rate = 0.5\n";
+    write_run(folder, "a", 1, 1.7), write_run(folder, "b", 1, 1.8, rate);
+    write_run(folder, "easy", 1, 0.9), write_run(folder, "part", 1, 1.2);
+    for (const char* name : {"a", "b", "part"}) name_data(folder, name, "f1", "bytes");
+    name_data(folder, "easy", "f2", "bytes");
+    change_valid(folder, "part", "\"bytes\":800", "\"bytes\":400");
+    const Comparison comparison = compare(folder, {"a", "b", "easy", "part"});
+    ASSERT_EQ(comparison.rankings.size(), 3u);
+    EXPECT_EQ(comparison.rankings[0].runs, (std::vector<size_t>{0, 1}));
+    const auto json = comparison_json(comparison);
+    EXPECT_EQ(json["groups"][0]["verdict"], "best");
+    EXPECT_EQ(json["groups"][0]["name"], "a");
+    EXPECT_NEAR(json["groups"][1]["difference"].get<double>(), 0.1, 1e-9);
+    for (int other : {2, 3}) {
+        EXPECT_EQ(json["groups"][other]["verdict"], "alone");
+        EXPECT_TRUE(json["groups"][other]["difference"].is_null());
+    }
+    EXPECT_EQ(json["fronts"]["seconds"], (nlohmann::json{"a", "easy", "part"})) << "each in its ranking";
+    for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison), json.dump()}) {
+        EXPECT_NE(shown.find("easy was trained on other data than a (fingerprint f2, not f1)"), std::string::npos);
+        EXPECT_NE(shown.find("part was scored on another text than a (400 bytes, not 800)"), std::string::npos);
+    }
+    EXPECT_NE(comparison_text(comparison).find("Ranking 2: easy"), std::string::npos);
+}
+
+// Another tokenizer changes the fingerprint of the same text; other settings that name it are another text.
+TEST(Comparison, TokenizersOfOneTextAreRanked) {
+    testing::TemporaryFolder folder;
+    const std::string data = "[data]\npath = \"/texts/one/input.txt\"\n";
+    write_run(folder, "bytes", 1, 1.7, data);
+    write_run(folder, "bpe", 1, 1.6, "[data]\npath = \"one/input.txt\"\ntokenizer = \"bpe\"\n");
+    write_run(folder, "two", 1, 1.5, "[data]\npath = \"/texts/two/input.txt\"\ntokenizer = \"bpe\"\n");
+    name_data(folder, "bytes", "f1", "b"), name_data(folder, "bpe", "f2", "p"), name_data(folder, "two", "f3", "p");
+    change_valid(folder, "bpe", "\"bytes\":800", "\"bytes\":793");
+    const Comparison comparison = compare(folder, {"bytes", "bpe", "two"});
+    ASSERT_EQ(comparison.rankings.size(), 2u);
+    EXPECT_EQ(comparison.rankings[0].runs, (std::vector<size_t>{0, 1}));
+    EXPECT_EQ(comparison.groups[0].name, "bpe");
+}
+
+// A word vocabulary whose unknown words cost nothing "won" at 0.335 against 0.964.
+TEST(Comparison, UnspokenBytesAreNotRankedAgainstOtherTokenizers) {
+    testing::TemporaryFolder folder;
+    const char* words = "[data]\ntokenizer = \"words\"\n";
+    write_run(folder, "w1", 1, 0.335, words), write_run(folder, "bytes", 1, 0.964);
+    write_run(folder, "w2", 1, 0.400, std::string(words) + "[optimizer]\nlearning_rate = 0.5\n");
+    write_run(folder, "chars", 1, 0.990, "[data]\ntokenizer = \"characters\"\n");
+    for (const char* name : {"w1", "w2"}) {
+        name_data(folder, name, "f1", "w");
+        change_valid(folder, name, "\"bytes\":800", "\"unspoken_share\":0.625,\"bytes\":800");
+    }
+    name_data(folder, "bytes", "f2", "b"), name_data(folder, "chars", "f3", "c");
+    const Comparison comparison = compare(folder, {"w1", "bytes", "w2", "chars"});
+    ASSERT_EQ(comparison.rankings.size(), 2u);
+    EXPECT_EQ(comparison.rankings[0].runs, (std::vector<size_t>{0, 2})) << "one tokenizer: they compare";
+    EXPECT_EQ(comparison.rankings[1].runs, (std::vector<size_t>{1, 3})) << "nothing is unspoken: they compare";
+    const auto json = comparison_json(comparison);
+    EXPECT_EQ(json["runs"][0]["unspoken_share"], 0.625);
+    EXPECT_EQ(json["groups"][2]["verdict"], "best");
+    for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison), json.dump()})
+        EXPECT_NE(shown.find("w1 leaves 62.5 % of the scored bytes unspoken"), std::string::npos);
+}
+
+TEST(Comparison, EveryVerdictIsASentence) {
+    testing::TemporaryFolder folder;
+    auto rate = [](int i) { return "[optimizer]\nlearning_rate = 0." + std::to_string(i) + "\n"; };
+    write_run(folder, "a-seed1", 1, 1.000), write_run(folder, "a-seed2", 2, 1.010);
+    write_run(folder, "b-seed1", 1, 1.300, rate(2)), write_run(folder, "b-seed2", 2, 1.305, rate(2));
+    write_run(folder, "c-seed1", 1, 1.010, rate(3)), write_run(folder, "c-seed2", 2, 1.020, rate(3));
+    write_run(folder, "d", 1, 1.4, rate(4));
+    const Comparison comparison =
+        compare(folder, {"a-seed1", "a-seed2", "b-seed1", "b-seed2", "c-seed1", "c-seed2", "d"});
+    const auto json = comparison_json(comparison);
+    const char* sentences[] = {"a (2 seeds) is the best, with 1.0050 bits per byte.",
+                               "c (2 seeds) is 0.0100 bits per byte (0.995 %) worse than a (2 seeds), give or take",
+                               "b (2 seeds) is 0.2975 bits per byte (29.6 %) worse than a (2 seeds), give or take",
+                               "with one seed on a side it cannot be told"};
+    for (size_t i = 0; i < 4; ++i) {
+        EXPECT_NE(json["groups"][i]["sentence"].get<std::string>().find(sentences[i]), std::string::npos)
+            << json["groups"][i]["sentence"];
+        for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison)})
+            EXPECT_NE(shown.find(sentences[i]), std::string::npos) << sentences[i];
+    }
+    EXPECT_NE(json["groups"][1]["sentence"].get<std::string>().find("chance alone may"), std::string::npos);
+    EXPECT_NE(json["groups"][2]["sentence"].get<std::string>().find("more than chance"), std::string::npos);
+    // the interval shown beside a verdict is that of the difference, and agrees with it
+    for (int i : {1, 2})
+        EXPECT_EQ(json["groups"][i]["difference"] > json["groups"][i]["difference_half_interval_95"], i == 2);
+}
+
+TEST(Comparison, ASeedRunTwiceCountsOnce) {
+    testing::TemporaryFolder folder;
+    const char* other = "[optimizer]\nlearning_rate = 0.5\n";
+    write_run(folder, "a-1", 1, 1.70), write_run(folder, "a-2", 1, 1.71);
+    write_run(folder, "b-1", 1, 1.80, other), write_run(folder, "b-2", 2, 1.81, other);
+    const Comparison comparison = compare(folder, {"a-1", "a-2", "b-1", "b-2"});
+    EXPECT_EQ(comparison.groups[0].name, "a (2 runs of 1 seed)");
+    EXPECT_EQ(verdict_of(comparison.groups[1]), "one run on a side: no test");
+}
+
+TEST(Comparison, TheSameTextElsewhereIsTheSameGroup) {
+    testing::TemporaryFolder folder;
+    write_run(folder, "a-seed1", 1, 1.70, "[data]\npath = \"text.txt\"\n");
+    write_run(folder, "a-seed2", 2, 1.71, "[data]\npath = \"/home/text.txt\"\n");
+    for (const char* name : {"a-seed1", "a-seed2"}) name_data(folder, name, "f1", "b");
+    EXPECT_EQ(compare(folder, {"a-seed1", "a-seed2"}).groups.size(), 1u);
 }
 
 TEST(Comparison, PricesAreStatedOrAbsent) {

@@ -1,12 +1,15 @@
 // Searches as a user runs them, on a text of a few kilobytes.
 #include "lithe/search/search.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "lithe/base/stop.h"
 #include "lithe/model/cost.h"
 #include "lithe/search/costs.h"
 #include "lithe/search/evolution.h"
+#include "lithe/search/search_time.h"
 #include "lithe/spec/config_io.h"
 #include "support/errors.h"
 #include "support/tiny_run.h"
@@ -123,6 +126,153 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     ASSERT_EQ(grown.trials.size(), 4u);
     EXPECT_EQ(grown.trials[3].layout, "fufu");
     EXPECT_ERROR(load_model(run + "/supernet"), ExitCode::usage, "the network of a search");
+}
+
+// The cost of a layout was not looked at where search.cost is "none".
+TEST(Search, RandomLayoutsCostAsMuchWhereTheSearchHasNoCost) {
+    TemporaryFolder folder;
+    const Config config = tiny(folder, {"model.layout=\"?{s f}?{s f}?{s f}u\"", "search.retrain_tokens=320",
+                                        "search.random_layouts=3", "train.max_tokens=1500"});
+    const SearchResult result = run_search(config, folder.file("search"), {});
+    auto flops = [&](const std::string& layout) {
+        const LanguageModel model(trial_config(config, layout, 1), 256);
+        return count_cost(model, evaluation_shape(config)).flops_per_token;
+    };
+    int64_t random = 0;
+    for (const Trial& trial : result.trials) {
+        if (trial.origin != "random") continue;
+        ++random;
+        EXPECT_NEAR(flops(trial.layout) / flops(result.layout), 1, 0.05) << trial.layout << " and " << result.layout;
+    }
+    const auto told = std::count_if(result.notes.begin(), result.notes.end(), [](const std::string& note) {
+        return note.find("random layouts instead of 3") != std::string::npos;
+    });
+    EXPECT_EQ(told, random < 3 ? 1 : 0);
+}
+
+TEST(Search, SaysWhereItsResultStands) {
+    TemporaryFolder folder;
+    const Config config = tiny(folder, {"search.retrain_tokens=320", "search.baselines=[\"sus\", \"fuf\", \"u\"]",
+                                        "search.random_layouts=0", "train.max_tokens=1500"});
+    const std::string run = folder.file("search");
+    const SearchResult result = run_search(config, run, {});
+    ASSERT_TRUE(result.rank);
+    EXPECT_EQ(result.rank->of, result.trials.size());
+    size_t better = 0;
+    for (const Trial& trial : result.trials) better += trial.bits_per_byte < *result.bits_per_byte;
+    EXPECT_EQ(result.rank->place, better + 1);
+    EXPECT_NE(read_all(run + "/search.html").find(result.rank->sentence), std::string::npos);
+    EXPECT_EQ(nlohmann::json::parse(read_all(run + "/search.json"))["rank"]["sentence"], result.rank->sentence);
+}
+
+TEST(Search, WhereSettingsComeFromStaysKnown) {
+    TemporaryFolder folder;
+    const Config config = tiny(folder, {"search.retrain_tokens=320", "search.baselines=[\"sus\"]",
+                                        "search.random_layouts=0", "train.max_tokens=1500"});
+    const std::string run = folder.file("search");
+    const SearchResult result = run_search(config, run, {});
+    const std::string found = read_all(run + "/found.toml"), page = read_all(run + "/search.html"),
+                      trial = read_all(run + "/trials/0/config.toml");
+    for (const std::string& line :
+         {"width = 16  # " + folder.file("tiny.toml") + " line 2", std::string("max_tokens = 1500  # --set"),
+          "layout = \"" + result.layout + "\"  # the search"})
+        EXPECT_NE(found.find(line), std::string::npos) << line;
+    EXPECT_NE(page.find("width = 16  # " + folder.file("tiny.toml")), std::string::npos);
+    EXPECT_NE(page.find("retrain_tokens = 320  # --set"), std::string::npos) << "settings of the search";
+    EXPECT_NE(trial.find("max_tokens = 320  # the search"), std::string::npos);
+    EXPECT_NE(trial.find("vocabulary_size = 256  # set by lithe"), std::string::npos);
+    EXPECT_EQ(trial.find("retrain_tokens = 0  # --set"), std::string::npos);
+}
+
+TEST(SearchTime, CountsWhatEarlierStartsUsed) {
+    TemporaryFolder folder;
+    folder.write("supernet/metrics.jsonl", "{\"step\":1,\"seconds\":5.0}\n");
+    folder.write("trials/0/metrics.jsonl", "{\"step\":1,\"seconds\":7.0}\n{\"step\":2,\"sec");
+    {
+        SearchTime time(folder.path(), 1e6);
+        EXPECT_GE(time.used(), 12);
+        EXPECT_LE(time.left(), 1e6 - 12);
+        time.note_evaluation(1000);
+        EXPECT_LE(time.left(), 1e6 - 1012) << "kept for the evaluation at the end of a training";
+        EXPECT_FALSE(std::filesystem::exists(folder.file("time.json"))) << "the search has not begun";
+        folder.write("config.toml", "");
+    }
+    EXPECT_GE(nlohmann::json::parse(read_all(folder.file("time.json")))["seconds"], 12);
+    folder.write("time.json", "{\"seconds\": 500}");
+    EXPECT_GE(SearchTime(folder.path(), 1000).used(), 500);
+    EXPECT_LE(SearchTime(folder.path(), 400).left(), 0);
+    EXPECT_TRUE(std::isinf(SearchTime(folder.path(), 0).left()));
+    folder.write("time.json", "{");
+    EXPECT_ERROR(SearchTime(folder.path(), 1), ExitCode::bad_file, "not JSON");
+    std::filesystem::remove(folder.file("time.json"));
+}
+
+TEST(SearchTime, TheNetworkHasHalfOfItAndIsTrainedOnce) {
+    TemporaryFolder folder;
+    folder.write("config.toml", "");
+    {
+        SearchTime time(folder.path(), 600);
+        EXPECT_EQ(time.network_limit(true), 300);
+        EXPECT_EQ(time.network_limit(false), 600) << "nothing is trained behind it";
+        time.network_is_trained(300);
+    }
+    EXPECT_EQ(SearchTime(folder.path(), 600).network_limit(false), 300) << "as it was";
+    EXPECT_EQ(SearchTime(folder.path(), 6000).network_limit(true), 300) << "more time is for the others";
+    EXPECT_EQ(SearchTime(folder.path(), 6000).network_limit(false), 6000);
+}
+
+// --max-time ended the training of the network only.
+TEST(Search, TimeEndsAllOfIt) {
+    TemporaryFolder folder;
+    Config config = tiny(folder, {"search.retrain_tokens=320", "search.baselines=[\"sus\"]", "search.random_layouts=0",
+                                  "train.max_tokens=1500", "train.max_seconds=1000"});
+    const std::string run = folder.file("search");
+    folder.write("search/time.json", "{\"seconds\": 5000}");
+    const SearchResult result = run_search(config, run, {});
+    EXPECT_EQ(result.stopped_by, "time");
+    EXPECT_TRUE(result.trials.empty());
+    EXPECT_FALSE(result.bits_per_byte);
+    EXPECT_FALSE(result.rank);
+    ASSERT_FALSE(result.notes.empty());
+    EXPECT_NE(result.notes.back().find("not trained alone are found " + result.layout), std::string::npos);
+    EXPECT_NE(read_all(run + "/search.html").find("not trained alone are found"), std::string::npos);
+    const std::string network = read_all(run + "/supernet/metrics.jsonl");
+    config.train.max_seconds = 100'000;
+    const SearchResult more = run_search(config, run, {});
+    EXPECT_EQ(more.stopped_by, "finished");
+    EXPECT_EQ(more.layout, result.layout);
+    EXPECT_GE(more.trials.size(), 1u);
+    EXPECT_EQ(read_all(run + "/supernet/metrics.jsonl"), network) << "the network was trained";
+
+    Config random = tiny(folder, {"search.method=\"random\"", "search.trial_tokens=300", "train.max_tokens=0",
+                                  "train.max_seconds=1000"});
+    folder.write("random/time.json", "{\"seconds\": 5000}");
+    EXPECT_ERROR(run_search(random, folder.file("random"), {}), ExitCode::usage, "the search made no trial");
+}
+
+// It goes on when it is given more, and its result is that of a trial that was never cut off.
+TEST(Search, ATrialThatTimeCutsOffHasNoResult) {
+    TemporaryFolder folder;
+    Config config = tiny(folder, {"search.retrain_tokens=4000", "train.max_tokens=1500"});
+    std::filesystem::create_directories(folder.file("s"));
+    folder.write("s/config.toml", "");
+    TrialJournal journal(folder.file("s"));
+    Trial trial{0, "found", "suf", 4000}, whole = trial;
+    {
+        SearchTime little(folder.file("s"), 0.02);
+        EXPECT_EQ(run_trial(config, folder.file("s"), journal, trial, little, {}), TrialEnd::out_of_time);
+        EXPECT_TRUE(journal.trials().empty());
+    }
+    SearchTime enough(folder.file("s"), 0);
+    EXPECT_EQ(run_trial(config, folder.file("s"), journal, trial, enough, {}), TrialEnd::trained);
+    TrialJournal other(folder.file("other"));
+    EXPECT_EQ(run_trial(config, folder.file("other"), other, whole, enough, {}), TrialEnd::trained);
+    EXPECT_EQ(trial.bits_per_byte, whole.bits_per_byte);
+    // what takes longer than is left is not begun
+    const double trial_seconds = trial.seconds;
+    trial = Trial{0, "baseline", "sus", 4000};
+    SearchTime less(folder.file("s"), trained_seconds(folder.file("s/trials/0")) + 0.2 * trial_seconds);
+    EXPECT_EQ(run_trial(config, folder.file("s"), journal, trial, less, {}), TrialEnd::out_of_time);
 }
 
 TEST(Search, ChoicesRestWhileWeightsWarmUp) {

@@ -29,6 +29,8 @@ int run(const Flags& flags, const CommandContext& context) {
                                    : flags.run;
     const SearchResult result = run_search(config, folder, context.argv);
     const bool stopped = result.stopped_by == "signal";
+    if (result.rank && result.rank->place > 1) log_warning(result.rank->sentence);
+    else if (result.rank) log_info("rank       " + result.rank->sentence);
     if (stopped)
         log_info("resume     lithe search " +
                  shell_quoted(std::filesystem::absolute(folder).lexically_normal().string()));
@@ -55,7 +57,10 @@ CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
     app.add_option("--max-steps", flags->budget.max_steps, "gumbel: updates of the network with all candidates");
     app.add_option("--max-tokens", flags->budget.max_tokens,
                    "gumbel: tokens of that network; else of all trials together");
-    app.add_option("--max-time", flags->budget.max_time, "the same in training time, as 30m");
+    app.add_option(
+        "--max-time", flags->budget.max_time,
+        "of the whole search, over all its starts, as 30m; gumbel with search.retrain_tokens: half of it for "
+        "the network, the rest for training the result and what it is compared with");
     app.footer("Settings (section [search] of the file, or --set search.key=value):\n" + settings_help("search."));
     return [flags, &context] { return run(*flags, context); };
 }

@@ -9,13 +9,6 @@
 namespace lithe {
 namespace {
 
-// Settings that do not change what is learned.
-bool without_effect(const std::string& setting) {
-    for (const char* prefix : {"checkpoint.", "sample.", "train.log_every"})
-        if (setting.rfind(prefix, 0) == 0) return true;
-    return false;
-}
-
 std::string setting_of(const RunRecord& run, const std::string& name) {
     auto found = run.settings.find(name);
     return found == run.settings.end() ? "" : found->second;
@@ -74,61 +67,21 @@ std::vector<Measure> all_measures(const Prices& prices) {
     return list;
 }
 
-// Runs that no other beats, from the cheapest on.
-std::vector<size_t> front_of(const std::vector<RunRecord>& runs, const Measure& measure) {
-    std::vector<size_t> known;
-    std::vector<Trade> trades;
-    for (size_t i = 0; i < runs.size(); ++i)
-        if (const auto cost = measure.of(runs[i]); cost && runs[i].last_bits)
-            known.push_back(i), trades.push_back({*cost, *runs[i].last_bits});
+// Groups that no other of their ranking beats, from the cheapest of each ranking on.
+std::vector<size_t> front_of(const Comparison& comparison, const Measure& measure) {
     std::vector<size_t> front;
-    for (size_t place : unbeaten(trades)) front.push_back(known[place]);
+    for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) {
+        std::vector<size_t> known;
+        std::vector<Trade> trades;
+        for (size_t i = 0; i < comparison.groups.size(); ++i) {
+            const RunGroup& group = comparison.groups[i];
+            if (group.ranking != ranking || group.bits.count == 0) continue;
+            if (const auto cost = mean_of(measure, comparison.runs, group))
+                known.push_back(i), trades.push_back({*cost, group.bits.mean});
+        }
+        for (size_t place : unbeaten(trades)) front.push_back(known[place]);
+    }
     return front;
-}
-
-std::string common_name(const std::vector<RunRecord>& runs, const std::vector<size_t>& members) {
-    std::string name = runs[members[0]].name;
-    if (members.size() == 1) return name;
-    for (size_t member : members) {
-        const std::string& other = runs[member].name;
-        name.resize(size_t(std::mismatch(name.begin(), name.end(), other.begin(), other.end()).first - name.begin()));
-    }
-    auto trim = [&] { name.resize(name.find_last_not_of("-_./") + 1); };
-    trim();
-    for (const char* ending : {"seed", "-s", "_s"})  // "books-seed1", "books-s1"
-        if (name.ends_with(ending)) name.resize(name.size() - std::string(ending).size());
-    trim();
-    return (name.empty() ? runs[members[0]].name : name) + " (" + std::to_string(members.size()) + " seeds)";
-}
-
-std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs) {
-    std::map<std::vector<std::pair<std::string, std::string>>, RunGroup> found;
-    for (size_t i = 0; i < runs.size(); ++i) {
-        std::vector<std::pair<std::string, std::string>> key;
-        for (const auto& each : runs[i].settings)
-            if (each.first != "train.seed" && !without_effect(each.first)) key.push_back(each);
-        found[key].runs.push_back(i);
-    }
-    std::vector<RunGroup> groups;
-    for (auto& [key, group] : found) {
-        std::vector<double> bits;
-        for (size_t run : group.runs)
-            if (runs[run].last_bits) bits.push_back(*runs[run].last_bits);
-        group.bits = describe(bits);
-        group.name = common_name(runs, group.runs);
-        groups.push_back(std::move(group));
-    }
-    std::stable_sort(groups.begin(), groups.end(), [](const RunGroup& a, const RunGroup& b) {
-        if ((a.bits.count > 0) != (b.bits.count > 0)) return a.bits.count > 0;
-        return a.bits.mean < b.bits.mean;
-    });
-    for (size_t i = 1; i < groups.size(); ++i) {
-        if (groups[i].bits.count == 0) continue;
-        groups[i].difference = groups[i].bits.mean - groups[0].bits.mean;
-        groups[i].several_seeds = groups[i].bits.count > 1 && groups[0].bits.count > 1;
-        groups[i].p = welch_p(groups[i].bits, groups[0].bits);
-    }
-    return groups;
 }
 
 // "memory 999 instead of 256, lead 0 instead of 1024"
@@ -147,19 +100,23 @@ std::string protocol_difference(const nlohmann::json& ours, const nlohmann::json
     return join(parts, ", ");
 }
 
-std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs) {
+std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs, const std::vector<Ranking>& rankings) {
     std::vector<std::string> warnings;
+    for (const Ranking& ranking : rankings)
+        if (!ranking.apart.empty()) warnings.push_back(ranking.apart);
     for (const RunRecord& run : runs)
         if (!run.last_bits) warnings.push_back(run.name + " was never evaluated");
-    const auto first =
-        std::find_if(runs.begin(), runs.end(), [](const RunRecord& r) { return r.last_bits.has_value(); });
-    for (const RunRecord& run : runs)
-        if (run.last_bits && run.protocol() != first->protocol())
-            warnings.push_back(run.name + " was evaluated in another way than " + first->name + ": " +
-                               protocol_difference(run.protocol(), first->protocol()));
-    for (const RunRecord& run : runs)
-        if (run.data_fingerprint != runs[0].data_fingerprint)
-            warnings.push_back(run.name + " was trained on other data than " + runs[0].name);
+    for (const Ranking& ranking : rankings) {
+        const RunRecord* first = nullptr;
+        for (size_t i : ranking.runs) {
+            const RunRecord& run = runs[i];
+            if (!run.last_bits) continue;
+            if (!first) first = &run;
+            if (run.protocol() != first->protocol())
+                warnings.push_back(run.name + " was evaluated in another way than " + first->name + ": " +
+                                   protocol_difference(run.protocol(), first->protocol()));
+        }
+    }
     for (const char* key : {"cpu", "device", "threads"}) {
         std::set<std::string> values;
         for (const RunRecord& run : runs)
@@ -187,10 +144,11 @@ Comparison compare_runs(std::vector<RunRecord> runs, const Prices& prices) {
     for (Measure& measure : all_measures(prices))
         if (std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return measure.of(run).has_value(); }))
             comparison.measures.push_back(std::move(measure));
-    for (const Measure& measure : comparison.measures) comparison.fronts[measure.key] = front_of(runs, measure);
-    comparison.groups = group_runs(runs);
-    comparison.warnings = find_warnings(runs);
+    comparison.rankings = rank_apart(runs);
+    comparison.groups = group_runs(runs, comparison.rankings);
+    comparison.warnings = find_warnings(runs, comparison.rankings);
     comparison.runs = std::move(runs);
+    for (const Measure& measure : comparison.measures) comparison.fronts[measure.key] = front_of(comparison, measure);
     return comparison;
 }
 

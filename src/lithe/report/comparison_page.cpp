@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "lithe/base/text.h"
 #include "lithe/report/comparison.h"
+#include "lithe/report/curves.h"
 #include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
 
@@ -26,66 +28,85 @@ std::vector<Axis> axes(const Prices& prices) {
     return list;
 }
 
-// Smoothed, at most 200 points; the first twentieth is left out, where the loss falls from the height of chance.
 Curve curve_of(const RunRecord& run, const Axis& axis, int colour) {
-    Curve curve{run.name, {}, true, colour};
-    if (run.train.empty()) return curve;
-    const double end = axis.of(run, run.train.back());
-    const size_t stride = run.train.size() / 200 + 1;
-    double smooth = run.train[0].bits;
-    for (size_t i = 0; i < run.train.size(); ++i) {
-        const double x = axis.of(run, run.train[i]);
-        smooth = 0.8 * smooth + 0.2 * run.train[i].bits;
-        if (i % stride == 0 && x > 0 && (x >= end / 20 || run.train.size() < 20)) curve.points.push_back({x, smooth});
-    }
-    return curve;
+    std::vector<CurvePoint> points;
+    for (const RunPoint& point : run.train) points.push_back({axis.of(run, point), point.bits});
+    return {run.name, thinned(smoothed(points), 200), true, colour};
 }
 
 Curve dots_of(const RunRecord& run, const Axis& axis, int colour) {
     Curve dots{"", {}, false, colour};
-    const double end = run.valid.empty() ? 0 : axis.of(run, run.valid.back());
-    for (const RunPoint& point : run.valid)
-        if (const double x = axis.of(run, point); x > 0 && x >= end / 20) dots.points.push_back({x, point.bits});
+    for (const RunPoint& point : run.valid) dots.points.push_back({axis.of(run, point), point.bits});
     return dots;
+}
+
+std::string title_of(const Comparison& comparison, size_t ranking) {
+    const std::string title = ranking_title(comparison, ranking);
+    return title.empty() ? "" : "<p><b>" + escape_html(title) + "</b></p>";
 }
 
 std::string curves(const Comparison& comparison) {
     std::string html =
         "<h2>Curves</h2><p class=\"soft\">Bits per byte: lines training (smoothed), dots validation.</p>";
-    for (const Axis& axis : axes(comparison.prices)) {
-        std::vector<Curve> list;
-        for (size_t i = 0; i < comparison.runs.size(); ++i)
-            for (Curve curve : {curve_of(comparison.runs[i], axis, int(i)), dots_of(comparison.runs[i], axis, int(i))})
-                if (!curve.points.empty()) list.push_back(std::move(curve));
-        html += svg_chart("Bits per byte against " + axis.title, axis.unit, "bits per byte", list);
+    for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) {
+        html += title_of(comparison, ranking);
+        for (const Axis& axis : axes(comparison.prices)) {
+            std::vector<Curve> list;
+            for (size_t i : comparison.rankings[ranking].runs) {
+                list.push_back(curve_of(comparison.runs[i], axis, int(i)));
+                list.push_back(dots_of(comparison.runs[i], axis, int(i)));
+            }
+            html += chart_html(training_chart("Bits per byte against " + axis.title, axis.unit, std::move(list)));
+        }
     }
     return html;
 }
 
+// One dot per run; the line joins the means of groups that are not beaten.
+std::string front(const Comparison& comparison, const Measure& measure, size_t ranking) {
+    Chart chart{"Bits per byte against " + measure.title, measure.unit, {}};
+    Curve line{"", {}, true, 0};
+    for (size_t group : comparison.fronts.at(measure.key))
+        if (comparison.groups[group].ranking == ranking)
+            line.points.push_back(
+                {*mean_of(measure, comparison.runs, comparison.groups[group]), comparison.groups[group].bits.mean});
+    chart.curves.push_back(std::move(line));
+    for (size_t i : comparison.rankings[ranking].runs) {
+        const auto cost = measure.of(comparison.runs[i]), bits = comparison.runs[i].last_bits;
+        if (cost && bits) chart.curves.push_back({"", {{*cost, *bits, comparison.runs[i].name}}, false, int(i)});
+    }
+    return chart_html(chart);
+}
+
 std::string fronts(const Comparison& comparison) {
     std::string html =
-        "<h2>Quality against what it takes</h2><p class=\"soft\">The line joins runs that no other beats "
-        "in both.</p>";
-    for (const Measure& measure : comparison.measures) {
-        std::vector<Curve> list;
-        Curve front{"", {}, true, 0};
-        for (size_t run : comparison.fronts.at(measure.key))
-            front.points.push_back({*measure.of(comparison.runs[run]), *comparison.runs[run].last_bits});
-        list.push_back(std::move(front));
-        for (size_t i = 0; i < comparison.runs.size(); ++i) {
-            const auto cost = measure.of(comparison.runs[i]), bits = comparison.runs[i].last_bits;
-            if (cost && bits) list.push_back({"", {{*cost, *bits, comparison.runs[i].name}}, false, int(i)});
+        "<h2>Quality against what it takes</h2><p class=\"soft\">A dot is a run. The line joins the "
+        "means of what no other beats in both. " +
+        equality_text() + "</p>";
+    for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) {
+        html += title_of(comparison, ranking);
+        for (const Measure& measure : comparison.measures) {
+            html += front(comparison, measure, ranking);
+            if (const auto names = front_names(comparison, measure, ranking); !names.empty())
+                html += "<p>Not beaten: " + escape_html(join(names, ", ")) + ".</p>";
         }
-        html += svg_chart("Bits per byte against " + measure.title, measure.unit, "bits per byte", list);
     }
     return html;
 }
 
 std::string groups(const Comparison& comparison) {
     if (comparison.groups.size() < 2) return "";
-    return "<h2>Is the difference real?</h2>" + table_html(group_rows(comparison)) +
+    std::string html = "<h2>Is the difference real?</h2>";
+    for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) {
+        html += title_of(comparison, ranking) + table_html(group_rows(comparison, ranking)) + "<ul>";
+        for (const RunGroup& group : comparison.groups)
+            if (group.ranking == ranking) html += "<li>" + escape_html(group.sentence) + "</li>";
+        html += "</ul>";
+    }
+    return html +
            "<p class=\"soft\">Runs whose settings differ in the seed only are one group. ± is the 95 % interval of the "
-           "mean by Student's t; p by Welch's test against the best group.</p>";
+           "difference from the best group, p the probability of so large a difference by chance (Welch's test of that "
+           "difference). Each is one comparison: of twenty groups that are equal, about one looks different.</p>";
 }
 
 std::string differences(const Comparison& comparison) {

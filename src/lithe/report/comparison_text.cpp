@@ -42,6 +42,7 @@ Json run_json(const Comparison& comparison, const RunRecord& run) {
                  {"folder", run.folder},
                  {"bits_per_byte", optional_json(run.last_bits)},
                  {"best_bits_per_byte", optional_json(run.best_bits)},
+                 {"unspoken_share", run.unspoken_share()},
                  {"protocol", run.protocol()},
                  {"steps", run.steps},
                  {"tokens", run.tokens},
@@ -52,18 +53,40 @@ Json run_json(const Comparison& comparison, const RunRecord& run) {
     return json;
 }
 
+Json group_json(const Comparison& comparison, const RunGroup& group) {
+    return {{"name", group.name},
+            {"runs", names_of(comparison, group.runs)},
+            {"ranking", group.ranking + 1},
+            {"bits_per_byte", group.bits.count > 0 ? Json(group.bits.mean) : Json()},
+            {"half_interval_95", group.bits.count > 1 ? Json(group.bits.half) : Json()},
+            {"difference", optional_json(group.difference)},
+            {"difference_half_interval_95", optional_json(group.half)},
+            {"p", optional_json(group.p)},
+            {"verdict", verdict_of(group)},
+            {"sentence", group.sentence}};
+}
+
+// One ranking: its groups, a sentence for each, and which are not beaten.
+std::string ranking_text(const Comparison& comparison, size_t ranking) {
+    std::string text = "\n";
+    if (const std::string title = ranking_title(comparison, ranking); !title.empty()) text += title + "\n";
+    if (comparison.groups.size() > 1) text += table(group_rows(comparison, ranking)) + "\n";
+    for (const RunGroup& group : comparison.groups)
+        if (group.ranking == ranking && comparison.groups.size() > 1) text += group.sentence + "\n";
+    for (const Measure& measure : comparison.measures)
+        if (const auto names = front_names(comparison, measure, ranking); !names.empty())
+            text += "not beaten in bits per byte and " + measure.title + ": " + join(names, ", ") + "\n";
+    return text;
+}
+
 }  // namespace
 
 std::string comparison_text(const Comparison& comparison) {
     std::string text = table(run_rows(comparison));
     if (!comparison.differences.empty()) text += "\n" + table(difference_rows(comparison));
+    for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) text += ranking_text(comparison, ranking);
     if (comparison.groups.size() > 1)
-        text += "\n" + table(group_rows(comparison)) +
-                "± is the 95 % interval of the mean by Student's t; p by Welch's test.\n";
-    text += "\n";
-    for (const Measure& measure : comparison.measures)
-        text += "not beaten in bits per byte and " + measure.title + ": " +
-                join(names_of(comparison, comparison.fronts.at(measure.key)), ", ") + "\n";
+        text += "\n" + equality_text() + " ± is the 95 % interval of the difference, p by Welch's test.\n";
     for (const std::string& warning : comparison.warnings) text += "note: " + warning + "\n";
     return text;
 }
@@ -74,18 +97,18 @@ Json comparison_json(const Comparison& comparison) {
     for (const RunRecord& run : comparison.runs) json["runs"].push_back(run_json(comparison, run));
     json["differences"] = Json::object();
     for (const auto& [name, values] : comparison.differences) json["differences"][name] = values;
+    json["rankings"] = Json::array();
+    for (const Ranking& ranking : comparison.rankings)
+        json["rankings"].push_back({{"runs", names_of(comparison, ranking.runs)}, {"apart", ranking.apart}});
     json["groups"] = Json::array();
-    for (const RunGroup& group : comparison.groups)
-        json["groups"].push_back({{"name", group.name},
-                                  {"runs", names_of(comparison, group.runs)},
-                                  {"bits_per_byte", group.bits.count > 0 ? Json(group.bits.mean) : Json()},
-                                  {"half_interval_95", group.bits.count > 1 ? Json(group.bits.half) : Json()},
-                                  {"difference", optional_json(group.difference)},
-                                  {"p", optional_json(group.p)},
-                                  {"verdict", verdict_of(group)}});
+    for (const RunGroup& group : comparison.groups) json["groups"].push_back(group_json(comparison, group));
     json["fronts"] = Json::object();
-    for (const Measure& measure : comparison.measures)
-        json["fronts"][measure.key] = names_of(comparison, comparison.fronts.at(measure.key));
+    for (const Measure& measure : comparison.measures) {
+        json["fronts"][measure.key] = Json::array();
+        for (size_t group : comparison.fronts.at(measure.key))
+            json["fronts"][measure.key].push_back(comparison.groups[group].name);
+    }
+    json["equal_within"] = {{"cost", kEqualCost}, {"bits_per_byte", kEqualLoss}};
     json["notes"] = comparison.warnings;
     return json;
 }

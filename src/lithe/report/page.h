@@ -1,6 +1,7 @@
 // What all report pages share: one self-contained file, no network, light and dark, readable on a phone.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ std::string escape_html(const std::string& text);
 
 // <tr> of a name and a value.
 std::string table_row(const std::string& name, const std::string& value);
-// A table that scrolls on its own when it is wider than the page; the first row is the head. Cells are text.
+// A table whose first row is the head. Cells are text. On a narrow screen each row is a card of lines "head: cell";
+// elsewhere long cells wrap, and what is still wider than the window scrolls on its own.
 std::string table_html(const std::vector<std::vector<std::string>>& rows);
 
 struct CurvePoint {
@@ -22,11 +24,19 @@ struct CurvePoint {
 struct Curve {
     std::string label;
     std::vector<CurvePoint> points;
-    bool line = true;  // false: only dots
-    int colour = -1;   // -1: by place in the list
+    bool line = true;    // false: only dots
+    int colour = -1;     // -1: by place in the list
+    bool faint = false;  // small pale dots behind the others: single measurements
 };
-// One chart as an SVG element; "" when there is nothing to show.
-std::string svg_chart(const std::string& title, const std::string& x_label, const std::string& y_label,
-                      const std::vector<Curve>& curves);
+struct Chart {
+    std::string title, x_label;
+    std::vector<Curve> curves;
+    bool log_x = false;
+    // Points left of the first and above the second are not drawn; a line under the chart says so.
+    double x_from = -INFINITY, y_to = INFINITY;
+};
+// One chart with title, legend and what is left out; "" when there is nothing to show. Values that are not finite are
+// passed over.
+std::string chart_html(const Chart& chart);
 
 }  // namespace lithe

@@ -1,15 +1,13 @@
 #include "lithe/report/report.h"
 
-#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numbers>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
-#include "lithe/base/median.h"
 #include "lithe/base/text.h"
+#include "lithe/report/curves.h"
 #include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
 #include "lithe/report/run_record.h"
@@ -19,24 +17,31 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Training smoothed above what was logged, and validation.
+std::string bits_chart(const RunRecord& record, const std::string& title, const std::string& unit,
+                       double RunPoint::*x) {
+    std::vector<CurvePoint> logged;
+    for (const RunPoint& point : record.train) logged.push_back({point.*x, point.bits});
+    Curve training{"training, smoothed", thinned(smoothed(logged), 300), true, 0},
+        dots{"as logged", thinned(logged, 400), false, 0, true}, validation{"validation", {}, true, 1};
+    for (const RunPoint& point : record.valid) validation.points.push_back({point.*x, point.bits});
+    return chart_html(training_chart(title, unit, {dots, training, validation}));
+}
+
 std::string charts(const RunRecord& record) {
-    Curve train_tokens{"training", {}}, valid_tokens{"validation", {}}, train_time{"training", {}},
-        valid_time{"validation", {}}, rate{"learning rate", {}};
-    double smooth = 0;
-    for (const RunPoint& point : record.train) {
-        smooth = smooth == 0 ? point.bits : 0.8 * smooth + 0.2 * point.bits;
-        if (!std::isfinite(smooth)) continue;
-        train_tokens.points.push_back({point.tokens, smooth});
-        train_time.points.push_back({point.seconds, smooth});
-        rate.points.push_back({point.tokens, point.learning_rate});
-    }
-    for (const RunPoint& point : record.valid) {
-        valid_tokens.points.push_back({point.tokens, point.bits});
-        valid_time.points.push_back({point.seconds, point.bits});
-    }
-    return svg_chart("Bits per byte against tokens", "tokens", "bits", {train_tokens, valid_tokens}) +
-           svg_chart("Bits per byte against training time", "seconds", "bits", {train_time, valid_time}) +
-           svg_chart("Learning rate", "tokens", "rate", {rate});
+    Curve rate{"", {}};
+    for (const RunPoint& point : record.train) rate.points.push_back({point.tokens, point.learning_rate});
+    rate.points = thinned(rate.points, 300);
+    return bits_chart(record, "Bits per byte against tokens", "tokens", &RunPoint::tokens) +
+           bits_chart(record, "Bits per byte against training time", "seconds", &RunPoint::seconds) +
+           chart_html({"Learning rate", "tokens", {rate}});
+}
+
+// Bytes that the tokenizer cannot say cost next to nothing, which is said beside the bits.
+std::string unspoken_text(double share) {
+    return three_digits(100 * share) +
+           " % of the scored bytes: an unknown token stands for them, or none. These bits per byte do not compare with "
+           "those of another tokenizer.";
 }
 
 std::string page(const RunRecord& record) {
@@ -48,6 +53,7 @@ std::string page(const RunRecord& record) {
                                                format_count(number_of(record.last_valid, "bytes")) + "B of the " +
                                                (protocol.is_object() ? protocol.value("split", "valid") : "valid") +
                                                " split");
+        if (record.unspoken_share() > 0) html += table_row("unspoken", unspoken_text(record.unspoken_share()));
         html += table_row("perplexity per token", fixed_digits(number_of(record.last_valid, "perplexity"), 3));
     }
     if (!record.train.empty()) {

@@ -26,6 +26,10 @@ void flatten(const Json& json, const std::string& path, std::map<std::string, st
     for (const auto& [key, value] : json.items()) flatten(value, path.empty() ? key : path + "." + key, settings);
 }
 
+std::string text_of(const Json& json, const char* key) {
+    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+}
+
 RunPoint point_of(const Json& line, double bits) {
     return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), bits,
             number_of(line, "learning_rate")};
@@ -66,13 +70,16 @@ void read_start(RunRecord& record) {
     if (json.is_object() && json.contains("starts") && json["starts"].is_array() && !json["starts"].empty())
         json = Json(json["starts"].back());
     if (!json.is_object()) return;
-    record.data_fingerprint = json.value("data_fingerprint", "");
+    record.data_fingerprint = text_of(json, "data_fingerprint");
+    record.tokenizer_hash = text_of(json, "tokenizer_hash");
     for (const char* key : {"cpu", "isa", "device", "threads", "precision"})
         if (json.contains(key))
             record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
 }
 
 }  // namespace
+
+double RunRecord::unspoken_share() const { return number_of(last_valid, "unspoken_share"); }
 
 double number_of(const Json& json, const char* key) {
     return json.contains(key) && json[key].is_number() ? json[key].get<double>() : 0;

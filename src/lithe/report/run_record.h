@@ -24,7 +24,8 @@ struct RunRecord {
     std::map<std::string, std::string> machine;   // cpu, isa, device, threads, precision of the last start
     std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
     double bytes_per_token = 1;
-    std::string data_fingerprint;                // "" when it was not recorded
+    std::string data_fingerprint;                // of text and tokenizer; "" when it was not recorded
+    std::string tokenizer_hash;                  // likewise
     nlohmann::json last_valid;                   // the last evaluation; null without one
     std::optional<double> last_bits, best_bits;  // per byte, of the validation text
     int64_t steps = 0, tokens = 0;
@@ -42,6 +43,8 @@ struct RunRecord {
     nlohmann::json protocol() const {
         return last_valid.is_object() ? last_valid.value("protocol", nlohmann::json()) : nlohmann::json();
     }
+    // The share of the bytes scored last that the unknown token stands for, or no token at all.
+    double unspoken_share() const;
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };
 

@@ -106,8 +106,8 @@ std::string choices(const std::string& folder, const Json& costs) {
     for (const Json& line : lines)
         cost.points.push_back({number_of(line, "progress"), number_of(line, "expected_cost")});
     if (costs.value("cost", "none") != "none")
-        html += svg_chart("Expected " + cost_name(costs.value("cost", "")) + " over time", "share of the budget spent",
-                          "", {cost});
+        html += chart_html(
+            {"Expected " + cost_name(costs.value("cost", "")) + " over time", "share of the budget spent", {cost}});
     return html;
 }
 
@@ -150,8 +150,26 @@ std::string trials(const std::string& folder, const Json& costs) {
     for (const CurvePoint& point : dots.points) trades.push_back({point.x, point.y});
     for (size_t place : unbeaten(trades)) front.points.push_back({trades[place].cost, trades[place].loss});
     const std::string against = priced ? cost_name(costs.value("cost", "")) : "parameters";
-    return "<h2>Trials</h2>" + svg_chart("Bits per byte against " + against, against, "bits per byte", {front, dots}) +
-           "<p class=\"soft\">Full trials; the line joins those that no other beats in both.</p>" + table_html(rows);
+    return "<h2>Trials</h2>" + chart_html({"Bits per byte against " + against, against, {front, dots}}) +
+           "<p class=\"soft\">Full trials, each of one seed; the line joins those that no other beats in both. " +
+           equality_text() + "</p>" + table_html(rows);
+}
+
+// How the result compares, and what was left out.
+std::string sentences(const Json& result) {
+    if (!result.is_object()) return "";
+    std::string html;
+    if (result.contains("rank") && result["rank"].is_object())
+        html += "<p><b>" + escape_html(result["rank"].value("sentence", "")) + "</b></p>";
+    if (result.contains("notes") && result["notes"].is_array())
+        for (const Json& note : result["notes"])
+            if (note.is_string()) html += "<p><b>Note:</b> " + escape_html(note.get<std::string>()) + "</p>";
+    return html;
+}
+
+std::string file_text(const std::string& path, const std::string& title) {
+    if (!fs::exists(path)) return "";
+    return "<h2>" + title + "</h2><pre>" + escape_html(read_file(path, 1 << 20)) + "</pre>";
 }
 
 std::string page(const std::string& folder) {
@@ -170,11 +188,9 @@ std::string page(const std::string& folder) {
     } else {
         html += table_row("state", "not finished");
     }
-    html += "</table>" + choices(folder, costs) + cost_table(costs) + trials(folder, costs);
-    if (fs::exists(folder + "/found.toml"))
-        html += "<h2>Configuration of the result</h2><pre>" + escape_html(read_file(folder + "/found.toml", 1 << 20)) +
-                "</pre>";
-    return html + page_end();
+    html += "</table>" + sentences(result) + choices(folder, costs) + cost_table(costs) + trials(folder, costs);
+    return html + file_text(folder + "/found.toml", "Configuration of the result") +
+           file_text(folder + "/config.toml", "Settings of the search") + page_end();
 }
 
 }  // namespace

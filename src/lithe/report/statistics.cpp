@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lithe/report/numbers.h"
+
 namespace lithe {
 namespace {
 
@@ -45,6 +47,20 @@ double student_quantile(double p, double freedom) {
     return (low + high) / 2;
 }
 
+// Of the difference of two means.
+struct Welch {
+    double error = 0, freedom = 0;
+};
+std::optional<Welch> welch_of(const Sample& a, const Sample& b) {
+    if (a.count < 2 || b.count < 2) return std::nullopt;
+    const double share_a = a.deviation * a.deviation / double(a.count),
+                 share_b = b.deviation * b.deviation / double(b.count), variance = share_a + share_b;
+    if (!(variance > 0)) return std::nullopt;
+    return Welch{
+        std::sqrt(variance),
+        variance * variance / (share_a * share_a / double(a.count - 1) + share_b * share_b / double(b.count - 1))};
+}
+
 }  // namespace
 
 double student_p(double t, double freedom) { return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)); }
@@ -63,21 +79,33 @@ Sample describe(const std::vector<double>& values) {
 }
 
 std::optional<double> welch_p(const Sample& a, const Sample& b) {
-    if (a.count < 2 || b.count < 2) return std::nullopt;
-    const double share_a = a.deviation * a.deviation / double(a.count),
-                 share_b = b.deviation * b.deviation / double(b.count), variance = share_a + share_b;
-    if (!(variance > 0)) return std::nullopt;
-    const double freedom =
-        variance * variance / (share_a * share_a / double(a.count - 1) + share_b * share_b / double(b.count - 1));
-    return student_p((a.mean - b.mean) / std::sqrt(variance), freedom);
+    const auto welch = welch_of(a, b);
+    if (!welch) return std::nullopt;
+    return student_p((a.mean - b.mean) / welch->error, welch->freedom);
 }
 
+std::optional<double> welch_half(const Sample& a, const Sample& b) {
+    const auto welch = welch_of(a, b);
+    if (!welch) return std::nullopt;
+    return student_quantile(0.05, welch->freedom) * welch->error;
+}
+
+std::string equality_text() {
+    return "Costs within " + three_digits(100 * kEqualCost) + " % and bits per byte within " +
+           three_digits(100 * kEqualLoss) + " % count as equal.";
+}
+
+// To beat is to be clearly better in one and not clearly worse in the other. That never goes round in a circle: each
+// step of one would have to gain more in one measure than every other step may lose in it.
 std::vector<size_t> unbeaten(const std::vector<Trade>& trades) {
+    auto less = [](double a, double b, double equal) { return a < b - equal * std::abs(b); };
     std::vector<size_t> front;
     for (size_t i = 0; i < trades.size(); ++i) {
         const Trade& one = trades[i];
         const bool beaten = std::any_of(trades.begin(), trades.end(), [&](const Trade& other) {
-            return other.cost <= one.cost && other.loss <= one.loss && (other.cost < one.cost || other.loss < one.loss);
+            const bool worse = less(one.cost, other.cost, kEqualCost) || less(one.loss, other.loss, kEqualLoss);
+            const bool better = less(other.cost, one.cost, kEqualCost) || less(other.loss, one.loss, kEqualLoss);
+            return better && !worse;
         });
         if (!beaten) front.push_back(i);
     }

@@ -17,6 +17,20 @@ namespace lithe {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr double kEqualShare = 0.05;  // of its cost, by which a layout that costs as much as another may differ
+
+// What tells networks apart: "s-" and "-s" are one. Names in < > keep their hyphens.
+std::string without_identities(const std::string& layout) {
+    std::string text;
+    bool name = false;
+    for (char c : layout) {
+        if (c == '<') name = true;
+        if (c == '>') name = false;
+        if (name || c != '-') text += c;
+    }
+    return text;
+}
+
 class Search {
  public:
     Search(const Config& config, std::string folder, const std::vector<std::string>& argv)
@@ -32,6 +46,7 @@ class Search {
         make_folders(folder_);
         FileLock lock(folder_ + "/lock", "another search runs in this folder");
         compare_config();
+        time_.emplace(folder_, config_.train.max_seconds);
         set_up_costs();
         keep_settings();
         journal_.emplace(folder_);
@@ -40,6 +55,7 @@ class Search {
         if (!done) result_.stopped_by = "signal";
         result_.trials = journal_->trials();
         if (done) write_result();
+        time_->keep();
         write_search_page(folder_);
         return std::move(result_);
     }
@@ -122,6 +138,12 @@ class Search {
         supernet.sample.tokens = 0;
         supernet.search.baselines.clear();  // what is trained later is not the network's business
         supernet.search.retrain_tokens = 0, supernet.search.random_layouts = 0;
+        const bool others = config_.search.retrain_tokens > 0;
+        supernet.train.max_seconds = time_->network_limit(others);
+        if (others && supernet.train.max_seconds > 0)
+            log_info("time       " + format_seconds(supernet.train.max_seconds) + " of " +
+                     format_seconds(config_.train.max_seconds) + " for the network, the rest for " +
+                     "training the result and what it is compared with");
         TrainOptions options;
         options.run = folder_ + "/supernet";
         options.argv = argv_;
@@ -129,11 +151,16 @@ class Search {
         Trainer trainer(supernet, options);
         const TrainResult trained = trainer.run();
         if (trained.stopped_by == "signal") return false;
+        if (trained.valid) time_->note_evaluation(trained.valid->seconds);
+        time_->network_is_trained(supernet.train.max_seconds);
+        time_->keep();
         write_report(options.run);
         if (!trained.choices) fail_usage("no layout meets the budget", "search.budget");
         take(*trained.choices);
         log_info("found      " + result_.layout + " (" + trained.stopped_by + ")");
-        return config_.search.retrain_tokens == 0 || retrain(*trained.choices);
+        if (others) return retrain(*trained.choices);
+        note("The result was not trained alone: search.retrain_tokens compares it with baselines and random layouts.");
+        return true;
     }
 
     void take(const std::vector<int64_t>& choices) {
@@ -141,22 +168,33 @@ class Search {
         result_.cost = cost_of(choices);
     }
 
-    // Layouts that cost as much as the result within 5 %; fewer when there are not enough.
-    std::vector<std::vector<int64_t>> random_equals(const std::vector<int64_t>& choices) const {
+    void note(const std::string& sentence) {
+        log_info("note       " + sentence);
+        result_.notes.push_back(sentence);
+    }
+
+    // Layouts that cost as much as the result within 5 %, by search.cost, or by FLOPs per token where that is "none",
+    // and are none of the networks in `known`.
+    std::vector<std::vector<int64_t>> random_equals(const std::vector<int64_t>& choices, std::set<std::string> known) {
+        const int64_t wanted = config_.search.random_layouts;
+        if (wanted == 0) return {};
+        Config counted = config_;
+        if (counted.search.cost == "none") counted.search.cost = "flops";
+        const CostTable costs =
+            config_.search.cost == "none" ? measure_costs(counted, vocabulary(), machine_here()) : costs_;
         std::vector<std::vector<int64_t>> found;
-        std::set<std::vector<int64_t>> seen{choices};
         const uint64_t key = combine_key(uint64_t(config_.train.seed), "random layouts");
-        for (uint64_t draw = 0; draw < 200'000 && int64_t(found.size()) < config_.search.random_layouts; ++draw) {
+        for (uint64_t draw = 0; draw < 200'000 && int64_t(found.size()) < wanted; ++draw) {
             std::vector<int64_t> other;
             for (size_t place = 0; place < places_.size(); ++place)
                 other.push_back(
                     int64_t(random_unit(combine_key(key, draw), place) * double(places_[place].candidates.size())));
-            if (!costs_.slots.empty() && std::abs(cost_of(other) - cost_of(choices)) > 0.05 * cost_of(choices))
-                continue;
-            if (seen.insert(other).second) found.push_back(std::move(other));
+            if (std::abs(costs.of(other) - costs.of(choices)) > kEqualShare * costs.of(choices)) continue;
+            if (known.insert(without_identities(text_of(other))).second) found.push_back(std::move(other));
         }
-        if (int64_t(found.size()) < config_.search.random_layouts)
-            log_warning("only " + std::to_string(found.size()) + " random layouts cost as much as the result");
+        if (int64_t(found.size()) < wanted)
+            note(std::to_string(found.size()) + " random layouts instead of " + std::to_string(wanted) +
+                 ": no others cost as much as the result within 5 % (" + counted.search.cost + ").");
         return found;
     }
 
@@ -166,27 +204,54 @@ class Search {
     }
     int64_t vocabulary() const { return checked_vocabulary(config_, Corpus::open(config_.data).tokenizer()); }
 
-    bool retrain(const std::vector<int64_t>& choices) {
+    // The result first, then what it is compared with.
+    std::vector<Trial> comparison(const std::vector<int64_t>& choices) {
         const int64_t tokens = config_.search.retrain_tokens;
         std::vector<Trial> list = {{0, "found", result_.layout, tokens, result_.cost}};
+        std::set<std::string> known{without_identities(result_.layout)};
         const bool priced = config_.search.cost != "none" && !config_.search.baselines.empty();
         const Machine machine = machine_here();
         const int64_t size = priced ? vocabulary() : 0;
-        for (const std::string& baseline : config_.search.baselines)
-            list.push_back({0, "baseline", baseline, tokens, cost_of_layout(config_, costs_, baseline, size, machine)});
-        for (const auto& other : random_equals(choices))
+        for (const std::string& baseline : config_.search.baselines) {
+            if (known.insert(without_identities(to_string(parse_layout(baseline)))).second)
+                list.push_back(
+                    {0, "baseline", baseline, tokens, cost_of_layout(config_, costs_, baseline, size, machine)});
+            else note("The baseline " + baseline + " is trained once: it stands in the comparison already.");
+        }
+        for (const auto& other : random_equals(choices, known))
             list.push_back({0, "random", text_of(other), tokens, cost_of(other)});
-        for (Trial& trial : list)
-            if (!run_trial(config_, folder_, *journal_, trial, argv_)) return false;
-        result_.bits_per_byte = list[0].bits_per_byte;
+        return list;
+    }
+
+    bool retrain(const std::vector<int64_t>& choices) {
+        std::vector<TrainedLayout> trained;
+        std::vector<std::string> left_out;
+        const std::vector<Trial> list = comparison(choices);
+        for (size_t i = 0; i < list.size(); ++i) {
+            Trial trial = list[i];
+            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, argv_);
+            if (end == TrialEnd::stopped) return false;
+            if (end == TrialEnd::out_of_time) {
+                left_out.push_back(list[i].origin + " " + list[i].layout);
+                continue;
+            }
+            if (i == 0) result_.bits_per_byte = trial.bits_per_byte;
+            trained.push_back({list[i].origin, trial.layout, trial.bits_per_byte, trial.cost});
+        }
+        if (result_.bits_per_byte) result_.rank = rank_of_result(trained);
+        if (left_out.empty()) return true;
+        result_.stopped_by = "time";
+        note("The time is over (" + format_seconds(time_->used()) + " of " + format_seconds(config_.train.max_seconds) +
+             "): not trained alone are " + join(left_out, ", ") +
+             ". The same command with a longer --max-time goes on with them.");
         return true;
     }
 
     bool budget_left() const {
-        double tokens = 0, seconds = 0;
-        for (const Trial& trial : journal_->trials()) tokens += double(trial.tokens), seconds += trial.seconds;
-        const TrainConfig& t = config_.train;
-        return (t.max_tokens <= 0 || tokens < double(t.max_tokens)) && (t.max_seconds <= 0 || seconds < t.max_seconds);
+        double tokens = 0;
+        for (const Trial& trial : journal_->trials()) tokens += double(trial.tokens);
+        const int64_t most = config_.train.max_tokens;
+        return (most <= 0 || tokens < double(most)) && time_->left() > 0;
     }
 
     bool trials() {
@@ -203,7 +268,12 @@ class Search {
             }
             Trial trial{0, config_.search.method, text_of(request->choices), source.tokens(request->rung),
                         cost_of(request->choices)};
-            if (!run_trial(config_, folder_, *journal_, trial, argv_)) return false;
+            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, argv_);
+            if (end == TrialEnd::stopped) return false;
+            if (end == TrialEnd::out_of_time) {
+                note("The time is over: " + trial.layout + " was not trained to its end and does not count.");
+                break;
+            }
             source.tell(*request, trial.bits_per_byte);
             if (const auto best = source.best()) {
                 take(best->choices);
@@ -215,9 +285,7 @@ class Search {
     }
 
     void write_result() const {
-        Config found = with_layout(config_, result_.layout);
-        found.origins.clear();
-        replace_file(folder_ + "/found.toml", to_toml(found));
+        replace_file(folder_ + "/found.toml", to_toml(with_layout(config_, result_.layout)));
         replace_file(folder_ + "/search.json", to_json(result_, config_).dump(1) + "\n");
     }
 
@@ -228,6 +296,7 @@ class Search {
     std::vector<SlotPlace> places_;
     CostTable costs_;
     std::optional<TrialJournal> journal_;
+    std::optional<SearchTime> time_;
     SearchResult result_;
 };
 
@@ -247,6 +316,9 @@ nlohmann::ordered_json to_json(const SearchResult& result, const Config& config)
                                    {"cost_of", config.search.cost},   {"cost", result.cost}};
     if (config.search.budget > 0) json["budget"] = config.search.budget;
     if (result.bits_per_byte) json["bits_per_byte"] = *result.bits_per_byte;
+    if (result.rank)
+        json["rank"] = {{"place", result.rank->place}, {"of", result.rank->of}, {"sentence", result.rank->sentence}};
+    json["notes"] = result.notes;
     json["trials"] = nlohmann::ordered_json::array();
     for (const Trial& trial : result.trials) json["trials"].push_back(to_json(trial));
     return json;

@@ -1,5 +1,6 @@
 #include "lithe/search/trials.h"
 
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -7,6 +8,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/report/report.h"
+#include "lithe/report/run_record.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/spec/slots.h"
 
@@ -71,9 +73,12 @@ Config trial_config(const Config& searched, const std::string& layout, int64_t t
     Config config = with_layout(searched, layout);
     config.train.max_tokens = tokens;
     config.train.max_steps = 0, config.train.max_seconds = 0;
-    config.schedule.axis = "auto";
+    config.schedule.axis = "tokens";  // time may cut a trial off, and moves nothing
     config.sample.tokens = 0;
     config.checkpoint.keep = 1;  // of hundreds
+    for (const char* path : {"train.max_tokens", "train.max_steps", "train.max_seconds", "schedule.axis",
+                             "sample.tokens", "checkpoint.keep"})
+        config.origins[path] = kSearchOrigin;
     return config;
 }
 
@@ -87,22 +92,44 @@ static void set_aside(const std::string& run, const Trial& trial) {
     fs::rename(run, aside);
 }
 
-bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
-               const std::vector<std::string>& argv) {
+// Seconds of training that the quickest known trial of this length took; 0 when none is known.
+static double quickest(const TrialJournal& journal, int64_t tokens) {
+    double least = 0;
+    for (const Trial& trial : journal.trials())
+        if (trial.tokens == tokens && (least == 0 || trial.seconds < least)) least = trial.seconds;
+    return least;
+}
+
+// Training time of the checkpoint that a trial goes on from.
+static double seconds_saved(const std::string& run) {
+    const auto place = RunFolder::newest_valid(run);
+    if (!place) return 0;
+    return number_of(nlohmann::json::parse(read_file(place->folder + "/state.json", 1 << 20), nullptr, false),
+                     "train_seconds");
+}
+
+TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
+                   SearchTime& time, const std::vector<std::string>& argv) {
     if (const Trial* known = journal.find(trial.layout, trial.tokens)) {
         trial = *known;
-        return true;
+        return TrialEnd::trained;
     }
     trial.number = int64_t(journal.trials().size());
     TrainOptions options;
     options.run = folder + "/trials/" + std::to_string(trial.number);
     options.argv = argv;
     set_aside(options.run, trial);
+    const double before = seconds_saved(options.run), left = time.left();
+    if (left <= 0 || before + left < quickest(journal, trial.tokens)) return TrialEnd::out_of_time;
     log_info("trial " + std::to_string(trial.number) + "    " + trial.layout + " (" + trial.origin + "), " +
              format_count(double(trial.tokens)) + " tokens");
-    Trainer trainer(trial_config(config, trial.layout, trial.tokens), options);
+    Config concrete = trial_config(config, trial.layout, trial.tokens);
+    if (std::isfinite(left)) concrete.train.max_seconds = before + left;
+    Trainer trainer(concrete, options);
     const TrainResult result = trainer.run();
-    if (result.stopped_by == "signal") return false;
+    if (result.valid) time.note_evaluation(result.valid->seconds);
+    if (result.stopped_by == "signal") return TrialEnd::stopped;
+    if (result.stopped_by == "time") return TrialEnd::out_of_time;
     write_report(options.run);
     if (!result.valid)
         fail_file("a search compares layouts on a validation split, and the data has none", config.data.path,
@@ -111,7 +138,7 @@ bool run_trial(const Config& config, const std::string& folder, TrialJournal& jo
     trial.seconds = result.state.train_seconds;
     trial.parameters = result.parameters;
     journal.add(trial);
-    return true;
+    return TrialEnd::trained;
 }
 
 }  // namespace lithe

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "lithe/search/search_time.h"
 #include "lithe/train/trainer.h"
 
 namespace lithe {
@@ -15,7 +16,7 @@ struct Trial {
     int64_t tokens = 0;  // to train on
     double cost = 0;     // in the unit of search.cost
     // results
-    double bits_per_byte = 0, seconds = 0;
+    double bits_per_byte = 0, seconds = 0;  // of training
     int64_t parameters = 0;
 };
 nlohmann::ordered_json to_json(const Trial& trial);
@@ -37,8 +38,12 @@ class TrialJournal {
 // A configuration as of a trial: another layout, nothing searched, a budget in tokens.
 Config trial_config(const Config& searched, const std::string& layout, int64_t tokens);
 
-// Trains it, unless the journal knows its result; fills in number and results. False when a stop was asked for.
-bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
-               const std::vector<std::string>& argv);
+enum class TrialEnd { trained, stopped, out_of_time };
+
+// Trains it within what is left of the search's time, unless the journal knows its result; fills in number and results.
+// A trial is not begun when less time is left than the quickest of its length took. One that time cuts off has no
+// result, for it would not compare; it goes on when the search is given more. `stopped`: a stop was asked for.
+TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
+                   SearchTime& time, const std::vector<std::string>& argv);
 
 }  // namespace lithe

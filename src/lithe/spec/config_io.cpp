@@ -445,12 +445,19 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
 }
 
 std::string to_toml(const Config& config) {
-    Config copy = config;
+    Config copy = config, untouched;
     std::string text;
+    std::map<std::string, std::string> defaults;
+    Printer list([&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
+        defaults[prefix + info.name] = value;
+    });
+    untouched.visit(list);
     auto print = [&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
-        auto origin = config.origins.find(prefix + info.name);
+        const std::string path = prefix + info.name;
+        const auto origin = config.origins.find(path);
+        const std::string otherwise = defaults[path] == value ? "default" : "set by lithe";
         text +=
-            info.name + " = " + value + "  # " + (origin == config.origins.end() ? "default" : origin->second) + "\n";
+            info.name + " = " + value + "  # " + (origin == config.origins.end() ? otherwise : origin->second) + "\n";
     };
     Printer printer(print, [&](const std::string& name) { text += (text.empty() ? "[" : "\n[") + name + "]\n"; });
     copy.visit(printer);

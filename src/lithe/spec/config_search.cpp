@@ -85,7 +85,11 @@ void SearchConfig::visit(FieldVisitor& v) {
             retrain_tokens);
     v.field({.name = "baselines", .help = "layouts to train beside the result"}, baselines);
     v.field(
-        {.name = "random_layouts", .help = "random layouts to train beside the result", .minimum = 0, .maximum = 1000},
+        {.name = "random_layouts",
+         .help = "random layouts to train beside the result, which cost as much within 5 % by search.cost, or in FLOPs "
+                 "where that is none; fewer where fewer do",
+         .minimum = 0,
+         .maximum = 1000},
         random_layouts);
     v.field({.name = "trial_tokens",
              .help = "random, evolution: tokens of a full trial",

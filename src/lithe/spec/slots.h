@@ -24,7 +24,10 @@ LayoutNode choose_layout(const LayoutNode& layout, const std::vector<int64_t>& i
 // The layout with the identity at every place.
 LayoutNode without_slots(LayoutNode layout);
 
-// The configuration with this layout and nothing to search.
+// Where settings come from that a search makes.
+constexpr const char* kSearchOrigin = "the search";
+
+// The configuration with this layout, whose origin is the search, and nothing to search.
 Config with_layout(Config config, const std::string& layout);
 
 }  // namespace lithe
