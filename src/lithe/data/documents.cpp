@@ -55,9 +55,9 @@ bool holds_json_lines(const Member& member, const std::string& field, bool expec
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
         if (line.empty()) continue;
         if (line.front() != '{') return false;
-        const auto json = nlohmann::json::parse(line, nullptr, false);
-        if (!json.is_object()) return false;
-        if (const auto text = json.find(field); text != json.end() && (text->is_string() || text->is_null()))
+        const auto json = try_parse_json<nlohmann::json>(line);
+        if (!json || !json->is_object()) return false;
+        if (const auto text = json->find(field); text != json->end() && (text->is_string() || text->is_null()))
             return true;
         if (++objects == 2) return expected;
     }

@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/report/run_record.h"
 
@@ -27,7 +28,7 @@ SearchTime::SearchTime(std::string folder, double limit) : folder_(std::move(fol
         for (const auto& run : fs::directory_iterator(folder_ + "/trials")) earlier_ += trained_seconds(run.path());
     const std::string path = folder_ + "/time.json";
     if (!fs::exists(path)) return;
-    const auto json = nlohmann::json::parse(read_file(path, 1 << 20), nullptr, false);
+    const auto json = try_parse_json<nlohmann::json>(read_file(path, 1 << 20)).value_or(nullptr);
     if (!json.is_object()) fail_file("not JSON", path, "remove it: what the runs trained is counted anew");
     earlier_ = std::max(earlier_, number_of(json, "seconds"));
     if (!json.contains("network_limit")) return;

@@ -104,8 +104,8 @@ static double quickest(const TrialJournal& journal, int64_t tokens) {
 static double seconds_saved(const std::string& run) {
     const auto place = RunFolder::newest_valid(run);
     if (!place) return 0;
-    return number_of(nlohmann::json::parse(read_file(place->folder + "/state.json", 1 << 20), nullptr, false),
-                     "train_seconds");
+    const std::string path = place->folder + "/state.json";
+    return number_of(parse_json<nlohmann::json>(read_file(path, 1 << 20), path), "train_seconds");
 }
 
 TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
