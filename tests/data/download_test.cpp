@@ -140,6 +140,7 @@ TEST_F(Download, DatasetsAreSplitTheConventionalWay) {
         Dataset dataset = find_dataset(name);
         for (RemoteFile& file : dataset.files)
             file.urls.clear(), file.size = 0, file.digest = digest_of(folder.file(file.name));
+        for (DatasetPart& part : dataset.parts) part.digest = "";
         return install_dataset(dataset, folder.file(name), {server.url("/")}, options);
     };
     EXPECT_EQ(install("wikitext-2"), (std::vector<std::string>{"test.txt", "train.txt", "valid.txt"}));
@@ -185,11 +186,63 @@ TEST_F(Download, DatasetsAreSplitTheConventionalWay) {
     EXPECT_TRUE(std::filesystem::exists(folder.file("killed/precious")));
 }
 
+TEST_F(Download, RedirectsNeverLeaveHttps) {
+    for (const char* safe : {"https://a/b", "HTTPS://a/b"}) EXPECT_STREQ(allowed_redirects(safe), "https");
+    EXPECT_STREQ(allowed_redirects("http://a/https:"), "http,https");
+}
+
+TEST_F(Download, MoreThanTheLimitIsRefused) {
+    HttpServer server([&](const std::string&, int) { return HttpAnswer{.body = content}; });
+    RemoteFile unknown = file({server.url("/f.txt")});
+    unknown.size = 0;
+    unknown.digest = "";
+    unknown.limit = content.size() - 1;
+    EXPECT_ERROR(download(unknown, options), ExitCode::bad_file, "it is longer than 299999 bytes");
+    EXPECT_FALSE(std::filesystem::exists(folder.file("downloads/f.txt.part")));
+    unknown.limit = content.size();
+    expect_content(download(unknown, options));
+}
+
+// The text is checked where no digest of the packed file is known.
+TEST_F(Download, ATextThatIsNotTheExpectedOneIsNotUsed) {
+    testing::write_archive(folder.file("enwik8.zip"), {{"enwik8", content}});
+    folder.write("reference", content);
+    HttpServer server(
+        [&](const std::string& path, int) { return HttpAnswer{.body = testing::read_all(folder.path() + path)}; });
+    Dataset dataset = find_dataset("enwik8");
+    dataset.files[0].urls.clear(), dataset.files[0].size = 0;
+    EXPECT_ERROR(install_dataset(dataset, folder.file("a"), {server.url("/")}, options), ExitCode::bad_file,
+                 "md5:a1fa5ffddb56f4953e226637dabbb36a");
+    EXPECT_FALSE(std::filesystem::exists(folder.file("a/train.txt")));
+    dataset.parts[0].digest = digest_of(folder.file("reference"), "md5:");
+    install_dataset(dataset, folder.file("b"), {server.url("/")}, options);
+    EXPECT_TRUE(std::filesystem::exists(folder.file("b/train.txt")));
+}
+
+// The name of the folder may hold what stands for it, and what a shell reads.
+TEST_F(Download, TheUseOfADataSetIsWrittenForTheShell) {
+    const Dataset& dataset = find_dataset("shakespeare");
+    EXPECT_EQ(settings_for(dataset, "a/DIR/DIRECTORY"),
+              "--set data.train=a/DIR/DIRECTORY/train.txt --set data.valid=a/DIR/DIRECTORY/valid.txt");
+    EXPECT_EQ(settings_for(dataset, "my data"),
+              "--set 'data.train=my data/train.txt' --set 'data.valid=my data/valid.txt'");
+    EXPECT_EQ(settings_for(dataset, "it's"),
+              "--set 'data.train=it'\\''s/train.txt' --set 'data.valid=it'\\''s/valid.txt'");
+}
+
 TEST_F(Download, TheTableIsWhole) {
     for (const Dataset& dataset : datasets()) {
         EXPECT_FALSE(dataset.license.empty() || dataset.files.empty() || dataset.parts.empty()) << dataset.name;
         for (const RemoteFile& file : dataset.files) {
             EXPECT_FALSE(file.urls.empty()) << file.name;
+            EXPECT_TRUE(file.size > 0 || file.limit > 0) << file.name << ": a server could fill the disk";
+            const auto is_plain = [](const std::string& url) { return url.rfind("https://", 0) != 0; };
+            EXPECT_FALSE(is_plain(file.urls[0])) << file.name;
+            const bool checked = !file.digest.empty() ||
+                                 std::all_of(dataset.parts.begin(), dataset.parts.end(), [&](const DatasetPart& part) {
+                                     return part.file != file.name || !part.digest.empty();
+                                 });
+            EXPECT_TRUE(checked || std::none_of(file.urls.begin(), file.urls.end(), is_plain)) << file.name;
             const std::string kind = file.digest.substr(0, file.digest.find(':'));
             const size_t length = kind == "sha256" ? 64 : kind == "sha1" ? 40 : kind == "md5" ? 32 : 0;
             EXPECT_EQ(file.digest.size(), length ? kind.size() + 1 + length : 0u) << file.name;

@@ -52,13 +52,39 @@ TEST(ForeignTokens, ReadsTheThreeKinds) {
     EXPECT_EQ(megatron.documents(), (std::vector<uint64_t>{0, 3}));
 }
 
+// Ids without a header: as wide as they look, and refused where they look like nothing for sure.
+TEST(ForeignTokens, WidthsWithoutAHeaderAreTold) {
+    testing::TemporaryFolder folder;
+    std::vector<int32_t> small, large;
+    for (int i = 0; i < 3000; ++i) small.push_back(i * 7919 % 50257), large.push_back(i * 7919 % 128256);
+    auto read = [&](const std::string& bytes, const char* kind = "auto") {
+        return all(ForeignTokens(folder.write("ids.bin", bytes), kind));
+    };
+    const std::vector<uint16_t> narrow(small.begin(), small.end());
+    EXPECT_EQ(read(bytes_of(narrow)), small);
+    EXPECT_EQ(read(bytes_of(small)), small) << "32 bits, upper halves 0";
+    EXPECT_EQ(read(bytes_of(large)), large) << "32 bits, upper halves 0 and 1";
+    EXPECT_EQ(read(bytes_of(std::vector<int64_t>(small.begin(), small.end()))), small);
+    std::vector<uint16_t> characters;
+    for (int i = 0; i < 3000; ++i) characters.push_back(uint16_t(i * 31 % 65));
+    EXPECT_EQ(read(bytes_of(characters)), std::vector<int32_t>(characters.begin(), characters.end()));
+    const std::string doubtful = bytes_of(std::vector<uint16_t>{5, 0, 7, 0});
+    EXPECT_ERROR(read(doubtful), ExitCode::bad_file, "--kind nanogpt, --kind uint32");
+    EXPECT_EQ(read(doubtful, "nanogpt"), (std::vector<int32_t>{5, 0, 7, 0}));
+    EXPECT_EQ(read(doubtful, "uint32"), (std::vector<int32_t>{5, 7}));
+    EXPECT_ERROR(read("\x93NUMPY" + bytes_of(narrow)), ExitCode::bad_file, "a NumPy array with its header");
+    EXPECT_ERROR(read(testing::sample_text(1000)), ExitCode::bad_file, "not a token file but text");
+    EXPECT_ERROR(read("\x1F\x8B" + bytes_of(narrow)), ExitCode::bad_file, "something packed");
+    EXPECT_EQ(read("\x1F\x8B" + bytes_of(narrow), "nanogpt").size(), 3001u);
+}
+
 TEST(ForeignTokens, RefusesDamage) {
     auto parse = [](const std::string& data, const std::string& index, ForeignKind kind) {
         ForeignTokens file({reinterpret_cast<const std::byte*>(data.data()), data.size()},
                            {reinterpret_cast<const std::byte*>(index.data()), index.size()}, kind, "f");
         all(file);
     };
-    EXPECT_ERROR(parse("abc", "", ForeignKind::nanogpt), ExitCode::bad_file, "no whole number of ids");
+    EXPECT_ERROR(parse("abc", "", ForeignKind::raw), ExitCode::bad_file, "no whole number of ids");
     EXPECT_ERROR(parse("abc", "", ForeignKind::llmc), ExitCode::bad_file, "less than llm.c's header");
     EXPECT_ERROR(parse(llmc(1, 1, 0, ""), "", ForeignKind::llmc), ExitCode::bad_file, "its magic is 1");
     EXPECT_ERROR(parse(llmc(20240520, 2, 0, ""), "", ForeignKind::llmc), ExitCode::bad_file, "version 2");

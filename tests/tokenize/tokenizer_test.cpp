@@ -273,6 +273,12 @@ TEST(Tokenizer, FilesAreChecked) {
          "post_processor \"X\" is not supported"},
         {R"({"added_tokens":[{"id":1,"content":"a"}],"model":{"type":"WordLevel","vocab":{"a":0}}})",
          "the vocabulary says 0"},
+        {R"({"added_tokens":[{"id":0,"content":"b"}],"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "id 0, which is \"a\""},
+        {R"({"added_tokens":[{"id":1,"content":"b"},{"id":1,"content":"c"}],"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "id 1, which is \"c\""},
+        {R"({"pre_tokenizer":{"type":"Metaspace","replacement":""},"model":{"type":"WordLevel","vocab":{"a":0}}})",
+         "replacement is empty"},
         {R"({"normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"model":{"type":"WordLevel","vocab":{"a":0}}})",
          "character map is damaged"},
     };

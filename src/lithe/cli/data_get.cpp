@@ -39,10 +39,8 @@ int get(const Flags& flags, const CommandContext& context) {
     const auto names = install_dataset(dataset, folder, flags.mirrors, flags.options);
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
     for (const std::string& name : names) files[name] = std::filesystem::file_size(folder + "/" + name);
-    std::string use = dataset.use;
-    for (size_t at; (at = use.find("DIR")) != std::string::npos;) use.replace(at, 3, folder);
     log_info("terms      " + dataset.license);
-    log_info("use        lithe train CONFIG " + use);
+    log_info("use        lithe train CONFIG " + settings_for(dataset, folder));
     return print_data("data.get",
                       {{"name", dataset.name}, {"folder", folder}, {"files", files}, {"license", dataset.license}},
                       context);

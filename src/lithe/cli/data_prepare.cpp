@@ -219,10 +219,12 @@ CommandAction set_up_data_import(CLI::App& app, const CommandContext& context) {
                    "the tokenizer that made the ids: tokenizer.json or SentencePiece model")
         ->required();
     app.add_option("--out", flags->output, "folder to write")->required();
-    app.add_option("--kind", flags->options.kind,
-                   "auto: Megatron where NAME.idx is beside NAME.bin, llm.c by its header, else nanoGPT")
+    app.add_option(
+           "--kind", flags->options.kind,
+           "auto: Megatron where NAME.idx is beside NAME.bin, llm.c by its header, else raw ids of the width that they "
+           "show; nanogpt: of 16 bits")
         ->capture_default_str()
-        ->check(CLI::IsMember({"auto", "nanogpt", "llm.c", "megatron"}));
+        ->check(CLI::IsMember({"auto", "nanogpt", "uint32", "uint64", "llm.c", "megatron"}));
     return [flags, &context] { return import(*flags, context); };
 }
 

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -101,12 +103,21 @@ void unpack(const DatasetPart& part, const std::string& path, Outputs& out) {
         if (fnmatch(part.members.c_str(), file.name().c_str(), 0) != 0) continue;
         found = true;
         text.clear();
+        Digest digest(part.digest);
         while (const uint64_t count = file.read(buffer.data(), buffer.size())) {
             if (stop_requested())
                 fail({.code = ExitCode::stopped, .what = "stopped while unpacking; start it again", .where = path});
+            digest.add({buffer.data(), size_t(count)});
             if (part.step == Step::append) out.at(part.output).write(buffer.data(), count);
             else text.append(buffer, 0, count);
         }
+        if (const std::string got = digest.value(); got != part.digest)
+            fail({.code = ExitCode::bad_file,
+                  .what = "the text is not the expected one",
+                  .where = path + ", member " + file.name(),
+                  .expected = part.digest,
+                  .got = got,
+                  .hint = "remove the file, and it is downloaded again; or name another source with --mirror URL"});
         if (part.step == Step::bytes) write_by_bytes(text, part.shares, out);
         if (part.step == Step::tagged) write_tagged(text, part.output, out);
         if (part.step == Step::segments) write_segments(text, part.output, out);
@@ -124,6 +135,17 @@ RemoteFile with_mirrors(RemoteFile file, const std::vector<std::string>& mirrors
     urls.insert(urls.end(), file.urls.begin(), file.urls.end());
     file.urls = std::move(urls);
     return file;
+}
+
+// Quoted where a shell would read something else.
+std::string shell_word(const std::string& word) {
+    const bool plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
+        return std::isalnum(c) || c >= 0x80 || std::string_view("._-/=+:,@%").find(char(c)) != std::string_view::npos;
+    });
+    if (plain && !word.empty()) return word;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
 }
 
 // The names that a data set gives its files.
@@ -201,6 +223,17 @@ const Dataset& find_dataset(const std::string& name) {
     }
     fail_usage("unknown data set '" + printable(name) + "'" + did_you_mean(name, names), "data get",
                "known are: " + join(names, ", "));
+}
+
+std::string settings_for(const Dataset& dataset, const std::string& folder) {
+    const std::string mark = "DIR";
+    std::vector<std::string> words;
+    std::istringstream use(dataset.use);
+    for (std::string word; use >> word;) {
+        if (const size_t at = word.find(mark); at != std::string::npos) word.replace(at, mark.size(), folder);
+        words.push_back(shell_word(word));
+    }
+    return join(words, " ");
 }
 
 std::vector<std::string> install_dataset(const Dataset& dataset, const std::string& folder,

@@ -22,10 +22,11 @@ struct DatasetPart {
     Step step = Step::append;
     std::string output;  // append, segments: a file; tagged: its extension
     std::string shares;  // bytes: "90/5/5"
+    std::string digest;  // of the member, as RemoteFile's; empty: not known
 };
 
 struct Dataset {
-    std::string name, description, license, use;  // use: settings that read it
+    std::string name, description, license, use;  // use: settings that read it, with DIR for its folder
     std::vector<RemoteFile> files;
     std::vector<DatasetPart> parts;
 };
@@ -33,6 +34,9 @@ struct Dataset {
 const std::vector<Dataset>& datasets();
 // Throws a usage error with the nearest name.
 const Dataset& find_dataset(const std::string& name);
+
+// The settings that read a data set in `folder`, as words for a shell.
+std::string settings_for(const Dataset& dataset, const std::string& folder);
 
 // Downloads (or finds) the files in `folder`/downloads and writes the splits into `folder`; a folder that is complete
 // is left as it is. `mirrors` are tried first: a URL of the file itself, or of a folder that holds it. Returns what was

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,7 +81,7 @@ class Transfer {
     void set_options() {
         set(CURLOPT_URL, url_.c_str());
         set(CURLOPT_PROTOCOLS_STR, "http,https");
-        set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+        set(CURLOPT_REDIR_PROTOCOLS_STR, allowed_redirects(url_));
         set(CURLOPT_FOLLOWLOCATION, 1L);
         set(CURLOPT_MAXREDIRS, 10L);
         set(CURLOPT_FAILONERROR, 1L);
@@ -102,7 +103,9 @@ class Transfer {
         if (too_long_) {
             hopeless_ = true;
             fs::remove(part_);
-            return "it is longer than the expected " + std::to_string(file_.size) + " bytes";
+            return file_.size != 0
+                       ? "it is longer than the expected " + std::to_string(file_.size) + " bytes"
+                       : "it is longer than " + std::to_string(file_.limit) + " bytes, more than it can have";
         }
         if (status == 416) {  // nothing behind what is there: complete, or not the same file
             hopeless_ = file_.size != 0 && have != file_.size;
@@ -138,7 +141,8 @@ class Transfer {
     }
     size_t take(const char* data, size_t size) {
         received_ += size;
-        if (file_.size != 0 && begin_ + received_ > file_.size) {
+        const uint64_t most = file_.size != 0 ? file_.size : file_.limit;
+        if (most != 0 && begin_ + received_ > most) {
             too_long_ = true;
             return 0;
         }
@@ -220,24 +224,44 @@ std::string fetch(const RemoteFile& file, const std::string& url, const std::str
 
 }  // namespace
 
+Digest::Digest(const std::string& like) : name_(like.substr(0, like.find(':'))) {
+    if (like.empty()) return;
+    const EVP_MD* algorithm = EVP_get_digestbyname(name_.c_str());
+    if (!algorithm) fail({.what = "unknown digest '" + printable(name_) + "'"});
+    context_ = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(context_, algorithm, nullptr);
+}
+
+Digest::~Digest() { EVP_MD_CTX_free(context_); }
+
+void Digest::add(std::string_view bytes) {
+    if (context_) EVP_DigestUpdate(context_, bytes.data(), bytes.size());
+}
+
+std::string Digest::value() {
+    if (!context_) return "";
+    std::array<unsigned char, EVP_MAX_MD_SIZE> value{};
+    unsigned size = 0;
+    EVP_DigestFinal_ex(context_, value.data(), &size);
+    std::string text = name_ + ":";
+    char hex[3];
+    for (unsigned i = 0; i < size; ++i) std::snprintf(hex, sizeof hex, "%02x", value[i]), text += hex;
+    return text;
+}
+
 std::string digest_of(const std::string& path, const std::string& like) {
-    const std::string name = like.substr(0, like.find(':'));
-    const EVP_MD* algorithm = EVP_get_digestbyname(name.c_str());
-    if (!algorithm) fail({.what = "unknown digest '" + name + "'", .where = path});
-    std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    EVP_DigestInit_ex(context.get(), algorithm, nullptr);
+    Digest digest(like);
     std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
     if (!file) fail_errno("cannot open file", path, ExitCode::bad_file);
     std::string buffer(1 << 20, '\0');
     while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
-        EVP_DigestUpdate(context.get(), buffer.data(), count);
-    std::array<unsigned char, EVP_MAX_MD_SIZE> value{};
-    unsigned size = 0;
-    EVP_DigestFinal_ex(context.get(), value.data(), &size);
-    std::string text = name + ":";
-    char hex[3];
-    for (unsigned i = 0; i < size; ++i) std::snprintf(hex, sizeof hex, "%02x", value[i]), text += hex;
-    return text;
+        digest.add({buffer.data(), count});
+    return digest.value();
+}
+
+const char* allowed_redirects(const std::string& url) {
+    const bool safe = url.size() >= 6 && strncasecmp(url.c_str(), "https:", 6) == 0;
+    return safe ? "https" : "http,https";
 }
 
 std::string download(const RemoteFile& file, const DownloadOptions& options) {

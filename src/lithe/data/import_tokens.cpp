@@ -36,6 +36,8 @@ class Importer {
     void take(const std::string& path, int split) {
         const ForeignTokens file(path, options_.kind);
         if (file.size() == 0) fail_file("the file holds no tokens", path);
+        if (options_.kind == "auto" && file.kind() == ForeignKind::raw && file.width() != 2)
+            log_info("ids        " + std::to_string(8 * file.width()) + " bits wide, by their zeros: " + path);
         size_t document = 0;
         bool begins = true;
         for (uint64_t at = 0; at < file.size();) {

@@ -1,10 +1,12 @@
 #include "lithe/formats/foreign_tokens.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/formats/content.h"
 
 namespace lithe {
 namespace {
@@ -29,6 +31,52 @@ std::string index_path(const std::string& path) {
     return std::filesystem::path(path).replace_extension(".idx").string();
 }
 
+// Files of other kinds would give ids too.
+void refuse_other_files(std::span<const std::byte> data, const std::string& name) {
+    const std::string_view head(reinterpret_cast<const char*>(data.data()), std::min(data.size(), kContentHead));
+    const Content content = content_of(head);
+    auto refuse = [&](const std::string& what, const std::string& hint) {
+        fail_file("not a token file but " + what, name, hint + "; or name the kind with --kind");
+    };
+    if (content.name == "NumPy array")
+        refuse("a NumPy array with its header", "write the ids alone: array.tofile(FILE)");
+    if (content.kind == ContentKind::packed) refuse("something packed", "unpack it first");
+    if (content.kind == ContentKind::binary && content.name != "binary")
+        refuse(content.name, "name a file of token ids");
+    const bool words = std::all_of(
+        head.begin(), head.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t'; });
+    if (head.size() >= 64 && words) refuse("text", "encode it: lithe data prepare --tokenizer FILE");
+}
+
+// Pairs of units of T: whether the second of each looks like the upper half of a number twice as wide.
+enum class Upper { no, perhaps, yes };
+template <class T> Upper upper_halves(std::span<const std::byte> data) {
+    const uint64_t pairs = std::min<uint64_t>(data.size() / (2 * sizeof(T)), 1 << 21);
+    if (data.size() % (2 * sizeof(T)) != 0 || pairs < 2) return Upper::no;
+    uint64_t lower = 0, upper = 0;
+    for (uint64_t i = 0; i < pairs; ++i) {
+        lower = std::max<uint64_t>(lower, load<T>(data, 2 * i * sizeof(T)));
+        upper = std::max<uint64_t>(upper, load<T>(data, (2 * i + 1) * sizeof(T)));
+    }
+    // ids of the narrow width are as large in one place as in the other
+    if (lower == 0 || upper > 0xFF || lower < 64 * upper) return Upper::no;
+    return pairs >= (upper == 0 ? 16u : 1024u) ? Upper::yes : Upper::perhaps;
+}
+
+int raw_width(std::span<const std::byte> data, const std::string& name) {
+    if (data.size() % 2 != 0) return 2;
+    const Upper wide = upper_halves<uint16_t>(data);
+    if (wide == Upper::no) return 2;
+    if (wide == Upper::perhaps)
+        fail({.code = ExitCode::bad_file,
+              .what = "cannot tell how wide the ids of this file are",
+              .where = name,
+              .expected = "ids of 16 bits (nanoGPT), or of 32",
+              .got = "every second 16-bit word is 0 or small, in a file too short to be sure",
+              .hint = "name the width: --kind nanogpt, --kind uint32 or --kind uint64"});
+    return upper_halves<uint32_t>(data) == Upper::no ? 4 : 8;
+}
+
 }  // namespace
 
 ForeignTokens::ForeignTokens(const std::string& path, const std::string& kind)
@@ -44,7 +92,7 @@ ForeignTokens::ForeignTokens(const std::string& path, const std::string& kind)
         kind_ = ForeignKind::llmc;
         parse_llmc();
     } else {
-        take_rest(0, 2, false);
+        take_raw(kind);
     }
 }
 
@@ -55,7 +103,16 @@ ForeignTokens::ForeignTokens(std::span<const std::byte> data, std::span<const st
       kind_(kind) {
     if (kind == ForeignKind::megatron) parse_megatron(index);
     else if (kind == ForeignKind::llmc) parse_llmc();
-    else take_rest(0, 2, false);
+    else take_raw("auto");
+}
+
+void ForeignTokens::take_raw(const std::string& kind) {
+    if (kind == "auto") {
+        refuse_other_files(data_, name_);
+        take_rest(0, raw_width(data_, name_), false);
+    } else {
+        take_rest(0, kind == "uint64" ? 8 : kind == "uint32" ? 4 : 2, false);
+    }
 }
 
 void ForeignTokens::take_rest(uint64_t offset, int width, bool is_signed) {

@@ -146,6 +146,7 @@ class PipelineTokenizer : public Tokenizer {
             fail_file("the added token \"" + printable(token.content) + "\" has id " + std::to_string(token.id) +
                           ", and the vocabulary says " + std::to_string(*known),
                       source);
+        check_id_of(token, source);
         if (token.strip_left || token.strip_right) added_plain_ = false;
         size_ = std::max<int64_t>(size_, int64_t(token.id) + 1);
         AddedToken sought = token;
@@ -154,6 +155,22 @@ class PipelineTokenizer : public Tokenizer {
         for (int parsed = 0; parsed < 2; ++parsed)
             if (parsed || !token.special)
                 (token.normalized ? matchers_[parsed].normalized : matchers_[parsed].raw).add(sought);
+    }
+    // One id stands for one token.
+    void check_id_of(const AddedToken& token, const std::string& source) const {
+        const auto other = std::find_if(added_.begin(), added_.end(), [&](const AddedToken& each) {
+            return each.id == token.id && each.content != token.content;
+        });
+        const bool known =
+            token.id < model_->size() && !model_->token(token.id).empty() && model_->token(token.id) != token.content;
+        if (!known && other == added_.end()) return;
+        fail({.code = ExitCode::bad_file,
+              .what = "an added token has the id of another token",
+              .where = source,
+              .expected = "an id of its own for \"" + printable(token.content) + "\"",
+              .got = "id " + std::to_string(token.id) + ", which is \"" +
+                     printable(known ? model_->token(token.id) : other->content) + "\"",
+              .hint = "correct the id in \"added_tokens\""});
     }
     void check_post_processor(const std::string& source) const {
         const std::string type = type_of(json_["post_processor"], "post_processor", source);

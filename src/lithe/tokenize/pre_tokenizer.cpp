@@ -174,6 +174,7 @@ class Metaspace : public PreTokenizer {
     Metaspace(const Json& json, const std::string& source)
         : replacement_(field<std::string>(json, "replacement", "\xE2\x96\x81", source)),
           split_(field(json, "split", true, source)) {
+        if (replacement_.empty()) fail_file("the Metaspace replacement is empty; one character is expected", source);
         // before version 0.15 of the library: add_prefix_space
         const bool prefix = field(json, "add_prefix_space", true, source);
         scheme_ = field<std::string>(json, "prepend_scheme", prefix ? "always" : "never", source);
