@@ -5,6 +5,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/search/search.h"
 #include "lithe/spec/config_io.h"
 
@@ -31,7 +32,7 @@ int run(const Flags& flags, const CommandContext& context) {
     const bool stopped = result.stopped_by == "signal";
     if (stopped)
         log_info("resume     lithe search " +
-                 shell_quoted(std::filesystem::absolute(folder).lexically_normal().string()));
+                 shell_quoted(absolute_path(folder)));
     else
         log_info("next       lithe train " + shell_quoted(folder + "/found.toml") + "    (page: " + folder +
                  "/search.html)");

@@ -54,7 +54,7 @@ TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     TrainOptions options;
     options.run = flags.run.empty() ? "runs/" + run_name(flags.config) : flags.run;
     if (flags.is_run()) options.run = flags.config;
-    else options.source = std::filesystem::absolute(flags.config).lexically_normal().string();
+    else options.source = absolute_path(flags.config);
     while (options.run.size() > 1 && options.run.back() == '/') options.run.pop_back();
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
@@ -169,7 +169,7 @@ Config config_of(const Flags& flags, const TrainOptions& options, std::string& p
 std::string next_command(const TrainResult& result, bool encoder) {
     if (result.stopped_by == "signal")
         return "resume     lithe train " +
-               shell_quoted(std::filesystem::absolute(result.run).lexically_normal().string());
+               shell_quoted(absolute_path(result.run));
     const std::string run = shell_quoted(result.run);
     return "next       lithe " + (encoder ? "eval " + run : "generate " + run + " --prompt \"The \"") +
            "    (report: " + result.run + "/report.html)";

@@ -47,6 +47,8 @@ class Corpus {
     const std::string& fingerprint() const;
     // What stood in checkpoints before: sizes and three samples of each split.
     std::string sampled_fingerprint() const;
+    // Whether this is the fingerprint, of either kind.
+    bool is(const std::string& fingerprint) const;
 
  private:
     TokenizerPtr tokenizer_;
