@@ -53,6 +53,16 @@ TEST_F(OtherText, ATextThatIsGoneIsAskedFor) {
     EXPECT_GT(eval({"--data", folder_.file("moved.txt") + ":valid"})["tokens"], 0);
 }
 
+TEST_F(OtherText, ARunsTextThatBecameAnotherIsToldOf) {
+    const std::string config = tiny_config(folder_);
+    ASSERT_EQ(run({"train", config, "--run", folder_.file("run"), "--max-steps", "3"}).code, 0);
+    EXPECT_EQ(run({"eval", folder_.file("run")}).err.find("is not what the run"), std::string::npos);
+    std::string text = testing::read_all(folder_.file("text.txt"));
+    text[19'500] = '#';
+    folder_.write("text.txt", text);
+    EXPECT_NE(run({"eval", folder_.file("run")}).err.find("is not what the run was trained on"), std::string::npos);
+}
+
 TEST(Flags, NotANumberIsRefused) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);

@@ -2,6 +2,8 @@
 #include <iostream>
 
 #include "lithe/base/error.h"
+#include "lithe/base/file.h"
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
@@ -81,6 +83,16 @@ std::string unspoken_text(const EvaluationResult& result) {
            " % of the text has no token of its own, and costs next to nothing\n";
 }
 
+// The run's own text may have become another since.
+void warn_of_another_text(const LoadedModel& loaded, const Corpus& corpus) {
+    const std::string path = loaded.folder + "/state.json";
+    if (!std::filesystem::exists(path)) return;
+    const auto state = try_parse_json<nlohmann::json>(read_file(path, 1 << 20)).value_or(nullptr);
+    const nlohmann::json fingerprint = state.is_object() ? state.value("data_fingerprint", nlohmann::json()) : state;
+    if (!fingerprint.is_string() || corpus.is(fingerprint)) return;
+    log_warning(data_name(loaded.config.data) + " is not what the run was trained on: the result is of another text");
+}
+
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
@@ -92,6 +104,8 @@ int run(const Flags& flags, const CommandContext& context) {
     loaded.config = with_data_settings(loaded.config, flags);
     const Corpus corpus = open_data(flags, loaded);
     check_weights_fit(*loaded.model, machine.working, machine.device);
+    const bool own = flags.data.empty() || flags.data[0] == ':';
+    if (own && flags.sets.empty() && flags.field.empty() && flags.format.empty()) warn_of_another_text(loaded, corpus);
     loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
 

@@ -5,6 +5,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/search/search.h"
 #include "lithe/spec/config_io.h"
 
@@ -31,9 +32,7 @@ int run(const Flags& flags, const CommandContext& context) {
     const bool stopped = result.stopped_by == "signal";
     if (result.rank && result.rank->place > 1) log_warning(result.rank->sentence);
     else if (result.rank) log_info("rank       " + result.rank->sentence);
-    if (stopped)
-        log_info("resume     lithe search " +
-                 shell_quoted(std::filesystem::absolute(folder).lexically_normal().string()));
+    if (stopped) log_info("resume     lithe search " + shell_quoted(absolute_path(folder)));
     else
         log_info("next       lithe train " + shell_quoted(folder + "/found.toml") + "    (page: " + folder +
                  "/search.html)");

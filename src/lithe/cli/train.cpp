@@ -57,7 +57,7 @@ TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     TrainOptions options;
     options.run = flags.run.empty() ? "runs/" + run_name(flags.config) : flags.run;
     if (flags.is_run()) options.run = flags.config;
-    else options.source = std::filesystem::absolute(flags.config).lexically_normal().string();
+    else options.source = absolute_path(flags.config);
     while (options.run.size() > 1 && options.run.back() == '/') options.run.pop_back();
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
@@ -201,9 +201,7 @@ void tell_outcome(const Promise& promise, const EvaluationResult& result) {
 
 // What to type next; every setting stands in the run's folder.
 std::string next_command(const TrainResult& result, bool encoder) {
-    if (result.stopped_by == "signal")
-        return "resume     lithe train " +
-               shell_quoted(std::filesystem::absolute(result.run).lexically_normal().string());
+    if (result.stopped_by == "signal") return "resume     lithe train " + shell_quoted(absolute_path(result.run));
     const std::string run = shell_quoted(result.run);
     return "next       lithe " + (encoder ? "eval " : "generate ") + run + "    (report: " + result.run +
            "/report.html)";

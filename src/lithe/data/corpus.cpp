@@ -258,6 +258,11 @@ std::string Corpus::sampled_fingerprint() const {
     return to_hex(hash_bytes(text));
 }
 
+bool Corpus::is(const std::string& fingerprint) const {
+    const bool sampled = fingerprint.find(':') == std::string::npos;
+    return fingerprint == (sampled ? sampled_fingerprint() : this->fingerprint());
+}
+
 bool Corpus::has(const std::string& name) const {
     return std::any_of(splits_.begin(), splits_.end(),
                        [&](const CorpusSplit& split) { return split.name == name && split.tokens->size() > 1; });

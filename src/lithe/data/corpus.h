@@ -49,6 +49,8 @@ class Corpus {
     std::string sampled_fingerprint() const;
     // How the text was divided and what was left out, for people; open() says it once.
     const std::string& division() const { return division_; }
+    // Whether this is the fingerprint, of either kind.
+    bool is(const std::string& fingerprint) const;
 
  private:
     TokenizerPtr tokenizer_;

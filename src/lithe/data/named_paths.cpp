@@ -9,7 +9,7 @@
 namespace lithe {
 namespace fs = std::filesystem;
 
-static std::string absolute(const std::string& path) {
+std::string absolute_path(const std::string& path) {
     if (path.empty()) return path;
     const fs::path whole = fs::absolute(path);
     // ".." behind a link is not the folder that it seems to be
@@ -20,14 +20,14 @@ static std::string absolute(const std::string& path) {
 Config with_absolute_paths(Config config) {
     DataConfig& data = config.data;
     for (std::string* path : {&data.path, &data.train, &data.valid, &data.test, &config.train.init_from})
-        *path = absolute(*path);
+        *path = absolute_path(*path);
     std::error_code ignored;
     if (fs::exists(data.tokenizer, ignored) && data.tokenizer != "bytes" && data.tokenizer != "characters" &&
         data.tokenizer != "words")
-        data.tokenizer = absolute(data.tokenizer);
+        data.tokenizer = absolute_path(data.tokenizer);
     for (std::string& entry : data.sources) {
         const std::string path = parse_source(entry).second;
-        entry = entry.substr(0, entry.size() - path.size()) + absolute(path);
+        entry = entry.substr(0, entry.size() - path.size()) + absolute_path(path);
     }
     return config;
 }

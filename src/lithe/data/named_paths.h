@@ -8,6 +8,9 @@
 
 namespace lithe {
 
+// From the current folder, without "." and, where no ".." is in it, double separators.
+std::string absolute_path(const std::string& path);
+
 // Every path of the data, the tokenizer and train.init_from made absolute from the current folder.
 Config with_absolute_paths(Config config);
 

@@ -47,6 +47,7 @@ bool RunFolder::looks_like(const std::string& path) {
 
 void RunFolder::check_place(const std::string& path, bool fresh) {
     check_writable(path);
+    check_writable(path + "/checkpoints");
     if (fresh && has_run(path))
         fail_usage("the folder holds a run already", path,
                    "choose another folder with --run, or resume it with --resume");

@@ -40,6 +40,8 @@ bool Trainer::train_step() {
     Parts& p = *parts_;
     Timer timer;
     p.energy.take();
+    p.step->remember();
+    p.in_step = true;
     if (p.progress) state_.train_seconds = p.progress->at(state_.step, state_.train_seconds);
     const uint64_t key = combine_key(combine_key(uint64_t(config_.train.seed), "dropout"), uint64_t(state_.step));
     if (p.search) {
@@ -51,7 +53,6 @@ bool Trainer::train_step() {
         }
         p.search->draw_weights(key, spent);
     }
-    p.step->remember();
     double loss = 0;
     int64_t tokens = 0;
     for (int64_t micro = 0; micro < config_.train.accumulation; ++micro) {
@@ -96,6 +97,7 @@ bool Trainer::train_step() {
 void Trainer::finish_step(double seconds, int64_t tokens) {
     Parts& p = *parts_;
     ++state_.step;
+    p.in_step = false;
     p.changed = true;
     state_.tokens += tokens;
     if (state_.tokens > p.readable_tokens && state_.tokens - tokens <= p.readable_tokens) warn_of_reading_again();
@@ -290,10 +292,11 @@ std::string Trainer::budget_reached() const {
     return state_.stopped_early ? "early_stop" : "";
 }
 
-// The text broke off in the middle of a step: the updates before it are kept.
+// The text cannot be read any more: the updates that were made are kept.
 void Trainer::keep_what_is_done() {
     Parts& p = *parts_;
-    p.step->take_back();
+    if (p.in_step && p.step->recorded()) return;  // the GPU's own copy of the state is another step's
+    if (p.in_step) p.step->take_back();
     try {
         if (p.changed && save(false)) log_info("saved      step " + std::to_string(state_.step));
     } catch (const Error& error) { log_warning(error.what()); }
@@ -302,6 +305,17 @@ void Trainer::keep_what_is_done() {
 std::string Trainer::last_checkpoint() const {
     const int64_t step = parts_->saved_step;
     return step < 0 ? "no checkpoint was saved yet" : "the last good checkpoint is of step " + std::to_string(step);
+}
+
+// One round of the loop: what ended the run, or nothing.
+std::string Trainer::round() {
+    if (stop_requested()) return "signal";
+    if (take_save_request()) save(false);
+    if (evaluation_due() && !evaluate_now()) return "";  // a stop was asked for
+    if (save_due()) save(false);
+    const std::string reached = budget_reached();
+    if (reached.empty()) train_step();
+    return reached;
 }
 
 TrainResult Trainer::run() {
@@ -315,22 +329,11 @@ TrainResult Trainer::run() {
         result.stopped_by = "dry_run";
         return result;
     }
-    for (;;) {
-        if (stop_requested()) {
-            result.stopped_by = "signal";
-            break;
-        }
-        if (take_save_request()) save(false);
-        if (evaluation_due() && !evaluate_now()) continue;  // a stop was asked for
-        if (save_due()) save(false);
-        result.stopped_by = budget_reached();
-        if (!result.stopped_by.empty()) break;
-        try {
-            train_step();
-        } catch (const Error& error) {
-            if (error.code() == ExitCode::bad_file) keep_what_is_done();
-            throw;
-        }
+    try {
+        while (result.stopped_by.empty()) result.stopped_by = round();
+    } catch (const Error& error) {
+        if (error.code() == ExitCode::bad_file) keep_what_is_done();
+        throw;
     }
     log_progress("");
     if (p.session_tokens == 0 && result.stopped_by != "signal") {

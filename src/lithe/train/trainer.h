@@ -95,6 +95,7 @@ class Trainer {
     std::string budget_reached() const;
     void record(double loss, double norm, double rate, double speed);
     void show_progress(double loss, double rate);
+    std::string round();
     void keep_what_is_done();
     double update_rate() const;
     std::string last_checkpoint() const;

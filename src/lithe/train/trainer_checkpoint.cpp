@@ -109,16 +109,12 @@ void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& 
     for (const std::string& difference : differences(with_absolute_paths(saved), config_))
         if (!may_change(difference)) refused.push_back(difference);
     const std::string fingerprint = state.value("data_fingerprint", "");
-    // runs made before compared three places of a text only
-    const std::string found = fingerprint.empty()                          ? ""
-                              : fingerprint.find(':') == std::string::npos ? p.corpus.sampled_fingerprint()
-                                                                           : p.corpus.fingerprint();
-    if (fingerprint != found) {
+    if (!fingerprint.empty() && !p.corpus.is(fingerprint)) {
         const std::string before = data_name(with_absolute_paths(saved).data), now = data_name(config_.data);
         refused.push_back((before == now
                                ? "the data is not what it was when the run was trained on it: " + now
                                : "the data is not the data that the run was trained on: " + before + " became " + now) +
-                          " (fingerprint " + fingerprint + " became " + found + ")");
+                          " (fingerprint " + fingerprint + " became " + p.corpus.fingerprint() + ")");
     }
     const std::string tokenizer = state.value("tokenizer_hash", "");
     if (!tokenizer.empty() && tokenizer != p.corpus.tokenizer().hash())

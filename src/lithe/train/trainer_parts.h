@@ -31,6 +31,7 @@ struct Trainer::Parts {
     int64_t saved_step = -1;
     bool changed = true;  // state that no checkpoint holds yet
     bool save_failed = false;
+    bool in_step = false;
     std::optional<ProgressRecord> progress;  // of a schedule that time moves
     std::optional<EvaluationResult> valid;
     std::optional<ScoredText> valid_text;  // made when it is first scored
