@@ -1,5 +1,6 @@
 #include "lithe/tokenize/tokenizer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/error.h"
@@ -81,7 +82,9 @@ TokenizerPtr tokenizer_from_file(const std::string& path) {
 bool expresses(const Tokenizer& tokenizer, std::string_view text) {
     try {
         const auto ids = tokenizer.encode(text);
-        return !ids.empty() && tokenizer.decode(ids) == text;
+        const auto unknown = tokenizer.unknown();  // which some texts spell
+        return !ids.empty() && (!unknown || std::find(ids.begin(), ids.end(), *unknown) == ids.end()) &&
+               tokenizer.decode(ids) == text;
     } catch (const Error&) { return false; }
 }
 
