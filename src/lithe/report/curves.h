@@ -15,7 +15,8 @@ std::vector<CurvePoint> smoothed(const std::vector<CurvePoint>& points);
 std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& points, size_t most);
 
 // A chart of curves of training. The x axis is logarithmic, from a fiftieth of the shortest curve's end; the y axis
-// ends at what the curves have behind their first twenty-fifth, if the part above it would take a quarter of the picture.
+// ends at what the curves have behind their first twenty-fifth, if the part above it would take a quarter of the
+// picture.
 Chart training_chart(const std::string& title, const std::string& x_label, std::vector<Curve> curves);
 
 }  // namespace lithe
