@@ -79,7 +79,7 @@ Rows difference_rows(const Comparison& comparison);
 Rows group_rows(const Comparison& comparison, size_t ranking);
 // "Ranking 2: c, d"; "" when all runs are ranked together.
 std::string ranking_title(const Comparison& comparison, size_t ranking);
-// Names of the groups of a ranking that are not beaten.
+// Names of the groups of a ranking that are not beaten; none where one is alone.
 std::vector<std::string> front_names(const Comparison& comparison, const Measure& measure, size_t ranking);
 
 std::string comparison_text(const Comparison& comparison);

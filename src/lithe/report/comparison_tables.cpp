@@ -63,6 +63,10 @@ std::string ranking_title(const Comparison& comparison, size_t ranking) {
 
 std::vector<std::string> front_names(const Comparison& comparison, const Measure& measure, size_t ranking) {
     std::vector<std::string> names;
+    const auto rivals = std::count_if(comparison.groups.begin(), comparison.groups.end(), [&](const RunGroup& group) {
+        return group.ranking == ranking && group.bits.count > 0;
+    });
+    if (rivals < 2) return names;
     for (size_t group : comparison.fronts.at(measure.key))
         if (comparison.groups[group].ranking == ranking) names.push_back(comparison.groups[group].name);
     return names;

@@ -22,6 +22,12 @@ double quantile(std::vector<double> values, double share) {
     return *place;
 }
 
+// Rounded down to two digits, as it is said below the chart.
+double two_digits(double value) {
+    const double unit = std::pow(10, std::floor(std::log10(value)) - 1);
+    return std::floor(value / unit * (1 + 1e-12)) * unit;
+}
+
 // Values behind a curve's early part.
 std::vector<double> late_values(const Curve& curve) {
     std::vector<double> values;
@@ -83,7 +89,7 @@ Chart training_chart(const std::string& title, const std::string& x_label, std::
         least = std::min(least, quantile(late, curve.faint ? 0.02 : 0));
         most = std::max(most, quantile(late, curve.line || curve.faint ? 0.98 : 1));
     }
-    if (std::isfinite(end)) chart.x_from = kFirst * end;
+    if (std::isfinite(end)) chart.x_from = two_digits(kFirst * end);
     for (const Curve& curve : chart.curves)
         for (const CurvePoint& point : curve.points)
             if (point.x >= chart.x_from) whole = std::max(whole, point.y);

@@ -11,10 +11,10 @@ constexpr const char* kStyle = R"(
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.1rem; margin-top: 2rem } .soft { color: var(--soft) }
 table { border-collapse: collapse } p, li { overflow-wrap: anywhere } ul { padding-left: 1.2rem } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-.wide { overflow-x: auto; margin-right: calc(50% - 50vw + 1.5rem) } .wide td, .wide th { border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; overflow-wrap: normal }
+.wide { overflow-x: auto; font-size: .9rem; margin-right: calc(50% - 50vw + 1.5rem) } .wide td, .wide th { border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; overflow-wrap: normal }
 .wide td { white-space: nowrap } .wide td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere } .wide th { vertical-align: bottom }
 pre { background: color-mix(in srgb, var(--line) 35%, transparent); padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 6px; font-size: .85rem }
-figure { margin: 1.5rem 0 } figcaption { font-size: .9rem; overflow-wrap: anywhere } figure p { margin: 0; font-size: .9rem } .key { margin-left: .8rem }
+figure { margin: 1.5rem 0 } figcaption { font-size: .9rem; overflow-wrap: anywhere } figure p { margin: 0; font-size: .9rem } .key { margin-left: .8rem; display: inline-block }
 svg { width: 100%; height: auto } .grid { stroke: var(--line) } .tick { fill: var(--soft); font-size: 12px } .curve { fill: none; stroke-width: 1.5 } .faint { opacity: .3 } .name { font-size: 12px }
 @media (max-width: 46rem) { .wide { margin-right: 0 } .wide table, .wide tbody, .wide tr, .wide td, .wide td.long { display: block; min-width: 0 } .wide tr:first-child { display: none }
  .wide tr { padding: .5rem 0; border-bottom: 1px solid var(--line) } .wide td { border: 0; padding: 0; white-space: normal; overflow-wrap: anywhere } .wide td:first-child { font-weight: 600 } .wide td:empty { display: none }

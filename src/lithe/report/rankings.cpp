@@ -86,9 +86,9 @@ std::string other_text(const RunRecord& run, const RunRecord& than) {
 }
 
 std::string unspoken_sentence(const RunRecord& run) {
-    return run.name + " leaves " + three_digits(100 * run.unspoken_share()) +
+    return "The tokenizer of " + run.name + " leaves " + three_digits(100 * run.unspoken_share()) +
            " % of the scored bytes unspoken (an unknown token stands for them, or none), which costs next to nothing: "
-           "it is not ranked against runs with another tokenizer.";
+           "the run is not ranked against those with another.";
 }
 
 // Of runs of one text: those whose tokenizer leaves bytes unspoken are apart, each tokenizer for itself.

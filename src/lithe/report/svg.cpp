@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "lithe/base/text.h"
+#include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
 
 namespace lithe {
@@ -127,7 +128,7 @@ class Plot {
         std::string text = "Not shown: ";
         if (left) text += "what was before " + number(chart_.x_from) + " " + chart_.x_label;
         if (left && above) text += ", and ";
-        if (above) text += "values above " + number(chart_.y_to);
+        if (above) text += "values above " + three_digits(chart_.y_to);
         return text + ".";
     }
 
