@@ -160,15 +160,19 @@ TEST_F(FoundFiles, HiddenAndBinaryFilesAreLeftOutWithAWord) {
 TEST_F(FoundFiles, BinaryMembersOfArchivesAreLeftOutWithAWord) {
     const std::string png("\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16);
     testing::compress(folder.file("inner.gz"), "packed text", testing::kFilters[0].add);
-    testing::write_archive(folder.file("a.tar"), {{"a.txt", "text"},
+    testing::write_archive(folder.file("inner.tar"), {{"x.txt", "deep"}});
+    testing::write_archive(folder.file("a.tar"), {{"a.txt", "text "},
                                                   {"b.png", png},
                                                   {"c.txt.gz", testing::read_all(folder.file("inner.gz"))},
+                                                  {"d.tar", testing::read_all(folder.file("inner.tar"))},
+                                                  {"link", "", "a.txt"},
                                                   {"._a.txt", "hidden"}});
     DataConfig config = at("a.tar");
     config.split = "100/0/0";
     const Corpus corpus = Corpus::open(config);
-    EXPECT_EQ(text_of(corpus, "train"), "text");
-    EXPECT_NE(corpus.division().find("left out: b.png (PNG image); c.txt.gz (packed); ._a.txt (hidden)"),
+    EXPECT_EQ(text_of(corpus, "train"), "text packed text") << "what is compressed in an archive is unpacked";
+    EXPECT_NE(corpus.division().find("left out: b.png (PNG image); d.tar (packed); link (a link or device); ._a.txt "
+                                     "(hidden)"),
               std::string::npos)
         << corpus.division();
     testing::compress(folder.file("image.gz"), png, testing::kFilters[0].add);

@@ -308,6 +308,11 @@ Content as_it_stands(std::string_view head) {
 
 void read_member(const DataConfig& config, PackedFile& file, Member member, PartEmitter& out) {
     std::string bytes = file.read_full(kRead);
+    if (file.is_archive() && PackedFile::kind_of_bytes(bytes) == PackedKind::compressed) {
+        PackedFile inner(file, std::move(bytes), config.max_expansion);
+        if (inner.next()) read_member(config, inner, std::move(member), out);
+        return;
+    }
     const Content content = config.format == "text" ? as_it_stands(bytes) : content_of(bytes);
     if (content.kind == ContentKind::binary || content.kind == ContentKind::packed) {
         if (member.named)
@@ -332,7 +337,10 @@ void read_member(const DataConfig& config, PackedFile& file, Member member, Part
 
 void read_input(const DataConfig& config, const Input& input, NamedBy members, PartEmitter& out) {
     PackedFile file(input.path, config.max_expansion);
-    while (file.next()) {
+    for (;;) {
+        const bool more = file.next();
+        for (const std::string& name : file.skipped()) out.statistics.left_out.add(name, "a link or device");
+        if (!more) break;
         if (!file.is_archive()) {
             read_member(config, file, {file.name(), input.path, input.named, {}, false}, out);
             continue;
@@ -352,7 +360,6 @@ void read_input(const DataConfig& config, const Input& input, NamedBy members, P
         read_member(config, file, {name, input.path + ", member " + name, false, {}, false}, out);
         if (out.input_bytes > before) out.statistics.members.push_back({name, out.input_bytes - before});
     }
-    out.statistics.skipped_members += file.skipped();
 }
 
 // The format of a plain file before it is read.
