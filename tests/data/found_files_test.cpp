@@ -282,6 +282,12 @@ TEST_F(FoundFiles, WindowsLineEndsSeparateDocuments) {
         config.documents = "two\n\n";
         EXPECT_EQ(documents_of(config), (Texts{"one\r\n", "\r\nthree\r\nfour\r\n"}));
     }
+    folder.write("mac.txt", "one\rtwo\r\r\rthree\r");
+    DataConfig mac = at("mac.txt");
+    mac.documents = "line";
+    EXPECT_EQ(documents_of(mac), (Texts{"one", "two", "three"}));
+    mac.documents = "blank_line";
+    EXPECT_EQ(documents_of(mac), (Texts{"one\rtwo", "three\r"}));
     std::string text;
     Texts expected;
     for (int i = 0; i < 300'000; ++i) expected.push_back(std::to_string(i) + "x"), text += expected.back() + "\r\n";

@@ -134,7 +134,8 @@ class TextReader : public MemberReader {
 
  private:
     void add(std::string_view text) {
-        if (!open_ && separator_ == "\n\n") text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
+        if (!open_ && (separator_ == "\n\n" || separator_ == "\r\r"))
+            text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
         open_ = open_ || !text.empty();
         out_.add(text);
     }
@@ -173,7 +174,8 @@ class JsonLinesReader : public MemberReader {
  private:
     [[noreturn]] void bad(const std::string& what) const {
         fail_file("line " + std::to_string(number_ + 1) + " (byte " + std::to_string(offset_) + "): " + what, where_,
-                  "one JSON object per line is expected, with the text in the field \"" + field_ + "\" (data.field)");
+                  "one JSON object per line is expected, with the text in the field \"" + field_ +
+                      "\" (data.field); data.format = \"text\" takes the file as it stands");
     }
     void take() {
         if (line_.find_first_not_of(" \t\r") != std::string::npos) read();
@@ -296,7 +298,10 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member
     if (!config.label.empty())
         fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
                    "data.label", "use JSON lines, CSV or TSV");
-    return std::make_unique<TextReader>(out, separator_of(config.documents));
+    std::string separator = separator_of(config.documents);
+    // where lines end with CR alone, as on the first Macintoshes
+    if (member.head.find('\n') == std::string_view::npos) std::replace(separator.begin(), separator.end(), '\n', '\r');
+    return std::make_unique<TextReader>(out, std::move(separator));
 }
 
 // As data.format = "text" has it: the bytes as they stand, but for a mark of UTF-8.
