@@ -177,6 +177,8 @@ TEST_F(DataCommand, AFolderOfSomeoneElseIsLeftAlone) {
     refused({"data", "prepare", text, "--out", folder.file("mine")}, 2, "the folder is not empty");
     EXPECT_EQ(read_all(folder.file("mine/thesis.txt")), "years of work");
     EXPECT_EQ(read_all(folder.file("mine/progress.json")), "{\"done\": 3}");
+    refused({"data", "train-tokenizer", text, "--size", "270", "--out", text}, 2, "is no tokenizer");
+    EXPECT_EQ(read_all(text), testing::sample_text(5000));
     const std::string config = tiny_config(folder);
     folder.write("home/config.toml", "# my own settings\n");
     refused({"train", config, "--run", folder.file("home"), "--max-steps", "1"}, 2, "holds a config.toml of its own");

@@ -204,8 +204,8 @@ TEST_F(FoundFiles, JsonLinesAreKnownByTheirContent) {
     testing::compress(folder.file("part.gz"), lines, testing::kFilters[0].add);
     testing::compress(folder.file("c4.json.gz"), lines, testing::kFilters[0].add);
     for (const std::string& path :
-         {folder.write("a.json", lines), folder.write("spool", lines), folder.write("one.txt", "{\"text\":\"one\"}\n"),
-          folder.file("part.gz"), folder.file("c4.json.gz")}) {
+         {folder.write("a.json", lines), folder.write("spool", lines), folder.write("mark", "\xEF\xBB\xBF" + lines),
+          folder.write("one.txt", "{\"text\":\"one\"}\n"), folder.file("part.gz"), folder.file("c4.json.gz")}) {
         DataConfig config;
         config.path = path;
         const Texts found = documents_of(config);
@@ -288,6 +288,10 @@ TEST_F(FoundFiles, WindowsLineEndsSeparateDocuments) {
     EXPECT_EQ(documents_of(mac), (Texts{"one", "two", "three"}));
     mac.documents = "blank_line";
     EXPECT_EQ(documents_of(mac), (Texts{"one\rtwo", "three\r"}));
+    folder.write("late.txt", std::string(2 << 20, 'x') + "\ny\n");  // no line ends in what is read first
+    mac = at("late.txt");
+    mac.documents = "line";
+    EXPECT_EQ(documents_of(mac).size(), 2u);
     std::string text;
     Texts expected;
     for (int i = 0; i < 300'000; ++i) expected.push_back(std::to_string(i) + "x"), text += expected.back() + "\r\n";
@@ -356,6 +360,11 @@ TEST_F(FoundFiles, AFolderOfPairsIsReadOnce) {
     DataConfig pairs = at("p");
     pairs.parallel = ".en";
     EXPECT_EQ(documents_of(pairs), (Texts{"eins", "one"}));
+    folder.write("p/a.de", "eins\n\nzwei\n");
+    folder.write("p/a.en", "one\nlost\ntwo\n");
+    prepare_tokens(pairs, folder.file("set"), {});
+    EXPECT_EQ(TokenSet(folder.file("set")).info().division,
+              "by bytes, 90/5/5: 1 file; left out: a.de line 2 (an empty side of a pair)");
 }
 
 }  // namespace

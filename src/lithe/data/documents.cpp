@@ -300,7 +300,9 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member
                    "data.label", "use JSON lines, CSV or TSV");
     std::string separator = separator_of(config.documents);
     // where lines end with CR alone, as on the first Macintoshes
-    if (member.head.find('\n') == std::string_view::npos) std::replace(separator.begin(), separator.end(), '\n', '\r');
+    const bool returns = member.head.find('\r') != std::string_view::npos;
+    if (returns && member.head.find('\n') == std::string_view::npos)
+        std::replace(separator.begin(), separator.end(), '\n', '\r');
     return std::make_unique<TextReader>(out, std::move(separator));
 }
 
@@ -371,8 +373,9 @@ void read_input(const DataConfig& config, const Input& input, NamedBy members, P
 std::string format_of_file(const DataConfig& config, const Input& input) {
     PackedFile file(input.path);
     file.next();
-    const std::string head = file.read_full(kRead);
-    return format_of(config, {input.path, input.path, input.named, head, head.size() < kRead});
+    const std::string bytes = file.read_full(kRead);
+    const std::string_view head = std::string_view(bytes).substr(mark_of_file(input.path));
+    return format_of(config, {input.path, input.path, input.named, head, bytes.size() < kRead});
 }
 
 }  // namespace
