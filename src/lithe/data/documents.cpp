@@ -11,6 +11,7 @@
 #include "lithe/data/list_files.h"
 #include "lithe/data/parallel_text.h"
 #include "lithe/data/text_decoder.h"
+#include "lithe/data/text_reader.h"
 #include "lithe/formats/csv.h"
 #include "lithe/formats/packed.h"
 
@@ -74,79 +75,6 @@ std::string format_of(const DataConfig& config, const Member& member) {
                   "jq -c '.[]' makes them of it; data.format = \"text\" takes it as it stands");
     return "text";
 }
-
-// Where a document ends inside a text; empty: only with its file.
-std::string separator_of(const std::string& documents) {
-    if (documents == "file") return "";
-    if (documents == "line") return "\n";
-    if (documents == "blank_line") return "\n\n";
-    return documents;
-}
-
-// One member of an input: bytes in, documents out.
-class MemberReader {
- public:
-    virtual ~MemberReader() = default;
-    virtual void feed(std::string_view bytes) = 0;
-    virtual void finish() = 0;
-};
-
-// Where a separator stands in a text; a line break in it is also found as CR LF.
-struct Found {
-    size_t at = std::string_view::npos, length = 0;
-};
-
-Found find_separator(std::string_view text, size_t from, const std::string& separator) {
-    for (size_t start = from; (start = text.find(separator[0], start)) != std::string_view::npos; ++start) {
-        size_t begin = start, at = start, matched = 0;
-        if (separator[0] == '\n' && begin > from && text[begin - 1] == '\r') --begin;
-        for (; matched < separator.size() && at < text.size(); ++matched, ++at) {
-            if (matched > 0 && separator[matched] == '\n' && text[at] == '\r') ++at;
-            if (at >= text.size() || text[at] != separator[matched]) break;
-        }
-        if (matched == separator.size()) return {begin, at - begin};
-    }
-    return {};
-}
-
-class TextReader : public MemberReader {
- public:
-    TextReader(PartEmitter& out, std::string separator) : out_(out), separator_(std::move(separator)) {}
-    void feed(std::string_view bytes) override {
-        if (separator_.empty()) return add(bytes);
-        buffer_ += bytes;
-        size_t done = 0;
-        for (Found found; (found = find_separator(buffer_, done, separator_)).length > 0;
-             done = found.at + found.length) {
-            add(std::string_view(buffer_).substr(done, found.at - done));
-            end();
-        }
-        // what may be the start of a separator waits
-        const size_t keep = std::min(buffer_.size() - done, 2 * separator_.size() - 1);
-        add(std::string_view(buffer_).substr(done, buffer_.size() - done - keep));
-        buffer_.erase(0, buffer_.size() - keep);
-    }
-    void finish() override {
-        add(buffer_);
-        buffer_.clear();
-        end();
-    }
-
- private:
-    void add(std::string_view text) {
-        if (!open_ && (separator_ == "\n\n" || separator_ == "\r\r"))
-            text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
-        open_ = open_ || !text.empty();
-        out_.add(text);
-    }
-    void end() {
-        if (open_) out_.end();
-        open_ = false;
-    }
-    PartEmitter& out_;
-    std::string separator_, buffer_;
-    bool open_ = false;
-};
 
 std::string label_text(const nlohmann::json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
@@ -298,12 +226,7 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member
     if (!config.label.empty())
         fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
                    "data.label", "use JSON lines, CSV or TSV");
-    std::string separator = separator_of(config.documents);
-    // where lines end with CR alone, as on the first Macintoshes
-    const bool returns = member.head.find('\r') != std::string_view::npos;
-    if (returns && member.head.find('\n') == std::string_view::npos)
-        std::replace(separator.begin(), separator.end(), '\n', '\r');
-    return std::make_unique<TextReader>(out, std::move(separator));
+    return std::make_unique<TextReader>(out, config.documents, member.head);
 }
 
 // As data.format = "text" has it: the bytes as they stand, but for a mark of UTF-8.
