@@ -208,7 +208,7 @@ TEST_F(DataCommand, TheSplitIsSaid) {
 TEST_F(DataCommand, SettingsThatTrainNothingAreTold) {
     const std::string config = tiny_config(folder);
     std::string table = "text,kind\n";
-    for (int i = 0; i < 400; ++i) table += testing::sample_text(30) + "," + std::to_string(i % 2) + "\n";
+    for (int i = 0; i < 400; ++i) table += "\"" + testing::sample_text(30) + "\"," + std::to_string(i % 2) + "\n";
     const auto result = run({"train", config, "--run", folder.file("run"), "--max-steps", "2", "--set",
                              "data.path=" + folder.write("t.csv", table), "--set", "data.label=kind"});
     EXPECT_EQ(result.code, 0) << result.err;
