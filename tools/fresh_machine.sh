@@ -12,7 +12,10 @@ shift || true
 [ $# -gt 0 ] || set -- ./dev test
 
 mirror=$(sed -nE 's/^(deb|URIs:) +(\[[^]]*\] +)?([^ ]+).*/\3/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 || true)
-[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${mirror:+"$mirror"}
+marker=$root/etc/lithe-fresh-machine  # a folder that is somebody's system is left alone
+[ ! -e "$root" ] || [ -e "$marker" ] || { echo "$root is there and is none of this script's machines" >&2; exit 2; }
+[ -e "$marker" ] || debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${mirror:+"$mirror"}
+touch "$marker"
 
 # what this machine needs to reach its mirrors, the other must know too
 cp -L --remove-destination /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"

@@ -4,6 +4,7 @@
 
 #include "support/archives.h"
 #include "support/files.h"
+#include "support/http_server.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
 
@@ -166,6 +167,78 @@ TEST_F(DataCommand, RunsOnDocuments) {
     const std::string other = folder.write("other.txt", testing::sample_text(5000));
     good({"train", config, "--run", folder.file("sources"), "--max-steps", "20", "--set", "data.path=", "--set",
           "data.sources=[\"2 * " + folder.file("text.txt") + "\", \"1 * " + other + "\"]"});
+}
+
+// Files that are not ours stay, whatever lies beside them.
+TEST_F(DataCommand, AFolderOfSomeoneElseIsLeftAlone) {
+    const std::string text = folder.write("text.txt", testing::sample_text(5000));
+    folder.write("mine/progress.json", "{\"done\": 3}");
+    folder.write("mine/thesis.txt", "years of work");
+    refused({"data", "prepare", text, "--out", folder.file("mine")}, 2, "the folder is not empty");
+    EXPECT_EQ(read_all(folder.file("mine/thesis.txt")), "years of work");
+    EXPECT_EQ(read_all(folder.file("mine/progress.json")), "{\"done\": 3}");
+    refused({"data", "train-tokenizer", text, "--size", "270", "--out", text}, 2, "is no tokenizer");
+    EXPECT_EQ(read_all(text), testing::sample_text(5000));
+    const std::string config = tiny_config(folder);
+    folder.write("home/config.toml", "# my own settings\n");
+    refused({"train", config, "--run", folder.file("home"), "--max-steps", "1"}, 2, "holds a config.toml of its own");
+    EXPECT_EQ(read_all(folder.file("home/config.toml")), "# my own settings\n");
+}
+
+// Every command that opens data says how it was split and what was left out.
+TEST_F(DataCommand, TheSplitIsSaid) {
+    const std::string config = tiny_config(folder), data = folder.file("wiki");
+    for (const char* name : {"wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"})
+        folder.write(std::string("wiki/") + name, testing::sample_text(4000));
+    folder.write("wiki/README", "read me");
+    const std::string words = "by names: train 1 file, valid 1, test 1; left out: README (no split in the name)";
+    auto says = [&](const std::vector<std::string>& arguments, bool on_stdout = false) {
+        const auto result = run(arguments);
+        EXPECT_EQ(result.code, 0) << result.err;
+        EXPECT_NE((on_stdout ? result.out : result.err).find(words), std::string::npos) << result.err << result.out;
+    };
+    says({"data", "prepare", data, "--out", folder.file("set")}, true);
+    says({"data", "info", folder.file("set")}, true);
+    says({"data", "train-tokenizer", data, "--size", "270", "--out", folder.file("bpe.json")}, true);
+    says({"train", config, "--run", folder.file("run"), "--max-steps", "2", "--set", "data.path=" + data});
+    says({"eval", folder.file("run"), "--data", folder.file("set") + ":test"});
+}
+
+// A class of a table trains nothing yet: it is said where it is set.
+TEST_F(DataCommand, SettingsThatTrainNothingAreTold) {
+    const std::string config = tiny_config(folder);
+    std::string table = "text,kind\n";
+    for (int i = 0; i < 400; ++i) table += "\"" + testing::sample_text(30) + "\"," + std::to_string(i % 2) + "\n";
+    const auto result = run({"train", config, "--run", folder.file("run"), "--max-steps", "2", "--set",
+                             "data.path=" + folder.write("t.csv", table), "--set", "data.label=kind"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.err.find("warning: data.label"), std::string::npos) << result.err;
+}
+
+TEST_F(DataCommand, JsonLinesOnStandardInput) {
+    folder.write("lines", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
+    const std::string command = std::string(LITHE_PROGRAM) + " -q data prepare - --split 100/0/0 --out " +
+                                folder.file("set") + " < " + folder.file("lines") + " > /dev/null";
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    const auto info = good({"data", "info", folder.file("set")});
+    EXPECT_EQ(info["documents"], 2);
+    EXPECT_EQ(info["bytes"], 6);
+}
+
+// The name of the folder holds what stands for it in the table: the command ends, and says how to use it.
+TEST_F(DataCommand, GetIntoAFolderNamedDir) {
+    testing::write_archive(
+        folder.file("RTE.zip"),
+        {{"RTE/train.tsv", "text\nt\n"}, {"RTE/dev.tsv", "text\nv\n"}, {"RTE/test.tsv", "text\ns\n"}});
+    testing::HttpServer server(
+        [&](const std::string& path, int) { return testing::HttpAnswer{.body = read_all(folder.path() + path)}; });
+    const std::string out = folder.file("a DIR");
+    const auto result = run({"data", "get", "glue-rte", "--out", out, "--mirror", server.url("/")});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.err.find("--set 'data.train=" + out + "/train.tsv' --set 'data.valid=" + out + "/valid.tsv'"),
+              std::string::npos)
+        << result.err;
+    EXPECT_EQ(read_all(out + "/train.tsv"), "text\nt\n");
 }
 
 }  // namespace

@@ -160,15 +160,19 @@ TEST_F(FoundFiles, HiddenAndBinaryFilesAreLeftOutWithAWord) {
 TEST_F(FoundFiles, BinaryMembersOfArchivesAreLeftOutWithAWord) {
     const std::string png("\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16);
     testing::compress(folder.file("inner.gz"), "packed text", testing::kFilters[0].add);
-    testing::write_archive(folder.file("a.tar"), {{"a.txt", "text"},
+    testing::write_archive(folder.file("inner.tar"), {{"x.txt", "deep"}});
+    testing::write_archive(folder.file("a.tar"), {{"a.txt", "text "},
                                                   {"b.png", png},
                                                   {"c.txt.gz", testing::read_all(folder.file("inner.gz"))},
+                                                  {"d.tar", testing::read_all(folder.file("inner.tar"))},
+                                                  {"link", "", "a.txt"},
                                                   {"._a.txt", "hidden"}});
     DataConfig config = at("a.tar");
     config.split = "100/0/0";
     const Corpus corpus = Corpus::open(config);
-    EXPECT_EQ(text_of(corpus, "train"), "text");
-    EXPECT_NE(corpus.division().find("left out: b.png (PNG image); c.txt.gz (packed); ._a.txt (hidden)"),
+    EXPECT_EQ(text_of(corpus, "train"), "text packed text") << "what is compressed in an archive is unpacked";
+    EXPECT_NE(corpus.division().find("left out: b.png (PNG image); d.tar (packed); link (a link or device); ._a.txt "
+                                     "(hidden)"),
               std::string::npos)
         << corpus.division();
     testing::compress(folder.file("image.gz"), png, testing::kFilters[0].add);
@@ -200,8 +204,8 @@ TEST_F(FoundFiles, JsonLinesAreKnownByTheirContent) {
     testing::compress(folder.file("part.gz"), lines, testing::kFilters[0].add);
     testing::compress(folder.file("c4.json.gz"), lines, testing::kFilters[0].add);
     for (const std::string& path :
-         {folder.write("a.json", lines), folder.write("spool", lines), folder.write("one.txt", "{\"text\":\"one\"}\n"),
-          folder.file("part.gz"), folder.file("c4.json.gz")}) {
+         {folder.write("a.json", lines), folder.write("spool", lines), folder.write("mark", "\xEF\xBB\xBF" + lines),
+          folder.write("one.txt", "{\"text\":\"one\"}\n"), folder.file("part.gz"), folder.file("c4.json.gz")}) {
         DataConfig config;
         config.path = path;
         const Texts found = documents_of(config);
@@ -278,6 +282,16 @@ TEST_F(FoundFiles, WindowsLineEndsSeparateDocuments) {
         config.documents = "two\n\n";
         EXPECT_EQ(documents_of(config), (Texts{"one\r\n", "\r\nthree\r\nfour\r\n"}));
     }
+    folder.write("mac.txt", "one\rtwo\r\r\rthree\r");
+    DataConfig mac = at("mac.txt");
+    mac.documents = "line";
+    EXPECT_EQ(documents_of(mac), (Texts{"one", "two", "three"}));
+    mac.documents = "blank_line";
+    EXPECT_EQ(documents_of(mac), (Texts{"one\rtwo", "three\r"}));
+    folder.write("late.txt", std::string(2 << 20, 'x') + "\ny\n");  // no line ends in what is read first
+    mac = at("late.txt");
+    mac.documents = "line";
+    EXPECT_EQ(documents_of(mac).size(), 2u);
     std::string text;
     Texts expected;
     for (int i = 0; i < 300'000; ++i) expected.push_back(std::to_string(i) + "x"), text += expected.back() + "\r\n";
@@ -346,6 +360,11 @@ TEST_F(FoundFiles, AFolderOfPairsIsReadOnce) {
     DataConfig pairs = at("p");
     pairs.parallel = ".en";
     EXPECT_EQ(documents_of(pairs), (Texts{"eins", "one"}));
+    folder.write("p/a.de", "eins\n\nzwei\n");
+    folder.write("p/a.en", "one\nlost\ntwo\n");
+    prepare_tokens(pairs, folder.file("set"), {});
+    EXPECT_EQ(TokenSet(folder.file("set")).info().division,
+              "by bytes, 90/5/5: 1 file; left out: a.de line 2 (an empty side of a pair)");
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ int info(const Flags& flags, const CommandContext& context) {
                 {"bytes_per_token", ratio(bytes, tokens)},
                 {"vocabulary_size", corpus.tokenizer().vocabulary_size()},
                 {"tokenizer_hash", corpus.tokenizer().hash()},
+                {"division", corpus.division()},
                 {"splits", splits}};
     }
     json["tokenizer"] = corpus.tokenizer().kind();

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -18,6 +19,14 @@ struct TrainFlags {
     std::string output, sample = "100M", size;
 };
 
+// What may be overwritten.
+bool holds_tokenizer(const std::string& path) {
+    try {
+        tokenizer_from_file(path);
+        return true;
+    } catch (const Error&) { return false; }
+}
+
 int train(TrainFlags flags, const CommandContext& context) {
     auto amount = [](const std::string& text, const char* flag) {
         const auto count = parse_count(text);
@@ -28,6 +37,8 @@ int train(TrainFlags flags, const CommandContext& context) {
     const bool whole =
         flags.training.kind == "words" || flags.training.kind == "characters" || flags.training.kind == "bytes";
     if (flags.training.size < 0) flags.training.size = whole ? 0 : 8192;
+    if (std::filesystem::exists(flags.output) && !holds_tokenizer(flags.output))
+        fail_usage("the output is there already, and is no tokenizer", flags.output, "choose another name with --out");
     Timer timer;
     std::string division;
     const TokenizerPtr tokenizer = train_tokenizer(

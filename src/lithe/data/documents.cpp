@@ -12,6 +12,7 @@
 #include "lithe/data/list_files.h"
 #include "lithe/data/parallel_text.h"
 #include "lithe/data/text_decoder.h"
+#include "lithe/data/text_reader.h"
 #include "lithe/formats/csv.h"
 #include "lithe/formats/packed.h"
 
@@ -76,78 +77,6 @@ std::string format_of(const DataConfig& config, const Member& member) {
     return "text";
 }
 
-// Where a document ends inside a text; empty: only with its file.
-std::string separator_of(const std::string& documents) {
-    if (documents == "file") return "";
-    if (documents == "line") return "\n";
-    if (documents == "blank_line") return "\n\n";
-    return documents;
-}
-
-// One member of an input: bytes in, documents out.
-class MemberReader {
- public:
-    virtual ~MemberReader() = default;
-    virtual void feed(std::string_view bytes) = 0;
-    virtual void finish() = 0;
-};
-
-// Where a separator stands in a text; a line break in it is also found as CR LF.
-struct Found {
-    size_t at = std::string_view::npos, length = 0;
-};
-
-Found find_separator(std::string_view text, size_t from, const std::string& separator) {
-    for (size_t start = from; (start = text.find(separator[0], start)) != std::string_view::npos; ++start) {
-        size_t begin = start, at = start, matched = 0;
-        if (separator[0] == '\n' && begin > from && text[begin - 1] == '\r') --begin;
-        for (; matched < separator.size() && at < text.size(); ++matched, ++at) {
-            if (matched > 0 && separator[matched] == '\n' && text[at] == '\r') ++at;
-            if (at >= text.size() || text[at] != separator[matched]) break;
-        }
-        if (matched == separator.size()) return {begin, at - begin};
-    }
-    return {};
-}
-
-class TextReader : public MemberReader {
- public:
-    TextReader(PartEmitter& out, std::string separator) : out_(out), separator_(std::move(separator)) {}
-    void feed(std::string_view bytes) override {
-        if (separator_.empty()) return add(bytes);
-        buffer_ += bytes;
-        size_t done = 0;
-        for (Found found; (found = find_separator(buffer_, done, separator_)).length > 0;
-             done = found.at + found.length) {
-            add(std::string_view(buffer_).substr(done, found.at - done));
-            end();
-        }
-        // what may be the start of a separator waits
-        const size_t keep = std::min(buffer_.size() - done, 2 * separator_.size() - 1);
-        add(std::string_view(buffer_).substr(done, buffer_.size() - done - keep));
-        buffer_.erase(0, buffer_.size() - keep);
-    }
-    void finish() override {
-        add(buffer_);
-        buffer_.clear();
-        end();
-    }
-
- private:
-    void add(std::string_view text) {
-        if (!open_ && separator_ == "\n\n") text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
-        open_ = open_ || !text.empty();
-        out_.add(text);
-    }
-    void end() {
-        if (open_) out_.end();
-        open_ = false;
-    }
-    PartEmitter& out_;
-    std::string separator_, buffer_;
-    bool open_ = false;
-};
-
 std::string label_text(const nlohmann::json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -174,7 +103,8 @@ class JsonLinesReader : public MemberReader {
  private:
     [[noreturn]] void bad(const std::string& what) const {
         fail_file("line " + std::to_string(number_ + 1) + " (byte " + std::to_string(offset_) + "): " + what, where_,
-                  "one JSON object per line is expected, with the text in the field \"" + field_ + "\" (data.field)");
+                  "one JSON object per line is expected, with the text in the field \"" + field_ +
+                      "\" (data.field); data.format = \"text\" takes the file as it stands");
     }
     void take() {
         if (line_.find_first_not_of(" \t\r") != std::string::npos) read();
@@ -299,7 +229,7 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member
     if (!config.label.empty())
         fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
                    "data.label", "use JSON lines, CSV or TSV");
-    return std::make_unique<TextReader>(out, separator_of(config.documents));
+    return std::make_unique<TextReader>(out, config.documents, member.head);
 }
 
 // As data.format = "text" has it: the bytes as they stand, but for a mark of UTF-8.
@@ -311,6 +241,11 @@ Content as_it_stands(std::string_view head) {
 
 void read_member(const DataConfig& config, PackedFile& file, Member member, PartEmitter& out) {
     std::string bytes = file.read_full(kRead);
+    if (file.is_archive() && PackedFile::kind_of_bytes(bytes) == PackedKind::compressed) {
+        PackedFile inner(file, std::move(bytes), config.max_expansion);
+        if (inner.next()) read_member(config, inner, std::move(member), out);
+        return;
+    }
     const Content content = config.format == "text" ? as_it_stands(bytes) : content_of(bytes);
     if (content.kind == ContentKind::binary || content.kind == ContentKind::packed) {
         if (member.named)
@@ -335,7 +270,10 @@ void read_member(const DataConfig& config, PackedFile& file, Member member, Part
 
 void read_input(const DataConfig& config, const Input& input, NamedBy members, PartEmitter& out) {
     PackedFile file(input.path, config.max_expansion);
-    while (file.next()) {
+    for (;;) {
+        const bool more = file.next();
+        for (const std::string& name : file.skipped()) out.statistics.left_out.add(name, "a link or device");
+        if (!more) break;
         if (!file.is_archive()) {
             read_member(config, file, {file.name(), input.path, input.named, {}, false}, out);
             continue;
@@ -355,15 +293,15 @@ void read_input(const DataConfig& config, const Input& input, NamedBy members, P
         read_member(config, file, {name, input.path + ", member " + name, false, {}, false}, out);
         if (out.input_bytes > before) out.statistics.members.push_back({name, out.input_bytes - before});
     }
-    out.statistics.skipped_members += file.skipped();
 }
 
 // The format of a plain file before it is read.
 std::string format_of_file(const DataConfig& config, const Input& input) {
     PackedFile file(input.path);
     file.next();
-    const std::string head = file.read_full(kRead);
-    return format_of(config, {input.path, input.path, input.named, head, head.size() < kRead});
+    const std::string bytes = file.read_full(kRead);
+    const std::string_view head = std::string_view(bytes).substr(mark_of_file(input.path));
+    return format_of(config, {input.path, input.path, input.named, head, bytes.size() < kRead});
 }
 
 }  // namespace

@@ -23,8 +23,6 @@ struct DocumentPart {
 
 struct DocumentStatistics {
     uint64_t documents = 0, bytes = 0;
-    uint64_t skipped_members = 0;    // links and devices in archives
-    uint64_t skipped_pairs = 0;      // with an empty side
     LeftOut left_out;                // members of archives and packed files, with reasons
     std::vector<NamedFile> members;  // of archives: those that were read
 };

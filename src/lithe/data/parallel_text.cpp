@@ -105,7 +105,9 @@ void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) 
             fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = input.path});
         out.input_bytes += from.size() + 1;
         if (from.empty() || to.empty()) {
-            ++out.statistics.skipped_pairs;
+            out.statistics.left_out.add(
+                input.path.substr(input.path.rfind('/') + 1) + " line " + std::to_string(source.number()),
+                "an empty side of a pair");
             continue;
         }
         out.second = false;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -82,7 +83,11 @@ struct PackedFile::Impl {
     FILE* plain = nullptr;
     archive* packed = nullptr;
     bool started = false, is_archive = false;
-    uint64_t position = 0, total = 0, skipped = 0, size = 0;
+    uint64_t position = 0, total = 0, size = 0;
+    std::vector<std::string> skipped;
+    PackedFile* outer = nullptr;  // where the packed bytes come from, if not from a file
+    std::string block;            // of them
+    std::exception_ptr outer_error;
 
     ~Impl() {
         if (plain) std::fclose(plain);
@@ -96,8 +101,22 @@ struct PackedFile::Impl {
         else archive_read_support_format_raw(packed), archive_read_support_format_empty(packed);
         if (archive_read_open_filename(packed, path.c_str(), 1 << 18) != ARCHIVE_OK) damaged();
     }
+    // No exception may pass through libarchive.
+    static la_ssize_t read_outer(archive*, void* self, const void** data) {
+        Impl& p = *static_cast<Impl*>(self);
+        try {
+            if (p.size > 0) p.block = p.outer->read_full(1 << 18);  // the first block is the head
+        } catch (...) {
+            p.outer_error = std::current_exception();
+            return ARCHIVE_FATAL;
+        }
+        p.size += p.block.size();
+        *data = p.block.data();
+        return la_ssize_t(p.block.size());
+    }
     std::string where() const { return is_archive ? path + ", member " + member : path; }
     [[noreturn]] void damaged() const {
+        if (outer_error) std::rethrow_exception(outer_error);
         fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + reason_of(packed),
                   where(), "the file is damaged or cut off; fetch it again");
     }
@@ -147,10 +166,24 @@ PackedFile::PackedFile(const std::string& path, double max_expansion) : impl_(st
     impl_->open_packed(holds_tar(path));
 }
 
+PackedFile::PackedFile(PackedFile& outer, std::string head, double max_expansion) : impl_(std::make_unique<Impl>()) {
+    impl_->path = outer.impl_->where();
+    impl_->member = outer.name();
+    impl_->max_expansion = max_expansion;
+    impl_->outer = &outer;
+    impl_->block = std::move(head);
+    impl_->packed = new_reader();
+    archive_read_support_format_raw(impl_->packed);
+    archive_read_support_format_empty(impl_->packed);
+    if (archive_read_open(impl_->packed, impl_.get(), nullptr, Impl::read_outer, nullptr) != ARCHIVE_OK)
+        impl_->damaged();
+}
+
 PackedFile::~PackedFile() = default;
 
 bool PackedFile::next() {
     Impl& p = *impl_;
+    p.skipped.clear();
     if (p.plain) return !std::exchange(p.started, true);
     const Utf8Names names;
     for (;;) {
@@ -165,13 +198,13 @@ bool PackedFile::next() {
         if (archive_entry_is_encrypted(entry)) fail_file("the archive is encrypted", p.where(), "decrypt it first");
         const bool link = archive_entry_hardlink(entry) || archive_entry_symlink(entry);
         if (archive_entry_filetype(entry) == AE_IFREG && !link) return true;
-        if (archive_entry_filetype(entry) != AE_IFDIR) ++p.skipped;
+        if (archive_entry_filetype(entry) != AE_IFDIR) p.skipped.push_back(p.member);
     }
 }
 
 const std::string& PackedFile::name() const { return impl_->member; }
 bool PackedFile::is_archive() const { return impl_->is_archive; }
-uint64_t PackedFile::skipped() const { return impl_->skipped; }
+const std::vector<std::string>& PackedFile::skipped() const { return impl_->skipped; }
 
 uint64_t PackedFile::read(char* buffer, uint64_t size) {
     Impl& p = *impl_;

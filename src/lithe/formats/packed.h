@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lithe {
 
@@ -16,6 +17,9 @@ class PackedFile {
  public:
     // `max_expansion`: a file that unpacks to more than this many times its size is refused as an archive bomb.
     explicit PackedFile(const std::string& path, double max_expansion = kMaxExpansion);
+    // A compressed file (kind_of_bytes: compressed) that is the member `outer` stands at; `head`: what was read of it
+    // already. `outer` must outlive it and stay at the member.
+    PackedFile(PackedFile& outer, std::string head, double max_expansion);
     ~PackedFile();
     // Goes to the next member; false at the end. Throws bad_file for damage, with the member and offset.
     bool next();
@@ -27,8 +31,8 @@ class PackedFile {
     uint64_t read(char* buffer, uint64_t size);
     // The next bytes of the member, `size` of them but at its end.
     std::string read_full(uint64_t size);
-    // Links, devices and other members without content of their own that were passed over so far.
-    uint64_t skipped() const;
+    // Names of links, devices and other members without content of their own that the last next() passed over.
+    const std::vector<std::string>& skipped() const;
 
     static PackedKind kind_of(const std::string& path);
     static PackedKind kind_of_bytes(std::string_view head);  // of the first 512 bytes
