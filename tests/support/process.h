@@ -29,7 +29,9 @@ inline int finish(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-inline int run(const std::vector<std::string>& arguments, const std::string& log) { return finish(start(arguments, log)); }
+inline int run(const std::vector<std::string>& arguments, const std::string& log) {
+    return finish(start(arguments, log));
+}
 
 inline void sleep_ms(int milliseconds) { usleep(useconds_t(milliseconds) * 1000); }
 

@@ -21,9 +21,7 @@ struct Mapping {
 constexpr int kMappings = 4096;
 Mapping mappings[kMappings];
 
-void say(const char* text) {
-    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, std::strlen(text));
-}
+void say(const char* text) { [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, std::strlen(text)); }
 
 // Comes in the thread that reads, in the middle of the reading.
 void on_bus_error(int, siginfo_t* info, void*) {

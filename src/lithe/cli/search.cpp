@@ -30,9 +30,7 @@ int run(const Flags& flags, const CommandContext& context) {
                                    : flags.run;
     const SearchResult result = run_search(config, folder, context.argv);
     const bool stopped = result.stopped_by == "signal";
-    if (stopped)
-        log_info("resume     lithe search " +
-                 shell_quoted(absolute_path(folder)));
+    if (stopped) log_info("resume     lithe search " + shell_quoted(absolute_path(folder)));
     else
         log_info("next       lithe train " + shell_quoted(folder + "/found.toml") + "    (page: " + folder +
                  "/search.html)");

@@ -167,9 +167,7 @@ Config config_of(const Flags& flags, const TrainOptions& options, std::string& p
 
 // What to type next; every setting stands in the run's folder.
 std::string next_command(const TrainResult& result, bool encoder) {
-    if (result.stopped_by == "signal")
-        return "resume     lithe train " +
-               shell_quoted(absolute_path(result.run));
+    if (result.stopped_by == "signal") return "resume     lithe train " + shell_quoted(absolute_path(result.run));
     const std::string run = shell_quoted(result.run);
     return "next       lithe " + (encoder ? "eval " + run : "generate " + run + " --prompt \"The \"") +
            "    (report: " + result.run + "/report.html)";

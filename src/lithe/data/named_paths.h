@@ -1,5 +1,5 @@
-// The paths that a configuration names. A run records them whole, so that it goes on, is evaluated and compared from any
-// folder.
+// The paths that a configuration names. A run records them whole, so that it goes on, is evaluated and compared from
+// any folder.
 #pragma once
 
 #include <string>
