@@ -1,6 +1,7 @@
 // Texts that change under a run.
 #include <sys/stat.h>
 
+#include "lithe/base/file.h"
 #include "lithe/base/mapping.h"
 #include "lithe/model/checkpoint.h"
 #include "support/process.h"

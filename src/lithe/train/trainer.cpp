@@ -104,6 +104,8 @@ void Trainer::finish_step(double seconds, int64_t tokens) {
     state_.data = p.feeder->position();
     p.session_wait += p.feeder->take_wait();
     state_.train_seconds += seconds;
+    // at once, so that also the end of a budget in time is where it was
+    if (p.progress) state_.train_seconds = p.progress->at(state_.step, state_.train_seconds);
     if (const auto joules = p.energy.take()) state_.joules = std::max(0.0, state_.joules) + *joules;
     p.session_seconds += seconds;
     p.session_tokens += tokens;
