@@ -10,6 +10,7 @@ not those of users: the spread is that of texts left out, of an evaluation at th
 """
 import json
 import math
+import os
 import pathlib
 import re
 import statistics
@@ -19,7 +20,7 @@ import tempfile
 from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LITHE = ROOT / "build/release/lithe"
+LITHE = pathlib.Path(os.environ.get("LITHE", ROOT / "build/release/lithe"))  # a copy that builds do not touch
 RUNS = ROOT / "docs/runs/on-the-way"
 SHORT_TEXT, SAMPLE, SAMPLE_POWER = 4e6, 4 << 20, 0.038  # of plan/prediction.h, plan/corpus_look.h, plan/prediction.cpp
 

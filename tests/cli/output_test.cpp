@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "lithe/base/error.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
 

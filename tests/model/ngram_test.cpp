@@ -46,7 +46,8 @@ TEST(Ngrams, PiecesWithStateEqualTheWhole) {
         pieces.push_back(made(ids.narrow(0, at, end - at), state));
         state = made.last;
     }
-    expect_close(at::cat(pieces), whole, 0, "pieces");
+    // the same sums, in an order that a product may choose by its number of rows
+    expect_close(at::cat(pieces), whole, 1e-15, "pieces");
 }
 
 TEST(Ngrams, AResetForgets) {

@@ -137,17 +137,6 @@ RemoteFile with_mirrors(RemoteFile file, const std::vector<std::string>& mirrors
     return file;
 }
 
-// Quoted where a shell would read something else.
-std::string shell_word(const std::string& word) {
-    const bool plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
-        return std::isalnum(c) || c >= 0x80 || std::string_view("._-/=+:,@%").find(char(c)) != std::string_view::npos;
-    });
-    if (plain && !word.empty()) return word;
-    std::string quoted = "'";
-    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return quoted + "'";
-}
-
 // The names that a data set gives its files.
 std::set<std::string> output_names(const Dataset& dataset) {
     std::set<std::string> names;
@@ -231,7 +220,7 @@ std::string settings_for(const Dataset& dataset, const std::string& folder) {
     std::istringstream use(dataset.use);
     for (std::string word; use >> word;) {
         if (const size_t at = word.find(mark); at != std::string::npos) word.replace(at, mark.size(), folder);
-        words.push_back(shell_word(word));
+        words.push_back(shell_quoted(word));
     }
     return join(words, " ");
 }
