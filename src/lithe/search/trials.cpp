@@ -86,6 +86,16 @@ static void set_aside(const std::string& run, const Trial& trial) {
     fs::rename(run, aside);
 }
 
+// Trials on different texts say nothing about layouts.
+static void check_same_text(const std::string& folder, const std::string& run) {
+    const std::string before = RunFolder::data_fingerprint(folder + "/trials/0"),
+                      now = RunFolder::data_fingerprint(run);
+    if (before.empty() || now.empty() || before == now) return;
+    if ((before.find(':') == std::string::npos) != (now.find(':') == std::string::npos)) return;  // of two kinds
+    fail_usage("the text is not what it was when the search began (fingerprint " + before + " became " + now + ")",
+               folder, "put it back, or start a new search with --run");
+}
+
 bool run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
                const std::vector<std::string>& argv) {
     if (const Trial* known = journal.find(trial.layout, trial.tokens)) {
@@ -100,6 +110,7 @@ bool run_trial(const Config& config, const std::string& folder, TrialJournal& jo
     log_info("trial " + std::to_string(trial.number) + "    " + trial.layout + " (" + trial.origin + "), " +
              format_count(double(trial.tokens)) + " tokens");
     Trainer trainer(trial_config(config, trial.layout, trial.tokens), options);
+    check_same_text(folder, options.run);
     const TrainResult result = trainer.run();
     if (result.stopped_by == "signal") return false;
     write_report(options.run);
