@@ -190,6 +190,21 @@ TEST_F(InFolder, HintsNameWhatThereIs) {
     EXPECT_EQ(skipped.err.find("\"skip\" leaves"), std::string::npos) << skipped.err;
 }
 
+TEST_F(InFolder, ASearchComparesNoTrialsOnDifferentTexts) {
+    const std::string toml = tiny_config(folder_);
+    auto search = [&](const char* tokens, const std::string& what) {
+        return run({"search", what, "--method", "random", "--max-tokens", tokens, "--set", "search.trial_tokens=64",
+                    "--set", "model.layout=u?{s f}?{s f}f"});
+    };
+    ASSERT_EQ(search("64", toml).code, 0);
+    const auto more = search("128", "runs/search-tiny");
+    ASSERT_EQ(more.code, 0) << more.err;
+    std::string text = read_all("text.txt");
+    text[7'000] = '#';
+    folder_.write("text.txt", text);
+    EXPECT_FAILS(search("192", toml), 2, "the text is not what it was when the search began");
+}
+
 TEST_F(InFolder, ARaisedPatienceGoesOn) {
     folder_.write("one.txt", sample_text(20'000));
     auto train = [&](const char* patience) {

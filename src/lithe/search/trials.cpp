@@ -108,6 +108,16 @@ static double seconds_saved(const std::string& run) {
     return number_of(parse_json<nlohmann::json>(read_file(path, 1 << 20), path), "train_seconds");
 }
 
+// Trials on different texts say nothing about layouts.
+static void check_same_text(const std::string& folder, const std::string& run) {
+    const std::string before = RunFolder::data_fingerprint(folder + "/trials/0"),
+                      now = RunFolder::data_fingerprint(run);
+    if (before.empty() || now.empty() || before == now) return;
+    if ((before.find(':') == std::string::npos) != (now.find(':') == std::string::npos)) return;  // of two kinds
+    fail_usage("the text is not what it was when the search began (fingerprint " + before + " became " + now + ")",
+               folder, "put it back, or start a new search with --run");
+}
+
 TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
                    SearchTime& time, const std::vector<std::string>& argv) {
     if (const Trial* known = journal.find(trial.layout, trial.tokens)) {
@@ -126,6 +136,7 @@ TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal
     Config concrete = trial_config(config, trial.layout, trial.tokens);
     if (std::isfinite(left)) concrete.train.max_seconds = before + left;
     Trainer trainer(concrete, options);
+    check_same_text(folder, options.run);
     const TrainResult result = trainer.run();
     if (result.valid) time.note_evaluation(result.valid->seconds);
     if (result.stopped_by == "signal") return TrialEnd::stopped;

@@ -159,12 +159,17 @@ static nlohmann::ordered_json read_starts(const std::string& path) {
     return starts;
 }
 
-std::string RunFolder::source(const std::string& path) {
-    std::string source;
+// What the last start that has it says.
+static std::string last_said(const std::string& path, const char* key) {
+    std::string value;
     for (const auto& start : read_starts(path))
-        if (start.is_object() && start.contains("source") && start["source"].is_string()) source = start["source"];
-    return source;
+        if (start.is_object() && start.contains(key) && start[key].is_string()) value = start[key];
+    return value;
 }
+
+std::string RunFolder::source(const std::string& path) { return last_said(path, "source"); }
+
+std::string RunFolder::data_fingerprint(const std::string& path) { return last_said(path, "data_fingerprint"); }
 
 void RunFolder::append(const char* name, const nlohmann::ordered_json& line) {
     try {

@@ -38,6 +38,8 @@ class RunFolder {
     void write_config(const Config& config);
     // The configuration or text that the run was begun with; empty when it was not recorded.
     static std::string source(const std::string& path);
+    // Of the last start; empty when there was none.
+    static std::string data_fingerprint(const std::string& path);
 
     // Appends one JSON line; a full disk is told once and does not stop the run.
     void metrics(const nlohmann::ordered_json& line);
