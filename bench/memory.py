@@ -36,7 +36,7 @@ ROWS = [
 
 def measure(lithe, text, config, settings, folder):
     sets = dict(settings, **{"data.path": text, "train.max_steps": 12, "evaluation.bytes": 200000, "train.max_tokens": 0,
-                             "train.max_seconds": 0, "sample.tokens": 20})
+                             "train.max_seconds": 0, "sample.tokens": 20, "model.vocabulary_size": 0})
     flags = [flag for key, value in sets.items()
              for flag in ("--set", f"{key}={json.dumps(value) if isinstance(value, str) else value}")]
     command = [lithe, "train", ROOT / config, "--run", folder, "--json", "-q", *flags]

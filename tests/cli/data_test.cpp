@@ -181,7 +181,8 @@ TEST_F(DataCommand, AFolderOfSomeoneElseIsLeftAlone) {
     EXPECT_EQ(read_all(text), testing::sample_text(5000));
     const std::string config = tiny_config(folder);
     folder.write("home/config.toml", "# my own settings\n");
-    refused({"train", config, "--run", folder.file("home"), "--max-steps", "1"}, 2, "holds a config.toml of its own");
+    refused({"train", config, "--run", folder.file("home"), "--max-steps", "1"}, 2,
+            "holds a file config.toml that a run would replace");
     EXPECT_EQ(read_all(folder.file("home/config.toml")), "# my own settings\n");
 }
 

@@ -36,7 +36,7 @@ TEST(Output, AFullDiskIsToldByEveryCommand) {
         "generate '" + run + "' --tokens 5 --no-stream",
         "compare '" + run + "'",
         "train '" + config + "' --run '" + run + "2' --print-config",
-        "train '" + config + "' --run '" + run + "' --json -q",
+        "train '" + config + "' --run '" + run + "' --max-steps 2 --json -q",
         "info",
         "info '" + run + "'",
         "info --json",

@@ -48,7 +48,7 @@ TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
 TEST(TrainText, GoesOnWithAPlanThatEndsEarly) {
     TemporaryFolder folder;
     const std::string text = folder.write("corpus.txt", sample_text(2000)), path = folder.file("run");
-    std::vector<std::string> command = {"train", text,    "--max-time", "20s",   "--max-memory",
+    std::vector<std::string> command = {"train", text,    "--max-time", "90s",   "--max-memory",
                                         "300M",  "--run", path,         "--json"};
     auto first = run(command);
     ASSERT_EQ(first.code, 0) << first.err;

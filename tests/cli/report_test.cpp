@@ -108,6 +108,19 @@ TEST(EncoderCommand, TrainsOnMaskedTokensAndCannotContinueAText) {
     EXPECT_EQ(run({"generate", folder.file("r"), "--prompt", "the"}).code, 2);
 }
 
+// A page goes where the user says, but never over a file that is no page of ours.
+TEST(CompareCommand, OverwritesNothingButItsPages) {
+    TemporaryFolder folder;
+    const std::string config = testing::tiny_config(folder), path = folder.file("r");
+    ASSERT_EQ(run({"train", config, "--run", path, "--max-steps", "2", "-q"}).code, 0);
+    const std::string metrics = testing::read_all(path + "/metrics.jsonl");
+    EXPECT_FAILS(run({"compare", path, "--html", path + "/metrics.jsonl"}), 2, "is there already");
+    EXPECT_EQ(testing::read_all(path + "/metrics.jsonl"), metrics);
+    EXPECT_FAILS(run({"plan", folder.file("text.txt"), "--max-time", "1s", "--out", config}), 2, "is there already");
+    for (int times = 0; times < 2; ++times)
+        EXPECT_EQ(run({"compare", path, "--html", folder.file("page.html")}).code, 0);
+}
+
 // A folder as WikiText's: words, <eos> at line ends, the frequent ones in a short list.
 TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
     TemporaryFolder folder;

@@ -1,6 +1,8 @@
 #include "lithe/base/file.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -305,6 +307,13 @@ uint64_t available_memory() {
     if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
         available = std::min<uint64_t>(available, space.rlim_cur);
     return available;
+}
+
+void release_free_memory() {
+    // of tcmalloc, where the program is linked with it (ARCHITECTURE.md, Libraries)
+    static const auto release = reinterpret_cast<void (*)()>(dlsym(RTLD_DEFAULT, "MallocExtension_ReleaseFreeMemory"));
+    if (release) release();
+    else malloc_trim(0);
 }
 
 uint64_t peak_memory() {

@@ -103,6 +103,8 @@ class FileLock {
 
 uint64_t free_bytes(const std::string& folder);
 uint64_t available_memory();  // bytes: the smaller of MemAvailable and what control groups leave
-uint64_t peak_memory();       // bytes: this process's maximum resident set
+// Gives back to the system what the allocator keeps of freed memory: after work whose sizes do not come again.
+void release_free_memory();
+uint64_t peak_memory();  // bytes: this process's maximum resident set
 
 }  // namespace lithe

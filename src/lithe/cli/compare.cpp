@@ -4,6 +4,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/output.h"
 #include "lithe/model/cost.h"
 #include "lithe/plan/measure.h"
 #include "lithe/report/comparison.h"
@@ -46,7 +47,7 @@ int run(const Flags& flags, const CommandContext& context) {
     const Comparison comparison =
         compare_runs(std::move(runs), {given(flags.price), given(flags.watts), given(flags.carbon)});
     if (!flags.html.empty()) {
-        replace_file(flags.html, comparison_page(comparison));
+        write_result(flags.html, comparison_page(comparison), kPageMark);
         log_info("page       " + flags.html);
     }
     if (context.json) print_json("compare", comparison_json(comparison));

@@ -74,15 +74,6 @@ Corpus open_data(const Flags& flags, const LoadedModel& loaded) {
     }
 }
 
-// What the figure leaves out, where it leaves out something.
-std::string unspoken_text(const EvaluationResult& result) {
-    if (result.unspoken_share <= 0) return "";
-    char share[16];
-    std::snprintf(share, sizeof share, "%.2g", 100 * result.unspoken_share);
-    return std::string("not comparable with other tokenizers: ") + share +
-           " % of the text has no token of its own, and costs next to nothing\n";
-}
-
 // The run's own text may have become another since.
 void warn_of_another_text(const LoadedModel& loaded, const Corpus& corpus) {
     const std::string path = loaded.folder + "/state.json";
@@ -135,9 +126,10 @@ int run(const Flags& flags, const CommandContext& context) {
         print_json("eval", json);
     } else {
         std::cout << format_number(result->bits_per_byte) << " bits per byte, loss " << format_number(result->loss)
-                  << " nats per token, perplexity " << format_number(result->perplexity) << "\n"
-                  << unspoken_text(*result) << json["protocol"].dump() << ", " << result->tokens << " tokens, "
-                  << result->bytes << " bytes, " << format_seconds(result->seconds) << std::endl;
+                  << " nats per token, perplexity " << format_number(result->perplexity) << unspoken_text(*result)
+                  << "\n"
+                  << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, "
+                  << format_seconds(result->seconds) << std::endl;
     }
     return 0;
 }

@@ -5,9 +5,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 
 #include "lithe/base/error.h"
+#include "lithe/base/file.h"
 #include "lithe/base/log.h"
 
 namespace lithe {
@@ -36,6 +39,17 @@ int tell_output_failure() {
     std::fprintf(stderr, "error: cannot write to standard output: %s\n", std::strerror(reason));
     const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
     return int(full ? ExitCode::resources : ExitCode::failed);
+}
+
+void write_result(const std::string& path, std::string_view content, std::string_view mark) {
+    if (std::filesystem::exists(std::filesystem::symlink_status(path))) {
+        std::string head(4096, '\0');
+        std::ifstream file(path, std::ios::binary);
+        file.read(head.data(), std::streamsize(head.size()));
+        if (head.find(mark) == std::string::npos)
+            fail_usage("the file is there already, and is not such a file of lithe", path, "choose another name");
+    }
+    replace_file(path, content);
 }
 
 }  // namespace lithe

@@ -1,6 +1,9 @@
 // Standard output whose failures are failures: what the program prints is often its result.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 namespace lithe {
 
 // Opens /dev/null in place of standard streams that are closed, so that no file of the program gets their numbers;
@@ -19,5 +22,9 @@ class StandardOutput {
 // Tells the reason of the last failed write and returns the exit code: `resources` for a full disk, else `failed`. A
 // reader that went away (`lithe ... | head`) needs no words.
 int tell_output_failure();
+
+// replace_file() for a place that the user named: a file that is there and has no `mark` among its first bytes
+// as lithe's own have, is somebody else's and refused.
+void write_result(const std::string& path, std::string_view content, std::string_view mark);
 
 }  // namespace lithe

@@ -7,6 +7,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/output.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/run_folder.h"
@@ -64,7 +65,7 @@ int run(const Flags& flags, const CommandContext& context) {
     Plan plan = make_plan(request);
     plan.config = with_absolute_paths(std::move(plan.config));
     if (!flags.out.empty()) {
-        replace_file(flags.out, to_toml(plan.config));
+        write_result(flags.out, to_toml(plan.config), "# the plan");
         log_info("written    " + flags.out + "    (train it: lithe train " + shell_quoted(flags.out) + ")");
     }
     if (context.json) {

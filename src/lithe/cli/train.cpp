@@ -203,8 +203,8 @@ void tell_outcome(const Promise& promise, const EvaluationResult& result) {
 std::string next_command(const TrainResult& result, bool encoder) {
     if (result.stopped_by == "signal") return "resume     lithe train " + shell_quoted(absolute_path(result.run));
     const std::string run = shell_quoted(result.run);
-    return std::string("next       lithe ") + (encoder ? "eval " : "generate ") + run + "    (report: " + result.run +
-           "/report.html)";
+    return std::string("next       lithe ") + (encoder ? "eval " : "generate ") + run +
+           "    (report: " + shell_quoted(result.run + "/report.html") + ")";
 }
 
 int run(const Flags& flags, const CommandContext& context) {

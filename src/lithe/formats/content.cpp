@@ -43,7 +43,42 @@ constexpr Magic kMagics[] = {
     {0, "\x04\"M\x18"sv, "lz4 file"},
     {0, "LZIP\x01"sv, "lzip file"},
     {0, "\x1F\x9D"sv, "compress file"},
+    {0, "\x80\x02"sv, "pickled Python objects"},
+    {0, "\x80\x03"sv, "pickled Python objects"},
+    {0, "\x80\x04\x95"sv, "pickled Python objects"},
+    {0, "\x80\x05\x95"sv, "pickled Python objects"},
 };
+
+// Zip archives that are one thing and no collection of texts, by the name of their first member.
+struct Container {
+    std::string_view begins, ends;
+    const char* name;
+};
+constexpr Container kContainers[] = {
+    {"[Content_Types].xml", "", "Office document"},
+    {"_rels/", "", "Office document"},
+    {"docProps/", "", "Office document"},
+    {"word/", ".xml", "Office document"},
+    {"xl/", ".xml", "Office document"},
+    {"ppt/", ".xml", "Office document"},
+    {"mimetype", "", "e-book or OpenDocument file"},
+    {"", "/data.pkl", "PyTorch file"},
+    {"", "/.format_version", "PyTorch file"},
+    {"", ".npy", "NumPy arrays"},
+    {"META-INF/", "", "Java archive"},
+    {"AndroidManifest.xml", "", "Android package"},
+};
+
+// nullptr for other files, and for plain archives.
+const char* container_of(std::string_view head) {
+    constexpr size_t kFixed = 30;  // of a local file header (PKWARE APPNOTE 4.3.7)
+    if (!head.starts_with("PK\3\4"sv) || head.size() < kFixed) return nullptr;
+    const auto low = static_cast<unsigned char>(head[26]), high = static_cast<unsigned char>(head[27]);
+    const std::string_view member = head.substr(kFixed, size_t(low) | size_t(high) << 8);
+    for (const Container& each : kContainers)
+        if (member.starts_with(each.begins) && member.ends_with(each.ends)) return each.name;
+    return nullptr;
+}
 
 bool is_control(unsigned char c) {
     return c < 0x20 && !(c >= '\t' && c <= '\r') && c != 0x1B && c != '\b' && c != 0x1A;
@@ -94,6 +129,7 @@ Content content_of(std::string_view head) {
     if (head.starts_with("\0\0\xFE\xFF"sv)) return wide(ContentKind::utf32, 4, true);
     if (head.starts_with("\xFF\xFE"sv)) return wide(ContentKind::utf16, 2, false);
     if (head.starts_with("\xFE\xFF"sv)) return wide(ContentKind::utf16, 2, true);
+    if (const char* container = container_of(head)) return {.kind = ContentKind::binary, .name = container};
     if (PackedFile::kind_of_bytes(head) != PackedKind::plain) return {.kind = ContentKind::packed, .name = "packed"};
     const size_t zeros = size_t(std::count(head.begin(), head.end(), '\0'));
     if (zeros > 0)
@@ -106,10 +142,11 @@ Content content_of(std::string_view head) {
     if (head.starts_with("%PDF-")) return binary;
     // a few zeros in a long text are damage, not another kind of file
     if (head.substr(0, 16).find('\0') != std::string_view::npos || zeros * 1000 > head.size()) return binary;
-    if (is_utf8(head)) return text;
+    const size_t controls = size_t(std::count_if(head.begin(), head.end(), is_control));
+    if (is_utf8(head)) return controls * 10 > head.size() ? binary : text;
+    if (binary.name != "binary" && static_cast<unsigned char>(head[0]) >= 0x80) return binary;
     if (head[0] == 0x78 && (0x7800 + static_cast<unsigned char>(head[1])) % 31 == 0)
         return {.kind = ContentKind::binary, .name = "zlib data"};  // as git keeps its objects
-    const size_t controls = size_t(std::count_if(head.begin(), head.end(), is_control));
     return controls * 50 > head.size() ? binary : text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
 #include "lithe/model/generate.h"
 #include "lithe/train/trainer.h"
@@ -30,6 +31,7 @@ double measure_training_speed(const Config& config, const Corpus& corpus, const 
     std::vector<double> times;
     Timer whole;
     for (int i = 0; i < kMost && (i < kWarmUp + kFewest || whole.seconds() < seconds); ++i) {
+        if (stop_requested()) fail({.code = ExitCode::stopped, .what = "stopped while measuring this machine"});
         Timer timer;
         feeder->next(segment);
         auto tensor = [&](std::vector<int64_t>& ids) {

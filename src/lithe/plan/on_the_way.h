@@ -3,6 +3,6 @@
 
 namespace lithe::on_the_way {
 
-inline constexpr double kHighRate = -0.05, kSpread = 0.03;
+inline constexpr double kHighRate = -0.01173, kSpread = 0.09023;
 
 }  // namespace lithe::on_the_way

@@ -47,6 +47,7 @@ class Planner {
             plan.chosen = choose();
             const PlanShape& best = plan.chosen.shape;
             plan.latency = request_.latency > 0 ? measure_latency(config_of(best), look_.vocabulary, machine_) : 0;
+            release_free_memory();
             if (request_.latency <= 0 || plan.latency <= request_.latency) break;
             log_info("too slow   " + best.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
             drop_from(best);
@@ -154,6 +155,7 @@ class Planner {
     double visit(PlanCandidate& candidate) {
         const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
         const double speed = measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds);
+        release_free_memory();  // the tables of a candidate would stay beside the chosen one's
         log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
                     format_count(speed) + " tokens/s");
         // before the first visit it is a guess

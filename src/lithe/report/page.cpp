@@ -28,7 +28,8 @@ std::string page_head(const std::string& title) {
     for (char c = '0'; c < '8'; ++c)
         colours += std::string(".l") + c + " { stroke: var(--c" + c + ") } .f" + c + " { fill: var(--c" + c + ") } .t" +
                    c + " { color: var(--c" + c + ") }\n";
-    return "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+    return "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">" + std::string(kPageMark) +
+           "<meta name=\"viewport\" "
            "content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>" +
            escape_html(title) + "</title><style>" + kStyle + colours + "</style><h1>" + escape_html(title) + "</h1>";
 }

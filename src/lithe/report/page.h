@@ -7,6 +7,8 @@
 
 namespace lithe {
 
+// Stands in the head of every page: a file without it is none of ours.
+inline constexpr const char* kPageMark = "<meta name=\"generator\" content=\"lithe\">";
 std::string page_head(const std::string& title);  // up to and with the <h1>
 std::string page_end();
 std::string escape_html(const std::string& text);

@@ -224,6 +224,14 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Score
     return result;
 }
 
+std::string unspoken_text(const EvaluationResult& result) {
+    if (result.unspoken_share <= 0) return "";
+    char share[16];
+    std::snprintf(share, sizeof share, "%.2g", 100 * result.unspoken_share);
+    return std::string(", ") + share +
+           " % of the text has no token of its own and costs next to nothing: not comparable with other tokenizers";
+}
+
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
     nlohmann::ordered_json json = {
         {"bits_per_byte", result.bits_per_byte}, {"loss", result.loss}, {"perplexity", result.perplexity}};

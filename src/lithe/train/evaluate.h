@@ -46,5 +46,7 @@ std::optional<EvaluationResult> evaluate(const LanguageModel& model, const Score
                                          const EvaluationProtocol& protocol);
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
+// ", 54 % of the text has no token of its own: not comparable with other tokenizers"; empty where all has.
+std::string unspoken_text(const EvaluationResult& result);
 
 }  // namespace lithe

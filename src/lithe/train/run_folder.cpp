@@ -51,6 +51,11 @@ void RunFolder::check_place(const std::string& path, bool fresh) {
     if (fresh && has_run(path))
         fail_usage("the folder holds a run already", path,
                    "choose another folder with --run, or resume it with --resume");
+    if (has_run(path) || looks_like(path)) return;
+    for (const char* name : kReplaced)
+        if (fs::exists(path + "/" + name))
+            fail_usage("the folder is no run and holds a file " + std::string(name) + " that a run would replace", path,
+                       "choose another with --run");
 }
 
 void RunFolder::clean() {

@@ -237,7 +237,7 @@ bool Trainer::evaluate_now() {
     std::snprintf(text, sizeof text, "valid      step %lld  %.4f bits per byte, perplexity %.3f, %s tokens%s",
                   static_cast<long long>(state_.step), result->bits_per_byte, result->perplexity,
                   format_count(double(result->tokens)).c_str(), best ? "  (best)" : "");
-    log_info(text);
+    log_info(text + unspoken_text(*result));
     Json line = {{"step", state_.step},
                  {"tokens", state_.tokens},
                  {"seconds", state_.train_seconds},

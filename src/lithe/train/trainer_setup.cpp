@@ -318,10 +318,6 @@ Json Trainer::start_record() const {
 
 void Trainer::start_fresh() {
     Parts& p = *parts_;
-    const std::string settings = to_toml(config_), place = p.folder->file("config.toml");
-    // a start that was killed leaves the same one
-    if (!RunFolder::has_run(p.folder->path()) && fs::exists(place) && read_file(place, 1 << 24) != settings)
-        fail_usage("the folder is no run and holds a config.toml of its own", place, "choose another with --run");
     p.folder->cut_back(-1);
     if (p.progress) p.progress->start(p.folder->file("progress.f64"));
     if (!config_.train.init_from.empty()) {
