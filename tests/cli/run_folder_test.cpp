@@ -98,7 +98,7 @@ TEST_F(InFolder, ARunFolderGoesOnByItself) {
     EXPECT_FAILS(run({"train", "../my run/checkpoints/step-000000009"}), 2, "--resume");
     EXPECT_FAILS(run({"plan", "../my run"}), 2, "this is a run");
     // evaluation finds the text from any folder
-    EXPECT_EQ(run({"eval", "../my run", "--tokens", "100"}).code, 0);
+    EXPECT_EQ(run({"eval", "../my run", "--bytes", "100"}).code, 0);
 }
 
 TEST_F(InFolder, AFolderThatCannotBeWrittenIsToldBeforeAnythingElse) {

@@ -216,6 +216,8 @@ TEST_F(FoundFiles, JsonLinesAreKnownByTheirContent) {
     EXPECT_ERROR(documents_of(at("body.json")), ExitCode::bad_file, "the field \"text\" is missing; it has \"body\"");
     folder.write("list.json", "[\n {\"text\":\"one\"}\n]\n");
     EXPECT_ERROR(documents_of(at("list.json")), ExitCode::bad_file, "one JSON list");
+    folder.write("pretty.json", "{\n  \"text\": \"one\"\n}\n");
+    EXPECT_ERROR(documents_of(at("pretty.json")), ExitCode::bad_file, "JSON over several lines");
     // not everything that begins with a brace
     for (const char* text : {"{\n  \"name\": \"x\"\n}\n", "{ x }\n{ y }\n", "{\"name\":\"x\"}\n", "{}\n"}) {
         folder.write("settings.json", text);

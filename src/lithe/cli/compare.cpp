@@ -8,6 +8,7 @@
 #include "lithe/model/cost.h"
 #include "lithe/plan/measure.h"
 #include "lithe/report/comparison.h"
+#include "lithe/report/page.h"
 
 namespace lithe {
 namespace {

@@ -74,7 +74,8 @@ std::string format_of(const DataConfig& config, const Member& member) {
     if (format == "json" && member.named && text.starts_with("[") && trimmed(text.substr(1)).starts_with("{"))
         fail_file("the file is one JSON list; JSON lines are expected, one object per line", member.where,
                   "jq -c '.[]' makes them of it; data.format = \"text\" takes it as it stands");
-    if (format == "json" && member.named && text.starts_with("{"))
+    const bool has_field = text.find("\"" + config.field + "\"") != std::string_view::npos;
+    if (format == "json" && member.named && text.starts_with("{") && has_field)
         fail_file("the file is JSON over several lines; JSON lines are expected, one object per line", member.where,
                   "jq -c . makes one line of it; data.format = \"text\" takes it as it stands");
     return "text";
