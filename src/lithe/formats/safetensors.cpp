@@ -1,8 +1,11 @@
 #include "lithe/formats/safetensors.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/error.h"
@@ -43,6 +46,23 @@ constexpr const char* kValuesHash = "lithe.xxh3";  // metadata: hash of the tens
 void append_hash(std::string& hashes, const void* data, size_t size) {
     const uint64_t hash = hash_bytes({static_cast<const char*>(data), size});
     hashes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+}
+
+// Calls `use` with one stretch of this part after another; none needs memory once it was used.
+template <class F> void pass_through(const MappedFile& file, std::span<const std::byte> part, const F& use) {
+    constexpr size_t kStretch = 8 << 20;
+    for (size_t at = 0; at < part.size(); at += kStretch) {
+        const auto stretch = part.subspan(at, std::min(kStretch, part.size() - at));
+        use(stretch);
+        file.release(stretch);
+    }
+}
+
+uint64_t hash_of(const MappedFile& file, std::span<const std::byte> part) {
+    std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+    XXH3_64bits_reset(state.get());
+    pass_through(file, part, [&](auto stretch) { XXH3_64bits_update(state.get(), stretch.data(), stretch.size()); });
+    return XXH3_64bits_digest(state.get());
 }
 
 uint64_t unsigned_of(const Json& value, const std::string& source, const std::string& what) {
@@ -139,8 +159,8 @@ SafetensorsFile::SafetensorsFile(const std::string& path)
     if (stated == header_.metadata.end()) return;
     std::string hashes;
     for (const TensorInfo& tensor : header_.tensors) {
-        append_hash(hashes, data(tensor).data(), data(tensor).size());
-        release(tensor);
+        const uint64_t hash = hash_of(file_, data(tensor));
+        hashes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
     }
     if (to_hex(hash_bytes(hashes)) != stated->second) bad(path, "the checksum of its values does not fit");
 }
@@ -153,6 +173,11 @@ const TensorInfo* SafetensorsFile::find(const std::string& name) const {
 
 std::span<const std::byte> SafetensorsFile::data(const TensorInfo& tensor) const {
     return file_.bytes().subspan(header_.data_start + tensor.begin, tensor.end - tensor.begin);
+}
+
+void SafetensorsFile::copy(const TensorInfo& tensor, void* place) const {
+    auto* to = static_cast<std::byte*>(place);
+    pass_through(file_, data(tensor), [&](auto stretch) { to = std::copy(stretch.begin(), stretch.end(), to); });
 }
 
 void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,

@@ -44,8 +44,8 @@ class SafetensorsFile {
     const SafetensorsHeader& header() const { return header_; }
     const TensorInfo* find(const std::string& name) const;
     std::span<const std::byte> data(const TensorInfo& tensor) const;
-    // Its bytes were taken: their pages need no memory any more.
-    void release(const TensorInfo& tensor) const { file_.release(data(tensor)); }
+    // Copies its bytes to `place`; they need no memory on the way.
+    void copy(const TensorInfo& tensor, void* place) const;
     const std::string& path() const { return file_.path(); }
 
  private:

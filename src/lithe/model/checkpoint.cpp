@@ -163,21 +163,21 @@ void verify_checkpoint(const std::string& folder) {
         if (!json["files"].contains(needed)) fail_file(std::string("the manifest lacks ") + needed, path);
 }
 
+static Tensor tensor_of(const SafetensorsFile& file, const TensorInfo& info, const std::string& path) {
+    auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
+                             [&](const TypePair& each) { return each.file == info.dtype; });
+    if (pair == std::end(kTypes))
+        fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) +
+                      ", which a model of lithe does not use",
+                  path);
+    Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
+    file.copy(info, tensor.data_ptr());
+    return tensor;
+}
+
 void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use) {
     const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) {
-        auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                 [&](const TypePair& each) { return each.file == info.dtype; });
-        if (pair == std::end(kTypes))
-            fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) +
-                          ", which a model of lithe does not use",
-                      path);
-        Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
-        auto data = file.data(info);
-        if (!data.empty()) std::memcpy(tensor.data_ptr(), data.data(), data.size());
-        file.release(info);
-        use({info.name, tensor});
-    }
+    for (const TensorInfo& info : file.header().tensors) use({info.name, tensor_of(file, info, path)});
 }
 
 std::vector<NamedTensor> read_tensors(const std::string& path) {
@@ -231,7 +231,13 @@ void load_parameters(ParameterStore& store, const std::string& path) {
     check_parameters(store, path);
     std::map<std::string, size_t> places;
     for (size_t i = 0; i < store.size(); ++i) places[store.spec(i).name] = i;
-    each_tensor(path, [&](const NamedTensor& each) { store.master(places.at(each.name)).copy_(each.tensor); });
+    const SafetensorsFile file(path);
+    for (const TensorInfo& info : file.header().tensors) {
+        const Tensor& master = store.master(places.at(info.name));
+        const bool same = file_type(master.scalar_type()) == info.dtype && master.is_cpu() && master.is_contiguous();
+        if (same) file.copy(info, master.data_ptr());
+        else master.copy_(tensor_of(file, info, path));
+    }
     store.refresh_working();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <optional>
 
 #include "lithe/base/error.h"
@@ -25,6 +26,10 @@ bool changes_the_model(const std::string& setting) {
 }
 
 double at_most(double most, double all) { return most > 0 ? std::min(all, most) : all; }
+
+// The peak of a run is that of its training, not of larger candidates that were measured before it. Where the system
+// does not let it start anew (proc(5), clear_refs), it stays.
+void restart_peak_memory() { std::ofstream("/proc/self/clear_refs") << 5 << std::flush; }
 
 class Planner {
  public:
@@ -58,6 +63,7 @@ class Planner {
         plan.epochs = plan.tokens / double(look_.tokens);
         plan.config = config_of(plan.chosen.shape, &plan.chosen);
         plan.planning_seconds = timer.seconds();
+        restart_peak_memory();
         return plan;
     }
 
