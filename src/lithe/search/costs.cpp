@@ -139,7 +139,10 @@ void write_costs(const std::string& path, const Config& config, const CostTable&
 
 CostTable read_costs(const std::string& path, const Config& config) {
     try {
-        const auto json = parse_json<nlohmann::json>(read_file(path, 64 << 20), path);
+        std::string fault;
+        const auto parsed = try_parse_json<nlohmann::json>(read_file(path, 64 << 20), &fault);
+        if (!parsed) fail_file("damaged cost table: " + fault, path, "remove it: it is measured anew");
+        const nlohmann::json& json = *parsed;
         CostTable costs{json.at("base"), json.at("slots").get<std::vector<std::vector<double>>>()};
         if (json.at("cost") == config.search.cost &&
             json.at("candidates").get<std::vector<std::vector<std::string>>>() == candidates_of(config) &&
