@@ -11,19 +11,9 @@
 namespace lithe {
 namespace {
 
+using testing::block_variants;
 using testing::MadeBlock;
 using testing::wave;
-
-// But relative attention, whose products over distances are counted otherwise than declared.
-const std::vector<testing::BlockVariant>& block_variants() {
-    static const std::vector<testing::BlockVariant> counted = [] {
-        std::vector<testing::BlockVariant> list;
-        for (const testing::BlockVariant& each : testing::block_variants())
-            if (!testing::has_value(each, "positions", "\"relative\"")) list.push_back(each);
-        return list;
-    }();
-    return counted;
-}
 
 constexpr int64_t B = 3, D = 8, M = 7;
 
@@ -56,7 +46,7 @@ TEST_P(Flops, DeclaredEqualCountedWithMemory) {
     State state = made.block->branch(wave({M, B, D}, 0.53, 0.7, 1.3), {}, context).state;
     const Tensor x = wave({1, B, D}, 0.3, 0.1, 1.0);
     const double flops = count_flops([&] { made.block->branch(x, state, context); });
-    EXPECT_DOUBLE_EQ(flops, double(B) * made.block->flops_per_token({.length = 1, .memory = M}));
+    EXPECT_DOUBLE_EQ(flops, double(B) * made.block->flops_per_token({.length = 1, .memory = M, .batch = B}));
 }
 
 // A causal segment: the fused attention skips what the mask hides.
@@ -69,7 +59,8 @@ TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
     const int64_t T = 13;
     const Tensor x = wave({T, B, D}, 0.3, 0.1, 1.0);
     const double flops = count_flops([&] { made.block->branch(x, state, context); });
-    EXPECT_NEAR(flops, double(T * B) * made.block->flops_per_token({.length = T, .memory = M}), 1e-6 * flops);
+    EXPECT_NEAR(flops, double(T * B) * made.block->flops_per_token({.length = T, .memory = M, .batch = B}),
+                1e-6 * flops);
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
@@ -81,7 +72,7 @@ TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
     const int64_t T = 11;
     const Tensor x = wave({T, B, D}, 0.3, 0.1, 1.0);
     const double flops = count_flops([&] { made.block->branch(x, {}, context); });
-    EXPECT_DOUBLE_EQ(flops, double(T * B) * made.block->flops_per_token({.length = T, .causal = false}));
+    EXPECT_DOUBLE_EQ(flops, double(T * B) * made.block->flops_per_token({.length = T, .batch = B, .causal = false}));
 }
 
 INSTANTIATE_TEST_SUITE_P(AllKinds, Flops, ::testing::Range(0, int(block_variants().size())),
