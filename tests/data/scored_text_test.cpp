@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "lithe/tokenize/trainer.h"
+#include "support/trained_tokenizer.h"
 
 namespace lithe {
 namespace {
@@ -21,12 +21,6 @@ class Tokens : public TokenView {
     uint64_t bytes_;
 };
 
-TokenizerPtr train(TokenizerTrainingOptions options, const std::string& text) {
-    auto trainer = make_tokenizer_trainer(options);
-    trainer->feed(text);
-    return trainer->finish();
-}
-
 struct Encoded {
     TokenizerPtr tokenizer;
     Tokens tokens;
@@ -40,11 +34,11 @@ struct Encoded {
 TEST(ScoredText, BytesAreThoseOfTheTokens) {
     std::string content(600, 'a');
     for (int i = 0; i < 400; ++i) content += "\xE4\xB8\x96";
-    const Encoded characters(train({.kind = "characters", .size = 0}, content), content);
+    const Encoded characters(testing::train_tokenizer({.kind = "characters", .size = 0}, content), content);
     EXPECT_EQ(characters.text.bytes_of(0), 1);
     EXPECT_EQ(characters.text.bytes_of(1), 3);
     EXPECT_EQ(characters.text.unspoken_of(1), 0);
-    const Encoded bytes(train({.kind = "bytes", .size = 0}, content), content);
+    const Encoded bytes(testing::train_tokenizer({.kind = "bytes", .size = 0}, content), content);
     for (const uint64_t limit : {0u, 1u, 599u, 600u, 900u, 1799u, 1800u, 9999u}) {
         const uint64_t within = std::min<uint64_t>(limit, 1800);
         EXPECT_EQ(bytes.text.tokens_within(limit), within);
@@ -55,7 +49,7 @@ TEST(ScoredText, BytesAreThoseOfTheTokens) {
 TEST(ScoredText, UnknownTokensStandForWhatIsLeft) {
     std::string content;
     for (int i = 0; i < 500; ++i) content += "mill rare" + std::to_string(100 + i) + " ";
-    const Encoded words(train({.kind = "words", .size = 0, .min_count = 2}, content), content);
+    const Encoded words(testing::train_tokenizer({.kind = "words", .size = 0, .min_count = 2}, content), content);
     const int64_t unknown = *words.tokenizer->unknown();
     EXPECT_NEAR(words.text.bytes_of(unknown), 8, 1e-9);  // "rare123 "
     EXPECT_EQ(words.text.unspoken_of(unknown), words.text.bytes_of(unknown));

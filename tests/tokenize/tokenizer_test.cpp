@@ -6,30 +6,17 @@
 #include "lithe/tokenize/base64.h"
 #include "lithe/tokenize/bytes.h"
 #include "lithe/tokenize/characters.h"
-#include "lithe/tokenize/trainer.h"
 #include "lithe/tokenize/unicode.h"
 #include "lithe/tokenize/words.h"
 #include "support/errors.h"
 #include "support/files.h"
-#include "support/random_text.h"
+#include "support/trained_tokenizer.h"
 
 namespace lithe {
 namespace {
 
-TokenizerPtr train_with(TokenizerTrainingOptions options, const std::string& text) {
-    auto trainer = make_tokenizer_trainer(options);
-    trainer->feed(text);
-    return trainer->finish();
-}
-
 TokenizerPtr train(const std::string& kind, const std::string& text, int64_t size = 0) {
-    return train_with({.kind = kind, .size = size}, text);
-}
-
-std::string long_text() {
-    std::string text;
-    for (uint64_t i = 0; i < 300; ++i) text += testing::random_text(i) + "\nsome words and more words\n";
-    return text;
+    return testing::train_tokenizer({.kind = kind, .size = size}, text);
 }
 
 TEST(Tokenizer, BytesInOrder) {
@@ -50,7 +37,7 @@ TEST(Tokenizer, CharactersAreCodePointsAndKeepBadBytes) {
     EXPECT_EQ(all->decode(std::vector<int64_t>{2, 0, 4}), "世a\xFF");
     EXPECT_ERROR(all->encode("ab"), ExitCode::usage, "the character \"b\" at byte 1");
     EXPECT_TRUE(all->lossless());
-    const auto frequent = train_with({.kind = "characters", .size = 0, .min_count = 2}, "aab");
+    const auto frequent = testing::train_tokenizer({.kind = "characters", .size = 0, .min_count = 2}, "aab");
     EXPECT_EQ(frequent->vocabulary_size(), 2);  // <unk>, a
     EXPECT_EQ(frequent->encode("abz"), (std::vector<int64_t>{1, 0, 0}));
     EXPECT_FALSE(frequent->lossless());
@@ -67,19 +54,21 @@ TEST(Tokenizer, WordsFollowTheWikiTextConvention) {
 }
 
 TEST(Tokenizer, WordsOfTheOtherConventions) {
-    const auto lower = train_with({.kind = "words", .size = 0, .lower = true}, "The the CAT\n");  // Penn Treebank
+    const auto lower =
+        testing::train_tokenizer({.kind = "words", .size = 0, .lower = true}, "The the CAT\n");  // Penn Treebank
     EXPECT_EQ(lower->encode("THE cat"), (std::vector<int64_t>{2, 3}));
-    const auto billion = train_with({.kind = "words", .size = 0, .line_end = "<S>", .line_start = true}, "a b\nb\n");
+    const auto billion =
+        testing::train_tokenizer({.kind = "words", .size = 0, .line_end = "<S>", .line_start = true}, "a b\nb\n");
     EXPECT_EQ(billion->encode("a b\nb\n"), (std::vector<int64_t>{0, 3, 2, 0, 0, 2, 0}));
-    const auto rare = train_with({.kind = "words", .size = 0, .min_count = 2}, "a a b\n");
+    const auto rare = testing::train_tokenizer({.kind = "words", .size = 0, .min_count = 2}, "a a b\n");
     EXPECT_EQ(rare->encode("a b"), (std::vector<int64_t>{2, 1}));
-    const auto few = train_with({.kind = "words", .size = 3}, "a a a b b c\n");
+    const auto few = testing::train_tokenizer({.kind = "words", .size = 3}, "a a a b b c\n");
     EXPECT_EQ(few->vocabulary_size(), 3);
     EXPECT_EQ(few->encode("a b"), (std::vector<int64_t>{2, 1}));
 }
 
 TEST(Tokenizer, SpecialTokensComeOutOfTextOnlyWhenAskedFor) {
-    const auto bpe = train("bpe", long_text(), 400);
+    const auto bpe = train("bpe", testing::varied_text(), 400);
     const int64_t end = *bpe->document_end();
     EXPECT_EQ(end, bpe->vocabulary_size() - 1);
     for (int64_t id : bpe->encode("a<|endoftext|>b")) EXPECT_NE(id, end);
@@ -88,7 +77,7 @@ TEST(Tokenizer, SpecialTokensComeOutOfTextOnlyWhenAskedFor) {
     EXPECT_EQ(parsed.size(), 3u);
     EXPECT_EQ(parsed[1], end);
     for (const char* kind : {"unigram", "sentencepiece-bpe"}) {
-        const auto pieces = train(kind, long_text(), 500);
+        const auto pieces = train(kind, testing::varied_text(), 500);
         for (int64_t id : pieces->encode("a</s>b<unk><s>")) EXPECT_GT(id, 2) << kind;
     }
     // a model whose own vocabulary holds the special token
@@ -104,7 +93,7 @@ TEST(Tokenizer, LosslessOnesKeepEveryByte) {
     std::string every;
     for (int byte = 0; byte < 256; ++byte) every += char(byte);
     for (const char* kind : {"bpe", "characters", "bytes"}) {
-        const auto tokenizer = train(kind, long_text() + every, 600);
+        const auto tokenizer = train(kind, testing::varied_text() + every, 600);
         ASSERT_TRUE(tokenizer->lossless()) << kind;
         if (std::string(kind) == "characters") continue;  // of this text only
         for (uint64_t seed = 0; seed < 2000; ++seed) {
@@ -117,7 +106,7 @@ TEST(Tokenizer, LosslessOnesKeepEveryByte) {
 // A trained SentencePiece model with the rule "identity" gives back text that is UTF-8.
 TEST(Tokenizer, SentencePieceIdentityComesBack) {
     for (const char* kind : {"unigram", "sentencepiece-bpe"}) {
-        const auto tokenizer = train(kind, long_text(), 600);
+        const auto tokenizer = train(kind, testing::varied_text(), 600);
         for (uint64_t seed = 0; seed < 500; ++seed) {
             const std::string text = testing::random_text(seed);
             EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text) << kind;
@@ -151,7 +140,8 @@ template <class F> void each_field(const std::string& data, const F& use) {
 
 // The character map of a SentencePiece model inside a tokenizer.json normalizes as the library does.
 TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
-    const auto library = train_with({.kind = "unigram", .size = 700, .normalization = "nmt_nfkc"}, long_text());
+    const auto library =
+        testing::train_tokenizer({.kind = "unigram", .size = 700, .normalization = "nmt_nfkc"}, testing::varied_text());
     const auto model =
         tokenize::decode_base64(nlohmann::json::parse(library->to_json())["model"].get<std::string>(), "test");
     std::string charsmap;
@@ -199,7 +189,7 @@ TEST(TokenizerJson, PrecompiledMapEqualsSentencePiece) {
 
 // A small vocabulary of the kind.
 TokenizerPtr small(const std::string& kind) {
-    return train(kind, long_text(), kind == "unigram" ? 600 : kind == "bpe" ? 300 : 0);
+    return train(kind, testing::varied_text(), kind == "unigram" ? 600 : kind == "bpe" ? 300 : 0);
 }
 
 TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
@@ -223,7 +213,7 @@ TEST(StreamDecoder, HoldsBackHalfCharactersAndLosesNothing) {
 TEST(StreamDecoder, GoesOnFromAPrompt) {
     for (const char* kind : {"bpe", "unigram", "bytes", "words"}) {
         const auto tokenizer = small(kind);
-        const auto all = tokenizer->encode(long_text().substr(0, 60));
+        const auto all = tokenizer->encode(testing::varied_text().substr(0, 60));
         for (size_t cut = 1; cut < all.size(); ++cut) {
             const std::vector<int64_t> prompt(all.begin(), all.begin() + int64_t(cut)),
                 rest(all.begin() + int64_t(cut), all.end());

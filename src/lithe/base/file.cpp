@@ -43,26 +43,32 @@ void fail_errno(const std::string& what, const std::string& path, ExitCode other
     fail(parts);
 }
 
-std::string read_file(const std::string& path, uint64_t limit) {
-    int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
-    std::string content;
+// Calls `use` with one stretch of the file after another.
+template <class F> static void read_through(const std::string& path, const F& use) {
+    struct Descriptor {
+        int number;
+        ~Descriptor() { close(number); }
+    };
+    const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (opened < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    const Descriptor descriptor{opened};
     char buffer[1 << 16];
     for (;;) {
-        ssize_t count = read(descriptor, buffer, sizeof buffer);
+        const ssize_t count = read(descriptor.number, buffer, sizeof buffer);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) {
-            close(descriptor);
-            fail_errno("cannot read file", path, ExitCode::bad_file);
-        }
-        if (count == 0) break;
-        content.append(buffer, size_t(count));
-        if (content.size() > limit) {
-            close(descriptor);
-            fail_file("file is too large to be read whole (limit " + format_bytes(double(limit)) + ")", path);
-        }
+        if (count < 0) fail_errno("cannot read file", path, ExitCode::bad_file);
+        if (count == 0) return;
+        use(std::string_view(buffer, size_t(count)));
     }
-    close(descriptor);
+}
+
+std::string read_file(const std::string& path, uint64_t limit) {
+    std::string content;
+    read_through(path, [&](std::string_view stretch) {
+        content += stretch;
+        if (content.size() > limit)
+            fail_file("file is too large to be read whole (limit " + format_bytes(double(limit)) + ")", path);
+    });
     return content;
 }
 
@@ -183,21 +189,10 @@ uint64_t hash_bytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), b
 
 uint64_t hash_file(const std::string& path) {
     // read and not mapped: pages of a mapping would count as this process's memory
-    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
     std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
     XXH3_64bits_reset(state.get());
-    std::string buffer(1 << 20, '\0');
-    for (ssize_t count = 1; count != 0;) {
-        count = read(descriptor, buffer.data(), buffer.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) {
-            close(descriptor);
-            fail_errno("cannot read file", path, ExitCode::bad_file);
-        }
-        XXH3_64bits_update(state.get(), buffer.data(), size_t(count));
-    }
-    close(descriptor);
+    read_through(path,
+                 [&](std::string_view stretch) { XXH3_64bits_update(state.get(), stretch.data(), stretch.size()); });
     return XXH3_64bits_digest(state.get());
 }
 

@@ -182,13 +182,12 @@ bool is_about(const Promise& promise, const EvaluationResult& result) {
 }
 
 // A first evaluation knows more of a text than the plan did.
-void tell_expectation(const std::string& run, const EvaluationResult& result, const TrainerState& state,
+void tell_expectation(const Promise& promise, const EvaluationResult& result, const TrainerState& state,
                       double progress) {
-    const auto promise = promised(run);
-    if (!promise || !is_about(*promise, result) || progress < 0.05 || progress > 0.95) return;
+    if (!is_about(promise, result) || progress < 0.05 || progress > 0.95) return;
     const double tokens = double(state.tokens);
-    log_info("expected   " + prediction_text(corrected(*promise, tokens, tokens / progress, result.bits_per_byte)) +
-             " at the end; the plan said " + prediction_text(promise->expected));
+    log_info("expected   " + prediction_text(corrected(promise, tokens, tokens / progress, result.bits_per_byte)) +
+             " at the end; the plan said " + prediction_text(promise.expected));
 }
 
 void tell_outcome(const Promise& promise, const EvaluationResult& result) {
@@ -217,13 +216,14 @@ int run(const Flags& flags, const CommandContext& context) {
         return 0;
     }
     const bool encoder = config.model.direction == "bidirectional";
-    options.on_evaluation = [run = options.run](const auto& result, const auto& state, double progress) {
-        tell_expectation(run, result, state, progress);
+    std::optional<Promise> promise;
+    options.on_evaluation = [&promise](const auto& result, const auto& state, double progress) {
+        if (promise) tell_expectation(*promise, result, state, progress);
     };
     Trainer trainer(std::move(config), options);
     if (!plan_record.empty() && !options.dry_run) replace_file(options.run + "/plan.json", plan_record);
+    promise = promised(options.run);
     TrainResult result = trainer.run();
-    const auto promise = promised(options.run);
     if (!options.dry_run) {
         log_info("stopped    by " + result.stopped_by + " after " + std::to_string(result.state.step) + " steps, " +
                  format_count(double(result.state.tokens)) + " tokens, " + format_seconds(result.state.train_seconds) +
