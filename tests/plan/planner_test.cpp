@@ -11,6 +11,7 @@
 #include "lithe/formats/packed.h"
 #include "lithe/model/language_model.h"
 #include "lithe/plan/fitted.h"
+#include "lithe/plan/promise.h"
 #include "lithe/spec/config_io.h"
 #include "support/files.h"
 
@@ -257,6 +258,38 @@ TEST(Planner, OtherTokensArePlannedWithoutAPromise) {
     EXPECT_FALSE(plan.corpus.is_bytes);
     EXPECT_FALSE(plan_json(plan, request).contains("expected"));
     EXPECT_NE(plan_text(plan, request).find("not known"), std::string::npos);
+}
+
+TEST(Promise, IsReadFromThePlanAndNamesItsBytes) {
+    TemporaryFolder folder;
+    const PlanRequest request = request_for(folder.write("text.txt", sample_text(200'000)));
+    const Plan plan = make_plan(request);
+    const auto promise = promise_of(nlohmann::json::parse(plan_json(plan, request).dump()));
+    ASSERT_TRUE(promise);
+    EXPECT_EQ(promise->expected.bits, plan.chosen.expected.bits);
+    EXPECT_EQ(promise->first_bytes, 10'000u);  // all of validation, which is less than what is asked for
+    EXPECT_EQ(scored_bytes(plan), 10'000u);
+    for (const char* text : {"null", "{}", R"({"expected":3})", R"({"expected":{"bits_per_byte":1},"chosen":{}})"})
+        EXPECT_FALSE(promise_of(nlohmann::json::parse(text))) << text;
+    const PlanRequest alone = request_for(folder.file("text.txt"), {"data.split=100/0/0"});
+    const Plan without = make_plan(alone);
+    EXPECT_FALSE(plan_json(without, alone).contains("expected"));
+    EXPECT_NE(plan_text(without, alone).find("no validation split"), std::string::npos);
+}
+
+// What the model makes of the text itself counts, however far it is from what PPMd promised.
+TEST(Promise, AnEvaluationOnTheWayCorrectsIt) {
+    const PlanShape shape{256, 3, kMostNgramRows};
+    const Promise promise{shape, books(), 8e6, predict(shape, 8e6, books()), 500'000};
+    const double there = predict(shape, 2e6, books()).bits;
+    const Prediction early = corrected(promise, 2e6, 8e6, there), other = corrected(promise, 2e6, 8e6, there / 3);
+    EXPECT_NEAR(early.bits, promise.expected.bits, 0.02);
+    EXPECT_NEAR(other.bits, early.bits / 3, 1e-9);
+    EXPECT_LT(other.high, promise.expected.low);
+    const Prediction late = corrected(promise, 7e6, 8e6, there), end = corrected(promise, 8e6, 8e6, there);
+    EXPECT_LT(late.high / late.low, early.high / early.low);
+    EXPECT_NEAR(end.bits, there, 1e-12);
+    EXPECT_EQ(end.low, end.high);
 }
 
 }  // namespace
