@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs every fuzzer for some seconds, from the kept corpus in tests/fuzz/corpus. New finds stay in the build folder; what was
 # found in an earlier run is tried again first.
-#   tools/fuzz.sh BUILD_FOLDER SECONDS
+#   tools/fuzz.sh BUILD_FOLDER SECONDS [SEED]     (without a seed: another one each time)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=$1 seconds=$2
+build=$1 seconds=$2 seed=${3:-0}
 
 # JSON nested 100,000 deep, where each reader of it would meet it; too large to be kept
 deep() {  # opening, closing, inside
@@ -31,8 +31,8 @@ for fuzzer in "$build"/tests/fuzz/fuzz_*; do
   corpus=("$finds")
   if [ -d "tests/fuzz/corpus/$name" ]; then corpus+=("tests/fuzz/corpus/$name"); fi
   echo "fuzz $name for $seconds s"
-  if ! "$fuzzer" -max_total_time="$seconds" -max_len=2000000 -rss_limit_mb=2048 -timeout=10 -artifact_prefix="$build/finds/$name-" \
-       -print_final_stats=1 "${corpus[@]}" > "$log" 2>&1; then
+  if ! "$fuzzer" -seed="$seed" -max_total_time="$seconds" -max_len=2000000 -rss_limit_mb=2048 -timeout=10 \
+       -artifact_prefix="$build/finds/$name-" -print_final_stats=1 "${corpus[@]}" > "$log" 2>&1; then
     grep -E 'ERROR|SUMMARY|Test unit' "$log" >&2 || tail -20 "$log" >&2
     echo "fuzz $name: failed; the whole log is $log, the input beside it" >&2
     exit 1

@@ -46,12 +46,30 @@ TEST(Json, RefusesWhatIsNestedTooDeeply) {
 TEST(Json, SaysWhereAndWhy) {
     EXPECT_ERROR(parse_json("{\"a\": 1,}", "x.json"), ExitCode::bad_file, "not valid JSON at byte 9");
     EXPECT_ERROR(parse_json("", "x.json"), ExitCode::bad_file, "x.json");
-    EXPECT_ERROR(parse_json("[1e999]", "x.json"), ExitCode::bad_file, "not valid JSON");
+    EXPECT_ERROR(parse_json("[1e999]", "x.json"), ExitCode::bad_file, "a number is too large at byte 6");
     EXPECT_ERROR(parse_json("[1] [2]", "x.json"), ExitCode::bad_file, "not valid JSON");
     EXPECT_ERROR(parse_json("[\"\xff\"]", "x.json"), ExitCode::bad_file, "not valid JSON");
     const JsonLimits strict{.unique_names = true};
     EXPECT_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "x.json", strict), ExitCode::bad_file, "'a' stands twice");
     EXPECT_TRUE(try_parse_json(R"({"a":1,"b":{"a":2}})", nullptr, strict));
+}
+
+TEST(Json, WholeNumbersFitOrAreRefused) {
+    const auto json = parse_json<nlohmann::json>(
+        R"({"byte":255,"low":-128,"large":18446744073709551615,"float":1.5,"huge":2.57e31,"text":"1","true":true})",
+        "x");
+    const auto as = [&]<class T>(const char* name, T) -> T { return whole(json.at(name)); };
+    EXPECT_EQ(as("byte", uint8_t()), 255);
+    EXPECT_EQ(as("low", int8_t()), -128);
+    EXPECT_EQ(as("large", uint64_t()), ~uint64_t(0));
+    EXPECT_THROW(as("byte", int8_t()), nlohmann::json::type_error);
+    EXPECT_THROW(as("low", uint64_t()), nlohmann::json::type_error);
+    EXPECT_THROW(as("large", int64_t()), nlohmann::json::type_error);
+    for (const char* name : {"float", "huge", "text", "true"})
+        EXPECT_THROW(as(name, int64_t()), nlohmann::json::type_error) << name;
+    EXPECT_EQ(whole_numbers<int32_t>(nlohmann::json({1, -2})), (std::vector<int32_t>{1, -2}));
+    EXPECT_THROW(whole_numbers<int32_t>(nlohmann::json({1, 1.0})), nlohmann::json::type_error);
+    EXPECT_THROW(whole_numbers<int32_t>(json), nlohmann::json::type_error);
 }
 
 }  // namespace

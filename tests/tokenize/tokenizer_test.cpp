@@ -241,6 +241,8 @@ TEST(Tokenizer, FilesAreChecked) {
         {R"({"kind":"words","words":["a"],"line_end":"<eos>"})", "the line end \"<eos>\" is not among"},
         {R"({"kind":"sentencepiece","model":"!!!!"})", "no base64"},
         {R"({"kind":"sentencepiece","model":"AAAA"})", "refuses the model"},
+        // a piece that begins with a zero byte: the library throws
+        {R"({"kind":"sentencepiece","model":"CgkKBTx1bms+GAIKCgoDAJaBFQAAgL8KCAoBbBUAAADA"})", "refuses the model"},
         {R"({})", "\"model\" is missing"},
         {R"({"model":{"type":"Markov"}})", "the model \"Markov\" is not supported"},
         {R"({"model":{"type":"WordLevel","vocab":{"a":-1}}})", "has id -1"},

@@ -2,12 +2,14 @@
 // is never built, so that nothing that walks, copies, prints or destroys a value recursively can run out of stack.
 #pragma once
 
+#include <concepts>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lithe/base/error.h"
@@ -46,8 +48,11 @@ template <class Json> class JsonBuilder : public nlohmann::json_sax<Json> {
         slot_ = place;
         return true;
     }
-    bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
-        return refuse("it is not valid JSON at byte " + std::to_string(position));
+    bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& error) override {
+        constexpr int kNumberOverflow = 406;
+        return refuse(
+            (error.id == kNumberOverflow ? "a number is too large at byte " : "it is not valid JSON at byte ") +
+            std::to_string(position));
     }
 
  private:
@@ -119,7 +124,7 @@ template <class Json> class JsonBuilder : public nlohmann::json_sax<Json> {
     std::string fault_;
 };
 
-// nullopt when the text is not one JSON value; `fault`, where given, says why ("it is ...").
+// nullopt when the text is not one JSON value; `fault`, where given, says why ("it is ...", "a number ...").
 template <class Json = nlohmann::ordered_json>
 std::optional<Json> try_parse_json(std::string_view text, std::string* fault = nullptr, JsonLimits limits = {}) {
     JsonBuilder<Json> builder(limits);
@@ -135,6 +140,38 @@ Json parse_json(std::string_view text, const std::string& source, JsonLimits lim
     auto json = try_parse_json<Json>(text, &fault, limits);
     if (!json) fail_file("cannot be read as JSON: " + fault, source);
     return std::move(*json);
+}
+
+// A whole number that the integer type it is given to holds. Anything else is Json::type_error; nlohmann's own
+// conversions cast a fraction or a number that does not fit in silence.
+template <class Json> class WholeNumber {
+ public:
+    explicit WholeNumber(const Json& json) : json_(json) {}
+    template <std::integral T>
+    requires(!std::same_as<T, bool>) operator T() const {
+        if (json_.is_number_unsigned()) {
+            const auto value = json_.template get_ref<const typename Json::number_unsigned_t&>();
+            if (std::in_range<T>(value)) return T(value);
+        } else if (json_.is_number_integer()) {
+            const auto value = json_.template get_ref<const typename Json::number_integer_t&>();
+            if (std::in_range<T>(value)) return T(value);
+        }
+        throw Json::type_error::create(302, "expected a whole number of this size, got " + json_.dump().substr(0, 40),
+                                       &json_);
+    }
+
+ private:
+    const Json& json_;
+};
+template <class Json> WholeNumber<Json> whole(const Json& json) { return WholeNumber<Json>(json); }
+
+// A list of whole numbers, which T holds each.
+template <class T, class Json> std::vector<T> whole_numbers(const Json& json) {
+    if (!json.is_array()) throw Json::type_error::create(302, "expected a list of whole numbers", &json);
+    std::vector<T> numbers;
+    numbers.reserve(json.size());
+    for (const Json& each : json) numbers.push_back(whole(each));
+    return numbers;
 }
 
 }  // namespace lithe

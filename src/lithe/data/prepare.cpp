@@ -72,9 +72,9 @@ std::optional<Journal> load_journal(const std::string& folder) {
         if (json.at("schema") != kSchema) return std::nullopt;
         Journal journal;
         journal.identity = json.at("identity").get<std::string>();
-        journal.size = {json.at("documents").get<uint64_t>(), json.at("bytes").get<uint64_t>(),
-                        json.at("cut").get<bool>(), NamedBy(json.at("members").get<int>())};
-        journal.parts = json.at("parts").get<uint64_t>();
+        journal.size = {whole(json.at("documents")), whole(json.at("bytes")), json.at("cut").get<bool>(),
+                        NamedBy(int(whole(json.at("members"))))};
+        journal.parts = whole(json.at("parts"));
         journal.info = token_set_from_json(json.at("set").get<std::string>(), path);
         return journal;
     } catch (const Json::exception&) { return std::nullopt; } catch (const Error&) {

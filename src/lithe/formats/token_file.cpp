@@ -202,17 +202,17 @@ void TokenFile::parse() {
     try {
         info_.token_bytes = int(prefix.token_bytes);
         info_.tokens = prefix.data_bytes / prefix.token_bytes;
-        info_.vocabulary_size = json.at("vocabulary_size").get<int64_t>();
+        info_.vocabulary_size = whole(json.at("vocabulary_size"));
         info_.tokenizer = json.at("tokenizer").get<std::string>();
         info_.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
         info_.source = json.at("source").get<std::string>();
-        if (json.contains("labels")) info_.labels = json["labels"].get<std::vector<int32_t>>();
+        if (json.contains("labels")) info_.labels = whole_numbers<int32_t>(json["labels"]);
         if (!info_.labels.empty() && info_.labels.size() != documents_.size())
             bad(name_, std::to_string(info_.labels.size()) + " labels for " + std::to_string(documents_.size()) +
                            " documents");
         for (const Json& split : json.at("splits")) {
-            TokenSplit each{split.at("name").get<std::string>(), split.at("begin").get<uint64_t>(),
-                            split.at("end").get<uint64_t>(), split.at("bytes").get<uint64_t>()};
+            TokenSplit each{split.at("name").get<std::string>(), whole(split.at("begin")), whole(split.at("end")),
+                            whole(split.at("bytes"))};
             if (each.begin > each.end || each.end > info_.tokens)
                 bad(name_, "split '" + printable(each.name) + "' lies outside the tokens");
             info_.splits.push_back(each);

@@ -74,8 +74,8 @@ TokenSetInfo token_set_from_json(const std::string& text, const std::string& sou
     try {
         if (json.at("schema") != kSchema)
             bad(source, "its schema is " + printable(json["schema"].dump()) + "; this program reads " + kSchema);
-        info.vocabulary_size = json.at("vocabulary_size").get<int64_t>();
-        info.token_bytes = json.at("token_bytes").get<int>();
+        info.vocabulary_size = whole(json.at("vocabulary_size"));
+        info.token_bytes = whole(json.at("token_bytes"));
         info.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
         info.identity = json.at("identity").get<std::string>();
         info.source = json.at("source").get<std::string>();
@@ -85,15 +85,14 @@ TokenSetInfo token_set_from_json(const std::string& text, const std::string& sou
         info.parallel = json.at("parallel").get<bool>();
         for (const Json& each : json.at("splits")) {
             TokenSetSplit split{each.at("name").get<std::string>(),
-                                each.at("tokens").get<uint64_t>(),
-                                each.at("bytes").get<uint64_t>(),
-                                each.at("documents").get<uint64_t>(),
+                                whole(each.at("tokens")),
+                                whole(each.at("bytes")),
+                                whole(each.at("documents")),
                                 {}};
             uint64_t tokens = 0;
             for (const Json& part : each.at("shards")) {
-                TokenShard shard{part.at("file").get<std::string>(), part.at("tokens").get<uint64_t>(),
-                                 part.at("bytes").get<uint64_t>(), part.at("documents").get<uint64_t>(),
-                                 part.at("root").get<std::string>()};
+                TokenShard shard{part.at("file").get<std::string>(), whole(part.at("tokens")), whole(part.at("bytes")),
+                                 whole(part.at("documents")), part.at("root").get<std::string>()};
                 if (!plain_name(shard.file))
                     bad(source, "the shard name \"" + printable(shard.file) + "\" is no plain file name");
                 tokens += shard.tokens;

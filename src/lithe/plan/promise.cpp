@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "lithe/base/json.h"
 #include "lithe/plan/on_the_way.h"
 
 namespace lithe {
@@ -13,12 +14,13 @@ std::optional<Promise> promise_of(const nlohmann::json& plan) {
         if (!plan.is_object() || !plan.contains("expected")) return std::nullopt;
         const auto &chosen = plan.at("chosen"), &corpus = plan.at("corpus"), &expected = plan.at("expected");
         Promise promise;
-        promise.shape = {chosen.at("width"), chosen.at("layers"), chosen.at("ngram_rows"), chosen.at("batch")};
+        promise.shape = {whole(chosen.at("width")), whole(chosen.at("layers")), whole(chosen.at("ngram_rows")),
+                         whole(chosen.at("batch"))};
         promise.corpus.tokens = corpus.at("tokens");
         promise.corpus.packed_bits = corpus.at("packed_bits_per_byte");
         promise.tokens = plan.at("tokens");
         promise.expected = {expected.at("bits_per_byte"), expected.at("low"), expected.at("high")};
-        promise.first_bytes = expected.value("first_bytes", uint64_t(0));
+        if (expected.contains("first_bytes")) promise.first_bytes = whole(expected["first_bytes"]);
         const bool whole = promise.tokens > 0 && promise.corpus.tokens > 0 && promise.corpus.packed_bits > 0 &&
                            promise.shape.ngram_rows > 0 && promise.shape.width > 0 && promise.shape.layers > 0;
         return whole ? std::optional(promise) : std::nullopt;

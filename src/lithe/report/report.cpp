@@ -69,7 +69,7 @@ std::string page(const RunRecord& record) {
         size_t first = samples.size() > 5 ? samples.size() - 5 : 0;
         for (size_t i = samples.size(); i-- > first;) {
             const Json& sample = samples[i];
-            html += "<p class=\"soft\">step " + std::to_string(int64_t(number_of(sample, "step"))) + "</p><pre><b>" +
+            html += "<p class=\"soft\">step " + std::to_string(count_of(sample, "step")) + "</p><pre><b>" +
                     escape_html(sample.value("prompt", "")) + "</b>" + escape_html(sample.value("text", "")) + "</pre>";
         }
     }

@@ -54,8 +54,8 @@ void read_metrics(RunRecord& record) {
             record.peak_memory = std::max(record.peak_memory, number_of(line, "peak_rss_bytes"));
             if (line.contains("joules")) record.joules = number_of(line, "joules");
         }
-        record.steps = std::max(record.steps, int64_t(number_of(line, "step")));
-        record.tokens = std::max(record.tokens, int64_t(number_of(line, "tokens")));
+        record.steps = std::max(record.steps, count_of(line, "step"));
+        record.tokens = std::max(record.tokens, count_of(line, "tokens"));
         record.seconds = std::max(record.seconds, number_of(line, "seconds"));
     }
     record.tokens_per_second = median(std::move(speeds));
@@ -83,6 +83,11 @@ double RunRecord::unspoken_share() const { return number_of(last_valid, "unspoke
 
 double number_of(const Json& json, const char* key) {
     return json.contains(key) && json[key].is_number() ? json[key].get<double>() : 0;
+}
+
+int64_t count_of(const Json& json, const char* key) {
+    const Json& value = json.contains(key) ? json[key] : Json();
+    return value.is_number_integer() ? value.get<int64_t>() : 0;
 }
 
 std::vector<Json> read_json_lines(const std::string& path) {

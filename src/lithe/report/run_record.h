@@ -54,7 +54,8 @@ RunRecord read_run_record(const std::string& folder);
 // The lines of a JSONL file that are objects; an absent file has none.
 std::vector<nlohmann::json> read_json_lines(const std::string& path);
 
-// json[key] as a number, 0 when there is none.
+// json[key] as a number or as a whole number, 0 when there is none.
 double number_of(const nlohmann::json& json, const char* key);
+int64_t count_of(const nlohmann::json& json, const char* key);
 
 }  // namespace lithe

@@ -136,7 +136,7 @@ std::string trials(const std::string& folder, const Json& costs) {
     Curve dots{"", {}, false, 1}, front{"", {}, true, 0};
     const double most = number_of(lines[0], "tokens");
     for (const Json& line : lines) {
-        rows.push_back({line.value("origin", "") + " " + std::to_string(int64_t(number_of(line, "number"))),
+        rows.push_back({line.value("origin", "") + " " + std::to_string(count_of(line, "number")),
                         line.value("layout", ""), fixed_digits(number_of(line, "bits_per_byte"), 4),
                         format_count(number_of(line, "tokens")), format_seconds(number_of(line, "seconds")),
                         format_count(number_of(line, "parameters"))});

@@ -24,10 +24,14 @@ nlohmann::ordered_json to_json(const Trial& trial) {
 
 static Trial trial_from_json(const nlohmann::json& json) {
     Trial trial;
-    trial.number = json.at("number"), trial.origin = json.at("origin"), trial.layout = json.at("layout");
-    trial.tokens = json.at("tokens"), trial.cost = json.at("cost");
-    trial.bits_per_byte = json.at("bits_per_byte"), trial.seconds = json.at("seconds");
-    trial.parameters = json.at("parameters");
+    trial.number = whole(json.at("number"));
+    trial.origin = json.at("origin");
+    trial.layout = json.at("layout");
+    trial.tokens = whole(json.at("tokens"));
+    trial.cost = json.at("cost");
+    trial.bits_per_byte = json.at("bits_per_byte");
+    trial.seconds = json.at("seconds");
+    trial.parameters = whole(json.at("parameters"));
     return trial;
 }
 

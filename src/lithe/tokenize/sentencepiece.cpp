@@ -10,9 +10,7 @@ namespace {
 class SentencePieceTokenizer : public Tokenizer {
  public:
     SentencePieceTokenizer(std::string model, const std::string& source) : model_(std::move(model)) {
-        const auto status = processor_.LoadFromSerializedProto(model_);
-        if (!status.ok())
-            fail_file("the SentencePiece library refuses the model: " + printable(status.ToString()), source);
+        load(source);
         if (vocabulary_size() < 1) fail_file("the SentencePiece model has no pieces", source);
     }
     std::string kind() const override { return "sentencepiece"; }
@@ -55,6 +53,16 @@ class SentencePieceTokenizer : public Tokenizer {
     }
 
  private:
+    // The library throws, too: a piece that begins with a zero byte is a key without length in its trie.
+    void load(const std::string& source) {
+        std::string refusal;
+        try {
+            const auto status = processor_.LoadFromSerializedProto(model_);
+            if (!status.ok()) refusal = status.ToString();
+        } catch (const std::exception& error) { refusal = error.what(); }
+        if (!refusal.empty()) fail_file("the SentencePiece library refuses the model: " + printable(refusal), source);
+    }
+
     std::string model_;
     sentencepiece::SentencePieceProcessor processor_;
 };

@@ -26,10 +26,12 @@ Json to_json(const FeedPosition& position) {
 
 FeedPosition feed_position_from_json(const nlohmann::json& json) {
     FeedPosition position;
-    position.epoch = json.at("epoch"), position.at = json.at("at");
+    position.epoch = whole(json.at("epoch"));
+    position.at = whole(json.at("at"));
     if (!json.contains("rows")) return position;
-    position.drawn = json.at("drawn").get<std::vector<uint64_t>>();
-    for (const auto& row : json.at("rows")) position.rows.push_back({row.at(0), row.at(1), row.at(2), row.at(3)});
+    position.drawn = whole_numbers<uint64_t>(json.at("drawn"));
+    for (const auto& row : json.at("rows"))
+        position.rows.push_back({whole(row.at(0)), whole(row.at(1)), whole(row.at(2)), row.at(3)});
     return position;
 }
 
@@ -73,13 +75,19 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
     try {
         if (json.at("schema") != "lithe.state/1") fail_file("state of another version", source);
         TrainerState s;
-        s.step = json.at("step"), s.tokens = json.at("tokens"), s.train_seconds = json.at("train_seconds");
+        s.step = whole(json.at("step"));
+        s.tokens = whole(json.at("tokens"));
+        s.train_seconds = json.at("train_seconds");
         s.joules = json.value("joules", -1.0);
         s.data = feed_position_from_json(json.at("data"));
-        s.evaluated_step = json.at("evaluated_step"), s.evaluated_seconds = json.at("evaluated_seconds");
-        s.evaluations = json.at("evaluations"), s.without_best = json.at("without_best");
-        s.best_bits = json.at("best_bits"), s.best_step = json.at("best_step");
-        s.skipped_in_row = json.at("skipped_in_row"), s.skipped = json.at("skipped"),
+        s.evaluated_step = whole(json.at("evaluated_step"));
+        s.evaluated_seconds = json.at("evaluated_seconds");
+        s.evaluations = whole(json.at("evaluations"));
+        s.without_best = whole(json.at("without_best"));
+        s.best_bits = json.at("best_bits");
+        s.best_step = whole(json.at("best_step"));
+        s.skipped_in_row = whole(json.at("skipped_in_row"));
+        s.skipped = whole(json.at("skipped"));
         s.stopped_early = json.at("stopped_early");
         s.settled = json.value("settled", false);
         return s;
@@ -198,14 +206,15 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
         }
     });
     if (p.optimizer->average().defined()) p.model->parameters().exchange(p.optimizer->average());
-    p.optimizer->set_updates(json.value("updates", state_.step));
+    p.optimizer->set_updates(json.contains("updates") ? int64_t(whole(json["updates"])) : state_.step);
     p.step->carry(unflatten(carried));
     if (!p.search) return;
     p.search->carried() = unflatten(carried_by_search);
     SearchSteps::Progress& progress = p.search->progress();
     const auto& saved = json.at("search");
-    progress.begin = saved.at("begin"), progress.changed_at = saved.at("changed_at");
-    progress.likeliest = saved.at("likeliest").get<std::vector<int64_t>>();
+    progress.begin = whole(saved.at("begin"));
+    progress.changed_at = saved.at("changed_at");
+    progress.likeliest = whole_numbers<int64_t>(saved.at("likeliest"));
     if (p.search->held_out()) p.search->held_out()->seek(feed_position_from_json(saved.at("data")));
 }
 
