@@ -21,9 +21,9 @@ std::optional<Promise> promise_of(const nlohmann::json& plan) {
         promise.tokens = plan.at("tokens");
         promise.expected = {expected.at("bits_per_byte"), expected.at("low"), expected.at("high")};
         if (expected.contains("first_bytes")) promise.first_bytes = whole(expected["first_bytes"]);
-        const bool whole = promise.tokens > 0 && promise.corpus.tokens > 0 && promise.corpus.packed_bits > 0 &&
+        const bool complete = promise.tokens > 0 && promise.corpus.tokens > 0 && promise.corpus.packed_bits > 0 &&
                            promise.shape.ngram_rows > 0 && promise.shape.width > 0 && promise.shape.layers > 0;
-        return whole ? std::optional(promise) : std::nullopt;
+        return complete ? std::optional(promise) : std::nullopt;
     } catch (const nlohmann::json::exception&) { return std::nullopt; }
 }
 
