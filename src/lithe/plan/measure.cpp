@@ -1,7 +1,6 @@
 #include "lithe/plan/measure.h"
 
-#include <algorithm>
-
+#include "lithe/base/median.h"
 #include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
 #include "lithe/model/generate.h"
@@ -11,12 +10,6 @@ namespace lithe {
 namespace {
 
 constexpr int kWarmUp = 2, kFewest = 3, kMost = 200;
-
-double median(std::vector<double> values) {
-    const auto place = std::ptrdiff_t(values.size() / 2);
-    std::nth_element(values.begin(), values.begin() + place, values.end());
-    return values[size_t(place)];
-}
 
 }  // namespace
 

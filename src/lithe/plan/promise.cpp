@@ -22,7 +22,7 @@ std::optional<Promise> promise_of(const nlohmann::json& plan) {
         promise.expected = {expected.at("bits_per_byte"), expected.at("low"), expected.at("high")};
         if (expected.contains("first_bytes")) promise.first_bytes = whole(expected["first_bytes"]);
         const bool complete = promise.tokens > 0 && promise.corpus.tokens > 0 && promise.corpus.packed_bits > 0 &&
-                           promise.shape.ngram_rows > 0 && promise.shape.width > 0 && promise.shape.layers > 0;
+                              promise.shape.ngram_rows > 0 && promise.shape.width > 0 && promise.shape.layers > 0;
         return complete ? std::optional(promise) : std::nullopt;
     } catch (const nlohmann::json::exception&) { return std::nullopt; }
 }
