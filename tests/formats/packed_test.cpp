@@ -46,7 +46,11 @@ TEST(PackedFile, ReadsEveryCompressionAndNoticesCuts) {
         const std::string packed = testing::read_all(path);
         EXPECT_ERROR(read_one(folder.write(std::string("cut") + filter.suffix, packed.substr(0, packed.size() / 2))),
                      ExitCode::bad_file, "cannot decompress");
+        EXPECT_THROW(read_one(folder.write(std::string("more") + filter.suffix, packed + "and more text")), Error);
+        EXPECT_EQ(read_one(folder.write(std::string("two") + filter.suffix, packed + packed)), text + text);
     }
+    const std::string padding(1000, '\0');  // as on tapes
+    EXPECT_EQ(read_one(folder.write("padded.gz", testing::read_all(folder.file("t.gz")) + padding)), text);
     EXPECT_ERROR(read_one(folder.file("missing")), ExitCode::bad_file, "cannot open file");
     EXPECT_ERROR(read_one(folder.path()), ExitCode::bad_file, "a folder where a file is expected");
 }

@@ -238,8 +238,9 @@ std::string division_words(const std::string& rule, const std::array<uint64_t, 3
         if (files[split] > 0) {
             parts.push_back(kSplitNames[split] + (" " + std::to_string(files[split])));
             if (parts.size() == 1) parts[0] += files[split] == 1 ? " file" : " files";
-        } else if (split == 1) {
-            parts.push_back("no validation text (data.valid names one)");
+        } else if (split > 0) {
+            const std::string name = kSplitNames[split];
+            parts.push_back((split == 1 ? "no validation text (data." : "no test text (data.") + name + " names one)");
         }
     return rule + ": " + join(parts, ", ");
 }

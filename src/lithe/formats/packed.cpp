@@ -7,11 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "lithe/base/error.h"
@@ -69,6 +72,13 @@ std::string name_of(archive_entry* entry) {
     return name ? name : "(no name)";
 }
 
+// Whether anything but padding stands in the file from `offset` on.
+bool any_but_zeros(const std::string& path, uint64_t offset) {
+    std::ifstream file(path, std::ios::binary);
+    file.seekg(std::streamoff(offset));
+    return std::any_of(std::istreambuf_iterator<char>(file), {}, [](char c) { return c != 0; });
+}
+
 // "the archive ends early" and the like, in the words of libarchive.
 std::string reason_of(archive* packed) {
     const char* reason = archive_error_string(packed);
@@ -119,6 +129,15 @@ struct PackedFile::Impl {
         if (outer_error) std::rethrow_exception(outer_error);
         fail_file("cannot decompress after " + std::to_string(position) + " bytes of text: " + reason_of(packed),
                   where(), "the file is damaged or cut off; fetch it again");
+    }
+    // At the end of a compressed text: libarchive stops in silence at what does not go on with the same packing.
+    void check_all_was_read() const {
+        if (is_archive) return;
+        const auto used = uint64_t(archive_filter_bytes(packed, -1));
+        if (outer || used >= size || !any_but_zeros(path, used)) return;
+        fail_file(std::to_string(size - used) + " bytes behind the compressed text, which ends at byte " +
+                      std::to_string(used) + ", are of another kind",
+                  path, "cut the file there, or unpack it yourself");
     }
     void check_expansion() const {
         if (total <= kSmall || double(total) <= max_expansion * double(size)) return;
@@ -216,6 +235,7 @@ uint64_t PackedFile::read(char* buffer, uint64_t size) {
         const la_ssize_t result = archive_read_data(p.packed, buffer, size);
         if (result < 0) p.damaged();
         count = uint64_t(result);
+        if (count == 0 && size > 0) p.check_all_was_read();
         p.total += count;
         p.check_expansion();
     }

@@ -88,7 +88,7 @@ bool Trainer::train_step() {
     }
     const double seconds = timer.seconds();
     finish_step(seconds, tokens);
-    if (finite) p.recent_loss = p.recent_loss == 0 ? loss : 0.95 * p.recent_loss + 0.05 * loss;
+    if (finite) p.recent_loss += (loss - p.recent_loss) * std::max(0.05, 1.0 / double(++p.recent_steps));
     record(loss, norm, rate, double(tokens) / seconds);
     show_progress(loss, rate);
     return finite;

@@ -37,7 +37,8 @@ struct Trainer::Parts {
     std::optional<ScoredText> valid_text;  // made when it is first scored
     double train_bytes_per_token = 1;
     double shown = 0, recent_loss = 0, session_seconds = 0;
-    double session_wait = 0;  // seconds that steps waited for data
+    int64_t recent_steps = 0;  // that recent_loss has averaged
+    double session_wait = 0;   // seconds that steps waited for data
     int64_t session_tokens = 0;
     int64_t batch = 1;
     int64_t readable_tokens = std::numeric_limits<int64_t>::max();  // before the text is learned by heart
