@@ -97,6 +97,7 @@ TEST_F(InFolder, ARunFolderGoesOnByItself) {
     EXPECT_FAILS(run({"train", "../my run", "--run", "other"}), 2, "a run goes on in its own folder");
     EXPECT_FAILS(run({"train", "../my run/checkpoints/step-000000009"}), 2, "--resume");
     EXPECT_FAILS(run({"plan", "../my run"}), 2, "this is a run");
+    EXPECT_FAILS(run({"train", "../my run/checkpoints"}), 2, "the checkpoints of a run");
     // evaluation finds the text from any folder
     EXPECT_EQ(run({"eval", "../my run", "--bytes", "100"}).code, 0);
 }
@@ -213,6 +214,40 @@ TEST_F(InFolder, ARaisedPatienceGoesOn) {
     };
     EXPECT_EQ(train("2").json()["stopped_by"], "early_stop");
     EXPECT_EQ(train("100").json()["stopped_by"], "steps");
+}
+
+// The run's own files are no text of it: it goes on, is evaluated and planned again with the text as it was.
+TEST_F(InFolder, ARunInsideItsTextGoesOn) {
+    for (const char* name : {"d/1.txt", "d/2.txt"}) folder_.write(name, sample_text(20'000));
+    const std::string toml = config("small.toml", ".");
+    fs::current_path("d");
+    const auto first = run({"train", "../small.toml", "--max-steps", "3"});
+    ASSERT_EQ(first.code, 0) << first.err;
+    const auto fingerprint = [] { return run({"data", "info", ".", "--json"}).json()["fingerprint"]; };
+    DataConfig data;
+    data.path = ".";
+    const std::string before = Corpus::open(data).fingerprint();
+    const auto more = run({"train", "runs/small", "--max-steps", "6"});
+    ASSERT_EQ(more.code, 0) << more.err;
+    EXPECT_NE(more.err.find("resumed"), std::string::npos) << more.err;
+    EXPECT_NE(more.err.find("left out: runs/small (a run of lithe)"), std::string::npos) << more.err;
+    const auto scored = run({"eval", "runs/small", "--bytes", "100"});
+    EXPECT_EQ(scored.code, 0) << scored.err;
+    EXPECT_EQ(scored.err.find("is not what the run was trained on"), std::string::npos) << scored.err;
+    EXPECT_EQ(fingerprint(), before);
+    fs::rename("runs", "../runs");
+    EXPECT_EQ(fingerprint(), before);
+    EXPECT_FAILS(run({"train", "../small.toml", "--set", "data.path=../runs/small"}), 2, "this is a run of lithe");
+}
+
+// A run's folder would be left out of its own text.
+TEST_F(InFolder, ARunIsNotKeptWhereItsTextLies) {
+    for (const char* name : {"d/1.txt", "d/e/2.txt"}) folder_.write(name, sample_text(20'000));
+    const std::string toml = config("small.toml", "d");
+    EXPECT_FAILS(run({"train", toml, "--run", "d"}), 2, "the folder holds a part of the text");
+    EXPECT_FAILS(run({"train", toml, "--run", "d/e"}), 2, "d/e/2.txt");
+    EXPECT_FALSE(fs::exists("d/e/checkpoints"));
+    EXPECT_EQ(run({"train", toml, "--run", "d/f"}).code, 0);
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 #include "lithe/base/text.h"
 #include "lithe/cli/output.h"
 #include "lithe/data/named_paths.h"
+#include "lithe/data/own_folders.h"
+#include "lithe/formats/token_set.h"
 #include "lithe/spec/config_io.h"
-#include "lithe/train/run_folder.h"
 
 namespace lithe {
 namespace {
@@ -57,9 +58,7 @@ double parse_latency(const std::string& text) {
 }
 
 int run(const Flags& flags, const CommandContext& context) {
-    if (RunFolder::looks_like(flags.text))
-        fail_usage("this is a run, and no text", flags.text,
-                   "it goes on with: lithe train " + shell_quoted(flags.text));
+    if (!TokenSet::looks_like(flags.text)) refuse_own_folder(flags.text);
     if (!flags.out.empty()) check_writable(std::filesystem::path(flags.out).parent_path().string());
     const PlanRequest request = plan_request(flags.text, flags.max_time, flags.plan, flags.sets);
     Plan plan = make_plan(request);

@@ -10,9 +10,10 @@
 #include "lithe/base/text.h"
 #include "lithe/cli/plan.h"
 #include "lithe/data/named_paths.h"
+#include "lithe/data/own_folders.h"
+#include "lithe/formats/token_set.h"
 #include "lithe/plan/promise.h"
 #include "lithe/report/report.h"
-#include "lithe/search/search.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
 
@@ -29,20 +30,11 @@ struct Flags {
     bool is_text() const { return !is_run() && std::filesystem::path(config).extension() != ".toml"; }
 };
 
-// Folders that are no text, whatever files they hold.
-void refuse_other_folders(const std::string& path) {
-    const std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
-    const std::string here = place.filename().empty() ? place.parent_path().string() : place.string();
-    if (std::filesystem::exists(here + "/manifest.json") && std::filesystem::exists(here + "/model.safetensors")) {
-        const std::string run = std::filesystem::path(here).parent_path().parent_path().string();
-        fail_usage("this is a checkpoint, and no text", path,
-                   "a run goes on from it with: lithe train " + shell_quoted(run) + " --resume " + shell_quoted(here));
-    }
-    if (is_search_folder(here))
-        fail_usage("this is a search, and no text", path, "it goes on with: lithe search " + shell_quoted(here));
-    const std::string above = std::filesystem::path(here).parent_path().string();
-    if (RunFolder::looks_like(here) && std::filesystem::path(here).filename() == "supernet" && is_search_folder(above))
-        fail_usage("this run is a part of a search", path, "it goes on with: lithe search " + shell_quoted(above));
+// Folders of lithe's own that are no text; a run goes on, and a token set is trained on.
+void refuse_other_folders(const Flags& flags) {
+    if (TokenSet::looks_like(flags.config)) return;
+    const auto own = own_folder(flags.config);
+    if (own && !(own->kind == OwnKind::run && flags.is_run())) refuse_own_folder(flags.config);
 }
 
 // "corpus" of "books/corpus.txt" and of "books/corpus/"
@@ -86,7 +78,7 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
 }
 
 void check_flags(const Flags& flags) {
-    refuse_other_folders(flags.config);
+    refuse_other_folders(flags);
     if (flags.is_run() && !flags.run.empty())
         fail_usage("a run goes on in its own folder", "--run",
                    "leave --run out; a new run: lithe train " + shell_quoted(flags.config + "/config.toml") +

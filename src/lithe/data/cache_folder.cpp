@@ -36,6 +36,12 @@ std::string place() {
 
 }  // namespace
 
+std::string cache_place() {
+    try {
+        return place();
+    } catch (const Error&) { return ""; }
+}
+
 std::string cache_folder() {
     const std::string folder = place();
     if (std::filesystem::is_directory(folder)) return folder;

@@ -95,6 +95,9 @@ class CorpusBuilder {
             const bool bytes = !given_ || given_->kind() == "bytes";
             if (bytes && readable_in_place(config_, listing.inputs)) from_plain(listing);
             else from_cache();
+            // the division was told when the text was prepared, maybe before these folders were there
+            if (const std::string own = listing.own.words(); corpus_.division_.find(own) == std::string::npos)
+                corpus_.division_ += "; left out: " + own;
         }
     }
 

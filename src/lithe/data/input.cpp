@@ -17,6 +17,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
 #include "lithe/data/list_files.h"
+#include "lithe/data/own_folders.h"
 #include "lithe/data/parallel_text.h"
 
 namespace lithe {
@@ -38,6 +39,7 @@ bool parse_shares(std::string_view text, std::array<double, 3>& shares) {
 void require_data(const std::string& path, const std::string& key) {
     struct stat status {};
     if (stat(path.c_str(), &status) == 0) {
+        if (S_ISDIR(status.st_mode)) refuse_own_folder(path);
         if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return;
         fail_file("neither a file nor a folder: a device or pipe cannot be read twice", path,
                   "pipe it into: lithe data prepare - --out DIR");
@@ -93,9 +95,12 @@ std::vector<Input> take_named(const std::vector<FoundFile>& files, LeftOut& left
 }
 
 // The files of a folder that hold text, or something packed, which may.
-std::vector<FoundFile> text_files(const std::string& folder, const DataConfig& config, LeftOut& left_out) {
+std::vector<FoundFile> text_files(const std::string& folder, const DataConfig& config, Listing& listing) {
+    LeftOut& left_out = listing.left_out;
     FileList list = list_files(folder, config.include, config.exclude);
     left_out.add(list.left_out);
+    left_out.add(list.own);
+    listing.own.add(list.own);
     if (config.format != "text")
         std::erase_if(list.files, [&](const FoundFile& file) {
             const Content content = content_of_file(file.path);
@@ -199,8 +204,7 @@ static Listing inputs_by_split(const DataConfig& config) {
         if (path.empty()) continue;
         require_data(path, std::string("data.") + kSplitNames[i]);
         if (fs::is_directory(path)) {
-            for (const FoundFile& file : text_files(path, config, listing.left_out))
-                listing.inputs.push_back({file.path, i});
+            for (const FoundFile& file : text_files(path, config, listing)) listing.inputs.push_back({file.path, i});
         } else {
             require_text(path, config);
             listing.inputs.push_back({path, i, 0, true});
@@ -218,7 +222,7 @@ Listing find_inputs(const DataConfig& config) {
         listing.inputs = {{config.path, -1, 0, true}};
         return listing;
     }
-    const auto files = text_files(config.path, config, listing.left_out);
+    const auto files = text_files(config.path, config, listing);
     const SplitBy by = parse_split(config.split).by;
     if (by == SplitBy::files) {
         listing.inputs = deal_files(config.path, files);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lithe/base/error.h"
+#include "lithe/data/own_folders.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -51,6 +52,9 @@ class Walk {
 
     void folder(const fs::path& path, const std::string& prefix, const fs::path& real) {
         if (!folders_.insert(real.string()).second) return;
+        if (!prefix.empty())
+            if (const auto own = own_folder(path.string()))
+                return list_.own.add(prefix.substr(0, prefix.size() - 1), own->name);
         std::error_code error;
         std::vector<fs::directory_entry> entries;
         for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))

@@ -6,6 +6,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/data/named_paths.h"
+#include "lithe/data/own_folders.h"
 #include "lithe/report/report.h"
 #include "lithe/report/search_page.h"
 #include "lithe/search/costs.h"
@@ -43,6 +44,7 @@ class Search {
     SearchResult run() {
         check();
         check_writable(folder_);
+        refuse_text_inside(config_.data, folder_);
         make_folders(folder_);
         FileLock lock(folder_ + "/lock", "another search runs in this folder");
         compare_config();

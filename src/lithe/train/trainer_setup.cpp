@@ -10,6 +10,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
 #include "lithe/data/named_paths.h"
+#include "lithe/data/own_folders.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer_parts.h"
@@ -150,7 +151,10 @@ Trainer::Trainer(Config config, TrainOptions options)
     const bool automatic_axis = config_.schedule.axis == "auto";
     config_.schedule.axis = resolve_axis(config_);
     Parts& p = *parts_;
-    if (!options_.dry_run) RunFolder::check_place(options_.run, options_.resume == ResumeMode::never);
+    if (!options_.dry_run) {
+        RunFolder::check_place(options_.run, options_.resume == ResumeMode::never);
+        refuse_text_inside(config_.data, options_.run);
+    }
     const std::optional<Config> before = config_before(options_);
     if (before) refuse_another_text(before->data, config_.data, options_);
     set_up_machine_of(before);
