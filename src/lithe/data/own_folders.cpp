@@ -66,13 +66,16 @@ std::optional<OwnFolder> own_folder(const std::string& path) {
     const fs::path folder = fs::canonical(path, error);
     if (error || !is_folder(folder)) return std::nullopt;
     const fs::path above = folder.parent_path();
-    if (is_search(folder)) return OwnFolder{OwnKind::search, "a search of lithe", "it goes on with: lithe search " + shell_quoted(path)};
+    if (is_search(folder))
+        return OwnFolder{OwnKind::search, "a search of lithe", "it goes on with: lithe search " + shell_quoted(path)};
     if (folder.filename() == "supernet" && is_search(above))
-        return OwnFolder{OwnKind::part_of_search, "a part of a search of lithe", "it goes on with: lithe search " + shell_quoted(above.string())};
+        return OwnFolder{OwnKind::part_of_search, "a part of a search of lithe",
+                         "it goes on with: lithe search " + shell_quoted(above.string())};
     if (is_run(folder))
-        return OwnFolder{OwnKind::run, "a run of lithe", is_there(folder / "config.toml")
-                                               ? "it goes on with: lithe train " + shell_quoted(path)
-                                               : "its config.toml is missing; put it back, and the run goes on"};
+        return OwnFolder{OwnKind::run, "a run of lithe",
+                         is_there(folder / "config.toml")
+                             ? "it goes on with: lithe train " + shell_quoted(path)
+                             : "its config.toml is missing; put it back, and the run goes on"};
     if (is_checkpoint(folder)) {
         const fs::path run = above.parent_path();
         const std::string selector = shell_quoted(path);
@@ -85,7 +88,8 @@ std::optional<OwnFolder> own_folder(const std::string& path) {
         return OwnFolder{OwnKind::checkpoints, "the checkpoints of a run of lithe",
                          "the run goes on with: lithe train " + shell_quoted(above.string())};
     if (has_schema(folder / "index.json", "lithe.tokens") || has_schema(folder / "progress.json", "lithe.prepare"))
-        return OwnFolder{OwnKind::token_set, "a token set of lithe", "it is read where data.path or one of data.sources names it"};
+        return OwnFolder{OwnKind::token_set, "a token set of lithe",
+                         "it is read where data.path or one of data.sources names it"};
     if (is_cache(folder)) return OwnFolder{OwnKind::cache, "the cache of lithe", "name the texts themselves"};
     return std::nullopt;
 }

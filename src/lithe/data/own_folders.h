@@ -17,15 +17,15 @@ struct OwnFolder {
 };
 
 // What the folder is, told by the files that identify each kind: run.json, or config.toml beside checkpoints, of a run;
-// manifest.json of a checkpoint; costs.json of a search; index.json or progress.json with the schema of a token set; the
-// place of the cache. Empty for any other folder.
+// manifest.json of a checkpoint; costs.json of a search; index.json or progress.json with the schema of a token set;
+// the place of the cache. Empty for any other folder.
 std::optional<OwnFolder> own_folder(const std::string& path);
 
 // Throws usage where the folder is one of lithe's own: it was named as a text.
 void refuse_own_folder(const std::string& path);
 
-// Throws usage where files that a folder of the data is listed with lie in `folder`, where something is to be kept: they
-// would be left out of the listing from then on.
+// Throws usage where files that a folder of the data is listed with lie in `folder`, where something is to be kept:
+// they would be left out of the listing from then on.
 void refuse_text_inside(const DataConfig& config, const std::string& folder);
 
 }  // namespace lithe
