@@ -46,6 +46,18 @@ TEST(Config, LongAndOddTextSurvivesPrinting) {
                     .size() > 0);
 }
 
+// The origin of a value is a file's name, and a name may hold anything.
+TEST(Config, OddOriginsStayInTheirComments) {
+    Config config = parse_config("[train]\nbatch = 3\n[blocks.x]\nkind = \"sru\"\nheads = 2\n",
+                                 "a\nbatch = 4\r\x1b\x7f\xff/config.toml");
+    for (int again = 0; again < 2; ++again) {
+        const std::string text = to_toml(config);
+        config = parse_config(text, "b\nc.toml");
+        EXPECT_EQ(config.train.batch, 3) << text;
+        EXPECT_EQ(to_json(config).empty(), false);
+    }
+}
+
 TEST(Config, TellsEveryProblemInOneGo) {
     try {
         parse_config(

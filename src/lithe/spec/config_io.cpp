@@ -444,6 +444,18 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
     return read_config(parse_toml(text, name), name, sets);
 }
 
+// An origin names files and flags, whose text may hold what a comment of TOML may not.
+static std::string comment_text(const std::string& origin) {
+    std::string text;
+    for (char c : printable(origin)) {
+        const auto byte = static_cast<unsigned char>(c);
+        char escape[8] = {c, 0};
+        if (byte < 0x20 || byte == 0x7F) std::snprintf(escape, sizeof escape, "\\u%04X", unsigned(byte));
+        text += escape;
+    }
+    return text;
+}
+
 std::string to_toml(const Config& config) {
     Config copy = config, untouched;
     std::string text;
@@ -456,8 +468,8 @@ std::string to_toml(const Config& config) {
         const std::string path = prefix + info.name;
         const auto origin = config.origins.find(path);
         const std::string otherwise = defaults[path] == value ? "default" : "set by lithe";
-        text +=
-            info.name + " = " + value + "  # " + (origin == config.origins.end() ? otherwise : origin->second) + "\n";
+        text += info.name + " = " + value + "  # " +
+                (origin == config.origins.end() ? otherwise : comment_text(origin->second)) + "\n";
     };
     Printer printer(print, [&](const std::string& name) { text += (text.empty() ? "[" : "\n[") + name + "]\n"; });
     copy.visit(printer);
@@ -467,7 +479,7 @@ std::string to_toml(const Config& config) {
         text += "\n[blocks." + toml_text(name) + "]\n";
         if (!block.kind.empty()) text += "kind = " + toml_text(block.kind) + "\n";
         for (const RawValue& option : block.options)
-            text += toml_text(option.key) + " = " + option.text + "  # " + option.origin + "\n";
+            text += toml_text(option.key) + " = " + option.text + "  # " + comment_text(option.origin) + "\n";
     }
     return text;
 }
