@@ -92,6 +92,37 @@ TEST(Documents, Tables) {
                  "row 3 has 1 fields, expected at least 2");
 }
 
+// What has no text is no document, which is said.
+TEST(Documents, RecordsWithoutTextAreCounted) {
+    testing::TemporaryFolder folder;
+    auto left_out = [&](const std::string& name, const std::string& content) {
+        DataConfig config;
+        config.path = folder.write(name, content);
+        config.field = name.ends_with(".jsonl") ? "text" : "b";
+        return read_documents(config, list_inputs(config), [](const DocumentPart&) {}).left_out.words();
+    };
+    EXPECT_EQ(left_out("a.jsonl", "{\"text\":null}\n{\"text\":\"x\"}\n{\"text\":\"\"}\n"),
+              "2 records of a.jsonl (\"text\" is null or empty)");
+    EXPECT_EQ(left_out("b.jsonl", "{\"text\":\"x\"}\n\n"), "");
+    EXPECT_EQ(left_out("c.csv", "a,b\n1,\n2,x\n"), "1 row of c.csv (the field is empty)");
+    DataConfig config;
+    config.path = folder.file("a.jsonl");
+    CorpusReader reader(config, true);
+    reader.read([](const DocumentPart&) {});
+    EXPECT_NE(reader.division().find("left out: 2 records of a.jsonl"), std::string::npos) << reader.division();
+}
+
+TEST(Documents, ColumnsAreCountedFromOne) {
+    testing::TemporaryFolder folder;
+    DataConfig config;
+    config.path = folder.write("a.csv", "first,second\nthird,fourth\n");
+    config.field = "0";
+    EXPECT_ERROR(read_documents(config, list_inputs(config), [](const DocumentPart&) {}), ExitCode::bad_file,
+                 "columns are counted from 1");
+    config.path = folder.write("named.csv", "0,1\nfirst,second\n");  // as pandas names them
+    EXPECT_EQ(read_documents(config, list_inputs(config), [](const DocumentPart&) {}).documents, 1u);
+}
+
 TEST(Documents, ArchivesAndFoldersInOrder) {
     testing::TemporaryFolder folder;
     std::filesystem::create_directories(folder.file("in"));

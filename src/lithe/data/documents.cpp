@@ -85,13 +85,31 @@ std::string label_text(const nlohmann::json& value) {
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+// Records without text: they are no documents, which is said.
+class EmptyRecords {
+ public:
+    EmptyRecords(PartEmitter& out, std::string name) : out_(out), name_(std::move(name)) {}
+    void add() { ++count_; }
+    void tell(const std::string& record, const std::string& why) {
+        if (count_ == 0) return;
+        out_.statistics.left_out.add(std::to_string(count_) + " " + record + (count_ == 1 ? "" : "s") + " of " + name_,
+                                     why);
+    }
+
+ private:
+    PartEmitter& out_;
+    std::string name_;
+    uint64_t count_ = 0;
+};
+
 class JsonLinesReader : public MemberReader {
  public:
-    JsonLinesReader(PartEmitter& out, const DataConfig& config, std::string where)
+    JsonLinesReader(PartEmitter& out, const DataConfig& config, const Member& member)
         : out_(out),
           field_(config.field),
           label_(config.label),
-          where_(std::move(where)) {}
+          where_(member.where),
+          empty_(out, member.name) {}
     void feed(std::string_view bytes) override {
         while (!bytes.empty()) {
             const size_t end = bytes.find('\n');
@@ -102,7 +120,10 @@ class JsonLinesReader : public MemberReader {
             bytes.remove_prefix(end + 1);
         }
     }
-    void finish() override { take(); }
+    void finish() override {
+        take();
+        empty_.tell("record", "\"" + field_ + "\" is null or empty");
+    }
 
  private:
     [[noreturn]] void bad(const std::string& what) const {
@@ -124,7 +145,7 @@ class JsonLinesReader : public MemberReader {
         if (!json.is_object()) bad("it is no JSON object");
         const auto text = json.find(field_);
         if (text == json.end()) bad("the field \"" + field_ + "\" is missing; it has " + names_of(json));
-        if (text->is_null()) return;
+        if (text->is_null()) return empty_.add();
         if (!text->is_string()) bad("the field \"" + field_ + "\" is no text");
         std::string label;
         if (!label_.empty()) {
@@ -133,7 +154,7 @@ class JsonLinesReader : public MemberReader {
             label = label_text(*found);
         }
         const auto& content = text->get_ref<const std::string&>();
-        if (content.empty()) return;
+        if (content.empty()) return empty_.add();
         out_.add(content, label);
         out_.end();
     }
@@ -145,6 +166,7 @@ class JsonLinesReader : public MemberReader {
     }
     PartEmitter& out_;
     std::string field_, label_, where_, line_;
+    EmptyRecords empty_;
     uint64_t number_ = 0, offset_ = 0;
 };
 
@@ -158,16 +180,18 @@ bool is_number(const std::string& text) {
 // the first row has as a name is one where the row below it holds no number there: a column of classes does.
 class CsvReader : public MemberReader {
  public:
-    CsvReader(PartEmitter& out, const DataConfig& config, char delimiter, const std::string& where)
+    CsvReader(PartEmitter& out, const DataConfig& config, char delimiter, const Member& member)
         : out_(out),
           field_(config.field),
           label_(config.label),
-          where_(where),
-          parser_(delimiter, where, [this](std::vector<std::string>& fields) { take(fields); }) {}
+          where_(member.where),
+          empty_(out, member.name),
+          parser_(delimiter, member.where, [this](std::vector<std::string>& fields) { take(fields); }) {}
     void feed(std::string_view bytes) override { parser_.feed(bytes); }
     void finish() override {
         parser_.finish();
         if (row_ == 1) begin({});
+        empty_.tell("row", "the field is empty");
     }
 
  private:
@@ -182,9 +206,13 @@ class CsvReader : public MemberReader {
         const size_t found = size_t(std::find(first_.begin(), first_.end(), name) - first_.begin());
         const bool there = found < first_.size();
         if (is_position(name)) {
-            const size_t position = size_t(std::max(1, std::stoi(name))) - 1;
+            const int number = std::stoi(name);
+            const size_t position = size_t(std::max(1, number)) - 1;
             const bool named =
                 there && (position >= first_.size() || (found < second.size() && !is_number(second[found])));
+            if (number == 0 && !named)
+                fail_file("there is no column 0", where_,
+                          "columns are counted from 1: data.field = \"1\" is the first");
             return {named ? found : position, named};
         }
         if (!there)
@@ -213,12 +241,13 @@ class CsvReader : public MemberReader {
             fail_file("row " + std::to_string(row) + " has " + std::to_string(fields.size()) +
                           " fields, expected at least " + std::to_string(needed + 1),
                       where_);
-        if (fields[text_.number].empty()) return;
+        if (fields[text_.number].empty()) return empty_.add();
         out_.add(fields[text_.number], label_.empty() ? std::string_view() : fields[kind_.number]);
         out_.end();
     }
     PartEmitter& out_;
     std::string field_, label_, where_;
+    EmptyRecords empty_;
     CsvParser parser_;
     std::vector<std::string> first_;
     Column text_, kind_;
@@ -227,9 +256,9 @@ class CsvReader : public MemberReader {
 
 std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member& member, PartEmitter& out) {
     const std::string format = format_of(config, member);
-    if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, member.where);
-    if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', member.where);
-    if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', member.where);
+    if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, member);
+    if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', member);
+    if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', member);
     if (!config.label.empty())
         fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
                    "data.label", "use JSON lines, CSV or TSV");
