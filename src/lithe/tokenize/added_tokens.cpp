@@ -1,6 +1,7 @@
 #include "lithe/tokenize/added_tokens.h"
 
 #include <algorithm>
+#include <map>
 
 #include "lithe/tokenize/json_fields.h"
 #include "lithe/tokenize/unicode.h"
@@ -25,6 +26,7 @@ bool word_before(std::string_view text, size_t end) {
 std::vector<AddedToken> read_added_tokens(const Json& list, const std::string& source) {
     if (!list.is_array()) fail_file("\"added_tokens\" is no list", source);
     std::vector<AddedToken> tokens;
+    std::map<std::string, int32_t> ids;
     for (const Json& json : list) {
         AddedToken token;
         const auto id = field<int64_t>(json, "id", -1, source);
@@ -32,6 +34,16 @@ std::vector<AddedToken> read_added_tokens(const Json& list, const std::string& s
         if (id < 0 || id >= 1 << 24)
             fail_file("the added token \"" + printable(token.content) + "\" has id " + std::to_string(id), source);
         token.id = int32_t(id);
+        if (token.content.empty())
+            fail_file("the added token with id " + std::to_string(id) + " has no content", source,
+                      "give it its text in \"added_tokens\", or remove it there");
+        if (const auto [known, added] = ids.emplace(token.content, token.id); !added && known->second != token.id)
+            fail({.code = ExitCode::bad_file,
+                  .what = "an added token stands twice, with two ids",
+                  .where = source,
+                  .expected = "one id for \"" + printable(token.content) + "\"",
+                  .got = std::to_string(known->second) + " and " + std::to_string(token.id),
+                  .hint = "remove one of them from \"added_tokens\""});
         token.single_word = field(json, "single_word", false, source);
         token.strip_left = field(json, "lstrip", false, source);
         token.strip_right = field(json, "rstrip", false, source);

@@ -1,10 +1,13 @@
-// Typed look-ups in a parsed tokenizer.json, with errors that name the file and the key.
+// Typed look-ups in a parsed tokenizer.json, with errors that name the file and the key. Whole numbers must be ones
+// that their type holds.
 #pragma once
 
+#include <concepts>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "lithe/base/error.h"
+#include "lithe/base/json.h"
 #include "lithe/base/text.h"
 
 namespace lithe::tokenize {
@@ -15,7 +18,8 @@ using Json = nlohmann::ordered_json;
 template <class T> T field(const Json& json, const char* key, T otherwise, const std::string& source) {
     if (!json.is_object() || !json.contains(key) || json[key].is_null()) return otherwise;
     try {
-        return json[key].get<T>();
+        if constexpr (std::integral<T> && !std::same_as<T, bool>) return T(whole(json[key]));
+        else return json[key].get<T>();
     } catch (const nlohmann::json::exception&) {
         fail_file(std::string("the value of \"") + key +
                       "\" has the wrong type: " + printable(json[key].dump().substr(0, 80)),
