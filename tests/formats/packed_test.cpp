@@ -110,6 +110,24 @@ TEST(PackedFile, CompressedMembersOfArchives) {
     }
 }
 
+// libarchive takes the end of the file for the archive's.
+TEST(PackedFile, ATarThatIsCutBehindAMemberIsRefused) {
+    testing::TemporaryFolder folder;
+    const std::string path = folder.file("a.tar");
+    testing::write_archive(path, {{"a.txt", std::string(512, 'a')}, {"b.txt", "bbb"}});
+    const std::string whole = testing::read_all(path);
+    EXPECT_EQ(read_members(path).size(), 2u);
+    const size_t end = whole.find("bbb") + 512;
+    for (const size_t members : {1, 2}) {
+        const std::string cut = whole.substr(0, members == 1 ? whole.find(std::string(512, 'a')) + 512 : end);
+        EXPECT_ERROR(read_members(folder.write("cut.tar", cut)), ExitCode::bad_file, "cut off after a member");
+        testing::compress(folder.file("cut.tar.gz"), cut, archive_write_add_filter_gzip);
+        EXPECT_ERROR(read_members(folder.file("cut.tar.gz")), ExitCode::bad_file, "cut off after a member");
+    }
+    // one block of zeros is an end, whatever padding follows
+    EXPECT_EQ(read_members(folder.write("one.tar", whole.substr(0, end + 512))).size(), 2u);
+}
+
 TEST(PackedFile, BombsAreRefused) {
     testing::TemporaryFolder folder;
     const std::string zeros(80 << 20, '\0');

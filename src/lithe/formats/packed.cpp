@@ -139,6 +139,14 @@ struct PackedFile::Impl {
                       std::to_string(used) + ", are of another kind",
                   path, "cut the file there, or unpack it yourself");
     }
+    // A tar ends with a block of zeros, which the last reading of a header took where it is there; libarchive takes the
+    // end of the file for one.
+    void check_end_of_tar() const {
+        if ((archive_format(packed) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR) return;
+        if (archive_filter_bytes(packed, 0) > archive_read_header_position(packed)) return;
+        fail_file("the archive is cut off after a member: the blocks of zeros that end a tar are missing", where(),
+                  "fetch it again; if it is whole, unpack it and name the folder");
+    }
     void check_expansion() const {
         if (total <= kSmall || double(total) <= max_expansion * double(size)) return;
         fail_file("the file of " + format_bytes(double(size)) + " unpacks to more than " +
@@ -208,7 +216,10 @@ bool PackedFile::next() {
     for (;;) {
         archive_entry* entry = nullptr;
         const int result = archive_read_next_header(p.packed, &entry);
-        if (result == ARCHIVE_EOF) return false;
+        if (result == ARCHIVE_EOF) {
+            p.check_end_of_tar();
+            return false;
+        }
         if (result != ARCHIVE_OK && result != ARCHIVE_WARN) p.damaged();
         p.position = 0;
         if (archive_format(p.packed) == ARCHIVE_FORMAT_RAW) return true;
