@@ -205,6 +205,35 @@ TEST_F(DataCommand, TheSplitIsSaid) {
     says({"eval", folder.file("run"), "--data", folder.file("set") + ":test"});
 }
 
+// Names and texts are anybody's: nothing of them moves a cursor or changes colours.
+TEST_F(DataCommand, EscapesOfNamesAndTextsAreShown) {
+    const std::string red =
+                          "red\x1b[31m\xC2\x9B"
+                          "2J",
+                      text = red + testing::sample_text(2000);
+    folder.write("t/train " + red + "\n.txt", text);
+    folder.write("t/valid.txt", text);
+    folder.write("t/other " + red + "\n.txt", "x");
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"data", "info", folder.file("t")},
+          {"data", "prepare", folder.file("t"), "--out", folder.file("set " + red)},
+          {"data", "info", folder.file("set " + red)},
+          {"data", "info", folder.file("nosuch" + red)},
+          {"data", "info", folder.file("t"), "--split", red},
+          {"train", folder.file("t"), "--max-time", red},
+          {"plan", folder.file("t/other " + red + "\n.txt")},
+          {"info", folder.file(red)},
+          {"compare", folder.file(red)},
+          {"eval", folder.file(red)}}) {
+        const auto result = run(command);
+        for (const std::string& said : {result.out, result.err})
+            for (const char* escape : {"\x1b", "\xC2\x9B"})
+                EXPECT_EQ(said.find(escape), std::string::npos) << command[0] << " " << command[1] << ": " << said;
+    }
+    const auto listed = run({"data", "info", folder.file("t")});
+    EXPECT_NE(listed.err.find("other red^[[31m^[[2J^J.txt (no split in the name)"), std::string::npos) << listed.err;
+}
+
 // A class of a table trains nothing yet: it is said where it is set.
 TEST_F(DataCommand, SettingsThatTrainNothingAreTold) {
     const std::string config = tiny_config(folder);

@@ -70,7 +70,9 @@ void set_log_file(const std::string& path) {
         file->set_pattern("%Y-%m-%dT%H:%M:%S%z %v");
         file->set_error_handler([](const std::string&) {});  // a full disk must not stop a run
         all.file = file;
-    } catch (const spdlog::spdlog_ex& error) { std::fprintf(stderr, "warning: no log file: %s\n", error.what()); }
+    } catch (const spdlog::spdlog_ex& error) {
+        std::fprintf(stderr, "warning: no log file: %s\n", for_terminal(error.what()).c_str());
+    }
 }
 
 void log_info(std::string_view text) { write(spdlog::level::info, "", text, loggers().level != LogLevel::quiet); }
@@ -97,7 +99,7 @@ void log_progress(std::string_view text) {
     std::lock_guard lock(all.mutex);
     end_progress(all);
     if (text.empty()) return;
-    std::fprintf(stderr, "\r%.*s\033[K", int(text.size()), text.data());
+    std::fprintf(stderr, "\r%s\033[K", for_terminal(text).c_str());
     std::fflush(stderr);
     all.progress_shown = true;
 }

@@ -3,6 +3,7 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
+#include "lithe/base/text.h"
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
 #include "lithe/model/cost.h"
@@ -52,7 +53,7 @@ int run(const Flags& flags, const CommandContext& context) {
         log_info("page       " + flags.html);
     }
     if (context.json) print_json("compare", comparison_json(comparison));
-    else std::cout << comparison_text(comparison) << std::flush;
+    else std::cout << for_terminal(comparison_text(comparison)) << std::flush;
     return 0;
 }
 

@@ -2,6 +2,8 @@
 
 #include <iostream>
 
+#include "lithe/base/text.h"
+
 namespace lithe {
 namespace {
 
@@ -62,10 +64,11 @@ int print_data(const char* command, const Json& json, const CommandContext& cont
     }
     for (const auto& [key, value] : json.items())
         if (!value.is_array() && !(value.is_string() && value.get_ref<const std::string&>().empty()))
-            std::cout << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+            std::cout << key << ": " << (value.is_string() ? for_terminal(value.get<std::string>()) : value.dump())
+                      << "\n";
     if (json.contains("splits"))
         for (const auto& split : json["splits"]) {
-            std::cout << "split " << split["name"].get<std::string>() << ": ";
+            std::cout << "split " << for_terminal(split["name"].get<std::string>()) << ": ";
             const char* before = "";
             for (const auto& [key, value] : split.items())
                 if (key != "name" && !value.is_array()) std::cout << std::exchange(before, ", ") << value << " " << key;

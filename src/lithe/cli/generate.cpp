@@ -1,7 +1,5 @@
 #include "lithe/model/generate.h"
 
-#include <unistd.h>
-
 #include <iostream>
 #include <random>
 
@@ -12,6 +10,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/output.h"
 #include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
 #include "lithe/train/machine.h"
@@ -67,19 +66,18 @@ int run(Flags flags, const CommandContext& context) {
     flags.sampling.segment = loaded.config.train.length;
     flags.sampling.end = tokenizer.text_end();
     flags.sampling.seed = flags.seed ? *flags.seed : std::random_device()();
-    const bool stream = !flags.no_stream && !context.json, terminal = isatty(STDOUT_FILENO);
-    auto shown = [&](const std::string& text) { return terminal ? for_terminal(text) : text; };
-    if (stream) std::cout << shown(prompt.text) << std::flush;
+    const bool stream = !flags.no_stream && !context.json;
+    if (stream) std::cout << on_terminal(prompt.text) << std::flush;
     Timer timer;
     auto tokens = generate(*loaded.model, prompt.tokens, flags.sampling, [&](int64_t token) {
-        if (stream) std::cout << shown(decoder.next(token)) << std::flush;
+        if (stream) std::cout << on_terminal(decoder.next(token)) << std::flush;
         return true;
     });
     const bool ended = int64_t(tokens.size()) < flags.sampling.tokens && !stop_requested();
     const double seconds = timer.seconds();
     const std::string text = continuation(tokenizer, prompt.tokens, tokens);
-    if (stream) std::cout << shown(decoder.rest()) << std::endl;
-    else if (!context.json) std::cout << shown(prompt.text + text) << std::endl;
+    if (stream) std::cout << on_terminal(decoder.rest()) << std::endl;
+    else if (!context.json) std::cout << on_terminal(prompt.text + text) << std::endl;
     if (context.json)
         print_json("generate", {{"model", loaded.folder},
                                 {"prompt", printable(prompt.text)},

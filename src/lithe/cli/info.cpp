@@ -150,7 +150,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
         print_json("info", json);
         return 0;
     }
-    std::cout << flags.subject << "\nparameters        " << cost.parameters << " ("
+    std::cout << for_terminal(flags.subject) << "\nparameters        " << cost.parameters << " ("
               << cost.parameters_without_embeddings << " without embeddings and tables, " << cost.parameters_in_tables
               << " in tables of n-grams)\nFLOPs per token   " << format_count(cost.flops_per_token) << " forward, "
               << format_count(cost.training_flops_per_token) << " training\nmemory, training  about "

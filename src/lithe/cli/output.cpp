@@ -1,6 +1,7 @@
 #include "lithe/cli/output.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
+#include "lithe/base/text.h"
 
 namespace lithe {
 
@@ -40,6 +42,8 @@ int tell_output_failure() {
     const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
     return int(full ? ExitCode::resources : ExitCode::failed);
 }
+
+std::string on_terminal(const std::string& text) { return isatty(STDOUT_FILENO) ? for_terminal(text) : text; }
 
 void write_result(const std::string& path, std::string_view content, std::string_view mark) {
     if (std::filesystem::exists(std::filesystem::symlink_status(path))) {

@@ -23,6 +23,9 @@ class StandardOutput {
 // reader that went away (`lithe ... | head`) needs no words.
 int tell_output_failure();
 
+// A result as it is, for programs; where standard output is a terminal, for_terminal() of it.
+std::string on_terminal(const std::string& text);
+
 // replace_file() for a place that the user named: a file that is there and has no `mark` among its first bytes
 // as lithe's own have, is somebody else's and refused.
 void write_result(const std::string& path, std::string_view content, std::string_view mark);

@@ -12,9 +12,16 @@ LeftOut::Reason& LeftOut::of(const std::string& reason) {
     return found != reasons_.end() ? *found : reasons_.emplace_back(Reason{reason, {}, 0});
 }
 
+// Names are anybody's: the words stand in one line, which records keep and terminals show.
+static std::string in_one_line(const std::string& name) {
+    std::string text = for_terminal(name);
+    for (size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "^J");
+    return text;
+}
+
 void LeftOut::add(const std::string& name, const std::string& reason) {
     Reason& place = of(reason);
-    if (place.names.size() < kShown) place.names.push_back(printable(name));
+    if (place.names.size() < kShown) place.names.push_back(in_one_line(name));
     ++place.count;
 }
 
