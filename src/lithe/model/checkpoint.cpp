@@ -10,6 +10,7 @@
 
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
+#include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/formats/safetensors.h"
 #include "lithe/model/masking.h"
@@ -64,8 +65,33 @@ std::string read_pointer(const std::string& run, const std::string& name) {
     std::string text = read_file(run + "/" + name, 4096);
     while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
     if (text.empty() || text.find('/') != std::string::npos || text.find("..") != std::string::npos)
-        fail_file("does not name a checkpoint", run + "/" + name);
+        fail_file("does not name a checkpoint", run + "/" + name, "name one yourself: " + run + "@step:N");
     return run + "/checkpoints/" + text;
+}
+
+// Without a pointer that helps: the newest that verifies, as a run that goes on takes it.
+std::string newest_whole(const std::string& run) {
+    for (const CheckpointPlace& place : list_checkpoints(run)) {
+        try {
+            verify_checkpoint(place.folder);
+            return place.folder;
+        } catch (const Error& error) {
+            log_warning("checkpoint of step " + std::to_string(place.step) + " is skipped: " + error.what());
+        }
+    }
+    fail_file("no checkpoint of the run is whole", run);
+}
+
+// What the pointer names or, where it is damaged or names nothing that is there, the newest.
+std::string latest_of_run(const std::string& run) {
+    std::string why = "it names a checkpoint that is not there";
+    try {
+        const std::string latest = read_pointer(run, "latest");
+        if (fs::exists(latest)) return latest;
+    } catch (const Error& error) { why = error.parts().what; }
+    const std::string newest = newest_whole(run);
+    log_warning(run + "/latest is passed over (" + why + "): the newest whole checkpoint is " + newest);
+    return newest;
 }
 
 std::string checkpoint_of_run(const std::string& run, const std::string& which) {
@@ -82,11 +108,7 @@ std::string checkpoint_of_run(const std::string& run, const std::string& which) 
     if (which == "best" && !fs::exists(run + "/best"))
         fail_file("the run has no best checkpoint yet", run, "use the latest: " + run);
     if (which == "best") return read_pointer(run, "best");
-    if (which == "latest" && fs::exists(run + "/latest")) {
-        std::string latest = read_pointer(run, "latest");
-        if (fs::exists(latest)) return latest;
-    }
-    if (which == "latest") return all.front().folder;
+    if (which == "latest") return fs::exists(run + "/latest") ? latest_of_run(run) : all.front().folder;
     fail_usage("unknown checkpoint '@" + which + "'", run, "one of RUN, RUN@best, RUN@latest, RUN@step:N");
 }
 
