@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "lithe/base/error.h"
 #include "lithe/base/text.h"
 #include "lithe/data/corpus.h"
 
@@ -17,16 +18,36 @@ std::string absolute_path(const std::string& path) {
     return (plain ? whole.lexically_normal() : whole).string();
 }
 
+void require_utf8_path(const std::string& path, const std::string& where) {
+    const std::string whole = absolute_path(path);
+    if (is_valid_utf8(whole)) return;
+    fail({.code = ExitCode::usage,
+          .what = "the path is not UTF-8, and the records of lithe hold no other text",
+          .where = where,
+          .expected = "names in UTF-8",
+          .got = printable(whole),
+          .hint = "rename the file or folder, or name a link to it whose path is UTF-8"});
+}
+
 Config with_absolute_paths(Config config) {
     DataConfig& data = config.data;
+    for (const auto& [where, path] : {std::pair("data.path", &data.path),
+                                      {"data.train", &data.train},
+                                      {"data.valid", &data.valid},
+                                      {"data.test", &data.test},
+                                      {"train.init_from", &config.train.init_from}})
+        require_utf8_path(*path, where);
     for (std::string* path : {&data.path, &data.train, &data.valid, &data.test, &config.train.init_from})
         *path = absolute_path(*path);
     std::error_code ignored;
     if (fs::exists(data.tokenizer, ignored) && data.tokenizer != "bytes" && data.tokenizer != "characters" &&
-        data.tokenizer != "words")
+        data.tokenizer != "words") {
+        require_utf8_path(data.tokenizer, "data.tokenizer");
         data.tokenizer = absolute_path(data.tokenizer);
+    }
     for (std::string& entry : data.sources) {
         const std::string path = parse_source(entry).second;
+        require_utf8_path(path, "data.sources");
         entry = entry.substr(0, entry.size() - path.size()) + absolute_path(path);
     }
     return config;

@@ -11,7 +11,12 @@ namespace lithe {
 // From the current folder, without "." and, where no ".." is in it, double separators.
 std::string absolute_path(const std::string& path);
 
-// Every path of the data, the tokenizer and train.init_from made absolute from the current folder.
+// Throws usage where the path, made absolute, is not UTF-8: what records it is JSON and TOML, which hold no other text.
+// `where` is the setting or flag that names it.
+void require_utf8_path(const std::string& path, const std::string& where);
+
+// Every path of the data, the tokenizer and train.init_from made absolute from the current folder. Throws where one is
+// not UTF-8.
 Config with_absolute_paths(Config config);
 
 // What a configuration trains on, for people: data.path, data.train or the sources.

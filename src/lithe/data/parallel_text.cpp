@@ -74,7 +74,8 @@ std::string take_packed(std::string& name) {
     return "";
 }
 
-// "a/train.de.gz", ".en" -> "a/train.en.gz"
+}  // namespace
+
 std::string partner_path(const std::string& path, const std::string& extension) {
     std::string stem = path;
     const std::string packed = take_packed(stem);
@@ -82,8 +83,6 @@ std::string partner_path(const std::string& path, const std::string& extension) 
     if (dot != std::string::npos && (slash == std::string::npos || dot > slash)) stem.resize(dot);
     return stem + extension + packed;
 }
-
-}  // namespace
 
 bool is_partner(const std::string& name, const std::string& extension) {
     std::string stem = name;

@@ -1,5 +1,6 @@
 #include "lithe/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -89,7 +90,8 @@ bool Trainer::train_step() {
     const double seconds = timer.seconds();
     finish_step(seconds, tokens);
     if (finite) p.recent_loss += (loss - p.recent_loss) * std::max(0.05, 1.0 / double(++p.recent_steps));
-    record(loss, norm, rate, double(tokens) / seconds);
+    p.last = {state_.step, loss, norm, rate, double(tokens) / seconds};
+    if (state_.step % config_.train.log_every == 0 || state_.step == 1) record();
     show_progress(loss, rate);
     return finite;
 }
@@ -152,9 +154,10 @@ void Trainer::choices_step(double progress) {
     p.folder->choices(line);
 }
 
-void Trainer::record(double loss, double norm, double rate, double speed) {
+void Trainer::record() {
     Parts& p = *parts_;
-    if (state_.step % config_.train.log_every != 0 && state_.step != 1) return;
+    const auto [step, loss, norm, rate, speed] = p.last;
+    p.recorded_step = step;
     Json line = {{"step", state_.step},
                  {"tokens", state_.tokens},
                  {"seconds", state_.train_seconds},
@@ -174,6 +177,31 @@ void Trainer::record(double loss, double norm, double rate, double speed) {
     events.scalar(state_.step, "optim/learning_rate", rate);
     events.scalar(state_.step, "optim/gradient_norm", norm);
     events.scalar(state_.step, "perf/tokens_per_second", speed);
+}
+
+// What a run took is read from its metrics: they end with its last step, whatever train.log_every is.
+void Trainer::record_last() {
+    Parts& p = *parts_;
+    if (p.session_tokens == 0 || p.recorded_step == state_.step) return;
+    if (p.last.step == state_.step) return record();
+    p.recorded_step = state_.step;  // an update of a search's choices
+    p.folder->metrics({{"step", state_.step}, {"tokens", state_.tokens}, {"seconds", state_.train_seconds}});
+}
+
+// What was read of it is not all of one text any more.
+void Trainer::warn_of_changed_text() {
+    Parts& p = *parts_;
+    if (!p.text) return;
+    const auto& sources = p.corpus.sources();
+    const bool mapped = std::any_of(sources.begin(), sources.end(), [](const CorpusSource& source) {
+        return dynamic_cast<const MappedText*>(source.train.get()) != nullptr;
+    });
+    const std::string change = p.text->changed(mapped);
+    if (change.empty()) return;
+    p.text.reset();
+    log_warning("the text changed while it was trained on: " + change +
+                ". The run goes on with what it opened; evaluations of the file as it is now are of another text, and "
+                "the run is resumed only with the text as it was: put it back, or start another with --run");
 }
 
 void Trainer::show_progress(double loss, double rate) {
@@ -311,6 +339,7 @@ std::string Trainer::last_checkpoint() const {
 
 // One round of the loop: what ended the run, or nothing.
 std::string Trainer::round() {
+    if (stop_requested() || !budget_reached().empty()) record_last();
     if (stop_requested()) return "signal";
     if (take_save_request()) save(false);
     if (evaluation_due() && !evaluate_now()) return "";  // a stop was asked for
@@ -343,6 +372,7 @@ TrainResult Trainer::run() {
         const AveragedWeights averaged(p);
         if (!p.valid && p.corpus.has("valid")) p.valid = evaluate_valid();
     }
+    warn_of_changed_text();
     if (p.changed && !save(false))
         fail({.code = ExitCode::resources,
               .what = "the last checkpoint could not be written",

@@ -93,7 +93,9 @@ class Trainer {
     bool evaluation_due() const;
     bool save_due() const;
     std::string budget_reached() const;
-    void record(double loss, double norm, double rate, double speed);
+    void record();
+    void record_last();
+    void warn_of_changed_text();
     void show_progress(double loss, double rate);
     std::string round();
     void keep_what_is_done();

@@ -222,6 +222,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
 bool Trainer::save(bool best) {
     Parts& p = *parts_;
     log_progress("");
+    warn_of_changed_text();
     CheckpointContent content;
     const AveragedWeights averaged(p);  // the file of weights has the average, that of the optimizer the weights
     if (p.optimizer->average().defined()) content.optimizer.push_back({"weights", p.optimizer->average()});

@@ -6,6 +6,7 @@
 #include "lithe/base/energy.h"
 #include "lithe/base/timer.h"
 #include "lithe/data/prefetch.h"
+#include "lithe/data/text_watch.h"
 #include "lithe/model/cost.h"
 #include "lithe/train/progress_record.h"
 #include "lithe/train/trainer.h"
@@ -14,6 +15,7 @@ namespace lithe {
 
 struct Trainer::Parts {
     Corpus corpus;
+    std::optional<TextWatch> text;  // until its change was told
     std::unique_ptr<RunFolder> folder;
     std::unique_ptr<LanguageModel> model;
     std::unique_ptr<Optimizer> optimizer;
@@ -35,6 +37,12 @@ struct Trainer::Parts {
     std::optional<ProgressRecord> progress;  // of a schedule that time moves
     std::optional<EvaluationResult> valid;
     std::optional<ScoredText> valid_text;  // made when it is first scored
+    // Of the last update, for the line that ends the metrics.
+    struct Update {
+        int64_t step = 0;
+        double loss = 0, norm = 0, rate = 0, speed = 0;
+    } last;
+    int64_t recorded_step = -1;
     double train_bytes_per_token = 1;
     double shown = 0, recent_loss = 0, session_seconds = 0;
     int64_t recent_steps = 0;  // that recent_loss has averaged

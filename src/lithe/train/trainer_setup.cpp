@@ -141,6 +141,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     : config_(with_absolute_paths(std::move(config))),
       options_(std::move(options)),
       parts_(std::make_unique<Parts>()) {
+    require_utf8_path(options_.run, "--run");
     Problems problems;
     check_model(config_, problems);
     check_schedule(config_, problems);
@@ -159,6 +160,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     if (before) refuse_another_text(before->data, config_.data, options_);
     set_up_machine_of(before);
     const Beginning beginning = beginning_of(config_.train, options_);
+    p.text.emplace(config_.data);  // before it is read
     p.corpus = Corpus::open(config_.data, beginning.tokenizer);
     const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
     p.masking = masking_of(config_, p.corpus.tokenizer());
