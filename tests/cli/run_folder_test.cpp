@@ -1,8 +1,11 @@
 // Which run a command goes on with, and what it says of one that is not its own.
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "lithe/data/corpus.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/train/trainer.h"
 #include "support/program.h"
 #include "support/run_essence.h"
 #include "support/tiny_run.h"
@@ -248,6 +251,111 @@ TEST_F(InFolder, ARunIsNotKeptWhereItsTextLies) {
     EXPECT_FAILS(run({"train", toml, "--run", "d/e"}), 2, "d/e/2.txt");
     EXPECT_FALSE(fs::exists("d/e/checkpoints"));
     EXPECT_EQ(run({"train", toml, "--run", "d/f"}).code, 0);
+}
+
+// JSON and TOML hold no other text: without this the run was lost at its first checkpoint.
+TEST_F(InFolder, PathsThatAreNotUtf8AreRefusedBeforeAnythingIsDone) {
+    const std::string odd = "ca2f\xe9", shown = "ca2f\xEF\xBF\xBD";
+    folder_.write(odd + "/a.txt", sample_text(20'000));
+    folder_.write("a.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "a.txt");
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"train", odd, "--max-time", "1s"},
+          {"plan", odd},
+          {"train", toml, "--run", odd + "/run"},
+          {"search", toml, "--run", odd + "/run", "--set", "model.layout=u?{s f}", "--max-steps", "2"},
+          {"data", "prepare", odd, "--out", "set"},
+          {"data", "prepare", "a.txt", "--out", odd + "/set"},
+          {"data", "train-tokenizer", "a.txt", "--out", odd + "/t.json"}}) {
+        const auto result = run(command);
+        EXPECT_FAILS(result, 2, "the path is not UTF-8");
+        EXPECT_FAILS(result, 2, shown);
+    }
+    fs::current_path(odd);
+    EXPECT_FAILS(run({"train", "../x.toml", "--run", folder_.file("r"), "--set", "data.path=a.txt"}), 2, "data.path");
+    EXPECT_FAILS(run({"train", "../x.toml", "--run", folder_.file("r"), "--set", "data.path=" + folder_.file("a.txt"),
+                      "--set", "train.init_from=a.txt"}),
+                 2, "train.init_from");
+    fs::current_path("..");
+    for (const char* made : {"r", "set", "runs"}) EXPECT_FALSE(fs::exists(made)) << made;
+    // a link is another way to it
+    fs::create_symlink(odd, "plain");
+    EXPECT_EQ(run({"train", toml, "--set", "data.path=plain/a.txt"}).code, 0);
+}
+
+TEST_F(InFolder, ALineBreakInTheRunsPathStaysInItsComments) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    ASSERT_EQ(run({"train", toml, "--run", "a\nb"}).code, 0);
+    for (const char* steps : {"7", "9"}) {
+        const auto more = run({"train", "a\nb", "--max-steps", steps, "--json"});
+        ASSERT_EQ(more.code, 0) << more.err;
+        EXPECT_EQ(more.json()["steps"], std::atoi(steps));
+    }
+}
+
+// What a run took is read from there.
+TEST_F(InFolder, MetricsEndWithTheLastStep) {
+    folder_.write("one.txt", sample_text(20'000));
+    const std::string toml = config("x.toml", "one.txt");
+    auto steps_after = [&](const char* steps) {
+        EXPECT_EQ(
+            run({"train", toml, "--max-steps", steps, "--set", "train.log_every=50", "--set", "data.split=1/0/0"}).code,
+            0);
+        std::vector<int64_t> found;
+        std::istringstream lines(read_all("runs/x/metrics.jsonl"));
+        for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line)["step"]);
+        return found;
+    };
+    EXPECT_EQ(steps_after("7"), (std::vector<int64_t>{1, 7}));
+    EXPECT_EQ(steps_after("7"), (std::vector<int64_t>{1, 7}));
+    EXPECT_EQ(steps_after("9"), (std::vector<int64_t>{1, 7, 9}));
+    EXPECT_EQ(steps_after("50"), (std::vector<int64_t>{1, 7, 9, 50}));
+}
+
+// Read through the cache, in place, and replaced by another file of the name.
+TEST_F(InFolder, ATextThatChangesUnderItsTrainingIsToldOnce) {
+    setenv("XDG_CACHE_HOME", folder_.file("cache").c_str(), 1);
+    for (const std::string how : {"folder", "replaced"}) {
+        const std::string file = how + "/1.txt";
+        folder_.write(file, sample_text(20'000));
+        if (how == "folder") folder_.write(how + "/2.txt", sample_text(20'000));
+        const std::string toml = config(how + ".toml", how == "folder" ? how : file);
+        TrainOptions options;
+        options.run = how + "-run";
+        options.on_evaluation = [&](const EvaluationResult&, const TrainerState& state, double) {
+            if (state.step > 2) return;
+            if (how == "replaced") fs::remove(file);
+            folder_.write(file, std::string(20'000, 'x'));
+            fs::last_write_time(file, fs::last_write_time(file) + std::chrono::seconds(2));
+        };
+        ::testing::internal::CaptureStderr();
+        Trainer(load_config(toml, {"evaluation.every=2", "checkpoint.every=1", "train.max_steps=6"}), options).run();
+        const std::string err = ::testing::internal::GetCapturedStderr();
+        const std::string words = "the text changed while it was trained on: " + folder_.file(file) + " was written to";
+        const size_t first = err.find("the text changed while it was trained on");
+        EXPECT_EQ(err.find(words), first) << err;
+        ASSERT_NE(first, std::string::npos) << err;
+        EXPECT_EQ(err.find("the text changed", first + 1), std::string::npos) << err;
+    }
+    unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_F(InFolder, ADamagedPointerIsPassedOver) {
+    folder_.write("one.txt", sample_text(20'000));
+    ASSERT_EQ(run({"train", config("x.toml", "one.txt"), "--set", "evaluation.every=2"}).code, 0);
+    for (const char* damage : {"", "../x", "step-000000777\n"}) {
+        folder_.write("runs/x/latest", damage);
+        for (const std::vector<std::string>& command : {std::vector<std::string>{"eval", "runs/x", "--bytes", "100"},
+                                                        {"generate", "runs/x", "--tokens", "3"},
+                                                        {"info", "runs/x"}}) {
+            const auto result = run(command);
+            EXPECT_EQ(result.code, 0) << result.err;
+            EXPECT_NE(result.err.find("runs/x/latest is passed over"), std::string::npos) << result.err;
+        }
+    }
+    folder_.write("runs/x/best", "");
+    EXPECT_FAILS(run({"eval", "runs/x@best"}), 3, "runs/x@step:N");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "lithe/cli/data.h"
 #include "lithe/data/corpus.h"
 #include "lithe/data/import_tokens.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/data/prepare.h"
 
 namespace lithe {
@@ -48,6 +49,11 @@ class Spool {
 };
 
 int prepare(Flags flags, const CommandContext& context) {
+    for (const auto& [where, path] : {std::pair("prepare", &flags.data.path),
+                                      {"--valid", &flags.data.valid},
+                                      {"--test", &flags.data.test},
+                                      {"--out", &flags.output}})
+        if (*path != "-") require_utf8_path(*path, where);
     std::unique_ptr<Spool> spool;
     if (flags.data.path == "-") {
         spool = std::make_unique<Spool>(flags.output + ".stdin-" + std::to_string(getpid()));
@@ -127,6 +133,7 @@ struct ImportFlags {
 };
 
 int import(ImportFlags flags, const CommandContext& context) {
+    require_utf8_path(flags.output, "--out");
     flags.options.progress = true;
     const TokenSetInfo info = import_tokens(flags.options, tokenizer_from_file(flags.tokenizer), flags.output);
     Json json = describe_token_set(info);

@@ -8,6 +8,8 @@
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/cli/data.h"
+#include "lithe/cli/output.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/data/prepare.h"
 
 namespace lithe {
@@ -33,6 +35,7 @@ int train(TrainFlags flags, const CommandContext& context) {
         if (!count) fail_usage("expected an amount such as 32k, got '" + printable(text) + "'", flag);
         return *count;
     };
+    require_utf8_path(flags.output, "--out");
     flags.training.size = flags.size.empty() ? -1 : amount(flags.size, "--size");
     const bool whole =
         flags.training.kind == "words" || flags.training.kind == "characters" || flags.training.kind == "bytes";
@@ -131,7 +134,7 @@ int decode(const CodeFlags& flags, const CommandContext& context) {
         }
         const std::string text = tokenizer->decode(ids);
         if (context.json) all.push_back(printable(text));
-        else std::cout << (flags.hex ? to_hex_text(text) : text) << "\n";
+        else std::cout << (flags.hex ? to_hex_text(text) : on_terminal(text)) << "\n";
     }
     if (context.json) print_json("data.decode", {{"texts", all}});
     std::cout << std::flush;

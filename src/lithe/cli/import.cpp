@@ -7,6 +7,7 @@
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
 #include "lithe/data/corpus.h"
+#include "lithe/data/named_paths.h"
 #include "lithe/model/import_bert.h"
 #include "lithe/model/import_transformer_xl.h"
 #include "lithe/model/masking.h"
@@ -21,6 +22,7 @@ struct Flags {
 };
 
 int run(const Flags& flags, const CommandContext& context) {
+    require_utf8_path(flags.out, "--out");
     if (std::filesystem::exists(flags.out))
         fail_usage("the folder exists already", flags.out, "choose another with --out");
     Config config = load_config(flags.config, flags.sets);
@@ -45,8 +47,9 @@ int run(const Flags& flags, const CommandContext& context) {
     for (const std::string& name : imported.left_out) log_info("left out   " + printable(name));
     if (context.json) print_json("import", json);
     else
-        std::cout << "wrote " << flags.out << ", " << model.parameters().count() << " parameters; next: lithe eval "
-                  << flags.out << " --data TEXT" << std::endl;
+        std::cout << "wrote " << for_terminal(flags.out) << ", " << model.parameters().count()
+                  << " parameters; next: lithe eval " << for_terminal(shell_quoted(flags.out)) << " --data TEXT"
+                  << std::endl;
     return 0;
 }
 

@@ -58,6 +58,8 @@ double parse_latency(const std::string& text) {
 }
 
 int run(const Flags& flags, const CommandContext& context) {
+    require_utf8_path(flags.text, "plan");
+    require_utf8_path(flags.out, "--out");
     if (!TokenSet::looks_like(flags.text)) refuse_own_folder(flags.text);
     if (!flags.out.empty()) check_writable(std::filesystem::path(flags.out).parent_path().string());
     const PlanRequest request = plan_request(flags.text, flags.max_time, flags.plan, flags.sets);
@@ -72,7 +74,7 @@ int run(const Flags& flags, const CommandContext& context) {
         json["config"] = to_toml(plan.config);
         print_json("plan", json);
     } else {
-        std::cout << plan_text(plan, request) << std::flush;
+        std::cout << for_terminal(plan_text(plan, request)) << std::flush;
     }
     return 0;
 }

@@ -19,6 +19,7 @@ struct Flags {
 };
 
 int run(const Flags& flags, const CommandContext& context) {
+    require_utf8_path(flags.config, "search");
     std::vector<std::string> sets = flags.budget.with(flags.sets);
     if (!flags.method.empty()) sets.push_back("search.method=\"" + flags.method + "\"");
     const bool goes_on = is_search_folder(flags.config);

@@ -8,6 +8,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/output.h"
 #include "lithe/cli/plan.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
@@ -78,6 +79,8 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
 }
 
 void check_flags(const Flags& flags) {
+    require_utf8_path(flags.config, "train");
+    require_utf8_path(flags.run, "--run");
     refuse_other_folders(flags);
     if (flags.is_run() && !flags.run.empty())
         fail_usage("a run goes on in its own folder", "--run",
@@ -204,7 +207,7 @@ int run(const Flags& flags, const CommandContext& context) {
     std::string plan_record;
     Config config = config_of(flags, options, plan_record);
     if (flags.print_config) {
-        std::cout << to_toml(config);
+        std::cout << on_terminal(to_toml(config));
         return 0;
     }
     const bool encoder = config.model.direction == "bidirectional";

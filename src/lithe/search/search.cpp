@@ -43,6 +43,7 @@ class Search {
 
     SearchResult run() {
         check();
+        require_utf8_path(folder_, "--run");
         check_writable(folder_);
         refuse_text_inside(config_.data, folder_);
         make_folders(folder_);
