@@ -1,6 +1,7 @@
 // What every block kind promises, run over the whole table by the kind's traits. A new kind gets these for nothing.
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -226,6 +227,37 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
     EXPECT_FALSE(at::equal(a, calm));
     c.dropout_key = 7;
     EXPECT_TRUE(at::equal(calm, made->block->branch(x, {}, c).delta_TBD)) << "no dropout outside training";
+}
+
+// Masks go by the rows' numbers in the update, so that a batch may be cut anywhere.
+TEST_P(Contract, RowsDropAlikeHoweverTheBatchIsCut) {
+    ModelConfig dropping = model();
+    dropping.dropout = 0.4;
+    dropping.attention_dropout = 0.3;
+    MadeBlock made(kind(), dropping, variant().values);
+    {
+        at::NoGradGuard guard;
+        for (size_t i = 0; i < made.store.size(); ++i)
+            if (made.store.spec(i).role == Role::scalar) made.store.working(i).fill_(0.7);
+    }
+    Context c = context();
+    c.training = true;
+    c.dropout_key = 5;
+    c.first_row = 7;
+    c.occurrences = 2;
+    const Tensor x = input(), whole = made.block->branch(x, {}, c).delta_TBD;
+    for (int64_t row = 0; row < B; ++row) {
+        Context own = c;
+        own.first_row += row;
+        expect_close(made.block->branch(x.narrow(1, row, 1), {}, own).delta_TBD, whole.narrow(1, row, 1), 1e-12,
+                     "row " + std::to_string(row) + " alone");
+    }
+    c.training = false;
+    const auto options = list_fields([&](FieldVisitor& v) { kind().make_options(model())->visit(v); });
+    const bool drops = std::any_of(options.begin(), options.end(), [](const FieldDoc& field) {
+        return field.path.find("dropout") != std::string::npos;
+    });
+    EXPECT_EQ(drops, !at::equal(made.block->branch(x, {}, c).delta_TBD, whole));
 }
 
 TEST_P(Contract, BidirectionalSeesBothSides) {

@@ -176,10 +176,16 @@ TEST_F(Gpu, RelativeAttention) {
 
 TEST_F(Gpu, DropoutDropsTheSame) {
     for (const auto type : kTypes)
-        for (const int64_t count : {1, 3, 1029, 100'003})
-            expect_same([](const Tensors& t) -> Tensors { return {ops::dropout(t[0], 0.3, 99)}; },
-                        {leaf({count}, 0.37, 0.1, 1, type)}, type == at::kBFloat16 ? 1e-2 : 1e-6,
-                        sizes_name("dropout", type, {count}));
+        for (const int64_t outer : {1, 9})
+            for (const int64_t rows : {1, 5, 70})
+                for (const int64_t inner : {1, 3, 64, 1029})
+                    for (const int64_t row_axis : {int64_t(1), ops::kSharedByRows})
+                        expect_same(
+                            [&](const Tensors& t) -> Tensors {
+                                return {ops::dropout(t[0], 0.3, ops::DropoutKey(99, {}, 6), row_axis)};
+                            },
+                            {leaf({outer, rows, inner}, 0.37, 0.1, 1, type)}, type == at::kBFloat16 ? 1e-2 : 1e-6,
+                            sizes_name("dropout", type, {outer, rows, inner, row_axis}));
 }
 
 TEST_F(Gpu, NormOfOneAndOfASum) {

@@ -5,7 +5,6 @@
 
 #include "lithe/base/parallel.h"
 #include "lithe/kernels/catalog.h"
-#include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/kernels/lstm/lstm.h"
 #include "lithe/kernels/parity.h"
@@ -115,16 +114,6 @@ TEST(Sru, SaturatedGatesStaySaturated) {
         }
     }
     force_isa(available_isas().back());
-}
-
-TEST(Dropout, KeepsTheExpectedShareAndTheMean) {
-    const int64_t count = 200'000;
-    TestBuffer<float> x(count, 0, M_PI / 2, 1.0), y(count);
-    dropout<float>({x.data(), y.data(), count, 0.3, 99});
-    double zeros = 0, sum = 0;
-    for (int64_t i = 0; i < count; ++i) zeros += y.at(i) == 0, sum += y.at(i);
-    EXPECT_NEAR(zeros / double(count), 0.3, 0.005);
-    EXPECT_NEAR(sum / double(count), 1.0, 0.01);
 }
 
 TEST(Bfloat16, RoundsToNearestEven) {

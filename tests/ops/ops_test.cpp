@@ -108,11 +108,33 @@ TEST(CrossEntropy, EqualsAtenInChunks) {
 }
 
 TEST(Dropout, BackwardDrawsTheSameMask) {
-    Tensor x = at::ones({50, 7}, at::kDouble).set_requires_grad(true);
-    Tensor y = ops::dropout(x, 0.4, 77);
-    torch::autograd::backward({y.sum()}, {});
-    EXPECT_TRUE(at::equal(y.detach(), x.grad()));
-    EXPECT_TRUE(ops::dropout(x, 0, 77).is_same(x));
+    for (const int64_t row_axis : {int64_t(0), int64_t(1), ops::kSharedByRows}) {
+        Tensor x = at::ones({50, 7}, at::kDouble).set_requires_grad(true);
+        Tensor y = ops::dropout(x, 0.4, 77, row_axis);
+        torch::autograd::backward({y.sum()}, {});
+        EXPECT_TRUE(at::equal(y.detach(), x.grad()));
+        EXPECT_TRUE(ops::dropout(x, 0, 77, row_axis).is_same(x));
+    }
+    EXPECT_ERROR(ops::dropout(at::ones({50, 7}), 0.4, 77, 2), ExitCode::failed, "[50, 7] has no axis 2 of rows");
+}
+
+// Rows 2 and 3 of five, as a part of the batch that begins at row 2 of the update.
+TEST(Dropout, RowsDrawTheirMasksHoweverTheBatchIsCut) {
+    const int64_t first = 2, heads = 3;
+    const ops::DropoutKey whole(77, {}, 10), part(77, {}, 10 + first);
+    const auto options = at::TensorOptions(at::kDouble);
+    const Tensor x_TBD = at::ones({6, 5, 7}, options), p_NTS = at::ones({5 * heads, 4, 9}, options);
+    EXPECT_TRUE(at::equal(ops::dropout(x_TBD, 0.4, whole, 1).narrow(1, first, 2),
+                          ops::dropout(x_TBD.narrow(1, first, 2), 0.4, part, 1)));
+    EXPECT_TRUE(at::equal(ops::dropout_of_heads(p_NTS, heads, 0.4, whole).narrow(0, first * heads, 2 * heads),
+                          ops::dropout_of_heads(p_NTS.narrow(0, first * heads, 2 * heads), heads, 0.4, part)));
+    EXPECT_TRUE(at::equal(ops::dropout_mask({5, 7}, 0.4, whole, options).narrow(0, first, 2),
+                          ops::dropout_mask({2, 7}, 0.4, part, options)));
+    EXPECT_TRUE(at::equal(ops::dropout(x_TBD, 0.4, whole, ops::kSharedByRows),
+                          ops::dropout(x_TBD, 0.4, part, ops::kSharedByRows)));
+    EXPECT_FALSE(at::equal(ops::dropout(x_TBD, 0.4, whole, 1), ops::dropout(x_TBD, 0.4, part, 1)));
+    EXPECT_EQ(ops::dropout(at::ones({0, 5, 7}), 0.4, whole, 1).numel(), 0);
+    EXPECT_EQ(ops::dropout(at::ones({6, 0, 7}), 0.4, whole, 1).numel(), 0);
 }
 
 TEST(Norm, EqualsAten) {

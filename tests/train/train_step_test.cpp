@@ -21,12 +21,13 @@ struct Stepped {
     LanguageModel model;
     std::unique_ptr<Optimizer> optimizer;
     std::unique_ptr<TrainStep> step;
-    Stepped(const std::string& text, int64_t parts, at::ScalarType master, at::ScalarType working)
+    Stepped(const std::string& text, int64_t parts, at::ScalarType master, at::ScalarType working,
+            int64_t accumulation = 1)
         : config(parse_config(text, "test")),
           model(config, 50) {
         model.materialize(master, working, at::kCPU, 7);
         optimizer = std::make_unique<Optimizer>(config.optimizer, model.parameters());
-        step = std::make_unique<TrainStep>(model, *optimizer, 1, parts);
+        step = std::make_unique<TrainStep>(model, *optimizer, accumulation, parts);
     }
 };
 
@@ -36,10 +37,10 @@ Tensor some_ids(int64_t length, int64_t batch, int64_t seed) {
 
 const char* const kLayouts[] = {"ru", "(sf)x2", "l<sru>"};
 
-std::string config_text(const std::string& layout, int64_t width) {
+std::string config_text(const std::string& layout, int64_t width, const std::string& more = "") {
     return "[model]\nwidth = " + std::to_string(width) + "\nlayout = \"" + layout +
-           "\"\nmemory = 6\nngrams = 3\nngram_rows = 40\nngram_width = 4\npositions = \"relative\"\nheads = 2\n"
-           "[train]\nbatch = 5\n";
+           "\"\nmemory = 6\nngrams = 3\nngram_rows = 40\nngram_width = 4\npositions = \"relative\"\nheads = 2\n" +
+           more + "[train]\nbatch = 5\n";
 }
 
 void expect_same_steps(Stepped& whole, Stepped& parts, int64_t length, int64_t batch, double tolerance) {
@@ -125,6 +126,73 @@ TEST(TrainStep, DropoutDiffersBetweenParts) {
     bool differ = false;
     for (size_t i = 0; i < a.size(); ++i) differ = differ || !at::equal(a[i].second.value, b[i].second.value);
     EXPECT_TRUE(differ);
+}
+
+// One update on four rows, cut in one way or another; nothing is carried.
+struct Cut {
+    int64_t parts, accumulation;
+};
+std::unique_ptr<Stepped> updated(const std::string& text, at::ScalarType type, Cut cut, uint64_t key) {
+    auto run = std::make_unique<Stepped>(text, cut.parts, type, type, cut.accumulation);
+    ParameterStore& store = run->model.parameters();
+    {
+        at::NoGradGuard guard;
+        for (size_t i = 0; i < store.size(); ++i)
+            if (store.spec(i).role == Role::scalar) store.working(i).fill_(0.7);  // wake what starts silent
+    }
+    const Tensor ids = some_ids(12, 4, 1), targets = some_ids(12, 4, 2);
+    const int64_t rows = 4 / cut.accumulation;
+    for (int64_t m = 0; m < cut.accumulation; ++m) {
+        run->step->forget();
+        run->step->micro_batch(ids.narrow(1, m * rows, rows), targets.narrow(1, m * rows, rows), m, key);
+    }
+    return run;
+}
+
+// The largest difference of a parameter's gradients, as a share of the gradient.
+double difference(const Stepped& a, const Stepped& b) {
+    const ParameterStore &ours = a.model.parameters(), &theirs = b.model.parameters();
+    double worst = 0;
+    const auto compare = [&](const Tensor& x, const Tensor& y) {
+        const double size = y.norm().item<double>(), off = (x - y).norm().item<double>();
+        if (off > 0) worst = std::max(worst, off / size);
+    };
+    for (size_t i = 0; i < ours.size(); ++i)
+        if (ours.spec(i).role != Role::table) compare(ours.gradient(i), theirs.gradient(i));
+    for (size_t t = 0; t < ours.tables().size(); ++t)
+        compare(ours.table_gradient(t).to_dense(), theirs.table_gradient(t).to_dense());
+    return worst;
+}
+
+// Every place that drops: embedding, head, residuals, inner layers, attention weights, distances, SRU's masks.
+TEST(TrainStep, MasksDoNotDependOnHowAnUpdateIsCut) {
+    const Threads threads(3);
+    const std::string drop = "dropout = 0.3\nattention_dropout = 0.2\n",
+                      absolute = "[blocks.s]\npositions = \"none\"\n";
+    for (const char* layout : {"uru", "(sf)x2", "l<sru>l"})
+        for (const std::string& more : {std::string(), absolute})
+            for (const auto& [type, tolerance] : {std::pair(at::kDouble, 1e-12), {at::kFloat, 1e-6}}) {
+                SCOPED_TRACE(layout + more + at::toString(type));
+                const std::string text = config_text(layout, 8, drop) + more;
+                const auto whole = updated(text, type, {.parts = 1, .accumulation = 1}, 9);
+                for (const Cut cut : {Cut{2, 1}, Cut{3, 1}, Cut{1, 4}, Cut{1, 2}, Cut{2, 2}})
+                    EXPECT_LE(difference(*updated(text, type, cut, 9), *whole), tolerance)
+                        << cut.parts << " parts, accumulation " << cut.accumulation;
+                EXPECT_GT(difference(*updated(text, type, {1, 1}, 10), *whole), 0.1) << "other masks";
+                EXPECT_GT(difference(*updated(config_text(layout, 8) + more, type, {1, 1}, 9), *whole), 0.1) << "none";
+            }
+}
+
+TEST(TrainStep, LayersAreDrawnByMicroBatchOrByUpdate) {
+    for (const std::string draw : {"micro-batch", "update"}) {
+        Stepped run(
+            config_text("fx12", 8) + "[layer_drop]\nmethod = \"layerdrop\"\nkeep = 0.5\ndraw = \"" + draw + "\"\n", 1,
+            at::kDouble, at::kDouble, 2);
+        const Tensor ids = some_ids(12, 4, 1), targets = some_ids(12, 4, 2);
+        const double first = run.step->micro_batch(ids, targets, 0, 9);
+        run.step->forget();
+        EXPECT_EQ(run.step->micro_batch(ids, targets, 1, 9) == first, draw == "update") << draw;
+    }
 }
 
 TEST(TrainStep, PartsByThreads) {

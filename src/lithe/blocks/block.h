@@ -47,7 +47,8 @@ struct Context {
     bool keep_projections = false;  // inference: keep keys and values instead of inputs, nothing is projected twice
     Tensor flags_TB;                // uint8: kernels::kSruPad, kSruReset (a document begins here); undefined: none
     Tensor position_B;              // int64 position of the first step per row; undefined: 0
-    uint64_t dropout_key = 0;       // of (seed, step, micro-batch)
+    uint64_t dropout_key = 0;       // of (seed, step)
+    int64_t first_row = 0;          // the number, in the update, of the first batch row: masks go by rows' numbers
     Tensor dropout_salt;            // more of it, where the tensors are (ops/dropout.h); undefined: none
     LayerDraws layers;              // null: every layer runs as it is
     SlotChoices slots;              // one per searched place; null: there is none
@@ -63,10 +64,12 @@ struct Context {
     Tensor normed(const Tensor& memory_MBD) const { return norm ? (*norm)(memory_MBD) : memory_MBD; }
     // Key of one dropout place inside a block.
     ops::DropoutKey site(std::string_view name) const {
-        return {combine_key(combine_key(dropout_key, uint64_t(occurrence)), name), dropout_salt};
+        return {combine_key(combine_key(dropout_key, uint64_t(occurrence)), name), dropout_salt, first_row};
     }
     // Of one that every occurrence shares.
-    ops::DropoutKey shared_site(std::string_view name) const { return {combine_key(dropout_key, name), dropout_salt}; }
+    ops::DropoutKey shared_site(std::string_view name) const {
+        return {combine_key(dropout_key, name), dropout_salt, first_row};
+    }
     bool last_occurrence() const { return occurrence + 1 == occurrences; }
 };
 

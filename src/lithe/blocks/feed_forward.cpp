@@ -32,7 +32,7 @@ BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const C
     auto bias = [&](const Parameter& b) { return b ? b.tensor().to(x_TBD.scalar_type()) : Tensor(); };
     Tensor inner = at::linear(x_TBD, w1_.tensor(), bias(b1_));
     inner = values_.activation == "relu" ? at::relu(inner) : at::gelu(inner);
-    if (context.training) inner = ops::dropout(inner, values_.dropout, context.site("inner"));
+    if (context.training) inner = ops::dropout(inner, values_.dropout, context.site("inner"), 1);
     BranchOutput out;
     out.delta_TBD = at::linear(inner, w2_.tensor(), bias(b2_));
     return out;

@@ -31,8 +31,8 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     const int64_t keys = recalled.length() + x_TBD.size(0);
     const int64_t clamp = context.clamp_length >= 0 ? context.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
-    if (context.training) {  // one mask for all layers
-        distances = ops::dropout(distances, dropout_, context.shared_site("distances"));
+    if (context.training) {  // one mask for all layers and rows
+        distances = ops::dropout(distances, dropout_, context.shared_site("distances"), ops::kSharedByRows);
         in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
     }
     in.r_SP = positions_(distances);

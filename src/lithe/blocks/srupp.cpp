@@ -89,7 +89,7 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     Tensor mixed_TBP = ops::attention(in);
     if (absorbs()) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
-    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
+    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"), 1);
     out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
     remember(state, recalled, x_TBD, in.kv_TBX, context, out.state);
     return out;
@@ -165,7 +165,7 @@ ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const Blo
 BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
     BranchOutput out;
     Tensor y_TBP = norm_(at::linear(x_TBD, w1_.tensor()));
-    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"));
+    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"), 1);
     out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, state, context, out.state);
     return out;
 }

@@ -44,6 +44,7 @@ double forward_seconds(const LanguageModel& model, const Config& config, int64_t
         ops::side_by_side(parts, [&](int64_t part) {
             Context context = model.context(true);
             context.dropout_key = key;
+            context.first_row = range_of_part(part, parts, config.train.batch).first;
             State& state = states[size_t(part)];
             auto out = model.loss(rows_of(ids, part, parts), rows_of(targets, part, parts), state, context);
             out.sum.item<double>();

@@ -191,7 +191,7 @@ Tensor LanguageModel::embed(const Tensor& ids_TB, const State& state, const Cont
     }
     if (token_types_) x_TBD = x_TBD + token_types_.tensor().select(0, 0);
     if (embedding_norm_) x_TBD = embedding_norm_(x_TBD);
-    if (context.training) x_TBD = ops::dropout(x_TBD, config_.dropout, context.shared_site("embedding"));
+    if (context.training) x_TBD = ops::dropout(x_TBD, config_.dropout, context.shared_site("embedding"), 1);
     return x_TBD;
 }
 
@@ -203,7 +203,7 @@ Tensor LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Con
     if (last_ids.defined()) after.put("ngrams", last_ids, 1, 0);
     aux = std::move(out.aux);
     Tensor h_TBD = config_.final_norm ? final_norm_(out.y_TBD) : out.y_TBD;
-    if (context.training) h_TBD = ops::dropout(h_TBD, config_.dropout, context.shared_site("head"));
+    if (context.training) h_TBD = ops::dropout(h_TBD, config_.dropout, context.shared_site("head"), 1);
     return h_TBD;
 }
 

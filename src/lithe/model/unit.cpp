@@ -20,7 +20,7 @@ BranchOutput Shell::branch(const Tensor& x_TBD, const State& state, const Contex
     Context own = inner(context);
     if (parts_->norm) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
     BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, own);
-    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"));
+    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"), 1);
     if (own.branch_scale != 1) out.delta_TBD = out.delta_TBD * own.branch_scale;
     return out;
 }
@@ -42,7 +42,7 @@ UnitOutput Shell::forward(const Tensor& x_TBD, const State& state, const Context
         return {x_TBD + out.delta_TBD, std::move(out.state), std::move(out.aux)};
     }
     BranchOutput out = parts_->block->branch(x_TBD, state, own);
-    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"));
+    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"), 1);
     return {parts_->norm(x_TBD + out.delta_TBD), std::move(out.state), std::move(out.aux)};
 }
 

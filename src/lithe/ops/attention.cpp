@@ -215,7 +215,7 @@ Tensor unfused(const AttentionInput& in) {
     const Operands of(in, n);
     const Tensor k = heads_first(of.k, n.heads), v = n.shared() ? k : heads_first(of.v, n.heads);
     Tensor p = masked_softmax_(at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
-    p = dropout(p, in.dropout, in.dropout_key);
+    p = dropout_of_heads(p, n.heads, in.dropout, in.dropout_key);
     return heads_last(at::bmm(p, v), n.heads);
 }
 

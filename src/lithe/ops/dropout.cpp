@@ -9,45 +9,74 @@ namespace {
 
 using torch::autograd::variable_list;
 
-Tensor apply_dropout(const Tensor& in, double probability, const DropoutKey& key) {
-    Tensor x = in.contiguous(), y = at::empty_like(x);
-    for_storage(x.scalar_type(), "dropout", [&](auto* type) {
-        using S = std::remove_pointer_t<decltype(type)>;
-        kernels::DropoutArgs<S> args{pointer<S>(x), pointer<S>(y), x.numel(),
-                                     probability,   key.key,       pointer<uint64_t>(key.salt)};
-        if (x.numel() == 0) return;
-        if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().dropout(args, stream_of(x, "dropout")), "dropout");
-        else kernels::dropout(args);
-    });
-    return y;
-}
-
-struct DropoutNode : torch::autograd::Node {
+// Which mask, and how the kernel sees the tensor that it falls on: the number of elements follows.
+struct Drop {
     double probability = 0;
     DropoutKey key;
-    std::string name() const override { return "lithe::dropout backward"; }
+    int64_t outer = 1, rows = 1;
 
-    variable_list apply(variable_list&& gradients) override {
-        return {gradients[0].defined() ? apply_dropout(gradients[0], probability, key) : Tensor()};
+    Tensor apply(const Tensor& in) const {
+        Tensor x = in.contiguous(), y = at::empty_like(x);
+        if (x.numel() == 0) return y;
+        for_storage(x.scalar_type(), "dropout", [&](auto* type) {
+            using S = std::remove_pointer_t<decltype(type)>;
+            const kernels::DropoutArgs<S> args{.in = pointer<S>(x),
+                                               .out = pointer<S>(y),
+                                               .outer = outer,
+                                               .rows = rows,
+                                               .inner = x.numel() / outer / rows,
+                                               .first_row = key.first_row,
+                                               .probability = probability,
+                                               .key = key.key,
+                                               .salt = pointer<uint64_t>(key.salt)};
+            if (x.is_cuda())
+                check_cuda(kernels::cuda_table()->of<S>().dropout(args, stream_of(x, "dropout")), "dropout");
+            else kernels::dropout(args);
+        });
+        return y;
     }
 };
 
-}  // namespace
+struct DropoutNode : torch::autograd::Node {
+    Drop drop;
+    std::string name() const override { return "lithe::dropout backward"; }
 
-Tensor dropout(const Tensor& x, double probability, const DropoutKey& key) {
-    if (probability <= 0) return x;
-    Tensor y = apply_dropout(x.detach(), probability, key);
+    variable_list apply(variable_list&& gradients) override {
+        return {gradients[0].defined() ? drop.apply(gradients[0]) : Tensor()};
+    }
+};
+
+Tensor differentiable(const Tensor& x, const Drop& drop) {
+    Tensor y = drop.apply(x.detach());
     if (needs_gradient(x)) {
         auto node = make_node<DropoutNode>(x);
-        node->probability = probability;
-        node->key = key;
+        node->drop = drop;
         torch::autograd::set_history(y, node);
     }
     return y;
 }
 
+}  // namespace
+
+Tensor dropout(const Tensor& x, double probability, const DropoutKey& key, int64_t row_axis) {
+    if (probability <= 0) return x;
+    check(row_axis == kSharedByRows || (row_axis >= 0 && row_axis < x.dim()), "dropout",
+          shape_of(x) + " has no axis " + std::to_string(row_axis) + " of rows");
+    if (row_axis == kSharedByRows) return differentiable(x, {.probability = probability, .key = {key.key, key.salt}});
+    int64_t outer = 1;
+    for (int64_t axis = 0; axis < row_axis; ++axis) outer *= x.size(axis);
+    return differentiable(x, {.probability = probability, .key = key, .outer = outer, .rows = x.size(row_axis)});
+}
+
+Tensor dropout_of_heads(const Tensor& p_NTS, int64_t heads, double probability, const DropoutKey& key) {
+    if (probability <= 0) return p_NTS;
+    check(p_NTS.dim() == 3 && p_NTS.size(0) % heads == 0, "dropout",
+          "attention weights " + shape_of(p_NTS) + " do not hold " + std::to_string(heads) + " heads");
+    return differentiable(p_NTS, {.probability = probability, .key = key, .rows = p_NTS.size(0) / heads});
+}
+
 Tensor dropout_mask(at::IntArrayRef sizes, double probability, const DropoutKey& key, at::TensorOptions options) {
-    return apply_dropout(at::ones(sizes, options), probability, key);
+    return Drop{.probability = probability, .key = key, .rows = sizes.at(0)}.apply(at::ones(sizes, options));
 }
 
 }  // namespace lithe::ops

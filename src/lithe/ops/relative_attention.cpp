@@ -99,7 +99,7 @@ Tensor relative_attention(const RelativeAttentionInput& in) {
     Tensor r = in.r_SP.view({keys, in.heads, size}).permute({1, 2, 0});
     scores = add_shifted_(scores, at::bmm(by_head, r));
     Tensor p = masked_softmax_(scores, in.mask, in.heads, 1 / std::sqrt(double(size)));
-    p = dropout(p, in.dropout, in.dropout_key);
+    p = dropout_of_heads(p, in.heads, in.dropout, in.dropout_key);
     return heads_last(at::bmm(p, v), in.heads);
 }
 

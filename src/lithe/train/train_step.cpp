@@ -92,11 +92,13 @@ double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, in
     if (records && graph_ && graph_->fits(ids_TB, carried_.front())) return play(ids_TB, targets_TB, dropout_key);
     const State before = records ? carried_.front() : State();
     Context whole = model_.context(true);
-    whole.dropout_key = combine_key(dropout_key, uint64_t(index));
-    whole.layers = model_.draw_layers(optimizer_.updates(),
-                                      model_.layer_drop().draw == "update" ? dropout_key : whole.dropout_key);
-    if (ids_TB.is_cuda())
-        whole.dropout_key = uint64_t(index), whole.dropout_salt = salt_of(dropout_key, ids_TB.device());
+    if (ids_TB.is_cuda()) whole.dropout_salt = salt_of(dropout_key, ids_TB.device());
+    else whole.dropout_key = dropout_key;
+    const int64_t rows = ids_TB.size(1);
+    whole.first_row = index * rows;
+    const bool per_update = model_.layer_drop().draw == "update";
+    whole.layers =
+        model_.draw_layers(optimizer_.updates(), per_update ? dropout_key : combine_key(dropout_key, uint64_t(index)));
     const bool every_target = !flags_TB.defined() && !model_.sparse_targets();
     const auto tokens =
         every_target ? double(targets_TB.numel()) : std::max(1.0, targets_TB.ge(0).sum().item<double>());
@@ -106,10 +108,10 @@ double TrainStep::micro_batch(const Tensor& ids_TB, const Tensor& targets_TB, in
         const PartScope leaves(part);
         Context context = whole;
         context.flags_TB = rows_of(flags_TB, part, parts);
-        if (part > 0) context.dropout_key = combine_key(combine_key(whole.dropout_key, "part"), uint64_t(part));
+        context.first_row += range_of_part(part, parts, rows).first;
         const Tensor ids = rows_of(ids_TB, part, parts);
         sums[size_t(part)] = this->part(ids, rows_of(targets_TB, part, parts), context, carried_[size_t(part)], tokens,
-                                        double(ids.size(1)) / double(ids_TB.size(1)))
+                                        double(ids.size(1)) / double(rows))
                                  .item<double>();
     };
     ops::side_by_side(parts, run);
