@@ -216,6 +216,7 @@ void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json
     progress.changed_at = saved.at("changed_at");
     progress.likeliest = whole_numbers<int64_t>(saved.at("likeliest"));
     if (p.search->held_out()) p.search->held_out()->seek(feed_position_from_json(saved.at("data")));
+    p.search->run_likeliest();  // what a finished search is evaluated with
 }
 
 // False when the disk is full; training goes on and it is tried again later.
