@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
 #include "lithe/base/text.h"
-#include "lithe/formats/safetensors.h"
 #include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
 
@@ -22,40 +20,9 @@ namespace {
 constexpr const char* kFiles[] = {"model.safetensors", "optimizer.safetensors", "state.json", "config.json",
                                   "tokenizer.json"};
 
-struct TypePair {
-    at::ScalarType torch;
-    DType file;
-};
-constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64},
-                               {at::kByte, DType::u8},   {at::kLong, DType::i64},      {at::kInt, DType::i32}};
-
-DType file_type(at::ScalarType type) {
-    for (const TypePair& pair : kTypes)
-        if (pair.torch == type) return pair.file;
-    fail({.what = std::string("cannot save tensors of type ") + at::toString(type)});
-}
-
-struct Written {
-    uint64_t size, hash;
-};
-
-Written write_text(const std::string& path, const std::string& text) {
+FileSeal write_text(const std::string& path, const std::string& text) {
     FileWriter writer(path);
     writer.write(text);
-    writer.close();
-    return {writer.size(), writer.hash()};
-}
-
-Written write_tensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
-    std::vector<Tensor> keep;
-    std::vector<TensorToWrite> list;
-    for (const NamedTensor& each : tensors) {
-        keep.push_back(each.tensor.detach().to(at::kCPU).contiguous());
-        list.push_back(
-            {each.name, file_type(each.tensor.scalar_type()), each.tensor.sizes().vec(), keep.back().data_ptr()});
-    }
-    FileWriter writer(path);
-    write_safetensors(writer, list, {{"format", "pt"}});
     writer.close();
     return {writer.size(), writer.hash()};
 }
@@ -101,7 +68,7 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
         remove_checkpoint(temporary);
         make_folders(temporary);
         nlohmann::ordered_json files = nlohmann::ordered_json::object();
-        auto record = [&](const char* name, Written written) {
+        auto record = [&](const char* name, FileSeal written) {
             files[name] = {{"bytes", written.size}, {"xxh3", to_hex(written.hash)}};
         };
         record(kFiles[0], write_tensors(temporary + "/" + kFiles[0], content.model));
@@ -161,84 +128,6 @@ void verify_checkpoint(const std::string& folder) {
     }
     for (const char* needed : {kFiles[0], kFiles[3], kFiles[4]})
         if (!json["files"].contains(needed)) fail_file(std::string("the manifest lacks ") + needed, path);
-}
-
-static Tensor tensor_of(const SafetensorsFile& file, const TensorInfo& info, const std::string& path) {
-    auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
-                             [&](const TypePair& each) { return each.file == info.dtype; });
-    if (pair == std::end(kTypes))
-        fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) +
-                      ", which a model of lithe does not use",
-                  path);
-    Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
-    file.copy(info, tensor.data_ptr());
-    return tensor;
-}
-
-void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use) {
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) use({info.name, tensor_of(file, info, path)});
-}
-
-std::vector<NamedTensor> read_tensors(const std::string& path) {
-    std::vector<NamedTensor> tensors;
-    each_tensor(path, [&](const NamedTensor& each) { tensors.push_back(each); });
-    return tensors;
-}
-
-std::vector<NamedTensor> named_masters(const ParameterStore& store) {
-    std::vector<NamedTensor> tensors;
-    for (size_t i = 0; i < store.size(); ++i) tensors.push_back({store.spec(i).name, store.master(i)});
-    return tensors;
-}
-
-void check_fit(const Problems& problems, const std::string& path, const std::string& hint) {
-    if (problems.empty()) return;
-    auto lines = problems.lines();
-    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, hint);
-}
-
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-static void check_shapes(const ParameterStore& store, Shapes shapes, const std::string& path) {
-    Problems problems;
-    for (size_t i = 0; i < store.size(); ++i) {
-        const ParameterSpec& spec = store.spec(i);
-        auto found = shapes.find(spec.name);
-        if (found == shapes.end()) {
-            problems.add("parameter '" + spec.name + "' is missing");
-            continue;
-        }
-        if (found->second != spec.shape)
-            problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(found->second) +
-                         ", the configuration needs " + ops::shape_of(spec.shape));
-        shapes.erase(found);
-    }
-    for (const auto& [name, shape] : shapes) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
-    check_fit(problems, path, "take the configuration that they were trained with: config.json beside them");
-}
-
-void check_parameters(const ParameterStore& store, const std::string& path) {
-    Shapes shapes;
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) shapes[info.name] = info.shape;
-    check_shapes(store, std::move(shapes), path);
-}
-
-void load_parameters(ParameterStore& store, const std::string& path) {
-    at::NoGradGuard no_grad;
-    check_parameters(store, path);
-    std::map<std::string, size_t> places;
-    for (size_t i = 0; i < store.size(); ++i) places[store.spec(i).name] = i;
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) {
-        const Tensor& master = store.master(places.at(info.name));
-        const bool same = file_type(master.scalar_type()) == info.dtype && master.is_cpu() && master.is_contiguous();
-        if (same) file.copy(info, master.data_ptr());
-        else master.copy_(tensor_of(file, info, path));
-    }
-    store.refresh_working();
 }
 
 std::string checkpoint_name(int64_t step) {

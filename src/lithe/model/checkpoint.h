@@ -4,20 +4,14 @@
 // manifest first.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "lithe/model/language_model.h"
+#include "lithe/model/tensor_files.h"
 #include "lithe/tokenize/tokenizer.h"
 
 namespace lithe {
-
-struct NamedTensor {
-    std::string name;
-    Tensor tensor;
-};
 
 struct CheckpointContent {
     std::vector<NamedTensor> model;      // masters, by parameter name
@@ -31,17 +25,6 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 void remove_checkpoint(const std::string& folder);
 // Throws a bad_file error that names the first file that does not fit the manifest.
 void verify_checkpoint(const std::string& folder);
-
-// Calls `use` with one tensor after another, so that not all of them need memory at once.
-void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use);
-std::vector<NamedTensor> read_tensors(const std::string& path);
-// Throws bad_file with the first of the problems, unless there are none.
-void check_fit(const Problems& problems, const std::string& path, const std::string& hint);
-// Throws bad_file unless the file has every parameter with its shape, and nothing else; reads its header only.
-void check_parameters(const ParameterStore& store, const std::string& path);
-// Copies such a file's tensors into the store's masters.
-void load_parameters(ParameterStore& store, const std::string& path);
-std::vector<NamedTensor> named_masters(const ParameterStore& store);
 
 // RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
 // config.json. Returns the checkpoint folder, or the folder of the file.
