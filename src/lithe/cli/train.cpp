@@ -33,7 +33,7 @@ struct Flags {
 void refuse_other_folders(const std::string& path) {
     const std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
     const std::string here = place.filename().empty() ? place.parent_path().string() : place.string();
-    if (std::filesystem::exists(here + "/manifest.json") && std::filesystem::exists(here + "/model.safetensors")) {
+    if (is_checkpoint(here)) {
         const std::string run = std::filesystem::path(here).parent_path().parent_path().string();
         fail_usage("this is a checkpoint, and no text", path,
                    "a run goes on from it with: lithe train " + shell_quoted(run) + " --resume " + shell_quoted(here));

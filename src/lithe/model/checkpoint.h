@@ -1,13 +1,13 @@
-// A checkpoint folder: model.safetensors, optimizer.safetensors, state.json, config.json, tokenizer.json,
-// manifest.json. It is written to a temporary folder beside its place (files, fsync, manifest with sizes and hashes,
-// fsync, folder fsync) and renamed; the folder's presence under its name means that it is complete. Reading checks the
-// manifest first.
+// A checkpoint folder: files and manifest.json, which says what each is for (model/manifest.h). It is written to a
+// temporary folder beside its place (files, fsync, manifest with sizes and hashes, fsync, folder fsync) and renamed;
+// the folder's presence under its name means that it is complete. Reading checks the manifest first.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "lithe/model/language_model.h"
+#include "lithe/model/manifest.h"
 #include "lithe/model/tensor_files.h"
 #include "lithe/tokenize/tokenizer.h"
 
@@ -21,15 +21,19 @@ struct CheckpointContent {
 
 // Throws with exit code `resources` when the disk is full; nothing half-written is left under `folder`.
 void write_checkpoint(const std::string& folder, const CheckpointContent& content);
-// Removes the files that a checkpoint folder has, and the folder unless other files are in it: those stay.
+// Removes the files that the folder's manifest names (where there is none yet, those that write_checkpoint begins
+// with), and the folder unless other files are in it: those stay.
 void remove_checkpoint(const std::string& folder);
 // Throws a bad_file error that names the first file that does not fit the manifest.
-void verify_checkpoint(const std::string& folder);
+Manifest verify_checkpoint(const std::string& folder);
+// Whether the folder has a manifest of a checkpoint.
+bool is_checkpoint(const std::string& folder);
 
 // RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
 // config.json. Returns the checkpoint folder, or the folder of the file.
 struct ModelFiles {
-    std::string weights, config, tokenizer;
+    TensorFiles weights;
+    std::string config, tokenizer;
     std::string folder;
 };
 ModelFiles find_model(const std::string& selector);
@@ -46,7 +50,7 @@ struct LoadedModel {
     Config config;
     TokenizerPtr tokenizer;
     std::unique_ptr<LanguageModel> model;  // not materialized
-    std::string weights;                   // path of the safetensors file
+    TensorFiles weights;
     std::string folder;
 };
 // Checks the files and builds the model; the caller materializes it and calls load_parameters with `weights`.

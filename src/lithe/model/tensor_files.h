@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lithe/base/error.h"
+#include "lithe/formats/safetensors.h"
 #include "lithe/nn/parameters.h"
 
 namespace lithe {
@@ -21,15 +22,20 @@ struct FileSeal {
 };
 FileSeal write_tensors(const std::string& path, const std::vector<NamedTensor>& tensors);
 
+// Types of numbers that lithe's models have. Throw for others: `failed`, bad_file.
+DType file_type(at::ScalarType type);
+at::ScalarType torch_type(const TensorInfo& info, const std::string& path);
+
 // Calls `use` with one tensor after another, so that not all of them need memory at once.
 void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use);
 std::vector<NamedTensor> read_tensors(const std::string& path);
 
-// The files that hold a model's parameters, each of them in one file.
+// Files that hold tensors together, each tensor in one of them: a model's parameters.
 class TensorFiles : public std::vector<std::string> {
  public:
     using std::vector<std::string>::vector;
     TensorFiles(const std::string& path) : std::vector<std::string>{path} {}
+    TensorFiles(std::vector<std::string> paths) : std::vector<std::string>(std::move(paths)) {}
 };
 
 std::vector<NamedTensor> named_masters(const ParameterStore& store);

@@ -100,14 +100,14 @@ std::string resolve_axis(const Config& config) {
 // newest checkpoint, so that it does not need that model, and no weights to begin with.
 struct Beginning {
     TokenizerPtr tokenizer;
-    std::string weights;
+    TensorFiles weights;
 };
 Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
     if (train.init_from.empty()) return {};
     std::string own = options.resume_from;
     if (own.empty() && options.resume != ResumeMode::never)
         if (const auto place = RunFolder::newest_valid(options.run)) own = place->folder;
-    if (!own.empty()) return {tokenizer_from_file(own + "/tokenizer.json"), ""};
+    if (!own.empty()) return {tokenizer_from_file(own + "/tokenizer.json"), {}};
     const ModelFiles files = find_model(train.init_from);
     return {tokenizer_from_file(files.tokenizer), files.weights};
 }
