@@ -25,11 +25,17 @@ TEST(EarlierRuns, OfSchema1GoOn) {
         EXPECT_NEAR(valid_loss(there), expected["loss"].get<double>(), 1e-5) << name;
         const auto on = run({"train", runs.folder(name), "--max-steps", "90", "--json"});
         ASSERT_EQ(on.code, 0) << name << ": " << on.err;
+        EXPECT_NE(on.err.find("an earlier version of lithe saved it (checkpoint schema 1)"), std::string::npos)
+            << name << ": " << on.err;
+        EXPECT_NE(on.err.find("from step 31 on the bits differ"), std::string::npos) << name << ": " << on.err;
         EXPECT_EQ(on.json()["steps"], 90);
         EXPECT_LT(valid_loss(on), expected["loss"].get<double>() - 0.05) << name;
         if (name != "supernet") {  // which draws what it trains
             EXPECT_NEAR(valid_loss(on), expected["loss_at_90"].get<double>(), 1e-3) << name;
         }
+        const auto once_more = run({"train", runs.folder(name), "--max-steps", "95", "--json"});
+        EXPECT_EQ(once_more.code, 0) << name << ": " << once_more.err;
+        EXPECT_EQ(once_more.err.find("earlier version"), std::string::npos) << "said once: " << once_more.err;
     }
 }
 

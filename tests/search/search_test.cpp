@@ -285,7 +285,7 @@ TEST(Search, ChoicesRestWhileWeightsWarmUp) {
     EXPECT_EQ(*result.choices, (std::vector<int64_t>{0, 0}));
     EXPECT_FALSE(std::filesystem::exists(folder.file("run/choices.jsonl")));
     for (const NamedTensor& each : read_tensors(folder.file("run/checkpoints/step-000000030/optimizer.safetensors"))) {
-        if (each.name.rfind("architecture.", 0) != 0) continue;
+        if (each.name.rfind("search/architecture.", 0) != 0) continue;
         EXPECT_EQ(each.tensor.abs().max().item<double>(), 0) << each.name;
     }
 }

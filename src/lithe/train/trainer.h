@@ -99,7 +99,9 @@ class Trainer {
     void keep_what_is_done();
     double update_rate() const;
     std::string last_checkpoint() const;
-    void restore_tensors(const CheckpointPlace& place, const nlohmann::json& json);
+    void load_parts(const Manifest& manifest, const nlohmann::json& state);
+    nlohmann::ordered_json machine_record() const;
+    void tell_changes(const Manifest& manifest, const nlohmann::json& machine_before);
     nlohmann::ordered_json start_record() const;
 
     Config config_;

@@ -7,6 +7,7 @@
 #include "lithe/base/timer.h"
 #include "lithe/data/prefetch.h"
 #include "lithe/model/cost.h"
+#include "lithe/train/checkpoint_part.h"
 #include "lithe/train/progress_record.h"
 #include "lithe/train/trainer.h"
 
@@ -23,6 +24,9 @@ struct Trainer::Parts {
     std::optional<Masking> masking;
     Segment segment;
     std::unique_ptr<TrainStep> step;
+    CheckpointParts saved_parts;
+    std::vector<std::string>
+        changes;  // since the last start, after which the numbers are other ones in their last bits
     Machine machine;
     ModelCost cost;
     MemoryEstimate memory;

@@ -107,7 +107,7 @@ Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
     std::string own = options.resume_from;
     if (own.empty() && options.resume != ResumeMode::never)
         if (const auto place = RunFolder::newest_valid(options.run)) own = place->folder;
-    if (!own.empty()) return {tokenizer_from_file(own + "/tokenizer.json"), {}};
+    if (!own.empty()) return {tokenizer_from_file(read_manifest(own).path("tokenizer")), {}};
     const ModelFiles files = find_model(train.init_from);
     return {tokenizer_from_file(files.tokenizer), files.weights};
 }
@@ -118,7 +118,7 @@ std::optional<Config> config_before(const TrainOptions& options) {
     std::string folder = options.resume_from;
     if (folder.empty())
         if (const auto all = list_checkpoints(options.run); !all.empty()) folder = all[0].folder;
-    if (folder.empty() || !fs::exists(folder + "/config.json")) return std::nullopt;
+    if (folder.empty()) return std::nullopt;
     try {
         return with_absolute_paths(saved_config({0, folder}));
     } catch (const Error&) { return std::nullopt; }  // verified and told of later
@@ -185,6 +185,9 @@ Trainer::Trainer(Config config, TrainOptions options)
     if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
                                          config_.train.graphs);
+    p.saved_parts.push_back(checkpoint_part_of(*p.optimizer, p.model->parameters()));
+    p.saved_parts.push_back(checkpoint_part_of(*p.step, p.machine.device, p.machine.working));
+    if (p.search) p.saved_parts.push_back(checkpoint_part_of(*p.search, p.machine.device, p.machine.working));
     if (config_.schedule.axis == "time" || config_.schedule.axis == "budget") p.progress.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
@@ -293,6 +296,16 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
     return place;
 }
 
+// What the numbers depend on in their last bits.
+Json Trainer::machine_record() const {
+    const Machine& machine = parts_->machine;
+    return {{"device", machine.device.str()},
+            {"isa", kernels::isa_name(kernels::selected_isa())},
+            {"threads", machine.threads},
+            {"precision", machine.precision},
+            {"parts", config_.train.parts}};
+}
+
 Json Trainer::start_record() const {
     struct utsname host {};
     uname(&host);
@@ -308,6 +321,8 @@ Json Trainer::start_record() const {
             {"device", p.machine.device.str()},
             {"threads", p.machine.threads},
             {"precision", p.machine.precision},
+            {"parts", config_.train.parts},
+            {"changed", p.changes},
             {"fp32_products", p.machine.products},
             {"seed", config_.train.seed},
             {"data_fingerprint", p.corpus.fingerprint()},
