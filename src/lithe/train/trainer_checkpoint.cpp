@@ -19,11 +19,12 @@ template <class AnyJson> std::string plain(const AnyJson& value) {
     return value.is_string() ? printable(value.template get<std::string>()) : value.dump();
 }
 
-// Settings that may differ between a checkpoint and the run that resumes it.
+// Settings that may differ between a checkpoint and the run that resumes it. After other threads, parts, precision or
+// device the bits are other ones, which is told and recorded.
 bool may_change(const std::string& difference) {
     for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
                                "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test",
-                               "data.tokenizer", "train.threads", "train.device"})
+                               "data.tokenizer", "train.threads", "train.device", "train.precision", "train.parts"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
 }
@@ -117,6 +118,11 @@ static nlohmann::json state_of(const Manifest& manifest) {
     if (!state.is_object()) fail_file("not a JSON object", path);
     migrate_state(state, parse_json<nlohmann::json>(read_file(config, 1 << 20), config));
     return state;
+}
+
+nlohmann::json saved_machine(const CheckpointPlace& place) {
+    const nlohmann::json state = state_of(read_manifest(place.folder));
+    return state.value("machine", nlohmann::json::object());
 }
 
 static void refuse_unknown_keys(const nlohmann::json& state, const CheckpointParts& parts, const std::string& path) {

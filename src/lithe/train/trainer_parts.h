@@ -58,6 +58,8 @@ struct Trainer::Parts {
 
 // The configuration of a checkpoint.
 Config saved_config(const CheckpointPlace& place);
+// What the machine that saved it had made of the settings: threads, device and so on; empty where it is not known.
+nlohmann::json saved_machine(const CheckpointPlace& place);
 
 // While it lives, the model has the average of the weights, where there is one.
 class AveragedWeights {

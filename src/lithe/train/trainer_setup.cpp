@@ -138,6 +138,7 @@ void refuse_another_text(const DataConfig& before, const DataConfig& now, const 
 
 Trainer::Trainer(Config config, TrainOptions options)
     : config_(with_absolute_paths(std::move(config))),
+      request_(config_),
       options_(std::move(options)),
       parts_(std::make_unique<Parts>()) {
     Problems problems;
@@ -182,7 +183,8 @@ Trainer::Trainer(Config config, TrainOptions options)
     // a run that goes on with other budgets keeps its axis
     if (saved && automatic_axis && has_budget(config_.train, saved->schedule.axis))
         config_.schedule.axis = saved->schedule.axis;
-    if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
+    if (saved && automatic_parts && is_as_before(saved_machine(*place)))
+        config_.train.parts = std::max<int64_t>(1, saved->train.parts);
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
                                          config_.train.graphs);
     p.saved_parts.push_back(checkpoint_part_of(*p.optimizer, p.model->parameters()));
@@ -191,13 +193,13 @@ Trainer::Trainer(Config config, TrainOptions options)
     if (config_.schedule.axis == "time" || config_.schedule.axis == "budget") p.progress.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
-    p.folder->write_config(config_);
+    p.folder->write_config(request_);
     set_log_file(p.folder->file("log.txt"));
     p.folder->record_start(start_record());
 }
 
-// Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; its
-// precision stays what it was.
+// Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; what was
+// left to it, its precision, stays what it was.
 void Trainer::set_up_machine_of(const std::optional<Config>& before) {
     const TrainConfig asked = config_.train;
     if (before && asked.precision == "auto") config_.train.precision = before->train.precision;
@@ -294,6 +296,15 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
             fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
     }
     return place;
+}
+
+// On as many threads of the same device: then what was left to the machine stays what it was.
+bool Trainer::is_as_before(const nlohmann::json& machine_before) const {
+    const Json now = machine_record();
+    for (const char* key : {"device", "threads"})
+        if (!machine_before.is_object() || !machine_before.contains(key) || machine_before[key] != now[key])
+            return false;
+    return true;
 }
 
 // What the numbers depend on in their last bits.
