@@ -24,7 +24,7 @@ class InitFrom : public ::testing::Test {
 };
 
 void expect_same_tensors(const std::string& a, const std::string& b) {
-    const auto one = read_tensors(find_model(a).weights), two = read_tensors(find_model(b).weights);
+    const auto one = read_tensors(find_model(a).weights.front()), two = read_tensors(find_model(b).weights.front());
     ASSERT_EQ(one.size(), two.size());
     for (size_t i = 0; i < one.size(); ++i) {
         EXPECT_EQ(one[i].name, two[i].name);

@@ -26,13 +26,14 @@ struct Made {
         vocabulary = AdaptiveVocabulary(
             store, {.cutoffs = {3, 5}, .divisor = 2, .tie_projections = tie, .cluster_order = order}, V, D);
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-        set("vocabulary.0.table", numbered({3, 4}, 11, .3)), set("vocabulary.1.table", numbered({2, 2}, 12, .3));
-        set("vocabulary.2.table", numbered({2, 1}, 13, .3));
-        set("head_bias", at::cat({numbered({3}, 14, .3), numbered({2}, 15, .3), numbered({2}, 16, .3)}));
-        set("vocabulary.0.output", numbered({D, 4}, 17, .3));
-        set(tie == "tails" ? "vocabulary.1.input" : "vocabulary.1.output", numbered({D, 2}, 18, .3));
-        set(tie == "tails" ? "vocabulary.2.input" : "vocabulary.2.output", numbered({D, 1}, 19, .3));
-        set("vocabulary.clusters", numbered({2, 4}, 20, .3)), set("vocabulary.cluster_bias", numbered({2}, 21, .3));
+        set("embeddings.bins.0.table", numbered({3, 4}, 11, .3)),
+            set("embeddings.bins.1.table", numbered({2, 2}, 12, .3));
+        set("embeddings.bins.2.table", numbered({2, 1}, 13, .3));
+        set("head.bias", at::cat({numbered({3}, 14, .3), numbered({2}, 15, .3), numbered({2}, 16, .3)}));
+        set("head.bins.0.projection", numbered({D, 4}, 17, .3));
+        set(tie == "tails" ? "embeddings.bins.1.projection" : "head.bins.1.projection", numbered({D, 2}, 18, .3));
+        set(tie == "tails" ? "embeddings.bins.2.projection" : "head.bins.2.projection", numbered({D, 1}, 19, .3));
+        set("head.clusters.weight", numbered({2, 4}, 20, .3)), set("head.clusters.bias", numbered({2}, 21, .3));
     }
     void set(const std::string& name, const Tensor& value) {
         at::NoGradGuard guard;
@@ -94,8 +95,8 @@ TEST(AdaptiveSoftmax, EmbeddingsAreProjectedRowsOfTheirBins) {
     const Tensor got = made.vocabulary.embed(ids).view({4, D});
     const std::pair<const char*, int64_t> places[] = {{"2", 1}, {"0", 0}, {"1", 0}, {"0", 2}};
     for (int64_t i = 0; i < 4; ++i) {
-        const std::string name = std::string("vocabulary.") + places[i].first;
-        expect_close(got[i], at::mv(find(name + ".input"), find(name + ".table")[places[i].second]), 1e-12, name);
+        const std::string name = std::string("embeddings.bins.") + places[i].first;
+        expect_close(got[i], at::mv(find(name + ".projection"), find(name + ".table")[places[i].second]), 1e-12, name);
     }
 }
 

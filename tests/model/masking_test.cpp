@@ -94,16 +94,18 @@ TEST(Encoder, EmbeddingsHeadAndPooler) {
     auto norm = [&](const Tensor& x, const std::string& name) {
         return at::layer_norm(x, {8}, parameter(*model, name + ".gain"), parameter(*model, name + ".bias"), 1e-5);
     };
-    const Tensor x = parameter(*model, "embedding").index_select(0, ids.squeeze(1)) +
-                     parameter(*model, "positions").narrow(0, 0, 2) + parameter(*model, "token_types")[0];
-    const Tensor h = norm(x, "embedding_norm");
+    const Tensor x = parameter(*model, "embeddings.tokens").index_select(0, ids.squeeze(1)) +
+                     parameter(*model, "embeddings.positions").narrow(0, 0, 2) +
+                     parameter(*model, "embeddings.token_types")[0];
+    const Tensor h = norm(x, "embeddings.norm");
     EXPECT_LT((model->encode(ids, context).squeeze(1) - h).abs().max().item<double>(), 1e-12);
-    const Tensor pooled = at::tanh(at::linear(h[0], parameter(*model, "pooler"), parameter(*model, "pooler_bias")));
+    const Tensor pooled =
+        at::tanh(at::linear(h[0], parameter(*model, "pooler.weight"), parameter(*model, "pooler.bias")));
     EXPECT_LT((model->pool(ids, context)[0] - pooled).abs().max().item<double>(), 1e-12);
-    const Tensor t =
-        norm(at::gelu(at::linear(h, parameter(*model, "head_transform"), parameter(*model, "head_transform_bias"))),
-             "head_norm");
-    const Tensor logits = at::linear(t, parameter(*model, "embedding"), parameter(*model, "head_bias"));
+    const Tensor t = norm(
+        at::gelu(at::linear(h, parameter(*model, "head.transform.weight"), parameter(*model, "head.transform.bias"))),
+        "head.norm");
+    const Tensor logits = at::linear(t, parameter(*model, "embeddings.tokens"), parameter(*model, "head.bias"));
     EXPECT_LT((model->forward(ids, {}, context).logits_TBV.squeeze(1) - logits).abs().max().item<double>(), 1e-12);
 }
 

@@ -33,7 +33,7 @@ void copy_layers(const LanguageModel& from, const std::vector<size_t>& blocks, L
     const auto copy = [&](size_t a, size_t b) { to.parameters().working(b).copy_(from.parameters().working(a)); };
     for (size_t i = 0; i < to.parameters().size(); ++i) {
         const std::string& name = to.parameters().spec(i).name;
-        if (name.rfind("body.", 0) == 0) continue;
+        if (name.rfind("decoder.layers.", 0) == 0) continue;
         for (size_t k = 0; k < from.parameters().size(); ++k)
             if (from.parameters().spec(k).name == name) copy(k, i);
     }
@@ -42,7 +42,7 @@ void copy_layers(const LanguageModel& from, const std::vector<size_t>& blocks, L
         auto own = [](const LanguageModel& model, const Shell::Parts& parts) {  // without what all attention shares
             std::vector<size_t> indices;
             for (size_t i = parts.first_parameter; i < parts.end_parameter; ++i)
-                if (model.parameters().spec(i).name.rfind("body.", 0) == 0) indices.push_back(i);
+                if (model.parameters().spec(i).name.rfind("decoder.layers.", 0) == 0) indices.push_back(i);
             return indices;
         };
         const auto ours = own(from, a), theirs = own(to, b);

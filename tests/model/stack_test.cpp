@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 
+#include <set>
+
 #include "lithe/model/language_model.h"
 #include "lithe/ops/node.h"
 #include "lithe/spec/config_io.h"
@@ -45,6 +47,39 @@ TEST(Stack, SharedGroupsShareWeightsAndKeepTheirOwnState) {
     UnitOutput out = three.stack.root->forward(wave({4, 2, 8}, 0.3, 0.1, 1.0), {}, {.memory = 6});
     ASSERT_EQ(out.state.parts.size(), 3u);
     EXPECT_FALSE(at::equal(out.state.parts[0].parts[0].get("c"), out.state.parts[1].parts[0].get("c")));
+}
+
+// The paths of a stack's blocks in order; a shared application has the path of its weights' first place.
+std::vector<std::string> paths(const std::string& layout, const std::string& more = "") {
+    std::vector<std::string> list;
+    for (const AppliedBlock& each : BuiltStack(layout, {}, more).stack.blocks) list.push_back(each.path);
+    return list;
+}
+
+TEST(Stack, ParametersAreNamedByTheirPlace) {
+    using Paths = std::vector<std::string>;
+    EXPECT_EQ(paths("uf"), (Paths{"body.layers.0.srupp", "body.layers.1.feed_forward"}));
+    EXPECT_EQ(paths("(sfs)x2f"),
+              (Paths{"body.layers.0.attention", "body.layers.0.feed_forward", "body.layers.0.attention_2",
+                     "body.layers.1.attention", "body.layers.1.feed_forward", "body.layers.1.attention_2",
+                     "body.layers.2.feed_forward"}));
+    EXPECT_EQ(paths("[s]x2s"), (Paths{"body.layers.0.attention", "body.layers.0.attention", "body.layers.2.attention"}))
+        << "shared weights have the name of their first place";
+    EXPECT_EQ(paths("([s]x2s)x2"),
+              (Paths{"body.layers.0.attention", "body.layers.0.attention", "body.layers.0.attention_3",
+                     "body.layers.0.attention", "body.layers.0.attention", "body.layers.1.attention_3"}))
+        << "a block's name is that of its place, whoever stands before it";
+    EXPECT_EQ(paths("(s?{s f})"),
+              (Paths{"body.layers.0.attention", "body.layers.0.attention_2", "body.layers.0.feed_forward"}))
+        << "a searched place's candidates";
+    EXPECT_EQ(paths("ws", "[blocks.w]\nkind = \"attention\"\n"),
+              (Paths{"body.layers.0.attention", "body.layers.1.attention"}));
+    const BuiltStack built("(sf)");
+    std::set<std::string> names;
+    for (size_t i = 0; i < built.store.size(); ++i) names.insert(built.store.spec(i).name);
+    EXPECT_TRUE(names.count("body.layers.0.attention.qkv"));
+    EXPECT_TRUE(names.count("body.layers.0.attention.shell_norm.gain"));
+    EXPECT_TRUE(names.count("body.layers.0.feed_forward.w1"));
 }
 
 TEST(Stack, NamesMeanWhatTheConfigurationSays) {

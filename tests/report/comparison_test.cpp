@@ -75,6 +75,18 @@ TEST(Comparison, ReadsARunFolder) {
     EXPECT_NEAR(run.train.back().bits, (2 + 3.0 / 40) / std::log(2) / 2, 1e-6);
 }
 
+TEST(Comparison, WhatWasLeftToTheMachineIsWhatItMadeOfIt) {
+    testing::TemporaryFolder folder;
+    auto precision = [&](const std::string& asked) {
+        write_run(folder, asked, 1, 1.75);
+        folder.write(asked + "/config.toml", "[train]\nprecision = \"" + asked + "\"\n");
+        folder.write(asked + "/run.json", R"({"starts":[{"precision":"bf16"}]})");
+        return read_run_record(folder.file(asked)).settings.at("train.precision");
+    };
+    EXPECT_EQ(precision("auto"), "bf16");
+    EXPECT_EQ(precision("fp32"), "fp32");
+}
+
 TEST(Comparison, TellsWhatIsNoRun) {
     testing::TemporaryFolder folder;
     folder.write("empty/notes.txt", "x");

@@ -89,6 +89,19 @@ TEST(Config, RefusesDamagedInput) {
     EXPECT_ERROR(config_from_json("[1]", "config.json"), ExitCode::bad_file, "not a JSON object");
 }
 
+TEST(Config, VersionsAreKnown) {
+    const Config config = parse_config("version = 1\n[evaluation]\ntokens = 7\n", "before");
+    EXPECT_EQ(config.evaluation.bytes, 7) << "a name of version 1";
+    EXPECT_EQ(to_toml(config).rfind("version = 2\n", 0), 0u);
+    EXPECT_TRUE(differences(config, parse_config(to_toml(config), "printed")).empty());
+    EXPECT_TRUE(differences(config, config_from_json(to_json(config), "printed")).empty());
+    const char* newer = "version = 3\n[model]\nwarp = 9\n";
+    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "settings of version 3");
+    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "reads up to 2: update lithe");
+    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "unknown key model.warp");
+    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ExitCode::usage, "expected a whole number from 1 to 2");
+}
+
 TEST(Config, ShippedConfigurationsParse) {
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/configs")) {

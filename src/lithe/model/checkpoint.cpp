@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
-#include "lithe/formats/safetensors.h"
 #include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
 
@@ -20,43 +19,14 @@ namespace lithe {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kFiles[] = {"model.safetensors", "optimizer.safetensors", "state.json", "config.json",
-                                  "tokenizer.json"};
+// A file for each role.
+constexpr const char *kModel = "model.safetensors", *kOptimizer = "optimizer.safetensors", *kState = "state.json",
+                     *kConfig = "config.json", *kTokenizer = "tokenizer.json";
+constexpr const char* kFiles[] = {kModel, kOptimizer, kState, kConfig, kTokenizer};
 
-struct TypePair {
-    at::ScalarType torch;
-    DType file;
-};
-constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64},
-                               {at::kByte, DType::u8},   {at::kLong, DType::i64},      {at::kInt, DType::i32}};
-
-DType file_type(at::ScalarType type) {
-    for (const TypePair& pair : kTypes)
-        if (pair.torch == type) return pair.file;
-    fail({.what = std::string("cannot save tensors of type ") + at::toString(type)});
-}
-
-struct Written {
-    uint64_t size, hash;
-};
-
-Written write_text(const std::string& path, const std::string& text) {
+FileSeal write_text(const std::string& path, const std::string& text) {
     FileWriter writer(path);
     writer.write(text);
-    writer.close();
-    return {writer.size(), writer.hash()};
-}
-
-Written write_tensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
-    std::vector<Tensor> keep;
-    std::vector<TensorToWrite> list;
-    for (const NamedTensor& each : tensors) {
-        keep.push_back(each.tensor.detach().to(at::kCPU).contiguous());
-        list.push_back(
-            {each.name, file_type(each.tensor.scalar_type()), each.tensor.sizes().vec(), keep.back().data_ptr()});
-    }
-    FileWriter writer(path);
-    write_safetensors(writer, list, {{"format", "pt"}});
     writer.close();
     return {writer.size(), writer.hash()};
 }
@@ -114,153 +84,92 @@ std::string checkpoint_of_run(const std::string& run, const std::string& which) 
 
 }  // namespace
 
+// What a folder is called while it is no checkpoint yet, or none any more.
+static std::string hidden_beside(const std::string& folder, const std::string& prefix) {
+    const fs::path path(folder);
+    return path.parent_path().string() + "/" + prefix + path.filename().string() + "-" + std::to_string(getpid());
+}
+
+static void write_files(const std::string& folder, const CheckpointContent& content) {
+    std::vector<ManifestFile> files;
+    auto record = [&](const char* role, const char* file, FileSeal seal) {
+        files.push_back({file, role, 0, seal.size, to_hex(seal.hash)});
+    };
+    auto text = [&](const char* role, const char* file, const std::string& text) {
+        record(role, file, write_text(folder + "/" + file, text));
+    };
+    record("model", kModel, write_tensors(folder + "/" + kModel, content.model));
+    if (!content.optimizer.empty())
+        record("optimizer", kOptimizer, write_tensors(folder + "/" + kOptimizer, content.optimizer));
+    if (!content.state_json.empty()) text("state", kState, content.state_json);
+    text("config", kConfig, content.config_json);
+    text("tokenizer", kTokenizer, content.tokenizer_json);
+    write_text(folder + "/" + kManifest, manifest_text(files));
+    sync_folder(folder);
+}
+
 void write_checkpoint(const std::string& folder, const CheckpointContent& content) {
     const std::string parent = fs::path(folder).parent_path().string();
-    const std::string temporary =
-        parent + "/.tmp-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
+    const std::string temporary = hidden_beside(folder, ".tmp-"), old = hidden_beside(folder, ".old-");
     make_folders(parent);
     try {
         remove_checkpoint(temporary);
         make_folders(temporary);
-        nlohmann::ordered_json files = nlohmann::ordered_json::object();
-        auto record = [&](const char* name, Written written) {
-            files[name] = {{"bytes", written.size}, {"xxh3", to_hex(written.hash)}};
-        };
-        record(kFiles[0], write_tensors(temporary + "/" + kFiles[0], content.model));
-        if (!content.optimizer.empty())
-            record(kFiles[1], write_tensors(temporary + "/" + kFiles[1], content.optimizer));
-        if (!content.state_json.empty()) record(kFiles[2], write_text(temporary + "/" + kFiles[2], content.state_json));
-        record(kFiles[3], write_text(temporary + "/" + kFiles[3], content.config_json));
-        record(kFiles[4], write_text(temporary + "/" + kFiles[4], content.tokenizer_json));
-        write_text(temporary + "/manifest.json",
-                   nlohmann::ordered_json{{"schema", "lithe.checkpoint/1"}, {"files", files}}.dump(2) + "\n");
-        sync_folder(temporary);
+        write_files(temporary, content);
         if (fs::exists(folder)) {  // an older one of the same step, from before a resume
-            const std::string old =
-                parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid());
             remove_checkpoint(old);
             if (rename(folder.c_str(), old.c_str()) != 0) fail_errno("cannot move the older checkpoint aside", folder);
         }
         if (rename(temporary.c_str(), folder.c_str()) != 0) fail_errno("cannot move the checkpoint into place", folder);
         sync_folder(parent);
-        remove_checkpoint(parent + "/.old-" + fs::path(folder).filename().string() + "-" + std::to_string(getpid()));
+        remove_checkpoint(old);
     } catch (...) {
         remove_checkpoint(temporary);
         throw;
     }
 }
 
+// The manifest goes last: what breaks off in between can be gone on with.
 void remove_checkpoint(const std::string& folder) {
-    remove_own_files(folder, [](const std::string& name) {
-        return name == "manifest.json" || std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
-    });
+    std::set<std::string> ours;
+    try {
+        for (const ManifestFile& each : read_manifest(folder).files) ours.insert(each.file);
+    } catch (const Error&) { ours.insert(std::begin(kFiles), std::end(kFiles)); }  // written in part, or damaged
+    std::error_code error;
+    for (const std::string& name : ours)
+        if (fs::is_regular_file(fs::symlink_status(folder + "/" + name, error))) fs::remove(folder + "/" + name, error);
+    remove_own_files(folder, [](const std::string& name) { return name == kManifest; });
 }
 
-void verify_checkpoint(const std::string& folder) {
-    const std::string path = folder + "/manifest.json";
-    const auto json = parse_json<nlohmann::json>(read_file(path, 1 << 20), path);
-    if (!json.is_object() || !json.contains("files") || !json["files"].is_object())
-        fail_file("not a checkpoint manifest", path);
-    for (const auto& [name, entry] : json["files"].items()) {
-        if (std::none_of(std::begin(kFiles), std::end(kFiles), [&](const char* known) { return name == known; }))
-            fail_file("unknown file '" + printable(name) + "' in the manifest", path);
-        if (!entry.is_object() || !entry.contains("bytes") || !entry["bytes"].is_number_unsigned() ||
-            !entry.contains("xxh3") || !entry["xxh3"].is_string())
-            fail_file("the manifest's entry of " + name + " is damaged", path);
-        const std::string file = folder + "/" + name;
+Manifest verify_checkpoint(const std::string& folder) {
+    Manifest manifest = read_manifest(folder);
+    for (const ManifestFile& each : manifest.files) {
+        const std::string file = folder + "/" + each.file;
         std::error_code error;
-        auto size = fs::file_size(file, error);
-        if (error) fail_file("the checkpoint lacks a file: " + error.message(), file);
-        if (size != entry["bytes"].get<uint64_t>())
+        const auto size = fs::file_size(file, error);
+        if (error) fail_file("the checkpoint lacks a file of its manifest: " + error.message(), file);
+        if (size != each.bytes)
             fail({.code = ExitCode::bad_file,
                   .what = "the file's size does not fit the manifest",
                   .where = file,
-                  .expected = std::to_string(entry["bytes"].get<uint64_t>()) + " bytes",
+                  .expected = std::to_string(each.bytes) + " bytes",
                   .got = std::to_string(size)});
-        if (to_hex(hash_file(file)) != entry["xxh3"].get<std::string>())
+        if (to_hex(hash_file(file)) != each.xxh3)
             fail_file("the file's checksum does not fit the manifest", file,
                       "it is damaged; take another checkpoint (RUN@step:N)");
     }
-    for (const char* needed : {kFiles[0], kFiles[3], kFiles[4]})
-        if (!json["files"].contains(needed)) fail_file(std::string("the manifest lacks ") + needed, path);
+    if (manifest.paths("model").empty()) fail_file("the manifest lacks a model", folder + "/" + kManifest);
+    for (const char* needed : {"config", "tokenizer"}) manifest.path(needed);
+    return manifest;
 }
 
-static Tensor tensor_of(const SafetensorsFile& file, const TensorInfo& info, const std::string& path) {
-    auto pair = std::find_if(std::begin(kTypes), std::end(kTypes),
-                             [&](const TypePair& each) { return each.file == info.dtype; });
-    if (pair == std::end(kTypes))
-        fail_file("tensor '" + printable(info.name) + "' has type " + dtype_name(info.dtype) +
-                      ", which a model of lithe does not use",
-                  path);
-    Tensor tensor = at::empty(info.shape, at::TensorOptions(pair->torch));
-    file.copy(info, tensor.data_ptr());
-    return tensor;
-}
-
-void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use) {
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) use({info.name, tensor_of(file, info, path)});
-}
-
-std::vector<NamedTensor> read_tensors(const std::string& path) {
-    std::vector<NamedTensor> tensors;
-    each_tensor(path, [&](const NamedTensor& each) { tensors.push_back(each); });
-    return tensors;
-}
-
-std::vector<NamedTensor> named_masters(const ParameterStore& store) {
-    std::vector<NamedTensor> tensors;
-    for (size_t i = 0; i < store.size(); ++i) tensors.push_back({store.spec(i).name, store.master(i)});
-    return tensors;
-}
-
-void check_fit(const Problems& problems, const std::string& path, const std::string& hint) {
-    if (problems.empty()) return;
-    auto lines = problems.lines();
-    if (lines.size() > 8) lines.resize(8), lines.push_back("…");
-    fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, hint);
-}
-
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-static void check_shapes(const ParameterStore& store, Shapes shapes, const std::string& path) {
-    Problems problems;
-    for (size_t i = 0; i < store.size(); ++i) {
-        const ParameterSpec& spec = store.spec(i);
-        auto found = shapes.find(spec.name);
-        if (found == shapes.end()) {
-            problems.add("parameter '" + spec.name + "' is missing");
-            continue;
-        }
-        if (found->second != spec.shape)
-            problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(found->second) +
-                         ", the configuration needs " + ops::shape_of(spec.shape));
-        shapes.erase(found);
-    }
-    for (const auto& [name, shape] : shapes) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
-    check_fit(problems, path, "take the configuration that they were trained with: config.json beside them");
-}
-
-void check_parameters(const ParameterStore& store, const std::string& path) {
-    Shapes shapes;
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) shapes[info.name] = info.shape;
-    check_shapes(store, std::move(shapes), path);
-}
-
-void load_parameters(ParameterStore& store, const std::string& path) {
-    at::NoGradGuard no_grad;
-    check_parameters(store, path);
-    std::map<std::string, size_t> places;
-    for (size_t i = 0; i < store.size(); ++i) places[store.spec(i).name] = i;
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.header().tensors) {
-        const Tensor& master = store.master(places.at(info.name));
-        const bool same = file_type(master.scalar_type()) == info.dtype && master.is_cpu() && master.is_contiguous();
-        if (same) file.copy(info, master.data_ptr());
-        else master.copy_(tensor_of(file, info, path));
-    }
-    store.refresh_working();
+bool is_checkpoint(const std::string& folder) {
+    const std::string path = folder + "/" + kManifest;
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) return false;
+    const auto json = try_parse_json<nlohmann::json>(read_file(path, 1 << 20));
+    return json && json->is_object() && json->value("schema", nlohmann::json()).is_string() &&
+           (*json)["schema"].get<std::string>().rfind("lithe.checkpoint/", 0) == 0;
 }
 
 std::string checkpoint_name(int64_t step) {
@@ -305,11 +214,10 @@ ModelFiles find_model(const std::string& selector) {
                           path);
         return files;
     }
-    std::string folder = fs::exists(path + "/manifest.json") || fs::exists(path + "/model.safetensors")
-                             ? path
-                             : checkpoint_of_run(path, which);
-    verify_checkpoint(folder);
-    return {folder + "/model.safetensors", folder + "/config.json", folder + "/tokenizer.json", folder};
+    const bool named = fs::exists(path + "/" + kManifest) || fs::exists(path + "/" + kModel);
+    const std::string folder = named ? path : checkpoint_of_run(path, which);
+    const Manifest manifest = verify_checkpoint(folder);
+    return {manifest.paths("model"), manifest.path("config"), manifest.path("tokenizer"), folder};
 }
 
 LoadedModel load_model(const std::string& selector) {

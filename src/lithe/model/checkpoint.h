@@ -1,23 +1,17 @@
-// A checkpoint folder: model.safetensors, optimizer.safetensors, state.json, config.json, tokenizer.json,
-// manifest.json. It is written to a temporary folder beside its place (files, fsync, manifest with sizes and hashes,
-// fsync, folder fsync) and renamed; the folder's presence under its name means that it is complete. Reading checks the
-// manifest first.
+// A checkpoint folder: files and manifest.json, which says what each is for (model/manifest.h). It is written to a
+// temporary folder beside its place (files, fsync, manifest with sizes and hashes, fsync, folder fsync) and renamed;
+// the folder's presence under its name means that it is complete. Reading checks the manifest first.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "lithe/model/language_model.h"
+#include "lithe/model/manifest.h"
+#include "lithe/model/tensor_files.h"
 #include "lithe/tokenize/tokenizer.h"
 
 namespace lithe {
-
-struct NamedTensor {
-    std::string name;
-    Tensor tensor;
-};
 
 struct CheckpointContent {
     std::vector<NamedTensor> model;      // masters, by parameter name
@@ -27,26 +21,19 @@ struct CheckpointContent {
 
 // Throws with exit code `resources` when the disk is full; nothing half-written is left under `folder`.
 void write_checkpoint(const std::string& folder, const CheckpointContent& content);
-// Removes the files that a checkpoint folder has, and the folder unless other files are in it: those stay.
+// Removes the files that the folder's manifest names (where there is none yet, those that write_checkpoint begins
+// with), and the folder unless other files are in it: those stay.
 void remove_checkpoint(const std::string& folder);
 // Throws a bad_file error that names the first file that does not fit the manifest.
-void verify_checkpoint(const std::string& folder);
-
-// Calls `use` with one tensor after another, so that not all of them need memory at once.
-void each_tensor(const std::string& path, const std::function<void(const NamedTensor&)>& use);
-std::vector<NamedTensor> read_tensors(const std::string& path);
-// Throws bad_file with the first of the problems, unless there are none.
-void check_fit(const Problems& problems, const std::string& path, const std::string& hint);
-// Throws bad_file unless the file has every parameter with its shape, and nothing else; reads its header only.
-void check_parameters(const ParameterStore& store, const std::string& path);
-// Copies such a file's tensors into the store's masters.
-void load_parameters(ParameterStore& store, const std::string& path);
-std::vector<NamedTensor> named_masters(const ParameterStore& store);
+Manifest verify_checkpoint(const std::string& folder);
+// Whether the folder has a manifest of a checkpoint.
+bool is_checkpoint(const std::string& folder);
 
 // RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
 // config.json. Returns the checkpoint folder, or the folder of the file.
 struct ModelFiles {
-    std::string weights, config, tokenizer;
+    TensorFiles weights;
+    std::string config, tokenizer;
     std::string folder;
 };
 ModelFiles find_model(const std::string& selector);
@@ -63,7 +50,7 @@ struct LoadedModel {
     Config config;
     TokenizerPtr tokenizer;
     std::unique_ptr<LanguageModel> model;  // not materialized
-    std::string weights;                   // path of the safetensors file
+    TensorFiles weights;
     std::string folder;
 };
 // Checks the files and builds the model; the caller materializes it and calls load_parameters with `weights`.

@@ -32,19 +32,19 @@ class BertImporter {
     Tensor value_of(const std::string& name) {
         // Outside the layers.
         static const std::map<std::string, std::string> outside = {
-            {"embedding", kWords},
-            {"positions", "embeddings.position_embeddings.weight"},
-            {"token_types", "embeddings.token_type_embeddings.weight"},
-            {"embedding_norm.gain", "embeddings.LayerNorm.weight"},
-            {"embedding_norm.bias", "embeddings.LayerNorm.bias"},
-            {"pooler", "pooler.dense.weight"},
-            {"pooler_bias", "pooler.dense.bias"},
-            {"head", "cls.predictions.decoder.weight"},
-            {"head_bias", "cls.predictions.bias"},
-            {"head_transform", "cls.predictions.transform.dense.weight"},
-            {"head_transform_bias", "cls.predictions.transform.dense.bias"},
-            {"head_norm.gain", "cls.predictions.transform.LayerNorm.weight"},
-            {"head_norm.bias", "cls.predictions.transform.LayerNorm.bias"}};
+            {"embeddings.tokens", kWords},
+            {"embeddings.positions", "embeddings.position_embeddings.weight"},
+            {"embeddings.token_types", "embeddings.token_type_embeddings.weight"},
+            {"embeddings.norm.gain", "embeddings.LayerNorm.weight"},
+            {"embeddings.norm.bias", "embeddings.LayerNorm.bias"},
+            {"pooler.weight", "pooler.dense.weight"},
+            {"pooler.bias", "pooler.dense.bias"},
+            {"head.weight", "cls.predictions.decoder.weight"},
+            {"head.bias", "cls.predictions.bias"},
+            {"head.transform.weight", "cls.predictions.transform.dense.weight"},
+            {"head.transform.bias", "cls.predictions.transform.dense.bias"},
+            {"head.norm.gain", "cls.predictions.transform.LayerNorm.weight"},
+            {"head.norm.bias", "cls.predictions.transform.LayerNorm.bias"}};
         // In a layer, of either block.
         static const std::map<std::string, std::string> of_attention = {
             {"out", "attention.output.dense.weight"},
@@ -63,7 +63,7 @@ class BertImporter {
             if (name.rfind(block + ".", 0) != 0) continue;
             const std::string layer = "encoder.layer." + std::to_string(number) + ".",
                               part = name.substr(block.size() + 1);
-            const bool attention = block.ends_with(".attention");
+            const bool attention = block.find(".attention") != std::string::npos;
             if (attention && part == "qkv") return queries_keys_values(layer, "weight");
             if (attention && part == "qkv_bias") return queries_keys_values(layer, "bias");
             const auto& parts = attention ? of_attention : of_feed_forward;

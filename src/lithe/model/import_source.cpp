@@ -58,10 +58,7 @@ std::map<std::string, int> count_blocks(const LanguageModel& model, const std::s
         const std::string kind = applied.parts->kind->name;
         if (kind != "attention" && kind != "feed_forward")
             fail_usage(program + " has attention and feed-forward blocks only", "model.layout", "layout = \"(sf)xN\"");
-        const std::string first = model.parameters().spec(applied.parts->first_parameter).name;
-        // body.N.KIND
-        const size_t dot = first.find('.', first.find('.') + 1);
-        numbers[first.substr(0, first.find('.', dot + 1))] = count[kind]++;
+        numbers[applied.path] = count[kind]++;
     }
     return numbers;
 }

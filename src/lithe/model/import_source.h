@@ -39,8 +39,8 @@ class ImportSource {
     bool had_prefix_ = false;
 };
 
-// "body.7.feed_forward" -> 3: a block's number among those of its kind. Throws usage when there are other blocks than
-// attention and feed-forward.
+// "decoder.layers.3.feed_forward" -> 3: a block's number among those of its kind. Throws usage when there are other
+// blocks than attention and feed-forward.
 std::map<std::string, int> count_blocks(const LanguageModel& model, const std::string& program);
 
 }  // namespace lithe

@@ -1,5 +1,7 @@
 #include "lithe/model/import_transformer_xl.h"
 
+#include <regex>
+
 namespace lithe {
 namespace {
 
@@ -9,8 +11,8 @@ class Importer {
         : model_(model),
           source_(source, "transformer.") {
         for (const auto& [block, number] : count_blocks(model, "Transformer-XL"))
-            blocks_[block] =
-                "layers." + std::to_string(number) + (block.ends_with(".attention") ? ".dec_attn." : ".pos_ff.");
+            blocks_[block] = "layers." + std::to_string(number) +
+                             (block.find(".attention") != std::string::npos ? ".dec_attn." : ".pos_ff.");
     }
 
     Imported run(const std::string& path) {
@@ -27,8 +29,7 @@ class Importer {
     Tensor take(const std::string& name) { return source_.take(name); }
 
     Tensor value_of(const std::string& name) {
-        if (name.rfind("vocabulary.", 0) == 0 || name == "head_bias" || name == "embedding" || name == "head")
-            return vocabulary(name);
+        if (name.rfind("embeddings.", 0) == 0 || name.rfind("head.", 0) == 0) return vocabulary(name);
         if (name == "position_bias.u") return take("r_w_bias");
         if (name == "position_bias.v") return take("r_r_bias");
         static const std::map<std::string, std::string> parts = {{"shell_norm.gain", "layer_norm.weight"},
@@ -76,9 +77,9 @@ class Importer {
     }
 
     Tensor vocabulary(const std::string& name) {
-        if (name == "embedding") return take("word_emb.emb_layers.0.weight");
-        if (name == "head") return take("crit.out_layers.0.weight");
-        if (name == "head_bias") {
+        if (name == "embeddings.tokens") return take("word_emb.emb_layers.0.weight");
+        if (name == "head.weight") return take("crit.out_layers.0.weight");
+        if (name == "head.bias") {
             std::vector<Tensor> bins;
             for (size_t b = 0; b + 1 < edges().size(); ++b) {
                 bins.push_back(bin_of("crit.out_layers.", b, ".bias"));
@@ -86,12 +87,18 @@ class Importer {
             }
             return at::cat(bins);
         }
-        if (name == "vocabulary.clusters") return clusters("crit.cluster_weight");
-        if (name == "vocabulary.cluster_bias") return clusters("crit.cluster_bias");
-        const size_t dot = name.find('.', 11);
-        const std::string number = name.substr(11, dot - 11), part = name.substr(dot + 1);
-        if (part == "table") return bin_of("word_emb.emb_layers.", size_t(std::stoul(number)), ".weight");
-        return take((part == "input" ? "word_emb.emb_projs." : "crit.out_projs.") + number);
+        if (name == "head.clusters.weight") return clusters("crit.cluster_weight");
+        if (name == "head.clusters.bias") return clusters("crit.cluster_bias");
+        // embeddings.bins.N.table, embeddings.bins.N.projection, head.bins.N.projection
+        static const std::regex bin(R"((embeddings|head)\.bins\.(\d+)\.(table|projection))");
+        std::smatch parts;
+        if (!std::regex_match(name, parts, bin)) {
+            source_.add_problem("'" + name + "' has no counterpart in Transformer-XL");
+            return {};
+        }
+        const std::string number = parts[2];
+        if (parts[3] == "table") return bin_of("word_emb.emb_layers.", size_t(std::stoul(number)), ".weight");
+        return take((parts[1] == "embeddings" ? "word_emb.emb_projs." : "crit.out_projs.") + number);
     }
 
     // The original has the clusters' columns in falling order, Hugging Face in rising.
@@ -114,7 +121,7 @@ class Importer {
 
     const LanguageModel& model_;
     ImportSource source_;
-    std::map<std::string, std::string> blocks_;  // "body.7.feed_forward" -> "layers.3.pos_ff."
+    std::map<std::string, std::string> blocks_;  // "decoder.layers.3.feed_forward" -> "layers.3.pos_ff."
 };
 
 }  // namespace

@@ -94,12 +94,13 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
                                         .tie_projections = config_.tie_projections,
                                         .cluster_order = config_.cluster_order},
                                        vocabulary_size, d);
-    else embedding_ = store_.add({"embedding", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
+    else embedding_ = store_.add({"embeddings.tokens", {vocabulary_size, d}, Role::embedding, embedding_init(config_)});
     if (config_.positions == "learned")
-        positions_ = store_.add({"positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
+        positions_ = store_.add({"embeddings.positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
     if (config_.token_types > 0)
-        token_types_ = store_.add({"token_types", {config_.token_types, d}, Role::embedding, Init::normal(0.02)});
-    if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embedding_norm", d, config_.norm_epsilon);
+        token_types_ =
+            store_.add({"embeddings.token_types", {config_.token_types, d}, Role::embedding, Init::normal(0.02)});
+    if (config_.embedding_norm) embedding_norm_ = LayerNorm(store_, "embeddings.norm", d, config_.norm_epsilon);
     if (config_.ngrams >= 2)
         ngrams_ = NgramEmbedding(store_,
                                  {.lengths = parse_ngram_lengths(config_.ngram_lengths, config_.ngrams),
@@ -108,16 +109,16 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, cons
                                  d);
     LayoutNode layout = decoder_layout(config);
     stack_ =
-        build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "body", wrap,
+        build_stack(layout, resolve_blocks(layout, config_, config.blocks, problems), config_, store_, "decoder", wrap,
                     {.droppable = layer_drop_.method != "none", .tie_candidates = config.search.tie_candidates});
     if (!stack_.slots.empty()) choices_ = choose_slots(std::vector<int64_t>(stack_.slots.size(), 0));
     const LayerDraws outside_training = inference_layers(layer_drop_, int64_t(stack_.layers.size()));
     for (size_t i = 0; outside_training && i < stack_.layers.size(); ++i)
         stack_.layers[i]->set_step_scale((*outside_training)[i].scale);
-    if (config_.final_norm) final_norm_ = LayerNorm(store_, "final_norm", d, config_.norm_epsilon);
+    if (config_.final_norm) final_norm_ = LayerNorm(store_, "decoder.norm", d, config_.norm_epsilon);
     if (config_.pooler) {
-        pooler_ = store_.add({"pooler", {d, d}, Role::matrix, Init::xavier(d, d)});
-        pooler_bias_ = store_.add({"pooler_bias", {d}, Role::vector, Init::constant(0)});
+        pooler_ = store_.add({"pooler.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
+        pooler_bias_ = store_.add({"pooler.bias", {d}, Role::vector, Init::constant(0)});
     }
     if (adaptive_ || config_.head == "none") return;
     head_ = OutputHead(store_, {.vocabulary = vocabulary_size,

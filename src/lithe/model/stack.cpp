@@ -30,7 +30,7 @@ class Builder {
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
-        stack.root = sequence(layout, nullptr, &stack.layers);
+        stack.root = top(layout, stack.layers);
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
         stack.slots = slot_places(layout);
@@ -41,18 +41,26 @@ class Builder {
     // Weights of a shared group by lexical occurrence; null outside shared groups.
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
-    // `layers`: of the top of the layout, to be filled.
-    std::unique_ptr<Sequence> sequence(const LayoutNode& node, Shared* shared,
-                                       std::vector<DroppableLayer*>* layers = nullptr) {
+    // The layers; `droppable` gets those that may be dropped.
+    std::unique_ptr<Sequence> top(const LayoutNode& layout, std::vector<DroppableLayer*>& droppable) {
         std::vector<std::unique_ptr<Unit>> units;
-        for (const LayoutNode& child : node.children)
+        for (const LayoutNode& child : layout.children)
             for (int64_t i = 0; i < child.repeat; ++i) {
-                units.push_back(unit(child, shared));
-                if (!layers || !droppable_) continue;
-                auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), layers->size());
-                layers->push_back(layer.get());
+                layer_ = units.size();
+                in_layer_.clear();
+                units.push_back(unit(child, nullptr));
+                if (!droppable_) continue;
+                auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), droppable.size());
+                droppable.push_back(layer.get());
                 units.back() = std::move(layer);
             }
+        return std::make_unique<Sequence>(std::move(units));
+    }
+
+    std::unique_ptr<Sequence> sequence(const LayoutNode& node, Shared* shared) {
+        std::vector<std::unique_ptr<Unit>> units;
+        for (const LayoutNode& child : node.children)
+            for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
         return std::make_unique<Sequence>(std::move(units));
     }
 
@@ -87,19 +95,30 @@ class Builder {
                                  std::shared_ptr<const Shell::Parts>* tied = nullptr) {
         std::shared_ptr<const Shell::Parts> parts = shared && shared->count(&node) ? shared->at(&node) : nullptr;
         if (!parts && tied) parts = *tied;
-        bool again = parts != nullptr;
-        if (!parts) parts = make_parts(node);
+        const bool again = parts != nullptr;
+        const std::string here = path_here(blocks_.at(node.name).kind->name);
+        if (!parts) {
+            parts = make_parts(node, here);
+            paths_[parts.get()] = here;
+        }
         if (shared) (*shared)[&node] = parts;
         if (tied) *tied = parts;
-        applied_.push_back({node.name, parts, again});
+        applied_.push_back({node.name, paths_.at(parts.get()), parts, again});
         auto result = std::make_unique<Shell>(parts, int(shells_.size()));
         shells_.push_back(result.get());
         return result;
     }
 
-    std::shared_ptr<const Shell::Parts> make_parts(const LayoutNode& node) {
+    // Of the next block of this kind in the layer, whose weights may stand elsewhere: a block's name depends on its
+    // place alone.
+    std::string path_here(const std::string& kind) {
+        const int number = ++in_layer_[kind];
+        const std::string path = name_ + ".layers." + std::to_string(layer_) + "." + kind;
+        return number == 1 ? path : path + "_" + std::to_string(number);
+    }
+
+    std::shared_ptr<const Shell::Parts> make_parts(const LayoutNode& node, const std::string& name) {
         const ResolvedBlock& block = blocks_.at(node.name);
-        std::string name = name_ + "." + std::to_string(made_++) + "." + block.kind->name;
         auto parts = std::make_shared<Shell::Parts>();
         parts->kind = block.kind;
         parts->label = node.name;
@@ -127,7 +146,9 @@ class Builder {
     size_t next_slot_ = 0;
     std::vector<Shell*> shells_;
     std::vector<AppliedBlock> applied_;
-    int made_ = 0;
+    std::map<const Shell::Parts*, std::string> paths_;
+    size_t layer_ = 0;
+    std::map<std::string, int> in_layer_;  // blocks of each kind
 };
 
 }  // namespace

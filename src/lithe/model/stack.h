@@ -26,6 +26,7 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
 // One block application, in order, for `info`.
 struct AppliedBlock {
     std::string label;
+    std::string path;  // of its parameters: "decoder.layers.3.attention"
     std::shared_ptr<const Shell::Parts> parts;
     bool shared = false;  // an application of weights that stand earlier in the list
 };
@@ -45,7 +46,10 @@ struct StackOptions {
 // `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
-// Parameters are added to `store` under `name`. Searched places must have their candidates (spec/slots.h).
+// Parameters are added to `store` under "NAME.layers.N.KIND": N numbers what stands at the top of the layout, each
+// repetition for itself (as layer dropping numbers layers), and the second block of a kind in a layer is called KIND_2.
+// A shared group's weights have the names of its first place. Searched places must have their candidates
+// (spec/slots.h).
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
                   const GroupWrapper& wrap = {}, const StackOptions& options = {});

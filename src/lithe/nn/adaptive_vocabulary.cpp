@@ -32,19 +32,20 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
     ends.push_back(vocabulary);
     int64_t begin = 0, narrow = width;
     for (size_t b = 0; b < ends.size(); ++b) {
-        const std::string name = "vocabulary." + std::to_string(b);
+        const std::string name = ".bins." + std::to_string(b);
         if (narrow < 1)
             fail_usage("bin " + std::to_string(b) + " of the vocabulary would have no width: model.width / divisor^" +
                            std::to_string(b) + " is below 1",
                        "model.cutoff_divisor");
         Bin bin{begin, ends[b], narrow, {}, {}, {}};
-        bin.table = store.add({name + ".table", {bin.end - bin.begin, narrow}, Role::embedding, Init::normal(0.02)});
-        auto projection = [&](const char* end) {
-            return store.add({name + "." + end, {width, narrow}, Role::matrix, Init::normal(0.01)});
+        bin.table = store.add(
+            {"embeddings" + name + ".table", {bin.end - bin.begin, narrow}, Role::embedding, Init::normal(0.02)});
+        auto projection = [&](const std::string& end) {
+            return store.add({end + name + ".projection", {width, narrow}, Role::matrix, Init::normal(0.01)});
         };
         if (options.divisor > 1) {
-            bin.input = projection("input");
-            bin.output = b == 0 || options.tie_projections == "none" ? projection("output") : bin.input;
+            bin.input = projection("embeddings");
+            bin.output = b == 0 || options.tie_projections == "none" ? projection("head") : bin.input;
         }
         bins_.push_back(bin);
         begin = ends[b];
@@ -52,10 +53,10 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
     }
     const auto clusters = int64_t(bins_.size()) - 1;
     if (clusters > 0) {
-        clusters_ = store.add({"vocabulary.clusters", {clusters, width}, Role::head, Init::normal(0.02)});
-        cluster_bias_ = store.add({"vocabulary.cluster_bias", {clusters}, Role::vector, Init::constant(0)});
+        clusters_ = store.add({"head.clusters.weight", {clusters, width}, Role::head, Init::normal(0.02)});
+        cluster_bias_ = store.add({"head.clusters.bias", {clusters}, Role::vector, Init::constant(0)});
     }
-    bias_ = store.add({"head_bias", {vocabulary}, Role::vector, Init::constant(0)});
+    bias_ = store.add({"head.bias", {vocabulary}, Role::vector, Init::constant(0)});
 }
 
 int64_t AdaptiveVocabulary::column_of(size_t bin) const {

@@ -39,8 +39,10 @@ NgramEmbedding::NgramEmbedding(ParameterStore& store, const NgramOptions& option
     : options_(options),
       model_width_(model_width) {
     const int64_t inner = tables() * options.width;
-    table_ = store.add({"ngrams", {tables() * options.rows, options.width}, Role::table, Init::normal(0.02)});
-    projection_ = store.add({"ngram_projection", {model_width, inner}, Role::matrix, Init::xavier(inner, model_width)});
+    table_ = store.add(
+        {"embeddings.ngrams.table", {tables() * options.rows, options.width}, Role::table, Init::normal(0.02)});
+    projection_ = store.add(
+        {"embeddings.ngrams.projection", {model_width, inner}, Role::matrix, Init::xavier(inner, model_width)});
 }
 
 void NgramEmbedding::rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t* rows) const {

@@ -7,12 +7,12 @@ namespace lithe {
 OutputHead::OutputHead(ParameterStore& store, const Shape& shape) : vocabulary_(shape.vocabulary), width_(shape.width) {
     const int64_t d = width_;
     if (shape.transform) {
-        transform_ = store.add({"head_transform", {d, d}, Role::matrix, Init::xavier(d, d)});
-        transform_bias_ = store.add({"head_transform_bias", {d}, Role::vector, Init::constant(0)});
-        norm_ = LayerNorm(store, "head_norm", d, shape.norm_epsilon);
+        transform_ = store.add({"head.transform.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
+        transform_bias_ = store.add({"head.transform.bias", {d}, Role::vector, Init::constant(0)});
+        norm_ = LayerNorm(store, "head.norm", d, shape.norm_epsilon);
     }
-    weight_ = shape.tied ? shape.tied : store.add({"head", {vocabulary_, d}, Role::head, shape.init});
-    bias_ = store.add({"head_bias", {vocabulary_}, Role::vector, Init::constant(0)});
+    weight_ = shape.tied ? shape.tied : store.add({"head.weight", {vocabulary_, d}, Role::head, shape.init});
+    bias_ = store.add({"head.bias", {vocabulary_}, Role::vector, Init::constant(0)});
 }
 
 Tensor OutputHead::transformed(const Tensor& h_xD) const {

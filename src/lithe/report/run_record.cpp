@@ -75,6 +75,9 @@ void read_start(RunRecord& record) {
     for (const char* key : {"cpu", "isa", "device", "threads", "precision"})
         if (json.contains(key))
             record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+    // the settings keep what was asked for, and runs are compared by what was made of it
+    std::string& precision = record.settings["train.precision"];
+    if (precision == "auto" && record.machine.count("precision")) precision = record.machine["precision"];
 }
 
 }  // namespace

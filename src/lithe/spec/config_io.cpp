@@ -12,6 +12,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/text.h"
 #include "lithe/spec/layout.h"
+#include "lithe/spec/migrations.h"
 
 namespace lithe {
 namespace {
@@ -343,13 +344,8 @@ void check_together(const Config& config, Problems& problems) {
 }
 
 // Settings of earlier versions under their present names: checkpoints outlive them.
-struct Renamed {
-    const char *section, *before, *now;
-};
-constexpr Renamed kRenamed[] = {{"evaluation", "tokens", "bytes"}};
-
 void rename_settings(toml::table& root) {
-    for (const Renamed& each : kRenamed) {
+    for (const RenamedSetting& each : renamed_settings()) {
         toml::table* section = root[each.section].as_table();
         const toml::node* value = section ? section->get(each.before) : nullptr;
         if (!value || section->contains(each.now)) continue;
@@ -358,12 +354,30 @@ void rename_settings(toml::table& root) {
     }
 }
 
+// Takes the version out of the settings. Without one they are anybody's, and of today.
+void check_version(toml::table& root, const std::string& file, Problems& problems) {
+    const toml::node* node = root.get("version");
+    if (!node) return;
+    const std::optional<int64_t> version = node->value_exact<int64_t>();
+    const std::string newest = std::to_string(kConfigVersion);
+    if (!version || *version < 1)
+        problems.add("version: expected a whole number from 1 to " + newest + ", got " +
+                         printable(node_text(*node)).substr(0, 60),
+                     file);
+    else if (*version > kConfigVersion)
+        problems.add("version: settings of version " + std::to_string(*version) +
+                         ", whose keys may be unknown here: a newer version of lithe wrote them",
+                     file, update_hint(kConfigVersion));
+    root.erase("version");
+}
+
 Config read_config(toml::table root, const std::string& name, const std::vector<std::string>& sets) {
     Problems problems;
     std::set<std::string> from_flags;
     rename_settings(root);
     for (const std::string& set : sets) apply_set(root, set, from_flags, problems);
     rename_settings(root);
+    check_version(root, name, problems);
     Config config;
     Reader reader(root, name, "", problems, &config.origins, from_flags);
     config.visit(reader);
@@ -458,7 +472,7 @@ static std::string comment_text(const std::string& origin) {
 
 std::string to_toml(const Config& config) {
     Config copy = config, untouched;
-    std::string text;
+    std::string text = "version = " + std::to_string(kConfigVersion) + "\n";
     std::map<std::string, std::string> defaults;
     Printer list([&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
         defaults[prefix + info.name] = value;
@@ -471,7 +485,7 @@ std::string to_toml(const Config& config) {
         text += info.name + " = " + value + "  # " +
                 (origin == config.origins.end() ? otherwise : comment_text(origin->second)) + "\n";
     };
-    Printer printer(print, [&](const std::string& name) { text += (text.empty() ? "[" : "\n[") + name + "]\n"; });
+    Printer printer(print, [&](const std::string& name) { text += "\n[" + name + "]\n"; });
     copy.visit(printer);
     for (const auto& [name, stack] : config.stacks)
         text += "\n[model." + name + "]\nlayout = " + toml_text(stack.layout) + "\n";

@@ -28,6 +28,23 @@ bool Optimizer::takes_plain_update(size_t parameter) const {
     return spec.role != Role::table && !(muon_ && Muon::takes(spec));
 }
 
+std::vector<Optimizer::Moment> Optimizer::moments() const {
+    std::vector<Moment> list;
+    auto add = [&](const char* prefix, const Tensor& flat, const auto& has) {
+        for (size_t i = 0; flat.defined() && i < store_.size(); ++i)
+            if (store_.spec(i).role != Role::table && has(i))
+                list.push_back({prefix + store_.spec(i).name, store_.master_view(flat, i)});
+    };
+    const auto every = [](size_t) { return true; };
+    add("first_moment/", m_, every);
+    add("second_moment/", v_, [&](size_t i) { return takes_plain_update(i); });  // Muon has none
+    add("slow/", slow_, every);
+    add("weights/", average_, every);
+    for (size_t table = 0; table < table_sums_.size(); ++table)
+        list.push_back({"table_sum/" + store_.spec(store_.tables()[table]).name, table_sums_[table]});
+    return list;
+}
+
 void Optimizer::make_ranges() {
     std::vector<kernels::UpdateRange> ranges;
     for (size_t i = 0; i < store_.size(); ++i) {

@@ -31,6 +31,14 @@ class Optimizer {
     // One update with the store's collected gradient; clips when the norm exceeds clip_norm.
     void step(double learning_rate, double gradient_norm);
 
+    // Everything that it holds, in views: "first_moment/NAME", "second_moment/NAME", "slow/NAME" (Lookahead's weights)
+    // and "weights/NAME" (beside an average) of a parameter, "table_sum/NAME" of a table.
+    struct Moment {
+        std::string name;
+        Tensor value;
+    };
+    std::vector<Moment> moments() const;
+
     int64_t updates() const { return updates_; }
     void set_updates(int64_t updates) { updates_ = updates; }
     // Sums of squares per row of table number `table` of the store.

@@ -77,6 +77,7 @@ void RunFolder::clean() {
 
 std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
     for (const CheckpointPlace& place : list_checkpoints(run)) {
+        refuse_newer_manifest(place.folder);  // not to be skipped: training on from an earlier one would replace it
         try {
             verify_checkpoint(place.folder);
             return place;

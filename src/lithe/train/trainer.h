@@ -101,10 +101,14 @@ class Trainer {
     void keep_what_is_done();
     double update_rate() const;
     std::string last_checkpoint() const;
-    void restore_tensors(const CheckpointPlace& place, const nlohmann::json& json);
+    void load_parts(const Manifest& manifest, const nlohmann::json& state);
+    nlohmann::ordered_json machine_record() const;
+    bool is_as_before(const nlohmann::json& machine_before) const;
+    void tell_changes(const Manifest& manifest, const nlohmann::json& machine_before);
     nlohmann::ordered_json start_record() const;
 
-    Config config_;
+    Config config_;   // what the machine has made of the request
+    Config request_;  // what was asked for, "auto" included
     TrainOptions options_;
     TrainerState state_;
     std::unique_ptr<Parts> parts_;

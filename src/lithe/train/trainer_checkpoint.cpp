@@ -1,45 +1,30 @@
 // What a checkpoint holds of a run beside the weights, and back.
-#include <cstring>
-#include <filesystem>
+#include <set>
 
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/spec/migrations.h"
+#include "lithe/train/feed_position.h"
 #include "lithe/train/trainer_parts.h"
 
 namespace lithe {
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 namespace {
 
-Json to_json(const FeedPosition& position) {
-    Json json = {{"epoch", position.epoch}, {"at", position.at}};
-    if (position.rows.empty()) return json;
-    json["drawn"] = position.drawn;
-    json["rows"] = Json::array();
-    for (const FeedPosition::Row& row : position.rows)
-        json["rows"].push_back({row.source, row.document, row.offset, row.open});
-    return json;
+// A value as people write it.
+template <class AnyJson> std::string plain(const AnyJson& value) {
+    return value.is_string() ? printable(value.template get<std::string>()) : value.dump();
 }
 
-FeedPosition feed_position_from_json(const nlohmann::json& json) {
-    FeedPosition position;
-    position.epoch = whole(json.at("epoch"));
-    position.at = whole(json.at("at"));
-    if (!json.contains("rows")) return position;
-    position.drawn = whole_numbers<uint64_t>(json.at("drawn"));
-    for (const auto& row : json.at("rows"))
-        position.rows.push_back({whole(row.at(0)), whole(row.at(1)), whole(row.at(2)), row.at(3)});
-    return position;
-}
-
-// Settings that may differ between a checkpoint and the run that resumes it.
+// Settings that may differ between a checkpoint and the run that resumes it. After other threads, parts, precision or
+// device the bits are other ones, which is told and recorded.
 bool may_change(const std::string& difference) {
     for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
                                "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test",
-                               "data.tokenizer", "train.threads", "train.device"})
+                               "data.tokenizer", "train.threads", "train.device", "train.precision", "train.parts"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
 }
@@ -53,7 +38,7 @@ std::string short_number(double value) {
 }  // namespace
 
 Json to_json(const TrainerState& s) {
-    return {{"schema", "lithe.state/1"},
+    return {{"schema", "lithe.state/" + std::to_string(kStateSchema)},
             {"step", s.step},
             {"tokens", s.tokens},
             {"train_seconds", s.train_seconds},
@@ -73,7 +58,7 @@ Json to_json(const TrainerState& s) {
 
 TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source) {
     try {
-        if (json.at("schema") != "lithe.state/1") fail_file("state of another version", source);
+        schema_number(json.at("schema"), "lithe.state", kStateSchema, source);
         TrainerState s;
         s.step = whole(json.at("step"));
         s.tokens = whole(json.at("tokens"));
@@ -96,17 +81,8 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
     }
 }
 
-// Before the names of the state that a search's updates of the choices carry.
-constexpr const char* kSearchPrefix = "search/";
-
-// The sums that a checkpoint calls "table.N"; undefined where there are none.
-static Tensor table_sums(const Optimizer& optimizer, const std::string& name) {
-    const auto table = size_t(std::strtoul(name.c_str() + std::strlen("table."), nullptr, 10));
-    return table < optimizer.table_sums().size() ? optimizer.table_sums()[table] : Tensor();
-}
-
 Config saved_config(const CheckpointPlace& place) {
-    const std::string path = place.folder + "/config.json";
+    const std::string path = read_manifest(place.folder).path("config");
     return config_from_json(read_file(path, 1 << 20), path);
 }
 
@@ -135,17 +111,42 @@ void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& 
                "restore them, or start a new run with --run");
 }
 
+// state.json in today's form.
+static nlohmann::json state_of(const Manifest& manifest) {
+    const std::string path = manifest.path("state"), config = manifest.path("config");
+    auto state = parse_json<nlohmann::json>(read_file(path, 1 << 20), path);
+    if (!state.is_object()) fail_file("not a JSON object", path);
+    migrate_state(state, parse_json<nlohmann::json>(read_file(config, 1 << 20), config));
+    return state;
+}
+
+nlohmann::json saved_machine(const CheckpointPlace& place) {
+    const nlohmann::json state = state_of(read_manifest(place.folder));
+    return state.value("machine", nlohmann::json::object());
+}
+
+static void refuse_unknown_keys(const nlohmann::json& state, const CheckpointParts& parts, const std::string& path) {
+    std::set<std::string> known = {"data_fingerprint", "tokenizer_hash", "machine"};
+    const Json counters = to_json(TrainerState());
+    for (const auto& [key, value] : counters.items()) known.insert(key);
+    for (const auto& part : parts) known.insert(part->name());
+    for (const auto& [key, value] : state.items())
+        if (!known.count(key))
+            fail_file("unknown key '" + printable(key) + "': a newer version of lithe saved this state", path,
+                      "update lithe");
+}
+
 void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     Parts& p = *parts_;
-    const std::string state_path = place.folder + "/state.json";
-    const auto json = parse_json<nlohmann::json>(read_file(state_path, 1 << 20), state_path);
-    if (!json.is_object()) fail_file("not a JSON object", state_path);
-    state_ = trainer_state_from_json(json, state_path);
+    const Manifest manifest = read_manifest(place.folder);
+    const nlohmann::json json = state_of(manifest);
+    state_ = trainer_state_from_json(json, manifest.path("state"));
     refuse_other_settings(place, saved, json);
+    refuse_unknown_keys(json, p.saved_parts, manifest.path("state"));
     const int64_t patience = config_.train.patience;
     state_.stopped_early = patience > 0 && state_.without_best >= patience;  // another patience may be meant now
-    load_parameters(p.model->parameters(), place.folder + "/model.safetensors");
-    restore_tensors(place, json);
+    load_parameters(p.model->parameters(), manifest.paths("model"));
+    load_parts(manifest, json);
     p.feeder->seek(state_.data);
     p.folder->cut_back(state_.step);
     if (!options_.resume_from.empty()) p.folder->set_aside_after(state_.step);
@@ -154,7 +155,23 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     if (p.progress) p.progress->go_on(p.folder->file("progress.f64"), state_.step, state_.train_seconds);
     log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) +
              " tokens, from " + place.folder);
+    tell_changes(manifest, json.value("machine", nlohmann::json::object()));
     warn_of_another_rate(saved);
+}
+
+// What makes the numbers differ, in their last bits, from those of a run that was never stopped.
+void Trainer::tell_changes(const Manifest& manifest, const nlohmann::json& machine_before) {
+    Parts& p = *parts_;
+    if (manifest.schema < kCheckpointSchema)
+        p.changes.push_back("an earlier version of lithe saved it (checkpoint schema " +
+                            std::to_string(manifest.schema) + ")");
+    const Json now = machine_record();
+    for (const auto& [key, value] : now.items())
+        if (machine_before.is_object() && machine_before.contains(key) && machine_before[key] != value)
+            p.changes.push_back(key + " " + plain(machine_before[key]) + " became " + plain(value));
+    if (p.changes.empty()) return;
+    log_info("changed    " + join(p.changes, ", ") + ": from step " + std::to_string(state_.step + 1) +
+             " on the bits differ from those of a run that was never stopped");
 }
 
 // A rate that had come down and is high again undoes for a while what the low one had reached.
@@ -174,48 +191,16 @@ void Trainer::warn_of_another_rate(const Config& saved) const {
                 " --set schedule.name=constant --set optimizer.learning_rate=" + short_number(low));
 }
 
-// Moments, carried states, and what a search has learned.
-void Trainer::restore_tensors(const CheckpointPlace& place, const nlohmann::json& json) {
-    Parts& p = *parts_;
-    at::NoGradGuard no_grad;
-    std::vector<std::pair<std::string, StateTensor>> carried, carried_by_search;
-    each_tensor(place.folder + "/optimizer.safetensors", [&](const NamedTensor& each) {
-        auto into = [&](const Tensor& flat) {
-            ops::check(flat.defined() && flat.sizes() == each.tensor.sizes(), "resume",
-                       "optimizer tensor '" + each.name + "' does not fit");
-            flat.copy_(each.tensor);
-        };
-        if (each.name == "m") into(p.optimizer->m());
-        else if (each.name == "v") into(p.optimizer->v());
-        else if (each.name == "slow") into(p.optimizer->slow());
-        else if (each.name == "weights") into(p.optimizer->average());
-        else if (each.name.rfind("table.", 0) == 0) into(table_sums(*p.optimizer, each.name));
-        else if (each.name.rfind("architecture.", 0) == 0 && p.search) {
-            if (!p.search->architecture().load(each))
-                fail_file("tensor '" + printable(each.name) + "' does not fit the search", place.folder);
-        } else {
-            int batch_axis = 0, time_axis = -1;
-            const bool search = each.name.rfind(kSearchPrefix, 0) == 0;
-            const size_t begin = search ? std::strlen(kSearchPrefix) : 0, colon = each.name.find(':');
-            if (colon == std::string::npos ||
-                std::sscanf(each.name.c_str() + colon, ":%d:%d", &batch_axis, &time_axis) != 2)
-                fail_file("unknown tensor '" + printable(each.name) + "'", place.folder + "/optimizer.safetensors");
-            (search ? carried_by_search : carried)
-                .emplace_back(each.name.substr(begin, colon - begin),
-                              StateTensor{"", each.tensor.to(p.model->device()), batch_axis, time_axis});
-        }
-    });
-    if (p.optimizer->average().defined()) p.model->parameters().exchange(p.optimizer->average());
-    p.optimizer->set_updates(json.contains("updates") ? int64_t(whole(json["updates"])) : state_.step);
-    p.step->carry(unflatten(carried));
-    if (!p.search) return;
-    p.search->carried() = unflatten(carried_by_search);
-    SearchSteps::Progress& progress = p.search->progress();
-    const auto& saved = json.at("search");
-    progress.begin = whole(saved.at("begin"));
-    progress.changed_at = saved.at("changed_at");
-    progress.likeliest = whole_numbers<int64_t>(saved.at("likeliest"));
-    if (p.search->held_out()) p.search->held_out()->seek(feed_position_from_json(saved.at("data")));
+void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) {
+    SavedTensors saved(TensorFiles(manifest.paths("optimizer")));
+    if (manifest.schema == 1) migrate_optimizer_tensors(saved, parts_->model->parameters());
+    const at::NoGradGuard no_grad;
+    try {
+        for (const auto& part : parts_->saved_parts) part->load(saved, state.value(part->name(), nlohmann::json()));
+    } catch (const nlohmann::json::exception& error) {
+        fail_file(std::string("damaged trainer state: ") + error.what(), manifest.path("state"));
+    }
+    if (manifest.schema == kCheckpointSchema) saved.check_all_taken();
 }
 
 // False when the disk is full; training goes on and it is tried again later.
@@ -225,30 +210,14 @@ bool Trainer::save(bool best) {
     warn_of_changed_text();
     CheckpointContent content;
     const AveragedWeights averaged(p);  // the file of weights has the average, that of the optimizer the weights
-    if (p.optimizer->average().defined()) content.optimizer.push_back({"weights", p.optimizer->average()});
     content.model = named_masters(p.model->parameters());
-    content.optimizer.push_back({"m", p.optimizer->m()});
-    if (p.optimizer->v().defined()) content.optimizer.push_back({"v", p.optimizer->v()});
-    if (p.optimizer->slow().defined()) content.optimizer.push_back({"slow", p.optimizer->slow()});
-    for (size_t table = 0; table < p.optimizer->table_sums().size(); ++table)
-        content.optimizer.push_back({"table." + std::to_string(table), p.optimizer->table_sums()[table]});
-    for (const auto& [path, tensor] : flatten(join_rows(p.step->carried())))
-        content.optimizer.push_back(
-            {path + ":" + std::to_string(tensor.batch_axis) + ":" + std::to_string(tensor.time_axis), tensor.value});
     Json state = to_json(state_);
-    if (p.search) {
-        for (NamedTensor& tensor : p.search->architecture().state()) content.optimizer.push_back(std::move(tensor));
-        for (const auto& [path, tensor] : flatten(p.search->carried()))
-            content.optimizer.push_back({kSearchPrefix + path + ":" + std::to_string(tensor.batch_axis) + ":" +
-                                             std::to_string(tensor.time_axis),
-                                         tensor.value});
-        const SearchSteps::Progress& progress = p.search->progress();
-        state["search"] = {{"begin", progress.begin},
-                           {"changed_at", progress.changed_at},
-                           {"likeliest", progress.likeliest},
-                           {"data", to_json(p.search->held_out() ? p.search->held_out()->position() : FeedPosition())}};
+    for (const auto& part : p.saved_parts) {
+        Json entry;
+        part->save(content.optimizer, entry);
+        if (!entry.is_null()) state[part->name()] = std::move(entry);
     }
-    state["updates"] = p.optimizer->updates();
+    state["machine"] = machine_record();
     state["data_fingerprint"] = p.corpus.fingerprint();
     state["tokenizer_hash"] = p.corpus.tokenizer().hash();
     content.state_json = state.dump(2) + "\n";

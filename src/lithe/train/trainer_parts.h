@@ -8,6 +8,7 @@
 #include "lithe/data/prefetch.h"
 #include "lithe/data/text_watch.h"
 #include "lithe/model/cost.h"
+#include "lithe/train/checkpoint_part.h"
 #include "lithe/train/progress_record.h"
 #include "lithe/train/trainer.h"
 
@@ -25,6 +26,9 @@ struct Trainer::Parts {
     std::optional<Masking> masking;
     Segment segment;
     std::unique_ptr<TrainStep> step;
+    CheckpointParts saved_parts;
+    std::vector<std::string>
+        changes;  // since the last start, after which the numbers are other ones in their last bits
     Machine machine;
     ModelCost cost;
     MemoryEstimate memory;
@@ -62,6 +66,8 @@ struct Trainer::Parts {
 
 // The configuration of a checkpoint.
 Config saved_config(const CheckpointPlace& place);
+// What the machine that saved it had made of the settings: threads, device and so on; empty where it is not known.
+nlohmann::json saved_machine(const CheckpointPlace& place);
 
 // While it lives, the model has the average of the weights, where there is one.
 class AveragedWeights {

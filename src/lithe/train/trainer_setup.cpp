@@ -101,14 +101,14 @@ std::string resolve_axis(const Config& config) {
 // newest checkpoint, so that it does not need that model, and no weights to begin with.
 struct Beginning {
     TokenizerPtr tokenizer;
-    std::string weights;
+    TensorFiles weights;
 };
 Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
     if (train.init_from.empty()) return {};
     std::string own = options.resume_from;
     if (own.empty() && options.resume != ResumeMode::never)
         if (const auto place = RunFolder::newest_valid(options.run)) own = place->folder;
-    if (!own.empty()) return {tokenizer_from_file(own + "/tokenizer.json"), ""};
+    if (!own.empty()) return {tokenizer_from_file(read_manifest(own).path("tokenizer")), {}};
     const ModelFiles files = find_model(train.init_from);
     return {tokenizer_from_file(files.tokenizer), files.weights};
 }
@@ -119,7 +119,7 @@ std::optional<Config> config_before(const TrainOptions& options) {
     std::string folder = options.resume_from;
     if (folder.empty())
         if (const auto all = list_checkpoints(options.run); !all.empty()) folder = all[0].folder;
-    if (folder.empty() || !fs::exists(folder + "/config.json")) return std::nullopt;
+    if (folder.empty()) return std::nullopt;
     try {
         return with_absolute_paths(saved_config({0, folder}));
     } catch (const Error&) { return std::nullopt; }  // verified and told of later
@@ -139,6 +139,7 @@ void refuse_another_text(const DataConfig& before, const DataConfig& now, const 
 
 Trainer::Trainer(Config config, TrainOptions options)
     : config_(with_absolute_paths(std::move(config))),
+      request_(config_),
       options_(std::move(options)),
       parts_(std::make_unique<Parts>()) {
     require_utf8_path(options_.run, "--run");
@@ -188,19 +189,23 @@ Trainer::Trainer(Config config, TrainOptions options)
     // a run that goes on with other budgets keeps its axis
     if (saved && automatic_axis && has_budget(config_.train, saved->schedule.axis))
         config_.schedule.axis = saved->schedule.axis;
-    if (saved && automatic_parts) config_.train.parts = std::max<int64_t>(1, saved->train.parts);
+    if (saved && automatic_parts && is_as_before(saved_machine(*place)))
+        config_.train.parts = std::max<int64_t>(1, saved->train.parts);
     p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
                                          config_.train.graphs);
+    p.saved_parts.push_back(checkpoint_part_of(*p.optimizer, p.model->parameters()));
+    p.saved_parts.push_back(checkpoint_part_of(*p.step, p.machine.device, p.machine.working));
+    if (p.search) p.saved_parts.push_back(checkpoint_part_of(*p.search, p.machine.device, p.machine.working));
     if (config_.schedule.axis == "time" || config_.schedule.axis == "budget") p.progress.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
-    p.folder->write_config(config_);
+    p.folder->write_config(request_);
     set_log_file(p.folder->file("log.txt"));
     p.folder->record_start(start_record());
 }
 
-// Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; its
-// precision stays what it was.
+// Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; what was
+// left to it, its precision, stays what it was.
 void Trainer::set_up_machine_of(const std::optional<Config>& before) {
     const TrainConfig asked = config_.train;
     if (before && asked.precision == "auto") config_.train.precision = before->train.precision;
@@ -299,6 +304,25 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
     return place;
 }
 
+// On as many threads of the same device: then what was left to the machine stays what it was.
+bool Trainer::is_as_before(const nlohmann::json& machine_before) const {
+    const Json now = machine_record();
+    for (const char* key : {"device", "threads"})
+        if (!machine_before.is_object() || !machine_before.contains(key) || machine_before[key] != now[key])
+            return false;
+    return true;
+}
+
+// What the numbers depend on in their last bits.
+Json Trainer::machine_record() const {
+    const Machine& machine = parts_->machine;
+    return {{"device", machine.device.str()},
+            {"isa", kernels::isa_name(kernels::selected_isa())},
+            {"threads", machine.threads},
+            {"precision", machine.precision},
+            {"parts", config_.train.parts}};
+}
+
 Json Trainer::start_record() const {
     struct utsname host {};
     uname(&host);
@@ -314,6 +338,8 @@ Json Trainer::start_record() const {
             {"device", p.machine.device.str()},
             {"threads", p.machine.threads},
             {"precision", p.machine.precision},
+            {"parts", config_.train.parts},
+            {"changed", p.changes},
             {"fp32_products", p.machine.products},
             {"seed", config_.train.seed},
             {"data_fingerprint", p.corpus.fingerprint()},

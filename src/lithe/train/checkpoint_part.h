@@ -1,0 +1,38 @@
+// A part of a training run that lives in its checkpoints: the optimizer, carried states, the choices of a search. Each
+// names its tensors and its entry of state.json itself, and takes both back by name; the trainer knows none of them.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "lithe/model/saved_tensors.h"
+#include "lithe/train/search_steps.h"
+#include "lithe/train/train_step.h"
+
+namespace lithe {
+
+class CheckpointPart {
+ public:
+    virtual ~CheckpointPart() = default;
+    // Of its entry in state.json; its tensors' names begin with prefixes that no other part has.
+    virtual std::string name() const = 0;
+    virtual void save(std::vector<NamedTensor>& tensors, nlohmann::ordered_json& state) const = 0;
+    // `state`: its entry, null where there is none. Throws bad_file for what is missing or does not fit;
+    // nlohmann::json::exception for a damaged entry.
+    virtual void load(SavedTensors& saved, const nlohmann::json& state) = 0;
+};
+using CheckpointParts = std::vector<std::unique_ptr<CheckpointPart>>;
+
+// `store`: what the optimizer was made for.
+std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store);
+// States that are carried from step to step; `working`: what their memories are computed in.
+std::unique_ptr<CheckpointPart> checkpoint_part_of(TrainStep& step, at::Device device, at::ScalarType working);
+std::unique_ptr<CheckpointPart> checkpoint_part_of(SearchSteps& search, at::Device device, at::ScalarType working);
+
+// The tensors of a schema-1 optimizer.safetensors under today's names (spec/migrations.h): flat ones are cut into the
+// parameters of `store`.
+void migrate_optimizer_tensors(SavedTensors& saved, const ParameterStore& store);
+
+}  // namespace lithe
