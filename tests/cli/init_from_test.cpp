@@ -1,5 +1,5 @@
 // Training that begins with the weights of a model.
-#include "lithe/model/checkpoint.h"
+#include "lithe/objectives/load_model.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
 

@@ -5,8 +5,8 @@
 #include <set>
 #include <sstream>
 
+#include "lithe/base/position_flags.h"
 #include "lithe/base/text.h"
-#include "lithe/kernels/sru/sru.h"
 #include "lithe/model/stack.h"
 #include "support/block_variants.h"
 #include "support/waves.h"
@@ -42,10 +42,13 @@ class Contract : public ::testing::TestWithParam<int> {
             if (made->store.spec(i).role == Role::scalar) made->store.working(i).fill_(0.7);  // wake what starts silent
         return made;
     }
-    static Context context() {
-        Context c;
+    static Pass pass() {
+        Pass c;
         c.memory = 2 * T;
         return c;
+    }
+    BranchOutput branch(const MadeBlock& made, const Tensor& x, const State& state, const Call& call) const {
+        return testing::branch_of(kind(), *made.block, x, state, call);
     }
     static Tensor input(at::ScalarType type = at::kDouble) { return wave({T, B, D}, 0.53, 0.7, 1.3, type); }
 };
@@ -53,7 +56,7 @@ class Contract : public ::testing::TestWithParam<int> {
 TEST_P(Contract, KeepsShapeAndIsDeterministic) {
     auto made = make();
     Tensor x = input();
-    auto a = made->block->branch(x, {}, context()), b = made->block->branch(x, {}, context());
+    auto a = branch(*made, x, {}, pass()), b = branch(*made, x, {}, pass());
     EXPECT_EQ(a.delta_TBD.sizes(), x.sizes());
     EXPECT_TRUE(at::equal(a.delta_TBD, b.delta_TBD));
     EXPECT_TRUE(at::isfinite(a.delta_TBD).all().item<bool>());
@@ -64,7 +67,7 @@ TEST_P(Contract, NeverLooksAhead) {
     auto made = make();
     Tensor x = input(), changed = x.clone();
     changed.narrow(0, T / 2, T - T / 2).add_(1.7);
-    auto a = made->block->branch(x, {}, context()).delta_TBD, b = made->block->branch(changed, {}, context()).delta_TBD;
+    auto a = branch(*made, x, {}, pass()).delta_TBD, b = branch(*made, changed, {}, pass()).delta_TBD;
     EXPECT_TRUE(at::equal(a.narrow(0, 0, T / 2), b.narrow(0, 0, T / 2)));
     if (std::string(kind().name) != "identity") { EXPECT_FALSE(at::equal(a, b)); }
 }
@@ -73,7 +76,7 @@ TEST_P(Contract, RowsDoNotMeet) {
     auto made = make();
     Tensor x = input(), changed = x.clone();
     changed.select(1, 1).mul_(-2);
-    auto a = made->block->branch(x, {}, context()).delta_TBD, b = made->block->branch(changed, {}, context()).delta_TBD;
+    auto a = branch(*made, x, {}, pass()).delta_TBD, b = branch(*made, changed, {}, pass()).delta_TBD;
     expect_close(a.select(1, 0), b.select(1, 0), 1e-12, "row 0");
     expect_close(a.select(1, 2), b.select(1, 2), 1e-12, "row 2");
 }
@@ -81,8 +84,8 @@ TEST_P(Contract, RowsDoNotMeet) {
 TEST_P(Contract, PositionWiseMeansPositionWise) {
     auto made = make();
     Tensor x = input(), order = at::arange(T - 1, -1, -1, at::kLong);
-    auto forward = made->block->branch(x, {}, context()).delta_TBD,
-         backward = made->block->branch(x.index_select(0, order), {}, context()).delta_TBD.index_select(0, order);
+    auto forward = branch(*made, x, {}, pass()).delta_TBD,
+         backward = branch(*made, x.index_select(0, order), {}, pass()).delta_TBD.index_select(0, order);
     EXPECT_EQ(at::allclose(forward, backward, 1e-10, 1e-10), kind().traits.position_wise);
 }
 
@@ -93,15 +96,15 @@ TEST_P(Contract, StreamsEqualTheWhole) {
         for (int64_t window : {int64_t(-1), int64_t(5)})
             for (int64_t piece : {T / 2, int64_t(5), int64_t(1)}) {
                 auto made = make();
-                Context c = context();
+                Pass c = pass();
                 c.keep_projections = keep;
                 c.window = window;
                 if (window >= 0) c.memory = window;
-                Tensor x = input(), whole = made->block->branch(x, {}, c).delta_TBD;
+                Tensor x = input(), whole = branch(*made, x, {}, c).delta_TBD;
                 State state;
                 std::vector<Tensor> pieces;
                 for (int64_t at = 0; at < T; at += piece) {
-                    auto out = made->block->branch(x.narrow(0, at, std::min(piece, T - at)), state, c);
+                    auto out = branch(*made, x.narrow(0, at, std::min(piece, T - at)), state, c);
                     pieces.push_back(out.delta_TBD);
                     state = std::move(out.state);
                 }
@@ -114,16 +117,16 @@ TEST_P(Contract, StreamsEqualTheWhole) {
 TEST_P(Contract, StateRowsCanBeSelectedScatteredAndSaved) {
     auto made = make();
     Tensor x = input();
-    State state = made->block->branch(x, {}, context()).state;
+    State state = branch(*made, x, {}, pass()).state;
     Tensor rows = at::tensor({2, 0}, at::kLong);
-    auto all = made->block->branch(x, state, context()).delta_TBD.index_select(1, rows);
-    auto some = made->block->branch(x.index_select(1, rows), state.select_rows(rows), context()).delta_TBD;
+    auto all = branch(*made, x, state, pass()).delta_TBD.index_select(1, rows);
+    auto some = branch(*made, x.index_select(1, rows), state.select_rows(rows), pass()).delta_TBD;
     expect_close(some, all, 1e-12, "selected rows");
     State back = state;
     back.scatter_rows(rows, state.select_rows(rows));
-    auto again = made->block->branch(x, unflatten(flatten(back)), context()).delta_TBD;
-    expect_close(again, made->block->branch(x, state, context()).delta_TBD, 0, "scattered back and saved");
-    EXPECT_EQ(state.bytes() > 0, !kind().traits.position_wise);
+    auto again = branch(*made, x, unflatten(flatten(back)), pass()).delta_TBD;
+    expect_close(again, branch(*made, x, state, pass()).delta_TBD, 0, "scattered back and saved");
+    EXPECT_EQ(state.bytes() > 0, !kind().traits.position_wise || !kind().traits.reads.empty());
 }
 
 // Gradients of input, initial state and every parameter against central differences in float64.
@@ -131,12 +134,12 @@ TEST_P(Contract, GradientsMatchFiniteDifferences) {
     auto made = make();
     const Tensor weight = wave({T, B, D}, 0.3, 0.4, 1.0);
     Tensor x = input().set_requires_grad(true);
-    State state = made->block->branch(input().mul(0.5), {}, context()).state.detach();
+    State state = branch(*made, input().mul(0.5), {}, pass()).state.detach();
     std::vector<Tensor> leaves = {x};
     for (auto& each : state.tensors)
         if (each.value.is_floating_point()) leaves.push_back(each.value.set_requires_grad(true));
     for (size_t i = 0; i < made->store.size(); ++i) leaves.push_back(made->store.working(i));
-    auto loss = [&] { return (made->block->branch(x, state, context()).delta_TBD * weight).sum(); };
+    auto loss = [&] { return (branch(*made, x, state, pass()).delta_TBD * weight).sum(); };
     torch::autograd::backward({loss()}, {});
     for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
         Tensor values = leaves[leaf].detach().flatten();
@@ -160,47 +163,48 @@ TEST_P(Contract, GradientsMatchFiniteDifferences) {
 
 TEST_P(Contract, PaddingIsHarmlessAndInvisible) {
     auto made = make();
-    Context c = context();
-    c.flags_TB = at::zeros({T, B}, at::kByte);
-    c.flags_TB.narrow(0, T - 3, 3).select(1, 0).fill_(int64_t(kernels::kSruPad));  // row 0 ends early
-    c.flags_TB.select(1, 2).fill_(int64_t(kernels::kSruPad));                      // row 2 is all padding
+    Pass c = pass();
+    Tensor flags_TB = at::zeros({T, B}, at::kByte);
+    flags_TB.narrow(0, T - 3, 3).select(1, 0).fill_(int64_t(kPadding));  // row 0 ends early
+    flags_TB.select(1, 2).fill_(int64_t(kPadding));                      // row 2 is all padding
+    c.set_flags(flags_TB);
     Tensor x = input(), other = x.clone();
     other.narrow(0, T - 3, 3).select(1, 0).fill_(100);
-    auto a = made->block->branch(x, {}, c), b = made->block->branch(other, {}, c);
+    auto a = branch(*made, x, {}, c), b = branch(*made, other, {}, c);
     EXPECT_TRUE(at::isfinite(a.delta_TBD).all().item<bool>());
     expect_close(a.delta_TBD.narrow(0, 0, T - 3), b.delta_TBD.narrow(0, 0, T - 3), 1e-12,
                  "what stands in the padding changes nothing");
     Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
-    expect_close(made->block->branch(next, a.state, context()).delta_TBD.select(1, 0),
-                 made->block->branch(next, b.state, context()).delta_TBD.select(1, 0), 1e-12,
-                 "nor in the next segment");
-    Tensor short_row = made->block->branch(x.narrow(0, 0, T - 3).narrow(1, 0, 1), {}, context()).delta_TBD;
+    expect_close(branch(*made, next, a.state, pass()).delta_TBD.select(1, 0),
+                 branch(*made, next, b.state, pass()).delta_TBD.select(1, 0), 1e-12, "nor in the next segment");
+    Tensor short_row = branch(*made, x.narrow(0, 0, T - 3).narrow(1, 0, 1), {}, pass()).delta_TBD;
     expect_close(a.delta_TBD.narrow(0, 0, T - 3).narrow(1, 0, 1), short_row, 1e-12, "the row as if it were shorter");
 }
 
 TEST_P(Contract, DocumentResetStartsAnew) {
     auto made = make();
-    Context c = context();
-    c.flags_TB = at::zeros({T, B}, at::kByte);
-    c.flags_TB.select(0, 5).fill_(int64_t(kernels::kSruReset));
+    Pass c = pass();
+    Tensor flags_TB = at::zeros({T, B}, at::kByte);
+    flags_TB.select(0, 5).fill_(int64_t(kDocumentBegins));
+    c.set_flags(flags_TB);
     Tensor x = input();
-    State earlier = made->block->branch(input().mul(2), {}, context()).state;
-    auto out = made->block->branch(x, earlier, c);
-    auto fresh = made->block->branch(x.narrow(0, 5, T - 5), {}, context());
+    State earlier = branch(*made, input().mul(2), {}, pass()).state;
+    auto out = branch(*made, x, earlier, c);
+    auto fresh = branch(*made, x.narrow(0, 5, T - 5), {}, pass());
     expect_close(out.delta_TBD.narrow(0, 5, T - 5), fresh.delta_TBD, 1e-12, "after the reset");
     Tensor next = wave({4, B, D}, 0.2, 0.1, 1.0);
-    expect_close(made->block->branch(next, out.state, context()).delta_TBD,
-                 made->block->branch(next, fresh.state, context()).delta_TBD, 1e-12, "and in the next segment");
+    expect_close(branch(*made, next, out.state, pass()).delta_TBD, branch(*made, next, fresh.state, pass()).delta_TBD,
+                 1e-12, "and in the next segment");
 }
 
 TEST_P(Contract, LowerPrecisionsStayClose) {
     auto reference = make();
-    Tensor expected = reference->block->branch(input(), {}, context()).delta_TBD;
+    Tensor expected = branch(*reference, input(), {}, pass()).delta_TBD;
     const double scale = 1 + expected.abs().max().item<double>();
     auto fp32 = make(at::kFloat);
-    expect_close(fp32->block->branch(input(at::kFloat), {}, context()).delta_TBD, expected, 1e-5 * scale, "fp32");
+    expect_close(branch(*fp32, input(at::kFloat), {}, pass()).delta_TBD, expected, 1e-5 * scale, "fp32");
     auto bf16 = make(at::kBFloat16);
-    auto out = bf16->block->branch(input(at::kBFloat16), {}, context());
+    auto out = branch(*bf16, input(at::kBFloat16), {}, pass());
     EXPECT_EQ(out.delta_TBD.scalar_type(), at::kBFloat16);
     expect_close(out.delta_TBD, expected, 0.06 * scale, "bf16");
     if (const Tensor* c = out.state.find("c")) {
@@ -214,19 +218,19 @@ TEST_P(Contract, DropoutFollowsItsKeyOnly) {
         if (field.path.find("dropout") != std::string::npos) values.push_back({field.path, "0.4", "test"});
     if (values.empty()) GTEST_SKIP() << "the kind has no dropout of its own";
     auto made = make(at::kDouble, values);
-    Context c = context();
+    Pass c = pass();
     c.training = true;
-    c.dropout_key = 5;
-    c.occurrences = 2;
-    Tensor x = input(), a = made->block->branch(x, {}, c).delta_TBD;
-    EXPECT_TRUE(at::equal(a, made->block->branch(x, {}, c).delta_TBD));
-    c.dropout_key = 6;
-    EXPECT_FALSE(at::equal(a, made->block->branch(x, {}, c).delta_TBD));
+    c.keys.rows = 5;
+    const Place place{.occurrences = 2};
+    Tensor x = input(), a = branch(*made, x, {}, Call(c, place)).delta_TBD;
+    EXPECT_TRUE(at::equal(a, branch(*made, x, {}, Call(c, place)).delta_TBD));
+    c.keys.rows = 6;
+    EXPECT_FALSE(at::equal(a, branch(*made, x, {}, Call(c, place)).delta_TBD));
     c.training = false;
-    Tensor calm = made->block->branch(x, {}, c).delta_TBD;
+    Tensor calm = branch(*made, x, {}, Call(c, place)).delta_TBD;
     EXPECT_FALSE(at::equal(a, calm));
-    c.dropout_key = 7;
-    EXPECT_TRUE(at::equal(calm, made->block->branch(x, {}, c).delta_TBD)) << "no dropout outside training";
+    c.keys.rows = 7;
+    EXPECT_TRUE(at::equal(calm, branch(*made, x, {}, Call(c, place)).delta_TBD)) << "no dropout outside training";
 }
 
 // Masks go by the rows' numbers in the update, so that a batch may be cut anywhere.
@@ -240,16 +244,16 @@ TEST_P(Contract, RowsDropAlikeHoweverTheBatchIsCut) {
         for (size_t i = 0; i < made.store.size(); ++i)
             if (made.store.spec(i).role == Role::scalar) made.store.working(i).fill_(0.7);
     }
-    Context c = context();
+    Pass c = pass();
     c.training = true;
-    c.dropout_key = 5;
-    c.first_row = 7;
-    c.occurrences = 2;
-    const Tensor x = input(), whole = made.block->branch(x, {}, c).delta_TBD;
+    c.keys.rows = 5;
+    c.keys.first_row = 7;
+    const Place place{.occurrences = 2};
+    const Tensor x = input(), whole = branch(made, x, {}, Call(c, place)).delta_TBD;
     for (int64_t row = 0; row < B; ++row) {
-        Context own = c;
-        own.first_row += row;
-        expect_close(made.block->branch(x.narrow(1, row, 1), {}, own).delta_TBD, whole.narrow(1, row, 1), 1e-12,
+        Pass own = c;
+        own.keys.first_row += row;
+        expect_close(branch(made, x.narrow(1, row, 1), {}, Call(own, place)).delta_TBD, whole.narrow(1, row, 1), 1e-12,
                      "row " + std::to_string(row) + " alone");
     }
     c.training = false;
@@ -257,7 +261,7 @@ TEST_P(Contract, RowsDropAlikeHoweverTheBatchIsCut) {
     const bool drops = std::any_of(options.begin(), options.end(), [](const FieldDoc& field) {
         return field.path.find("dropout") != std::string::npos;
     });
-    EXPECT_EQ(drops, !at::equal(made.block->branch(x, {}, c).delta_TBD, whole));
+    EXPECT_EQ(drops, !at::equal(branch(made, x, {}, Call(c, place)).delta_TBD, whole));
 }
 
 TEST_P(Contract, BidirectionalSeesBothSides) {
@@ -266,11 +270,11 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     ModelConfig both_ways = model();
     both_ways.direction = "bidirectional";
     MadeBlock made(kind(), both_ways, variant().values);
-    Context c = context();
+    Pass c = pass();
     c.causal = false;
     Tensor x = input(), changed = x.clone();
     changed.select(0, T - 1).mul_(-2);  // not by a constant, which a norm takes off
-    auto a = made.block->branch(x, {}, c), b = made.block->branch(changed, {}, c);
+    auto a = branch(made, x, {}, c), b = branch(made, changed, {}, c);
     EXPECT_FALSE(at::equal(a.delta_TBD.select(0, 0), b.delta_TBD.select(0, 0)));
     EXPECT_TRUE(a.state.empty()) << "there is no next segment";
 }

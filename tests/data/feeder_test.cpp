@@ -40,7 +40,7 @@ std::vector<uint64_t> lengths_of(uint64_t count) {
     return lengths;
 }
 
-bool same(const Segment& a, const Segment& b) {
+bool same(const Batch& a, const Batch& b) {
     return a.inputs == b.inputs && a.targets == b.targets && a.flags == b.flags && a.begins == b.begins &&
            a.tokens == b.tokens;
 }
@@ -48,49 +48,49 @@ bool same(const Segment& a, const Segment& b) {
 TEST(StreamFeeder, PiecesAreContiguousAndEpochsStartAnew) {
     const NumberedDocuments text({200});
     auto feeder = make_stream_feeder({{&text, 1, "a"}}, {.batch = 2, .length = 8});  // two pieces of 100
-    Segment segment;
-    feeder->next(segment);
-    EXPECT_TRUE(segment.begins);
-    EXPECT_TRUE(segment.flags.empty());
-    EXPECT_EQ(segment.inputs[0], 0);
-    EXPECT_EQ(segment.inputs[1], 100);
-    EXPECT_EQ(segment.inputs[2], 1);
-    EXPECT_EQ(segment.targets[0], 1);
-    EXPECT_EQ(segment.targets[15], 108);
-    feeder->next(segment);
-    EXPECT_FALSE(segment.begins);
-    EXPECT_EQ(segment.inputs[0], 8);
+    Batch batch;
+    feeder->next(batch);
+    EXPECT_TRUE(batch.begins);
+    EXPECT_TRUE(batch.flags.empty());
+    EXPECT_EQ(batch.inputs[0], 0);
+    EXPECT_EQ(batch.inputs[1], 100);
+    EXPECT_EQ(batch.inputs[2], 1);
+    EXPECT_EQ(batch.targets[0], 1);
+    EXPECT_EQ(batch.targets[15], 108);
+    feeder->next(batch);
+    EXPECT_FALSE(batch.begins);
+    EXPECT_EQ(batch.inputs[0], 8);
     const FeedPosition middle = feeder->position();
     EXPECT_EQ(middle.at, 16u);
     for (int i = 2; i < 12; ++i) {
-        feeder->next(segment);
-        EXPECT_FALSE(segment.begins);
+        feeder->next(batch);
+        EXPECT_FALSE(batch.begins);
     }
     EXPECT_EQ(feeder->position().at, 96u);
     EXPECT_EQ(feeder->position().epoch, 0u);
-    feeder->next(segment);  // 12 segments of 8 fit into 99
-    EXPECT_TRUE(segment.begins);
-    EXPECT_EQ(segment.inputs[0], 0);
+    feeder->next(batch);  // 12 segments of 8 fit into 99
+    EXPECT_TRUE(batch.begins);
+    EXPECT_EQ(batch.inputs[0], 0);
     EXPECT_EQ(feeder->position().epoch, 1u);
     feeder->seek(middle);
-    feeder->next(segment);
-    EXPECT_EQ(segment.inputs[0], 16);
+    feeder->next(batch);
+    EXPECT_EQ(batch.inputs[0], 16);
     EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8}), ExitCode::usage, "too short");
     EXPECT_ERROR(feeder->seek({.epoch = 0, .at = 3}), ExitCode::bad_file, "does not fit");
 }
 
 // Where the rows of each segment of an epoch begin; checks that a row's tokens follow each other.
-std::vector<int64_t> beginnings(Feeder& feeder, int64_t batch, int64_t length, int segments) {
+std::vector<int64_t> beginnings(Feeder& feeder, int64_t rows, int64_t length, int segments) {
     std::vector<int64_t> begins;
-    Segment segment;
+    Batch batch;
     for (int i = 0; i < segments; ++i) {
-        feeder.next(segment);
-        EXPECT_EQ(segment.begins, i == 0);
-        for (int64_t b = 0; b < batch; ++b) {
-            begins.push_back(segment.inputs[size_t(b)]);
+        feeder.next(batch);
+        EXPECT_EQ(batch.begins, i == 0);
+        for (int64_t b = 0; b < rows; ++b) {
+            begins.push_back(batch.inputs[size_t(b)]);
             for (int64_t t = 0; t < length; ++t) {
-                EXPECT_EQ(segment.inputs[size_t(t * batch + b)], begins.back() + t);
-                EXPECT_EQ(segment.targets[size_t(t * batch + b)], begins.back() + t + 1);
+                EXPECT_EQ(batch.inputs[size_t(t * rows + b)], begins.back() + t);
+                EXPECT_EQ(batch.targets[size_t(t * rows + b)], begins.back() + t + 1);
             }
         }
     }
@@ -124,7 +124,7 @@ TEST(StreamFeeder, ChunksOfTheTextComeInARandomOrder) {
 
     // goes on where it was
     auto resumed = make_stream_feeder({{&text, 1, "a"}}, options);
-    Segment there, here;
+    Batch there, here;
     resumed->seek({.epoch = 1, .at = 5 * 8});
     resumed->next(there);
     EXPECT_EQ(there.inputs[0], epochs[1][5 * 3]);
@@ -150,24 +150,24 @@ TEST(StreamFeeder, ChunksOfAShortTextAreShorter) {
                  "too short");
     auto feeder =
         make_stream_feeder({{&text, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8, .chunk = 16});
-    Segment segment;
+    Batch batch;
     for (int step = 0; step < 20; ++step) {
-        feeder->next(segment);
-        for (int b = 0; b < 4; ++b) EXPECT_EQ(segment.inputs[size_t(b)] >= 500'000, b == 3);
+        feeder->next(batch);
+        for (int b = 0; b < 4; ++b) EXPECT_EQ(batch.inputs[size_t(b)] >= 500'000, b == 3);
     }
 }
 
 TEST(StreamFeeder, SourcesHaveRowsByTheirShares) {
     const NumberedDocuments large({400}), small({40}, 500'000);
     auto feeder = make_stream_feeder({{&large, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8});
-    Segment segment;
+    Batch batch;
     int resets = 0;
     for (int step = 0; step < 20; ++step) {
-        feeder->next(segment);
-        for (int b = 0; b < 4; ++b) EXPECT_EQ(segment.inputs[size_t(b)] >= 500'000, b == 3);
-        if (segment.flags.empty()) continue;
-        for (size_t i = 0; i < segment.flags.size(); ++i)
-            EXPECT_EQ(segment.flags[i], (i == 3 || (step == 16 && i < 3)) ? kFlagReset : 0) << step;
+        feeder->next(batch);
+        for (int b = 0; b < 4; ++b) EXPECT_EQ(batch.inputs[size_t(b)] >= 500'000, b == 3);
+        if (batch.flags.empty()) continue;
+        for (size_t i = 0; i < batch.flags.size(); ++i)
+            EXPECT_EQ(batch.flags[i], (i == 3 || (step == 16 && i < 3)) ? kDocumentBegins : 0) << step;
         ++resets;
     }
     EXPECT_EQ(resets, 4);  // the small source begins anew every 4 segments, the large one after 16
@@ -202,31 +202,31 @@ void check_epoch(bool one_per_row, std::optional<int32_t> document_end) {
     std::map<int64_t, int> targets;
     std::vector<int64_t> before(3, -5);
     std::vector<bool> padded(3, false);
-    Segment segment;
+    Batch batch;
     while (feeder->position().epoch == 0) {
-        feeder->next(segment);
+        feeder->next(batch);
         if (feeder->position().epoch > 0) break;
         int64_t tokens = 0;
         for (size_t t = 0; t < 8; ++t)
             for (size_t b = 0; b < 3; ++b) {
                 const size_t i = t * 3 + b;
-                if (segment.flags[i] == kFlagPad) {
+                if (batch.flags[i] == kPadding) {
                     EXPECT_TRUE(one_per_row);
-                    EXPECT_EQ(segment.targets[i], -1);
+                    EXPECT_EQ(batch.targets[i], -1);
                     before[b] = -5;
                     continue;
                 }
                 ++tokens;
-                const bool begins = segment.flags[i] == kFlagReset;
-                const bool first = document_end ? segment.inputs[i] == *document_end : segment.inputs[i] % 1000 == 0;
+                const bool begins = batch.flags[i] == kDocumentBegins;
+                const bool first = document_end ? batch.inputs[i] == *document_end : batch.inputs[i] % 1000 == 0;
                 EXPECT_EQ(first, begins);
-                EXPECT_TRUE(begins || segment.inputs[i] == before[b]) << "the input is the target before";
-                const bool follows = segment.targets[i] == segment.inputs[i] + 1;
-                EXPECT_TRUE(begins && document_end ? segment.targets[i] % 1000 == 0 : follows);
-                before[b] = segment.targets[i];
-                ++targets[segment.targets[i]];
+                EXPECT_TRUE(begins || batch.inputs[i] == before[b]) << "the input is the target before";
+                const bool follows = batch.targets[i] == batch.inputs[i] + 1;
+                EXPECT_TRUE(begins && document_end ? batch.targets[i] % 1000 == 0 : follows);
+                before[b] = batch.targets[i];
+                ++targets[batch.targets[i]];
             }
-        EXPECT_EQ(tokens, segment.tokens);
+        EXPECT_EQ(tokens, batch.tokens);
     }
     for (const auto& [token, count] : targets) EXPECT_EQ(count, 1) << token;
     EXPECT_GT(targets.size(),
@@ -244,24 +244,24 @@ TEST(DocumentFeeder, GoesOnFromEveryPosition) {
     const std::vector<FeedSource> sources = {{&a, 2, "a"}, {&b, 1, "b"}};
     const FeedOptions options{.batch = 3, .length = 8, .seed = 5};
     auto whole = make_document_feeder(sources, options);
-    std::vector<Segment> expected(40);
+    std::vector<Batch> expected(40);
     std::vector<FeedPosition> positions;
-    for (Segment& segment : expected) {
+    for (Batch& batch : expected) {
         positions.push_back(whole->position());
-        whole->next(segment);
+        whole->next(batch);
     }
     for (size_t i = 0; i < expected.size(); i += 7) {
         auto resumed = make_document_feeder(sources, options);
         resumed->seek(positions[i]);
         for (size_t j = i; j < expected.size(); ++j) {
-            Segment segment;
-            resumed->next(segment);
-            EXPECT_TRUE(same(segment, expected[j])) << i << " " << j;
+            Batch batch;
+            resumed->next(batch);
+            EXPECT_TRUE(same(batch, expected[j])) << i << " " << j;
         }
     }
     int64_t small = 0, all = 0;
-    for (const Segment& segment : expected)
-        for (int64_t id : segment.inputs) small += id >= 500'000, ++all;
+    for (const Batch& batch : expected)
+        for (int64_t id : batch.inputs) small += id >= 500'000, ++all;
     EXPECT_NEAR(double(small) / double(all), 1.0 / 3, 0.12);
     FeedPosition other = positions[5];
     other.rows.pop_back();
@@ -280,18 +280,18 @@ TEST(Prefetcher, GivesWhatTheFeederGives) {
     auto plain = make_document_feeder({{&text, 1, "a"}}, options);
     Prefetcher ahead(make_document_feeder({{&text, 1, "a"}}, options));
     std::vector<FeedPosition> positions;
-    std::vector<Segment> segments(30);
-    Segment taken;
-    for (Segment& segment : segments) {
+    std::vector<Batch> batches(30);
+    Batch taken;
+    for (Batch& batch : batches) {
         positions.push_back(plain->position());
-        plain->next(segment);
+        plain->next(batch);
         ahead.next(taken);
-        EXPECT_TRUE(same(taken, segment));
+        EXPECT_TRUE(same(taken, batch));
         EXPECT_EQ(ahead.position().drawn, plain->position().drawn);
     }
     ahead.seek(positions[4]);
     ahead.next(taken);
-    EXPECT_TRUE(same(taken, segments[4]));
+    EXPECT_TRUE(same(taken, batches[4]));
     EXPECT_GE(ahead.take_wait(), 0);
 }
 
@@ -307,9 +307,9 @@ class Failing : public NumberedDocuments {
 TEST(Prefetcher, ErrorsArriveAtTheirSegment) {
     const Failing text;
     Prefetcher ahead(make_stream_feeder({{&text, 1, "a"}}, {.batch = 1, .length = 10}));
-    Segment segment;
-    for (int i = 0; i < 6; ++i) ahead.next(segment);
-    EXPECT_ERROR(ahead.next(segment), ExitCode::bad_file, "damaged block");
+    Batch batch;
+    for (int i = 0; i < 6; ++i) ahead.next(batch);
+    EXPECT_ERROR(ahead.next(batch), ExitCode::bad_file, "damaged block");
 }
 
 }  // namespace

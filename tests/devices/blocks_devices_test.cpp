@@ -1,6 +1,6 @@
 // Every block kind on the GPU against the CPU: two segments with the state carried, outputs, states and gradients.
 #include "devices/devices.h"
-#include "lithe/kernels/sru/sru.h"
+#include "lithe/base/position_flags.h"
 #include "lithe/model/stack.h"
 #include "support/block_variants.h"
 
@@ -34,9 +34,9 @@ Result run(const Case& c, at::Device device) {
     ModelConfig model;
     model.width = D, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
     MadeBlock made(*c.variant.kind, model, c.variant.values, c.type, 1, device);
-    Context context;
-    context.memory = 2 * T, context.keep_projections = c.kept, context.window = c.window, context.training = c.training;
-    context.dropout_key = 77;
+    Pass pass;
+    pass.memory = 2 * T, pass.keep_projections = c.kept, pass.window = c.window, pass.training = c.training;
+    pass.keys.rows = 77;
     {
         at::NoGradGuard guard;
         for (size_t i = 0; i < made.store.size(); ++i)
@@ -49,10 +49,10 @@ Result run(const Case& c, at::Device device) {
         Tensor x = wave({T, B, D}, 0.53, 0.7 + double(segment), 1.3, c.type).to(device).requires_grad_();
         if (c.flags && segment == 1) {
             Tensor flags = at::zeros({T, B}, at::kByte);
-            flags[5][0] = int(kernels::kSruReset), flags[0][1] = int(kernels::kSruPad);
-            context.flags_TB = flags.to(device);
+            flags[5][0] = int(kDocumentBegins), flags[0][1] = int(kPadding);
+            pass.set_flags(flags.to(device));
         }
-        auto out = made.block->branch(x, state, context);
+        auto out = testing::branch_of(*c.variant.kind, *made.block, x, state, pass);
         state = std::move(out.state);
         result.outputs.push_back(out.delta_TBD);
         inputs.push_back(x);

@@ -1,6 +1,6 @@
 // Every operator on the GPU against its CPU version, forward and backward, at awkward sizes.
 #include "devices/devices.h"
-#include "lithe/kernels/sru/sru.h"
+#include "lithe/base/position_flags.h"
 #include "lithe/ops/attention.h"
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
@@ -29,8 +29,8 @@ Tensor leaf(at::IntArrayRef sizes, double a, double b, double scale, at::ScalarT
 // Some rows begin anew, some steps are padding.
 Tensor some_flags(int64_t steps, int64_t batch) {
     Tensor flags = at::zeros({steps, batch}, at::kByte);
-    flags[steps / 2][0] = int(kernels::kSruReset);
-    if (batch > 1) flags.select(1, batch - 1).narrow(0, 0, (steps + 2) / 3).fill_(int(kernels::kSruPad));
+    flags[steps / 2][0] = int(kDocumentBegins);
+    if (batch > 1) flags.select(1, batch - 1).narrow(0, 0, (steps + 2) / 3).fill_(int(kPadding));
     return flags;
 }
 

@@ -1,10 +1,9 @@
 // Whole models on the GPU: every optimizer's first updates against the CPU's, the same bits every time, and the
 // commands from training over a broken-off run to text.
 #include "devices/devices.h"
-#include "lithe/spec/config_io.h"
-#include "lithe/train/train_step.h"
 #include "support/program.h"
 #include "support/run_essence.h"
+#include "support/stepped.h"
 #include "support/tiny_run.h"
 
 namespace lithe {
@@ -16,26 +15,22 @@ using testing::expect_near;
 class GpuTraining : public testing::GpuTest {};
 
 struct Trained {
-    Config config;
-    LanguageModel model;
+    testing::Stepped stepped;
+    LanguageModel& model;
     std::vector<double> losses;
     bool recorded = false;
 
     Trained(const std::string& text, at::Device device, at::ScalarType master, at::ScalarType working,
             bool graphs = true, int updates = 7)
-        : config(parse_config(text, "test")),
-          model(config, 50) {
-        model.materialize(master, working, device, 7);
-        Optimizer optimizer(config.optimizer, model.parameters());
-        TrainStep step(model, optimizer, 1, 1, graphs);
+        : stepped(text, {.step = {.graphs = graphs}, .master = master, .working = working, .device = device}),
+          model(stepped.model) {
         for (int64_t i = 0; i < updates; ++i) {
             const Tensor ids = (at::arange(12 * 4, at::kLong) * 7 + i * i).remainder(50).view({12, 4});
             Tensor targets = (ids + 3).remainder(50);
-            if (config.objective.name == "masked") targets = targets.masked_fill(ids.remainder(3).ne(0), -1);
-            losses.push_back(step.micro_batch(ids.to(device), targets.to(device), 0, uint64_t(i)));
-            optimizer.step(config.optimizer.learning_rate, optimizer.gradient_norm());
+            if (stepped.objective->name() == "masked") targets = targets.masked_fill(ids.remainder(3).ne(0), -1);
+            losses.push_back(stepped.run(ids, targets, uint64_t(i)).loss);
         }
-        recorded = step.recorded();
+        recorded = stepped.step->recorded();
     }
 };
 
@@ -107,29 +102,33 @@ TEST_F(GpuTraining, ARecordedStepIsTheStep) {
 }
 
 TEST_F(GpuTraining, AStepThatIsTakenBackLeavesTheStateOfBefore) {
-    const std::string text = "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 12\n";
-    const Config config = parse_config(text, "test");
-    LanguageModel model(config, 50);
-    model.materialize(at::kFloat, at::kFloat, device_under_test(), 7);
-    Optimizer optimizer(config.optimizer, model.parameters());
-    TrainStep step(model, optimizer, 1, 1, true);
-    const Tensor ids = (at::arange(12 * 4, at::kLong) * 7).remainder(50).view({12, 4}).to(device_under_test());
+    testing::Stepped made(
+        "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 12\n",
+        {.step = {.graphs = true}, .master = at::kFloat, .working = at::kFloat, .device = device_under_test()});
+    const Tensor ids = (at::arange(12 * 4, at::kLong) * 7).remainder(50).view({12, 4});
     auto state = [&] {
         std::vector<Tensor> list;
-        for (const auto& [path, tensor] : flatten(step.carried().front())) list.push_back(tensor.value.cpu().clone());
+        for (const auto& [path, tensor] : flatten(made.step->carried().front()))
+            list.push_back(tensor.value.cpu().clone());
         return list;
     };
+    at::NoGradGuard no_grad;
+    const Tensor weights = made.model.parameters().master_flat();
     for (uint64_t i = 0; i < 8; ++i) {  // before and after it is recorded
         const auto before = state();
-        step.remember();
-        const double loss = step.micro_batch((ids + int64_t(i)).remainder(50), ids, 0, i);
-        step.take_back();
+        const Tensor good = weights.clone();
+        weights.fill_(NAN);
+        const at::AutoGradMode gradients(true);
+        EXPECT_FALSE(made.run((ids + int64_t(i)).remainder(50), ids, i).finite());
         const auto after = state();
         ASSERT_EQ(after.size(), before.size());
         for (size_t s = 0; s < before.size(); ++s) EXPECT_TRUE(at::equal(after[s], before[s])) << i;
-        EXPECT_EQ(step.micro_batch((ids + int64_t(i)).remainder(50), ids, 0, i), loss) << i;
+        const at::NoGradGuard again;
+        weights.copy_(good);
+        const at::AutoGradMode more(true);
+        EXPECT_TRUE(made.run((ids + int64_t(i)).remainder(50), ids, i).finite());
     }
-    EXPECT_TRUE(step.recorded());
+    EXPECT_TRUE(made.step->recorded());
 }
 
 TEST_F(GpuTraining, CommandsFromTrainingToText) {

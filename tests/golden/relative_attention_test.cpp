@@ -49,9 +49,9 @@ struct Layer {
     }
     static Tensor plain_norm(const Tensor& x) { return at::layer_norm(x, {D}, {}, {}, 1e-5); }
     // The attention sublayer, post-norm.
-    Tensor post(Context context = {}) {
-        context.memory = M;
-        return plain_norm(h + made.block->branch(h, state, context).delta_TBD);
+    Tensor post(Pass pass = {}) {
+        pass.memory = M;
+        return plain_norm(h + made.block->branch(h, state, pass).delta_TBD);
     }
     Tensor parameter(const std::string& name) const {
         for (size_t i = 0; i < made.store.size(); ++i)
@@ -111,9 +111,9 @@ TEST(RelativeAttention, GoldenPostNorm) {
 TEST(RelativeAttention, GoldenClampedAndWindowed) {
     for (bool at_evaluation : {false, true}) {
         Layer layer(at_evaluation ? std::vector<RawValue>{} : std::vector<RawValue>{{"clamp_length", "2", "test"}});
-        Context context;
-        if (at_evaluation) context.clamp_length = 2;
-        expect_values(layer.post(context)[2], {-1.687195, .208329, .829354, .649512}, 1e-5, "clamp 2");
+        Pass pass;
+        if (at_evaluation) pass.clamp_length = 2;
+        expect_values(layer.post(pass)[2], {-1.687195, .208329, .829354, .649512}, 1e-5, "clamp 2");
     }
     Layer layer;
     expect_rows(layer.probabilities(layer.h, layer.state.get("memory"), 2),
@@ -121,9 +121,9 @@ TEST(RelativeAttention, GoldenClampedAndWindowed) {
                  {.281408, .127132, .215370, .147686, .228404},
                  {.244528, .146256, .165694, .232132, .211390}},
                 "clamp 2");
-    Context context;
-    context.window = 2;
-    expect_values(layer.post(context)[2], {-1.691190, .224343, .815447, .651399}, 1e-5, "window of 3 keys");
+    Pass pass;
+    pass.window = 2;
+    expect_values(layer.post(pass)[2], {-1.691190, .224343, .815447, .651399}, 1e-5, "window of 3 keys");
     expect_rows(
         layer.probabilities(layer.h, layer.state.get("memory"), 0, 2),
         {{.524108, .178780, .297112, 0, 0}, {0, 0, .364132, .249697, .386170}, {0, 0, .271979, .381034, .346987}},
@@ -136,10 +136,10 @@ TEST(RelativeAttention, GoldenPreNorm) {
     ParameterStore norms;
     const LayerNorm norm(norms, "norm", D, 1e-5);
     norms.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-    Context context;
-    context.memory = M;
-    context.norm = &norm, context.entering_TBD = layer.h;
-    BranchOutput out = layer.made.block->branch(norm(layer.h), layer.state, context);
+    Pass pass;
+    pass.memory = M;
+    const Place place{.entering_TBD = layer.h, .norm = &norm};
+    BranchOutput out = layer.made.block->branch(norm(layer.h), layer.state, {pass, place});
     expect_values((layer.h + out.delta_TBD)[2], {.018782, .685878, .974716, .859385}, 1e-5, "output");
     expect_rows(layer.probabilities(Layer::plain_norm(layer.h), Layer::plain_norm(layer.state.get("memory"))),
                 {{.498967, .232881, .268152, 0, 0},
@@ -158,10 +158,10 @@ TEST(RelativeAttention, WithoutPositionsItIsPlainAttention) {
     MadeBlock other(*find_block_kind("s"), plain);
     other.set("qkv", layer.parameter("b.qkv"));
     other.set("out", layer.parameter("b.out"));
-    Context context;
-    context.memory = M;
-    expect_close(layer.made.block->branch(layer.h, layer.state, context).delta_TBD,
-                 other.block->branch(layer.h, layer.state, context).delta_TBD, 1e-12, "plain");
+    Pass pass;
+    pass.memory = M;
+    expect_close(layer.made.block->branch(layer.h, layer.state, pass).delta_TBD,
+                 other.block->branch(layer.h, layer.state, pass).delta_TBD, 1e-12, "plain");
 }
 
 TEST(RelativeAttention, BiasesAreOnePairOrOneForEachLayer) {
@@ -179,15 +179,15 @@ TEST(RelativeAttention, BiasesAreOnePairOrOneForEachLayer) {
 // stacks).
 TEST(RelativeAttention, ReceptiveFieldOfALayerIsItsMemory) {
     Layer layer;
-    Context context;
-    context.memory = M;
+    Pass pass;
+    pass.memory = M;
     auto last = [&](int64_t changed) {
         Tensor x = wave({6, 1, D}, 0.9, 0.1, 1.0);
         if (changed >= 0) x[changed].add_(1);
         State state;
         Tensor y;
         for (int64_t at = 0; at < 6; at += T) {
-            auto out = layer.made.block->branch(x.narrow(0, at, T), state, context);
+            auto out = layer.made.block->branch(x.narrow(0, at, T), state, pass);
             y = out.delta_TBD, state = std::move(out.state);
         }
         return y;

@@ -29,7 +29,7 @@ ModelConfig model() {
     return config;
 }
 
-struct Pass {
+struct Outcome {
     double loss = 0;
     BranchOutput out;
     Tensor x, memory;
@@ -44,8 +44,8 @@ void set_common(MadeBlock& made, const std::string& w3) {
     made.set("bias", at::cat({wave({4}, 1.3, -0.4, 0.5), at::full({4}, -2.0, at::kDouble)}));
 }
 
-Pass run(MadeBlock& made, bool with_memory, int64_t window) {
-    Pass result;
+Outcome run(MadeBlock& made, bool with_memory, int64_t window) {
+    Outcome result;
     auto type = made.parameter("w1").scalar_type();
     result.x = wave({T, 1, D}, 0.53, 0.7, 0.9, type).set_requires_grad(true);
     State state;
@@ -54,10 +54,10 @@ Pass run(MadeBlock& made, bool with_memory, int64_t window) {
         result.memory = wave({M, 1, D}, 0.47, 1.1, 0.8, type).set_requires_grad(true);
         state.put("memory", result.memory, 1, 0);
     }
-    Context context;
-    context.memory = M;
-    context.window = window;
-    result.out = made.block->branch(result.x, state, context);
+    Pass pass;
+    pass.memory = M;
+    pass.window = window;
+    result.out = made.block->branch(result.x, state, pass);
     Tensor h = result.out.delta_TBD, c = result.out.state.get("c");
     Tensor loss = (h * cosine(h.sizes(), 0.3).to(type)).sum() + (c * cosine(c.sizes(), 0.5, 0.2).to(type)).sum();
     torch::autograd::backward({loss}, {});
@@ -77,7 +77,7 @@ std::unique_ptr<MadeBlock> make_srupp(int64_t heads, at::ScalarType type = at::k
 
 void check_gradients(at::ScalarType type, double tolerance) {
     auto made = make_srupp(1, type);
-    Pass r = run(*made, true, -1);
+    Outcome r = run(*made, true, -1);
     EXPECT_NEAR(r.loss, 4.789667, 4 * tolerance);
     expect_values(r.out.delta_TBD,
                   {0.430886, 0.822132, 0.843453, 0.517672, 0.298342, -0.171903, -0.570403, -0.761843, -0.825233,
@@ -120,7 +120,7 @@ TEST(GoldenSrupp, Variants) {
 
 TEST(GoldenSrupp, AttentionStartsSilent) {
     MadeBlock made(*find_block_kind("u"), model(), {{"projection", "4", "test"}});
-    Pass r = run(made, true, -1);
+    Outcome r = run(made, true, -1);
     EXPECT_EQ(made.parameter("w2").grad().abs().max().item<double>(), 0);  // scale is 0: only it learns first
     EXPECT_NE(made.parameter("scale").grad().item<double>(), 0);
 }

@@ -137,11 +137,10 @@ TEST(ImportBert, GivesTheEncodingTheLogitsAndThePooledVectorOfTheOriginal) {
     Original original(weights);
     for (const std::vector<int64_t>& text : {std::vector<int64_t>{3, 7, 10, 0, 5, 8}, {9}, {1, 4, 4}}) {
         const Tensor ids = at::tensor(text), column = ids.unsqueeze(1);
-        EXPECT_LT(distance(model->encode(column, model->context(false)).squeeze(1), original.encode(ids)), 1e-9);
-        EXPECT_LT(
-            distance(model->forward(column, {}, model->context(false)).logits_TBV.squeeze(1), original.logits(ids)),
-            1e-9);
-        EXPECT_LT(distance(model->pool(column, model->context(false)).squeeze(0), original.pool(ids)), 1e-9);
+        EXPECT_LT(distance(model->encode(column, model->pass(false)).squeeze(1), original.encode(ids)), 1e-9);
+        EXPECT_LT(distance(model->forward(column, {}, model->pass(false)).logits_TBV.squeeze(1), original.logits(ids)),
+                  1e-9);
+        EXPECT_LT(distance(model->pool(column, model->pass(false)).squeeze(0), original.pool(ids)), 1e-9);
     }
 }
 
@@ -159,9 +158,8 @@ TEST(ImportBert, TakesTheEncoderAloneAndTheOldNamesOfNorms) {
     const auto model = load(old, encoder, &left_out);
     EXPECT_EQ(left_out.size(), 11u);  // the pooler and all of cls
     const Tensor ids = at::tensor(std::vector<int64_t>{3, 7, 10});
-    EXPECT_LT(
-        distance(model->encode(ids.unsqueeze(1), model->context(false)).squeeze(1), Original(weights).encode(ids)),
-        1e-9);
+    EXPECT_LT(distance(model->encode(ids.unsqueeze(1), model->pass(false)).squeeze(1), Original(weights).encode(ids)),
+              1e-9);
     // BertModel's own state dict has no prefix
     Weights bare;
     for (const auto& [name, tensor] : weights)

@@ -214,7 +214,7 @@ TEST(ImportTransformerXl, GivesTheLogitsOfTheOriginal) {
         Original original(weights, shape);
         State state;
         for (const std::vector<int64_t>& ids : {std::vector<int64_t>{3, 7, 10}, {0, 5, 8}, {9, 1, 4}}) {
-            auto out = model.forward(at::tensor(ids).unsqueeze(1), state, model.context(false));
+            auto out = model.forward(at::tensor(ids).unsqueeze(1), state, model.pass(false));
             state = std::move(out.state);
             const Tensor expected = original(ids), got = at::log_softmax(out.logits_TBV.squeeze(1), 1);
             EXPECT_LT((got - expected).abs().max().item<double>(), 1e-9)
@@ -238,8 +238,8 @@ TEST(ImportTransformerXl, ClustersAreTurnedRoundWhereTheOrdersDiffer) {
     at::NoGradGuard no_grad;
     for (size_t i = 0; i < imported.size(); ++i) model->parameters().working(i).copy_(imported[i].tensor);
     const Tensor ids = at::tensor(std::vector<int64_t>{3, 7, 10}).unsqueeze(1);
-    EXPECT_LT((model->forward(ids, {}, model->context(false)).logits_TBV -
-               forward.forward(ids, {}, forward.context(false)).logits_TBV)
+    EXPECT_LT((model->forward(ids, {}, model->pass(false)).logits_TBV -
+               forward.forward(ids, {}, forward.pass(false)).logits_TBV)
                   .abs()
                   .max()
                   .item<double>(),

@@ -2,12 +2,13 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
 #include "lithe/model/generate.h"
+#include "lithe/objectives/evaluate.h"
+#include "lithe/objectives/load_model.h"
+#include "lithe/objectives/next.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/bytes.h"
-#include "lithe/train/evaluate.h"
 #include "support/errors.h"
 #include "support/files.h"
 #include "support/waves.h"
@@ -46,12 +47,12 @@ const char* const kModels[] = {
 TEST(LanguageModel, LossIsTheCrossEntropyOfTheLogits) {
     for (const char* text : kModels) {
         auto model = make(text);
-        Context context = model->context(false);
+        Pass pass = model->pass(false);
         Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);
-        Tensor logits = model->forward(in, {}, context).logits_TBV;
+        Tensor logits = model->forward(in, {}, pass).logits_TBV;
         double expected =
             at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum).item<double>();
-        EXPECT_NEAR(model->loss(in, targets, {}, context).sum.item<double>(), expected, 1e-9) << text;
+        EXPECT_NEAR(model->loss(in, targets, {}, pass).sum.item<double>(), expected, 1e-9) << text;
     }
 }
 
@@ -60,8 +61,8 @@ TEST(LanguageModel, TheFinalNormHasTheModelsEpsilon) {
         const auto model = make(
             "[model]\nwidth = 16\nlayout = \"<sru>\"\nnorm = \"none\"\nfinal_norm = true\nnorm_epsilon = " + epsilon +
             "\n[train]\nlength = 8");
-        Context context = model->context(false);
-        return model->forward(ids(8, 3), {}, context).logits_TBV;
+        Pass pass = model->pass(false);
+        return model->forward(ids(8, 3), {}, pass).logits_TBV;
     };
     EXPECT_GT((logits("0.5") - logits("1e-5")).abs().max().item<double>(), 1e-4);
 }
@@ -69,13 +70,13 @@ TEST(LanguageModel, TheFinalNormHasTheModelsEpsilon) {
 TEST(LanguageModel, GradientsOfTheLossMatchAutograd) {
     auto model = make(kModels[1]);
     Tensor in = ids(8, 3), targets = ids(8, 3).add(3).remainder(32);
-    torch::autograd::backward({model->loss(in, targets, {}, model->context(true)).sum}, {});
+    torch::autograd::backward({model->loss(in, targets, {}, model->pass(true)).sum}, {});
     std::vector<Tensor> fused;
     for (size_t i = 0; i < model->parameters().size(); ++i) {
         fused.push_back(model->parameters().working(i).grad().clone());
         model->parameters().working(i).mutable_grad().reset();
     }
-    Tensor logits = model->forward(in, {}, model->context(true)).logits_TBV;
+    Tensor logits = model->forward(in, {}, model->pass(true)).logits_TBV;
     torch::autograd::backward({at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten(), {}, at::Reduction::Sum)},
                               {});
     for (size_t i = 0; i < fused.size(); ++i)
@@ -91,8 +92,8 @@ TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
             std::vector<int64_t> made = generate(*model, prompt, options, [](int64_t) { return true; });
             std::vector<int64_t> seen = prompt;
             for (int64_t token : made) {
-                Context context = model->context(false);
-                Tensor logits = model->forward(at::tensor(seen, at::kLong).view({-1, 1}), {}, context).logits_TBV;
+                Pass pass = model->pass(false);
+                Tensor logits = model->forward(at::tensor(seen, at::kLong).view({-1, 1}), {}, pass).logits_TBV;
                 EXPECT_EQ(token, logits.select(0, logits.size(0) - 1).argmax().item<int64_t>())
                     << text << " after " << seen.size() << (cache ? " cached" : "");
                 seen.push_back(token);
@@ -107,7 +108,7 @@ TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
     double flops[2];
     for (bool kept : {false, true}) {
         auto model = make(text + (kept ? "\"projections\"" : "\"inputs\"") + "\n[train]\nlength = 8");
-        State state = model->loss(ids(8, 2), ids(8, 2), {}, model->context(true)).state.parts[0];
+        State state = model->loss(ids(8, 2), ids(8, 2), {}, model->pass(true)).state.parts[0];
         EXPECT_EQ(state.find("projections") != nullptr, kept);
         EXPECT_EQ(state.find("memory") != nullptr, !kept);
         const CostShape shape{.length = 8, .memory = 8, .kept = kept};
@@ -119,7 +120,7 @@ TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
 
 TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
-    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->context(false)), ExitCode::usage,
+    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->pass(false)), ExitCode::usage,
                  "beyond the model's 10 absolute positions");
     EXPECT_EQ(generate(*model, {1, 2, 3}, {.tokens = 40}, [](int64_t) { return true; }).size(), 40u);
     EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
@@ -288,12 +289,17 @@ class Numbers : public TokenView {
     uint64_t size_;
 };
 
+std::optional<EvaluationResult> score(LanguageModel& model, const ScoredText& text,
+                                      const EvaluationProtocol& protocol) {
+    return evaluate(NextObjective(model.vocabulary_size()), Models::of(model), text, protocol);
+}
+
 // Every token but the first is scored once, whatever the batch; with lead and memory covering all, one stream is exact.
 TEST(Evaluate, ScoresEveryTokenOnce) {
     auto model = make(kModels[0], 32, at::kFloat);
     Numbers text(1000);
     for (auto [batch, lead] : {std::pair<int64_t, int64_t>{1, 0}, {4, 50}, {7, 33}, {16, 1024}}) {
-        auto result = evaluate(*model, text, {.batch = batch, .length = 8, .memory = 8, .lead = lead});
+        auto result = score(*model, text, {.batch = batch, .length = 8, .memory = 8, .lead = lead});
         ASSERT_TRUE(result);
         EXPECT_EQ(result->tokens, 999u) << batch;
         EXPECT_EQ(result->bytes, 999u);
@@ -304,13 +310,13 @@ TEST(Evaluate, ScoresEveryTokenOnce) {
 TEST(Evaluate, CarriedStateEqualsOneLongSegment) {
     auto model = make(kModels[0], 32, at::kDouble);
     Numbers text(65);
-    double pieces = evaluate(*model, text, {.batch = 1, .length = 8, .memory = 64, .lead = 0})->loss;
-    double whole = evaluate(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
+    double pieces = score(*model, text, {.batch = 1, .length = 8, .memory = 64, .lead = 0})->loss;
+    double whole = score(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
     EXPECT_NEAR(pieces, whole, 1e-10);
     double windowed =
-        evaluate(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
+        score(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
     double windowed_whole =
-        evaluate(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
+        score(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
     EXPECT_NEAR(windowed, windowed_whole, 1e-10) << "the per-query window does not depend on the segments";
     EXPECT_NE(windowed, whole);
 }

@@ -11,6 +11,7 @@
 #include "lithe/spec/config_io.h"
 #include "lithe/train/optimizer.h"
 #include "lithe/train/trainer.h"
+#include "support/stepped.h"
 #include "support/waves.h"
 
 namespace lithe {
@@ -51,7 +52,7 @@ TEST(LayerDrop, ExpectedKeptLayers) {
         double sum = 0;
         for (uint64_t key = 0; key < 10'000; ++key) {
             const LayerDraws draws = draw_layers(progressive(form), 12, kLong, key);
-            for (const LayerDraw& draw : *draws) sum += draw.kept;
+            for (const LayerDraw& draw : draws.layers) sum += draw.kept;
         }
         EXPECT_NEAR(sum / 10'000, form == std::string("paper") ? 8.75 : 9.25, 0.03) << form;
     }
@@ -72,7 +73,7 @@ TEST(LayerDrop, TheToy) {
     auto run = [](const char* form, std::vector<bool>& kept) {
         double x = 1;
         const LayerDraws draws = draws_of(layer_chances(progressive(form), 4, kLong), {.30, .95, .70, .55});
-        for (const LayerDraw& draw : *draws) {
+        for (const LayerDraw& draw : draws.layers) {
             kept.push_back(draw.kept);
             if (draw.kept) x *= std::pow(1 + 0.1 * draw.scale, 2);
         }
@@ -92,10 +93,15 @@ TEST(LayerDrop, StochasticDepthAndLayerDrop) {
     EXPECT_DOUBLE_EQ(chances[0].keep, .875);
     EXPECT_DOUBLE_EQ(chances[3].keep, .5);
     EXPECT_DOUBLE_EQ(chances[3].divisor, 1);
-    EXPECT_DOUBLE_EQ(inference_layers(config, 4)->at(3).scale, .5);
+    EXPECT_DOUBLE_EQ(inference_layers(config, 4)->layers.at(3).scale, .5);
     config.method = "layerdrop", config.keep = 0.8;
     for (const LayerChance& chance : layer_chances(config, 4, 7)) EXPECT_DOUBLE_EQ(chance.keep, .8);
-    EXPECT_EQ(inference_layers(config, 4), nullptr);
+    EXPECT_FALSE(inference_layers(config, 4));
+}
+
+std::string small_text(const std::string& drop, const std::string& layout = "(sf)x3") {
+    return "[model]\nwidth = 8\nheads = 2\nmemory = 6\npositions = \"relative\"\nlayout = \"" + layout +
+           "\"\n[train]\nlength = 6\nbatch = 4\n[layer_drop]\n" + drop;
 }
 
 struct Small {
@@ -104,23 +110,21 @@ struct Small {
     Tensor ids = at::arange(24, at::kLong).remainder(11).view({6, 4}), targets = (ids + 1).remainder(11);
 
     explicit Small(const std::string& drop, const std::string& layout = "(sf)x3") {
-        config = parse_config("[model]\nwidth = 8\nheads = 2\nmemory = 6\npositions = \"relative\"\nlayout = \"" +
-                                  layout + "\"\n[train]\nlength = 6\nbatch = 4\n[layer_drop]\n" + drop,
-                              "test");
+        config = parse_config(small_text(drop, layout), "test");
         model = std::make_unique<LanguageModel>(config, 11);
         model->materialize(at::kFloat, at::kFloat, at::kCPU, 1);
     }
-    Context context(LayerDraws draws) const {
-        Context c = model->context(true);
-        c.layers = std::move(draws);
+    Pass pass(LayerDraws draws) const {
+        Pass c = model->pass(true);
+        c.entries.put(std::move(draws));
         return c;
     }
     static LayerDraws all(bool first, bool second, bool third, double scale = 1) {
-        return std::make_shared<std::vector<LayerDraw>>(
-            std::vector<LayerDraw>{{first, scale}, {second, scale}, {third, scale}});
+        return {{{first, scale}, {second, scale}, {third, scale}}};
     }
-    double loss(const LayerDraws& draws, State* state = nullptr) const {
-        auto out = model->loss(ids, targets, state ? *state : State(), context(draws));
+    double loss(const LayerDraws& draws, State* state = nullptr) const { return loss(pass(draws), state); }
+    double loss(const Pass& of, State* state = nullptr) const {
+        auto out = model->loss(ids, targets, state ? *state : State(), of);
         if (state) *state = out.state.detach();
         return out.sum.item<double>();
     }
@@ -130,8 +134,10 @@ TEST(LayerDrop, WithoutDecayTheRunIsTheBaseline) {
     Small plain("method = \"none\""), kept("method = \"progressive\"\ngamma = 0.0"),
         full("method = \"progressive\"\nkeep = 1.0");
     for (int64_t t : {int64_t(0), kLong}) {
-        EXPECT_EQ(kept.loss(kept.model->draw_layers(t, 5)), plain.loss(nullptr));
-        EXPECT_EQ(full.loss(full.model->draw_layers(t, 5)), plain.loss(nullptr));
+        const DrawKeys keys{.update = 5, .updates = t};
+        const double expected = plain.loss(plain.model->pass(true, keys));
+        EXPECT_EQ(kept.loss(kept.model->pass(true, keys)), expected);
+        EXPECT_EQ(full.loss(full.model->pass(true, keys)), expected);
     }
 }
 
@@ -147,7 +153,7 @@ TEST(LayerDrop, SkippedLayersCostNothingAndGetNoGradient) {
     const double all = flops(Small::all(1, 1, 1)), two = flops(Small::all(1, 0, 1)), none = flops(Small::all(0, 0, 0));
     EXPECT_NEAR((all - two) * 3, all - none, 1e-9 * all);
     EXPECT_GT(all - none, 0.5 * all);
-    auto out = small.model->loss(small.ids, small.targets, {}, small.context(Small::all(1, 0, 1)));
+    auto out = small.model->loss(small.ids, small.targets, {}, small.pass(Small::all(1, 0, 1)));
     torch::autograd::backward({out.sum}, {});
     ParameterStore& store = small.model->parameters();
     store.collect_gradients(true);
@@ -173,7 +179,7 @@ TEST(LayerDrop, TheMemoryOfASkippedLayerTakesItsInput) {
 
 TEST(LayerDrop, BranchesAreScaled) {
     Small small("method = \"progressive\"", "fff");
-    const double plain = small.loss(nullptr), halved = small.loss(Small::all(1, 1, 1, 0.5)),
+    const double plain = small.loss(Small::all(1, 1, 1)), halved = small.loss(Small::all(1, 1, 1, 0.5)),
                  zero = small.loss(Small::all(1, 1, 1, 0)), none = small.loss(Small::all(0, 0, 0));
     EXPECT_EQ(zero, none);
     EXPECT_NE(halved, plain);
@@ -188,7 +194,7 @@ TEST(LayerDrop, HeldMomentsStayAndAdvancingOnesFall) {
             config.name = rule, config.learning_rate = 0.01;
             Optimizer optimizer(config, small.model->parameters(), hold);
             auto step = [&](const LayerDraws& draws) {
-                auto out = small.model->loss(small.ids, small.targets, {}, small.context(draws));
+                auto out = small.model->loss(small.ids, small.targets, {}, small.pass(draws));
                 torch::autograd::backward({out.sum}, {});
                 small.model->parameters().collect_gradients(true);
                 optimizer.step(0.01, 1);
@@ -209,9 +215,9 @@ TEST(LayerDrop, DrawsAgreeOverAnUpdateWhenAsked) {
     bool differ = false;
     for (uint64_t key = 0; key < 20; ++key) {
         const auto a = draw_layers(config, 12, kLong, key), b = draw_layers(config, 12, kLong, key);
-        for (size_t i = 0; i < 12; ++i) EXPECT_EQ((*a)[i].kept, (*b)[i].kept);
+        for (size_t i = 0; i < 12; ++i) EXPECT_EQ(a.layers[i].kept, b.layers[i].kept);
         const auto c = draw_layers(config, 12, kLong, key + 1000);
-        for (size_t i = 0; i < 12; ++i) differ = differ || (*a)[i].kept != (*c)[i].kept;
+        for (size_t i = 0; i < 12; ++i) differ = differ || a.layers[i].kept != c.layers[i].kept;
     }
     EXPECT_TRUE(differ);
 }
@@ -219,18 +225,18 @@ TEST(LayerDrop, DrawsAgreeOverAnUpdateWhenAsked) {
 // Which parameters a second micro-batch reaches that the first did not: none when an update draws once.
 TEST(LayerDrop, AnUpdateDrawsOnceOrForEveryMicroBatch) {
     for (bool once : {true, false}) {
-        Small small(std::string("method = \"layerdrop\"\nkeep = 0.5\ndraw = ") +
-                    (once ? "\"update\"" : "\"micro_batch\""));
-        OptimizerConfig config;
-        Optimizer optimizer(config, small.model->parameters());
-        TrainStep step(*small.model, optimizer, 2);
-        ParameterStore& store = small.model->parameters();
+        testing::Stepped made(small_text(std::string("method = \"layerdrop\"\nkeep = 0.5\ndraw = ") +
+                                         (once ? "\"update\"" : "\"micro_batch\"")),
+                              {.vocabulary = 11, .master = at::kFloat, .working = at::kFloat});
+        const Small small("method = \"none\"");
+        const Batch batch = testing::batch_of(small.ids, small.targets);
+        ParameterStore& store = made.model.parameters();
         int reached_later = 0;
         for (uint64_t key = 0; key < 20; ++key) {
-            step.micro_batch(small.ids, small.targets, 0, key);
+            made.step->accumulate({batch}, key);
             std::vector<bool> first;
             for (size_t i = 0; i < store.size(); ++i) first.push_back(store.touched(i));
-            step.micro_batch(small.ids, small.targets, 1, key);
+            made.step->accumulate({batch, batch}, key);
             for (size_t i = 0; i < store.size(); ++i) reached_later += store.touched(i) && !first[i];
         }
         EXPECT_EQ(reached_later == 0, once);
@@ -245,7 +251,7 @@ TEST(LayerDrop, PruningKeepsTheLayersAskedFor) {
         EXPECT_THROW(parse_layers(wrong, 3), Error) << wrong;
     Small small("method = \"layerdrop\""), pruned("method = \"layerdrop\"");
     pruned.model->keep_layers("1,3");
-    EXPECT_EQ(pruned.model->loss(pruned.ids, pruned.targets, {}, pruned.model->context(false)).sum.item<double>(),
+    EXPECT_EQ(pruned.model->loss(pruned.ids, pruned.targets, {}, pruned.model->pass(false)).sum.item<double>(),
               small.loss(Small::all(1, 0, 1)));
 }
 

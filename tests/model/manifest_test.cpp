@@ -2,7 +2,7 @@
 #include "lithe/model/manifest.h"
 
 #include "lithe/base/file.h"
-#include "lithe/model/checkpoint.h"
+#include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/bytes.h"
 #include "support/errors.h"

@@ -3,7 +3,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include "lithe/kernels/sru/sru.h"
+#include "lithe/base/position_flags.h"
 #include "lithe/model/language_model.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/optimizer.h"
@@ -53,7 +53,7 @@ TEST(Ngrams, PiecesWithStateEqualTheWhole) {
 TEST(Ngrams, AResetForgets) {
     Made made;
     Tensor flags = at::zeros({6, 1}, at::kByte);
-    flags[3][0] = int64_t(kernels::kSruReset);
+    flags[3][0] = int64_t(kDocumentBegins);
     Tensor with = made(column({1, 2, 3, 4, 5, 6}), {}, flags), alone = made(column({4, 5, 6}));
     expect_close(with.narrow(0, 3, 3), alone, 1e-15, "after the reset");
 }

@@ -53,17 +53,17 @@ void copy_layers(const LanguageModel& from, const std::vector<size_t>& blocks, L
 
 const Tensor kIds = at::arange(10, at::kLong).view({5, 2});
 
-Tensor logits(const LanguageModel& model, State& state, const SlotChoices& choices = nullptr) {
-    Context context = model.context(false);
-    if (choices) context.slots = choices;
-    auto out = model.forward(kIds, state, context);
+Tensor logits(const LanguageModel& model, State& state, const std::optional<SlotChoices>& choices = std::nullopt) {
+    Pass pass = model.pass(false);
+    if (choices) pass.entries.put(*choices);
+    auto out = model.forward(kIds, state, pass);
     state = std::move(out.state);
     return out.logits_TBV;
 }
 
 SlotChoices weights(const std::vector<std::vector<double>>& rows) {
-    auto choices = std::make_shared<std::vector<SlotChoice>>();
-    for (const auto& row : rows) choices->push_back({-1, at::tensor(row, at::TensorOptions(at::kDouble))});
+    SlotChoices choices;
+    for (const auto& row : rows) choices.places.push_back({-1, at::tensor(row, at::TensorOptions(at::kDouble))});
     return choices;
 }
 
@@ -112,8 +112,8 @@ TEST(Slot, EqualCandidatesGiveChoicesNoGradient) {
     }
     SearchConfig config;
     ArchitectureSearch search(config, supernet->stack().slots);
-    supernet->choose(search.choices_draw(1, 1));
-    auto out = supernet->loss(kIds, kIds, {}, supernet->context(false));
+    supernet->standing_entries().put(search.choices_draw(1, 1));
+    auto out = supernet->loss(kIds, kIds, {}, supernet->pass(false));
     torch::autograd::backward({out.sum}, {});
     EXPECT_LT(search.logits()[0].grad().abs().max().item<double>(), 1e-12);
 }
@@ -122,15 +122,15 @@ TEST(Slot, GradientOfAChoiceIsTheDifferenceItMakes) {
     auto supernet = made("?x2");
     auto loss = [&](double a) {
         at::NoGradGuard no_grad;
-        supernet->choose(weights({{a, 1 - a, 0}, {.2, .3, .5}}));
-        return supernet->loss(kIds, kIds, {}, supernet->context(false)).sum.item<double>();
+        supernet->standing_entries().put(weights({{a, 1 - a, 0}, {.2, .3, .5}}));
+        return supernet->loss(kIds, kIds, {}, supernet->pass(false)).sum.item<double>();
     };
     Tensor a = at::full({}, 0.4, at::kDouble).requires_grad_(true);
-    auto choices = std::make_shared<std::vector<SlotChoice>>();
-    choices->push_back({-1, at::stack({a, 1 - a, at::zeros({}, at::kDouble)})});
-    choices->push_back((*weights({{.2, .3, .5}}))[0]);
-    supernet->choose(choices);
-    torch::autograd::backward({supernet->loss(kIds, kIds, {}, supernet->context(false)).sum}, {});
+    SlotChoices choices;
+    choices.places.push_back({-1, at::stack({a, 1 - a, at::zeros({}, at::kDouble)})});
+    choices.places.push_back(weights({{.2, .3, .5}}).places[0]);
+    supernet->standing_entries().put(choices);
+    torch::autograd::backward({supernet->loss(kIds, kIds, {}, supernet->pass(false)).sum}, {});
     EXPECT_NEAR(a.grad().item<double>(), (loss(0.4 + 1e-5) - loss(0.4 - 1e-5)) / 2e-5, 1e-5);
 }
 

@@ -8,33 +8,17 @@
 #include "lithe/model/language_model.h"
 #include "lithe/ops/node.h"
 #include "lithe/spec/config_io.h"
+#include "support/built_stack.h"
 #include "support/errors.h"
 #include "support/waves.h"
 
 namespace lithe {
 namespace {
 
+using testing::BuiltStack;
 using testing::expect_close;
+using testing::small;
 using testing::wave;
-
-Config small(const std::string& layout, const std::string& more = "") {
-    return parse_config("[model]\nwidth = 8\nheads = 2\nmemory = 6\nlayout = \"" + layout + "\"\n" + more, "test");
-}
-
-struct BuiltStack {
-    ParameterStore store;
-    Config config;
-    Stack stack;
-    explicit BuiltStack(const std::string& layout, const GroupWrapper& wrap = {}, const std::string& more = "")
-        : config(small(layout, more)) {
-        Problems problems;
-        LayoutNode tree = parse_layout(config.model.layout);
-        auto blocks = resolve_blocks(tree, config.model, config.blocks, problems);
-        problems.throw_if_any("test");
-        stack = build_stack(tree, blocks, config.model, store, "body", wrap);
-        store.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
-    }
-};
 
 TEST(Stack, SharedGroupsShareWeightsAndKeepTheirOwnState) {
     BuiltStack one("[uf]x1"), three("[uf]x3"), apart("(uf)x3"), nested("([f]x2)x2");
@@ -115,7 +99,7 @@ TEST(Stack, NormEpsilonOfBlocks) {
             Stack stack = build_stack(tree, resolve_blocks(tree, config.model, config.blocks, problems), config.model,
                                       store, "b");
             store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-            return stack.root->forward(x, {}, {}).y_TBD;
+            return stack.root->forward(x, {}, Pass()).flow.x_TBD;
         };
         EXPECT_GT((run(0.5) - run(1e-5)).abs().max().item<double>(), 1e-4) << layout;
     }
@@ -132,117 +116,14 @@ TEST(Stack, NormPlacements) {
         LayoutNode tree = parse_layout("f");
         Stack stack = build_stack(tree, resolve_blocks(tree, config.model, {}, problems), config.model, store, "b");
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-        Tensor y = stack.root->forward(x, {}, {}).y_TBD;
+        Tensor y = stack.root->forward(x, {}, Pass()).flow.x_TBD;
         const Block& block = *stack.blocks[0].parts->block;
         auto layer_norm = [](const Tensor& t) { return at::layer_norm(t, {8}, {}, {}, 0.1); };
-        Tensor expected = norm == std::string("pre")    ? x + block.branch(layer_norm(x), {}, {}).delta_TBD
-                          : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, {}).delta_TBD)
-                                                        : x + block.branch(x, {}, {}).delta_TBD;
+        Tensor expected = norm == std::string("pre")    ? x + block.branch(layer_norm(x), {}, Pass()).delta_TBD
+                          : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, Pass()).delta_TBD)
+                                                        : x + block.branch(x, {}, Pass()).delta_TBD;
         expect_close(y, expected, 1e-12, norm);
     }
-}
-
-// ---- The frame's proof: two throw-away wrappers that change how a group is run, without touching a kind.
-
-// Runs the group with a gate of 0 or 1: y = x + gate (group(x) - x). A dropped group costs nothing and keeps its state.
-class GatedGroup : public Unit {
- public:
-    GatedGroup(std::unique_ptr<Unit> group, const bool& open) : group_(std::move(group)), open_(open) {
-        if (std::string name = group_->own_residual(); !name.empty())
-            fail_usage("a dropped group needs y = x + branch(x), and block '" + name + "' has a skip of its own",
-                       "layout");
-    }
-    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override {
-        if (!open_) return {x_TBD, state, {}};
-        return group_->forward(x_TBD, state, context);
-    }
-    std::string own_residual() const override { return ""; }
-
- private:
-    std::unique_ptr<Unit> group_;
-    const bool& open_;
-};
-
-TEST(Wrapper, DroppedGroupIsTheIdentity) {
-    bool open = true;
-    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) {
-        return std::make_unique<GatedGroup>(std::move(group), open);
-    };
-    BuiltStack gated("(sf)x2", wrap), plain("(sf)x2");
-    Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
-    Context context{.memory = 6};
-    EXPECT_TRUE(
-        at::equal(gated.stack.root->forward(x, {}, context).y_TBD, plain.stack.root->forward(x, {}, context).y_TBD));
-    open = false;
-    EXPECT_TRUE(at::equal(gated.stack.root->forward(x, {}, context).y_TBD, x));
-    EXPECT_ERROR(BuiltStack("(fu)", wrap), ExitCode::usage, "block 'srupp' has a skip of its own");
-}
-
-// Keeps only the group's input and runs it again in the backward pass. Dropout is counter-based, so the second run is
-// the same.
-struct RecomputeNode : torch::autograd::Node {
-    std::function<Tensor(const Tensor&)> run;
-    Tensor x;
-    torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
-        at::AutoGradMode enable(true);
-        Tensor leaf = x.detach().set_requires_grad(true);
-        Tensor y = run(leaf);
-        torch::autograd::backward({y}, {gradients[0]});
-        return {leaf.grad()};
-    }
-};
-
-class RecomputedGroup : public Unit {
- public:
-    RecomputedGroup(std::unique_ptr<Unit> group, int& runs) : group_(std::move(group)), runs_(runs) {}
-    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override {
-        UnitOutput out;
-        {
-            at::NoGradGuard no_grad;
-            ++runs_;
-            out = group_->forward(x_TBD, state, context);
-        }
-        auto node = ops::make_node<RecomputeNode>(x_TBD);
-        node->x = x_TBD;
-        node->run = [this, state, context](const Tensor& x) {
-            ++runs_;
-            return group_->forward(x, state, context).y_TBD;
-        };
-        out.y_TBD = out.y_TBD.detach();
-        torch::autograd::set_history(out.y_TBD, node);
-        return out;
-    }
-    std::string own_residual() const override { return group_->own_residual(); }
-
- private:
-    std::unique_ptr<Unit> group_;
-    int& runs_;
-};
-
-TEST(Wrapper, RecomputedGroupHasTheSameGradients) {
-    int runs = 0;
-    GroupWrapper wrap = [&](std::unique_ptr<Unit> group) {
-        return std::make_unique<RecomputedGroup>(std::move(group), runs);
-    };
-    const std::string dropout = "[blocks.u]\ndropout = 0.3\nattention_dropout = 0.2\n";
-    BuiltStack recomputed("(usf)x2", wrap, dropout), plain("(usf)x2", {}, dropout);
-    Context context{.training = true, .memory = 6, .dropout_key = 11};
-    auto gradients = [&](BuiltStack& built) {
-        Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0).set_requires_grad(true);
-        State state = built.stack.root->forward(wave({4, 2, 8}, 0.7, 0.4, 1.0), {}, context).state.detach();
-        Tensor y = built.stack.root->forward(x, state, context).y_TBD;
-        torch::autograd::backward({(y * wave(y.sizes(), 0.9, 0.2, 1.0)).sum()}, {});
-        std::vector<Tensor> list = {y.detach(), x.grad()};
-        for (size_t i = 0; i < built.store.size(); ++i) list.push_back(built.store.working(i).grad());
-        return list;
-    };
-    auto a = gradients(recomputed), b = gradients(plain);
-    ASSERT_EQ(a.size(), b.size());
-    for (size_t i = 0; i < a.size(); ++i) {
-        ASSERT_EQ(a[i].defined(), b[i].defined()) << i;
-        if (a[i].defined()) { EXPECT_TRUE(at::equal(a[i], b[i])) << "gradient " << i; }
-    }
-    EXPECT_EQ(runs, 2 + 4) << "two groups: once for the state, then forward and backward";
 }
 
 }  // namespace

@@ -41,17 +41,17 @@ double largest_difference(const LanguageModel& model, const StepModel::Options& 
     auto step = StepModel::make(model, options);
     EXPECT_NE(step, nullptr);
     if (!step) return 1e30;
-    Context context = model.context(false);
-    context.memory = options.memory, context.keep_projections = true;
+    Pass pass = model.pass(false);
+    pass.memory = options.memory, pass.keep_projections = true;
     Tensor ids = (at::arange(30, at::kLong) * 7919 % 50).unsqueeze(1);
     double worst = 0;
     State state;
     for (int64_t at = 0; at < 30; ++at) {
         // a prompt of 5, then single steps; after step 12 the state is taken over anew
         const int64_t count = at == 0 ? 5 : 1;
-        context.position_B = at::full({1}, at, at::kLong);
+        pass.position_B = at::full({1}, at, at::kLong);
         if (at == 5 || at == 12) step->load(state, at);
-        auto out = model.forward(ids.narrow(0, at, count), state, context);
+        auto out = model.forward(ids.narrow(0, at, count), state, pass);
         state = out.state;
         if (at >= 5) {
             Tensor expected = out.logits_TBV[0][0].to(at::kFloat);

@@ -18,10 +18,10 @@ struct Reach {
 Tensor last_segment(const LanguageModel& model, const Tensor& ids_T, const Reach& reach) {
     State state;
     Tensor logits;
-    Context context = model.context(false);
-    context.memory = reach.memory, context.window = reach.window;
+    Pass pass = model.pass(false);
+    pass.memory = reach.memory, pass.window = reach.window;
     for (int64_t at = 0; at < ids_T.size(0); at += reach.length) {
-        auto out = model.forward(ids_T.narrow(0, at, reach.length).unsqueeze(1), state, context);
+        auto out = model.forward(ids_T.narrow(0, at, reach.length).unsqueeze(1), state, pass);
         state = std::move(out.state);
         logits = out.logits_TBV.squeeze(1);
     }

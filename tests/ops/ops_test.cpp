@@ -242,10 +242,10 @@ TEST(Lstm, EqualsAten) {
 TEST(Lstm, EqualsTheStepsWithFlags) {
     ops::LstmInput in = lstm_input();
     in.flags_TB = at::zeros({5, 3}, at::kByte);
-    in.flags_TB[2][0] = int64_t(kernels::kSruReset);
-    in.flags_TB[0][1] = int64_t(kernels::kSruPad);
-    in.flags_TB[3][1] = int64_t(kernels::kSruPad | kernels::kSruReset);
-    in.flags_TB[4][2] = int64_t(kernels::kSruPad);
+    in.flags_TB[2][0] = int64_t(kDocumentBegins);
+    in.flags_TB[0][1] = int64_t(kPadding);
+    in.flags_TB[3][1] = int64_t(kPadding | kDocumentBegins);
+    in.flags_TB[4][2] = int64_t(kPadding);
     expect_same_lstm(in, ops::lstm_by_steps);
 }
 

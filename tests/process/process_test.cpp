@@ -205,7 +205,7 @@ TEST(Resume, AnEvaluationMadeUpForIsKept) {
     const std::string place = list_checkpoints(path)[0].folder;
     auto state = nlohmann::ordered_json::parse(read_all(place + "/state.json"));
     state["evaluated_step"] = -1, state["evaluations"] = 0,
-    state["best_bits"] = 0.5;  // so that it is not the best again
+    state["best_score"] = 0.5;  // so that it is not the best again
     write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
                              state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
     ASSERT_EQ(run(arguments, log), 0) << read_all(log);

@@ -7,6 +7,7 @@
 
 #include "lithe/base/stop.h"
 #include "lithe/model/cost.h"
+#include "lithe/objectives/load_model.h"
 #include "lithe/search/costs.h"
 #include "lithe/search/evolution.h"
 #include "lithe/search/search_time.h"

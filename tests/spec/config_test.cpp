@@ -123,13 +123,12 @@ TEST(Config, SettingsThatTrainNothingAreTold) {
     Config config;
     EXPECT_TRUE(untrained_settings(config).empty());
     config.data.label = "kind";
-    config.data.parallel = ".en";
     config.model.pooler = true;
     config.model.token_types = 2;
     const auto words = untrained_settings(config);
-    ASSERT_EQ(words.size(), 4u);
-    const char* names[] = {"data.label", "data.parallel", "model.pooler", "model.token_types"};
-    for (size_t i = 0; i < 4; ++i) EXPECT_EQ(words[i].rfind(names[i], 0), 0u) << words[i];
+    ASSERT_EQ(words.size(), 3u);
+    const char* names[] = {"data.label", "model.pooler", "model.token_types"};
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(words[i].rfind(names[i], 0), 0u) << words[i];
     config = {};
     config.model.token_types = 1;
     EXPECT_TRUE(untrained_settings(config).empty());

@@ -3,6 +3,7 @@
 
 #include "lithe/blocks/block.h"
 #include "lithe/spec/config_io.h"
+#include "support/waves.h"
 
 namespace lithe::testing {
 
@@ -34,5 +35,18 @@ struct MadeBlock {
         parameter(name).copy_(value.view(parameter(name).sizes()));
     }
 };
+
+// A branch with what the kind reads beside x, the same source for every row, so that any rows can be taken out. A state
+// that is carried holds it already.
+inline BranchOutput branch_of(const BlockKind& kind, const Block& block, const Tensor& x_TBD, const State& state,
+                              const Call& call) {
+    Bag bag = call.bag;
+    const bool carried = !state.empty() && !call.pass.training;
+    if (!kind.traits.reads.empty() && !carried && bag.empty())
+        bag.put(kSource, wave({5, 1, x_TBD.size(2)}, 0.41, 0.2, 1.0)
+                             .to(x_TBD.device(), x_TBD.scalar_type())
+                             .expand({5, x_TBD.size(1), x_TBD.size(2)}));
+    return block.branch(x_TBD, state, Call(call.pass, call.place, bag));
+}
 
 }  // namespace lithe::testing

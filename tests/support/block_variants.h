@@ -42,6 +42,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
                  variant_of("attention", "relative_clamped",
                             {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
+                 variant_of("cross_attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
                  variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
              })
             list.push_back(std::move(each));

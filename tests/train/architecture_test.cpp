@@ -81,8 +81,8 @@ TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
     config.cost = "latency", config.cost_form = "add", config.alpha = 1;
     ArchitectureSearch search(config, places(1));
     search.set_costs({0, {{.74, .21, 0}}});
-    auto draw = std::make_shared<std::vector<SlotChoice>>();
-    draw->push_back({-1, gumbel_softmax(doubles({.2, -.1, 0}), {.1, .5, .9}, 1)});
+    SlotChoices draw;
+    draw.places.push_back({-1, gumbel_softmax(doubles({.2, -.1, 0}), {.1, .5, .9}, 1)});
     // CE 0 + cost / dearest
     EXPECT_NEAR(search.loss(doubles({0}).sum(), draw).item<double>() * .74, .058856, 1e-6);
 
@@ -121,10 +121,10 @@ TEST(Gumbel, StraightThroughIsOneCandidateForwardAndTheSoftSumBackward) {
     config.sampling = "straight_through";
     ArchitectureSearch search(config, places(1));
     const SlotChoices choices = search.choices_draw(5, 1), weights = search.weights_draw(5, 1);
-    const Tensor m = (*choices)[0].weights;
+    const Tensor m = choices.places[0].weights;
     EXPECT_EQ(m.max().item<double>(), 1);
     EXPECT_NEAR(m.sum().item<double>(), 1, 1e-12);
-    EXPECT_EQ((*weights)[0].index, m.argmax().item<int64_t>()) << "weights are trained with the same draw";
+    EXPECT_EQ(weights.places[0].index, m.argmax().item<int64_t>()) << "weights are trained with the same draw";
     torch::autograd::backward({(m * doubles({1, 2, 4})).sum()}, {});
     EXPECT_GT(search.logits()[0].grad().abs().max().item<double>(), 1e-3);
 }
@@ -184,7 +184,7 @@ TEST(Architecture, UpdatesAreAdamWithDecayInTheGradient) {
 
 TEST(Architecture, StateReturns) {
     ArchitectureSearch one(soft(), places(2)), two(soft(), places(2));
-    torch::autograd::backward({((*one.choices_draw(1, 1))[0].weights * doubles({1, 2, 3})).sum()}, {});
+    torch::autograd::backward({(one.choices_draw(1, 1).places[0].weights * doubles({1, 2, 3})).sum()}, {});
     one.update();
     for (const NamedTensor& each : one.state()) EXPECT_TRUE(two.load(each)) << each.name;
     EXPECT_EQ(one.probabilities(), two.probabilities());

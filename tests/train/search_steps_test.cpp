@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
 #include "lithe/train/trainer.h"
 #include "support/tiny_run.h"
 
@@ -16,12 +17,14 @@ Config config_of(const std::vector<std::string>& sets) {
 
 struct Steps {
     Config config;
-    LanguageModel model;
+    std::unique_ptr<Objective> objective;
+    Models models;
     SearchSteps steps;
     explicit Steps(const std::vector<std::string>& sets = {})
         : config(config_of(sets)),
-          model(config, 11),
-          steps(config, model, nullptr) {}
+          objective(make_objective(config, tokenize::ByteTokenizer())),
+          models(objective->models(config, std::make_shared<ParameterStore>())),
+          steps(config, *objective, models, nullptr) {}
 };
 
 TEST(SearchSteps, ChoicesHaveTheEndOfEachRoundBehindTheWarmUp) {

@@ -11,6 +11,13 @@ namespace lithe {
 
 enum class Amount { none, count, seconds, bytes };
 
+// A value that is kept as text in TOML's syntax until its kind gives it a type.
+struct RawValue {
+    std::string key;
+    std::string text;
+    std::string origin;  // "file.toml line 7" or "--set"
+};
+
 // What a field is for, and what it may hold. Bounds are inclusive.
 struct FieldInfo {
     std::string name;
@@ -29,6 +36,8 @@ class FieldVisitor {
     virtual void field(const FieldInfo& info, double& value) = 0;
     virtual void field(const FieldInfo& info, std::string& value) = 0;
     virtual void field(const FieldInfo& info, std::vector<std::string>& value) = 0;
+    // All other keys of a section, whose types somebody else knows.
+    virtual void rest(std::vector<RawValue>& values) = 0;
     // A nested struct: `inside` visits its fields.
     virtual void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) = 0;
 };

@@ -57,15 +57,15 @@ std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSi
     return std::make_unique<AttentionBlock>(values, site);
 }
 
-BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     ops::AttentionInput in{.kv_TBX = qkv_(x_TBD), .heads = values_.heads};
-    const Recalled recalled = recall(
-        state, x_TBD, context, [&](const Tensor& memory_MBD) { return qkv_(context.normed(memory_MBD), width_); });
+    const Recalled recalled =
+        recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return qkv_(call.normed(memory_MBD), width_); });
     in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
-    if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
     out.delta_TBD = out_(ops::attention(in));
-    remember(state, recalled, context.entering(x_TBD), in.kv_TBX.narrow(2, width_, 2 * width_), context, out.state);
+    remember(state, recalled, call.entering(x_TBD), in.kv_TBX.narrow(2, width_, 2 * width_), call, out.state);
     return out;
 }
 
@@ -90,7 +90,7 @@ double AttentionBlock::flops_without_input_gradient(const CostShape& shape) cons
 
 double AttentionBlock::activation_numbers_per_token(const CostShape& shape) const {
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * (5 + 4 * span) + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+    return double(width_) * (4 + 2 * span) + kept_scores(shape, values_.heads, values_.attention_dropout, 2);
 }
 
 }  // namespace lithe

@@ -29,10 +29,10 @@ struct AttentionValues {
 class AttentionBlock : public Block {
  public:
     AttentionBlock(const AttentionValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override {
-        return skipped_attention(x_TBD, state, context);
+    State skip(const Tensor& x_TBD, const State& state, const Call& call) const override {
+        return skipped_attention(x_TBD, state, call);
     }
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;

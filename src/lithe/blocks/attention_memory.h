@@ -1,7 +1,7 @@
 // What attention with memory shares among block kinds: which earlier positions are there, who sees them, what is kept.
 //
 // The state holds either the inputs of earlier positions ("memory" [M][B][D], re-projected by today's weights: the
-// papers' form) or, under Context::keep_projections, what attention takes them as ("projections" [M][B][X]: keys and
+// papers' form) or, under Pass::keep_projections, what attention takes them as ("projections" [M][B][X]: keys and
 // values side by side, 2P, or SRU++'s P that stand for both; the same numbers while weights do not change). "hidden"
 // [B][M] marks positions that a row must not see: padding, or before its document began.
 #pragma once
@@ -17,7 +17,7 @@ struct MaskAndHidden {
     ops::AttentionMask mask;
     Tensor hidden_BS;  // as the next segment must see positions [0, M + T)
 };
-MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int64_t batch, const Context& context);
+MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int64_t batch, const Pass& pass);
 
 // The last `count` of [old; now] along `axis`; `old` may be undefined.
 Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count);
@@ -29,14 +29,18 @@ struct Recalled {
     int64_t length() const { return memory_MBX.defined() ? memory_MBX.size(0) : 0; }
 };
 // `project` makes what attention takes, [M][B][X], of a memory of inputs [M][B][D].
-Recalled recall(const State& before, const Tensor& x_TBD, const Context& context,
+Recalled recall(const State& before, const Tensor& x_TBD, const Call& call,
                 const std::function<Tensor(const Tensor&)>& project);
 // Puts into `after` what the next segment needs: the inputs of this one, or its keys and values kv [T][B][X], and
 // hidden marks.
 void remember(const State& before, const Recalled& recalled, const Tensor& x_TBD, const Tensor& kv_TBX,
-              const Context& context, State& after);
+              const Call& call, State& after);
+
+// Numbers per token that the backward pass keeps of the scores: the probabilities where they are small, or with dropout
+// of attention weights `matrices` matrices of them.
+double kept_scores(const CostShape& shape, int64_t heads, double dropout, int matrices);
 
 // The state of an attention that was left out: its memory of inputs takes x in.
-State skipped_attention(const Tensor& x_TBD, const State& before, const Context& context);
+State skipped_attention(const Tensor& x_TBD, const State& before, const Call& call);
 
 }  // namespace lithe

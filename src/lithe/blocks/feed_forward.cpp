@@ -28,11 +28,11 @@ FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockS
     b2_ = site.store.add({site.name + ".b2", {d}, Role::vector, Init::constant(0)});
 }
 
-BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const Context& context) const {
+BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const Call& call) const {
     auto bias = [&](const Parameter& b) { return b ? b.tensor().to(x_TBD.scalar_type()) : Tensor(); };
     Tensor inner = at::linear(x_TBD, w1_.tensor(), bias(b1_));
     inner = values_.activation == "relu" ? at::relu(inner) : at::gelu(inner);
-    if (context.training) inner = ops::dropout(inner, values_.dropout, context.site("inner"), 1);
+    if (call.pass.training) inner = ops::dropout(inner, values_.dropout, call.site("inner"), 1);
     BranchOutput out;
     out.delta_TBD = at::linear(inner, w2_.tensor(), bias(b2_));
     return out;
@@ -50,7 +50,8 @@ StepOutput FeedForwardBlock::add_step(StepProgram& program, const float* x, int6
 double FeedForwardBlock::flops_per_token(const CostShape&) const { return 4 * double(width_) * double(values_.inner); }
 
 double FeedForwardBlock::activation_numbers_per_token(const CostShape&) const {
-    return double(width_) + 2 * double(values_.inner);
+    // relu keeps what it gives, gelu what it is given, too
+    return double(width_) + (values_.activation == "relu" ? 1 : 2) * double(values_.inner);
 }
 
 }  // namespace lithe

@@ -18,7 +18,7 @@ struct FeedForwardValues {
 class FeedForwardBlock : public Block {
  public:
     FeedForwardBlock(const FeedForwardValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

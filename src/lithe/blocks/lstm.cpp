@@ -22,7 +22,7 @@ LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(s
     b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::vector, Init::constant(0)});
 }
 
-BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     const auto before = [&](const char* name) {
         const Tensor value = state.get(name);
         return value.defined() ? value[0] : value;
@@ -33,7 +33,7 @@ BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Co
                                 .bias = b_input_.tensor() + b_state_.tensor(),
                                 .h0_BD = before("h"),
                                 .c0_BD = before("c"),
-                                .flags_TB = context.flags_TB});
+                                .flags_TB = call.pass.flags_TB()});
     BranchOutput branch;
     branch.delta_TBD = out.h_TBD;
     branch.state.put("h", out.h_BD.unsqueeze(0), 1);

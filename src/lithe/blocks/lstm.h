@@ -15,7 +15,7 @@ struct LstmValues {
 class LstmBlock : public Block {
  public:
     LstmBlock(const LstmValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

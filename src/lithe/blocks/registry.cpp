@@ -1,4 +1,5 @@
 #include "lithe/blocks/attention.h"
+#include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/sru.h"
@@ -16,7 +17,7 @@ struct NoValues {
 class IdentityBlock : public Block {
  public:
     IdentityBlock(const NoValues&, const BlockSite&) {}
-    BranchOutput branch(const Tensor& x_TBD, const State&, const Context&) const override { return {x_TBD, {}, {}}; }
+    BranchOutput branch(const Tensor& x_TBD, const State&, const Call&) const override { return {x_TBD, {}, {}}; }
     StepOutput add_step(StepProgram&, const float* x, int64_t) const override { return {x, {}}; }
     double flops_per_token(const CostShape&) const override { return 0; }
     double activation_numbers_per_token(const CostShape&) const override { return 0; }
@@ -49,6 +50,9 @@ std::span<const BlockKind> block_kinds() {
          "multi-head self-attention with memory",
          make_options<AttentionValues>,
          make_attention},
+        kind<CrossAttentionBlock, CrossAttentionValues>(
+            "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
+            "multi-head attention over the encoder's output"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),

@@ -21,23 +21,23 @@ RelativeAttentionBlock::RelativeAttentionBlock(const AttentionValues& values, co
     u_ = bias("u"), v_ = bias("v");
 }
 
-BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     ops::RelativeAttentionInput in{
         .qkv_TBX = qkv_(x_TBD), .u_P = u_.tensor(), .v_P = v_.tensor(), .heads = values_.heads};
-    const Recalled recalled = recall(
-        state, x_TBD, context, [&](const Tensor& memory_MBD) { return qkv_(context.normed(memory_MBD), width_); });
+    const Recalled recalled =
+        recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return qkv_(call.normed(memory_MBD), width_); });
     in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
     const int64_t keys = recalled.length() + x_TBD.size(0);
-    const int64_t clamp = context.clamp_length >= 0 ? context.clamp_length : values_.clamp_length;
+    const int64_t clamp = call.pass.clamp_length >= 0 ? call.pass.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
-    if (context.training) {  // one mask for all layers and rows
-        distances = ops::dropout(distances, dropout_, context.shared_site("distances"), ops::kSharedByRows);
-        in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    if (call.pass.training) {  // one mask for all layers and rows
+        distances = ops::dropout(distances, dropout_, shared_site(call.pass, "distances"), ops::kSharedByRows);
+        in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
     }
     in.r_SP = positions_(distances);
     out.delta_TBD = out_(ops::relative_attention(in));
-    remember(state, recalled, context.entering(x_TBD), in.qkv_TBX.narrow(2, width_, 2 * width_), context, out.state);
+    remember(state, recalled, call.entering(x_TBD), in.qkv_TBX.narrow(2, width_, 2 * width_), call, out.state);
     return out;
 }
 
@@ -80,7 +80,7 @@ double RelativeAttentionBlock::flops_without_input_gradient(const CostShape& sha
 
 double RelativeAttentionBlock::activation_numbers_per_token(const CostShape& shape) const {
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * (7 + 4 * span) + 3 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+    return double(width_) * (6 + 2 * span) + kept_scores(shape, values_.heads, values_.attention_dropout, 3);
 }
 
 }  // namespace lithe

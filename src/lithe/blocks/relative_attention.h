@@ -12,9 +12,9 @@ namespace lithe {
 class RelativeAttentionBlock : public Block {
  public:
     RelativeAttentionBlock(const AttentionValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override {
-        return skipped_attention(x_TBD, state, context);
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Call& call) const override {
+        return skipped_attention(x_TBD, state, call);
     }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;

@@ -61,13 +61,13 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
                      .dropout = values.dropout});
 }
 
-BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     Tensor in = values_.layer_norm == "before" ? norm_(x_TBD) : x_TBD;
     if (w_projection_) in = at::linear(in, w_projection_.tensor());
     State carried = state;
     if (values_.bidirectional) carried = State();  // the backward direction has not seen the next segment
-    Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, context, out.state);
+    Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, call, out.state);
     if (values_.bidirectional) out.state = State();
     out.delta_TBD = values_.layer_norm == "after" ? norm_(h) : h;
     return out;

@@ -23,7 +23,7 @@ class SruCell {
     SruCell(ParameterStore& store, const std::string& name, const SruCellOptions& options);
 
     // u [T][B][directions * planes * d] -> h_TBD; appends the carried c to `state`.
-    Tensor run(const Tensor& u, const Tensor& x_TBD, const State& before, const Context& context, State& after) const;
+    Tensor run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, State& after) const;
     // u [planes D] and x [D] of one step -> h [D].
     StepOutput add_step(StepProgram& program, const float* u, const float* x) const;
     int planes() const { return options_.planes; }

@@ -71,7 +71,7 @@ SruppBlock::SruppBlock(const SruppValues& values, const BlockSite& site) : value
         {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
 }
 
-BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     Tensor z_TBP = at::linear(x_TBD, w1_.tensor());
     ops::AttentionInput in{.q_TBP = z_TBP, .heads = values_.heads};
@@ -83,15 +83,15 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     const auto keys = [&](const Tensor& z) { return absorbs() ? z : at::linear(z, w2_.tensor()); };
     in.kv_TBX = keys(z_TBP);
     const Recalled recalled = recall(
-        state, x_TBD, context, [&](const Tensor& memory_MBD) { return keys(at::linear(memory_MBD, w1_.tensor())); });
+        state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys(at::linear(memory_MBD, w1_.tensor())); });
     in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
-    if (context.training) in.dropout = values_.attention_dropout, in.dropout_key = context.site("attention");
+    if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
     Tensor mixed_TBP = ops::attention(in);
     if (absorbs()) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
-    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"), 1);
-    out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, context, out.state);
-    remember(state, recalled, x_TBD, in.kv_TBX, context, out.state);
+    if (call.pass.training) y_TBP = ops::dropout(y_TBP, values_.dropout, call.site("expand"), 1);
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, state, call, out.state);
+    remember(state, recalled, x_TBD, in.kv_TBX, call, out.state);
     return out;
 }
 
@@ -132,7 +132,7 @@ double SruppBlock::activation_numbers_per_token(const CostShape& shape) const {
     const double d = double(width_), p = double(values_.projection),
                  span = 1 + double(shape.memory) / double(shape.length);
     const double projected = absorbs() ? 8 + 2 * span : 6 + 4 * span;
-    return 6 * d + p * projected + 2 * double(values_.heads) * (double(shape.memory) + double(shape.length));
+    return 6 * d + p * projected + kept_scores(shape, values_.heads, values_.attention_dropout, 2);
 }
 
 ProjectedSruValues ProjectedSruValues::defaults(const ModelConfig& model) {
@@ -162,11 +162,11 @@ ProjectedSruBlock::ProjectedSruBlock(const ProjectedSruValues& values, const Blo
         {.width = d, .highway_bias = values.highway_bias, .rescale = values.rescale, .dropout = values.dropout});
 }
 
-BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     Tensor y_TBP = norm_(at::linear(x_TBD, w1_.tensor()));
-    if (context.training) y_TBP = ops::dropout(y_TBP, values_.dropout, context.site("expand"), 1);
-    out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, state, context, out.state);
+    if (call.pass.training) y_TBP = ops::dropout(y_TBP, values_.dropout, call.site("expand"), 1);
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, state, call, out.state);
     return out;
 }
 

@@ -35,7 +35,7 @@ struct SruppValues {
 class SruppBlock : public Block {
  public:
     SruppBlock(const SruppValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
@@ -64,7 +64,7 @@ struct ProjectedSruValues {
 class ProjectedSruBlock : public Block {
  public:
     ProjectedSruBlock(const ProjectedSruValues& values, const BlockSite& site);
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

@@ -6,9 +6,9 @@
 #include "lithe/base/timer.h"
 #include "lithe/cli/bench_rows.h"
 #include "lithe/model/cost.h"
+#include "lithe/objectives/evaluate.h"
+#include "lithe/objectives/parts.h"
 #include "lithe/ops/side_by_side.h"
-#include "lithe/train/evaluate.h"
-#include "lithe/train/parts.h"
 
 namespace lithe {
 namespace {
@@ -42,11 +42,10 @@ double forward_seconds(const LanguageModel& model, const Config& config, int64_t
         const Tensor ids = random(key), targets = random(key + 100);
         Timer timer;
         ops::side_by_side(parts, [&](int64_t part) {
-            Context context = model.context(true);
-            context.dropout_key = key;
-            context.first_row = range_of_part(part, parts, config.train.batch).first;
+            const RowRange range = range_of_part(part, parts, config.train.batch);
+            const Pass pass = model.pass(true, {.update = key, .rows = key, .first_row = range.first});
             State& state = states[size_t(part)];
-            auto out = model.loss(rows_of(ids, part, parts), rows_of(targets, part, parts), state, context);
+            auto out = model.loss(rows_of(ids, part, parts), rows_of(targets, part, parts), state, pass);
             out.sum.item<double>();
             state = out.state.detach();
         });
@@ -58,7 +57,9 @@ double forward_seconds(const LanguageModel& model, const Config& config, int64_t
 Json time_evaluation(const BenchRow& row, const std::string& precision, const BenchFlags& flags,
                      const Ceiling& ceiling) {
     const Config config = config_of(row);
-    LanguageModel model(config, vocabulary_of(config));
+    const auto objective = objective_of(config);
+    const Models models = objective->models(config, std::make_shared<ParameterStore>());
+    LanguageModel& model = models.main();
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     const int64_t segment = config.train.batch * config.train.length, segments = std::max(8, flags.repeats);
@@ -67,10 +68,10 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
     protocol.lead = 0;
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i)
-        seconds.push_back(
-            evaluate(model, RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
-                .value()
-                .seconds);
+        seconds.push_back(evaluate(*objective, models,
+                                   RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
+                              .value()
+                              .seconds);
     const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), ceiling.device);
     const double speed = double(segment * segments) / median(seconds),
                  forward = double(segment) / forward_seconds(model, config, parts, flags.repeats);

@@ -24,23 +24,23 @@ Tensor frequent_ids(int64_t length, uint64_t key, int64_t vocabulary) {
 double time_segments(const LanguageModel& model, const Config& config, const CostShape& shape, bool kept, int repeats) {
     at::NoGradGuard no_grad;
     const int64_t length = shape.length;
-    Context context = model.context(false);
-    context.memory = shape.memory;
-    context.keep_projections = kept;
-    context.clamp_length = config.evaluation.clamp_length;
+    Pass pass = model.pass(false);
+    pass.memory = shape.memory;
+    pass.keep_projections = kept;
+    pass.clamp_length = config.evaluation.clamp_length;
     State state;
     std::vector<double> seconds;
-    const int64_t warm_up = context.memory / length + 2;
+    const int64_t warm_up = pass.memory / length + 2;
     for (int64_t i = 0; i < warm_up + repeats; ++i) {
         const Tensor ids = frequent_ids(length, uint64_t(i), model.vocabulary_size()).to(model.device()),
                      targets = frequent_ids(length, uint64_t(i) + 1000, model.vocabulary_size()).to(model.device());
         Timer timer;
         if (model.has_head()) {
-            auto out = model.loss(ids, targets, state, context);
+            auto out = model.loss(ids, targets, state, pass);
             out.sum.item<double>();
             state = std::move(out.state);
         } else {
-            model.encode(ids, context);
+            model.encode(ids, pass);
             ops::synchronize(model.device());
         }
         if (i >= warm_up) seconds.push_back(timer.seconds());

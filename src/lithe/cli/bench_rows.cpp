@@ -6,6 +6,7 @@
 #include "lithe/base/rng.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -102,6 +103,20 @@ Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabular
     Tensor ids = at::empty({length, batch}, at::kLong);
     for (int64_t i = 0; i < ids.numel(); ++i) ids.data_ptr<int64_t>()[i] = random_id(key, uint64_t(i), vocabulary);
     return ids;
+}
+
+Batch random_batch(const Config& config, uint64_t key, int64_t vocabulary) {
+    Batch batch{.length = config.train.length, .rows = config.train.batch};
+    batch.tokens = batch.length * batch.rows;
+    for (int64_t i = 0; i < batch.tokens; ++i) {
+        batch.inputs.push_back(random_id(key, uint64_t(i), vocabulary));
+        batch.targets.push_back(random_id(key + 100, uint64_t(i), vocabulary));
+    }
+    return batch;
+}
+
+std::unique_ptr<Objective> objective_of(const Config& config) {
+    return make_objective(config, tokenize::ByteTokenizer());
 }
 
 int run_rows(const BenchFlags& flags, const CommandContext& context, bool products, const BenchTimer& time) {

@@ -5,7 +5,7 @@
 #include "lithe/cli/bench_rows.h"
 #include "lithe/model/cost.h"
 #include "lithe/ops/profile.h"
-#include "lithe/train/train_step.h"
+#include "lithe/train/step_runner.h"
 
 namespace lithe {
 namespace {
@@ -14,27 +14,26 @@ using Json = nlohmann::ordered_json;
 
 Json time_training(const BenchRow& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
     Config config = config_of(row);
-    LanguageModel model(config, vocabulary_of(config));
+    const auto objective = objective_of(config);
+    const Models models = objective->models(config, std::make_shared<ParameterStore>());
+    LanguageModel& model = models.main();
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     Optimizer optimizer(config.optimizer, model.parameters());
     const int64_t parts = batch_parts(config, at::get_num_threads(), ceiling.device);
-    TrainStep step(model, optimizer, 1, parts, config.train.graphs);
+    StepRunner step(*objective, models, optimizer, {.parts = parts, .graphs = config.train.graphs});
     ModelCost cost = count_cost(model, cost_shape(config));
     uint64_t count = 0;
+    std::vector<Batch> batch(1);
     auto run = [&] {
         ops::ProfileScope whole("step");
-        Tensor ids, targets;
         {
             ops::ProfileScope scope("lithe::data");
-            ids =
-                random_ids(config.train.length, config.train.batch, count, model.vocabulary_size()).to(ceiling.device);
-            targets = random_ids(config.train.length, config.train.batch, count + 100, model.vocabulary_size())
-                          .to(ceiling.device);
+            batch[0] = random_batch(config, count, model.vocabulary_size());
+            objective->prepare(batch[0], count, 0);
         }
         Timer timer;
-        step.micro_batch(ids, targets, 0, count++);
-        optimizer.step(1e-3, optimizer.gradient_norm());
+        step.run(batch, count++, 1e-3);
         ops::synchronize(ceiling.device);
         return timer.seconds();
     };

@@ -8,10 +8,10 @@
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
 #include "lithe/data/named_paths.h"
-#include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
+#include "lithe/objectives/evaluate.h"
+#include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
-#include "lithe/train/evaluate.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -115,7 +115,8 @@ int run(const Flags& flags, const CommandContext& context) {
     if (!flags.mask.empty()) protocol.mask = flags.mask;
     if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
-    auto result = evaluate(*loaded.model, {corpus.split(protocol.split), *loaded.tokenizer}, protocol);
+    auto result =
+        evaluate(*loaded.objective, loaded.models, {corpus.split(protocol.split), *loaded.tokenizer}, protocol);
     if (!result) fail({.code = ExitCode::stopped, .what = "evaluation was stopped before its end"});
     if (split == "all") result->protocol.split = "all";
     nlohmann::ordered_json json = to_json(*result, true);

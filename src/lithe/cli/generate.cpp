@@ -11,8 +11,8 @@
 #include "lithe/base/timer.h"
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
-#include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
+#include "lithe/objectives/load_model.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {

@@ -10,7 +10,7 @@
 #include "lithe/data/named_paths.h"
 #include "lithe/model/import_bert.h"
 #include "lithe/model/import_transformer_xl.h"
-#include "lithe/model/masking.h"
+#include "lithe/objectives/objective.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {

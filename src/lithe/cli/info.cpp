@@ -11,9 +11,8 @@
 #include "lithe/data/corpus.h"
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/isa.h"
-#include "lithe/model/checkpoint.h"
 #include "lithe/model/cost.h"
-#include "lithe/model/masking.h"
+#include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/bytes.h"
 #include "lithe/train/machine.h"
@@ -43,6 +42,13 @@ int machine_info(const CommandContext& context) {
         blocks.push_back({{"name", kind.name},
                           {"letter", kind.letter ? std::string(1, kind.letter) : ""},
                           {"description", kind.description}});
+    Json objectives = Json::array();
+    for (const ObjectiveKind& kind : objective_kinds()) {
+        Json options = Json::array();
+        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { kind.make_options()->visit(v); }))
+            options.push_back({{"name", field.path}, {"default", field.default_value}, {"help", field.help}});
+        objectives.push_back({{"name", kind.name}, {"description", kind.description}, {"options", options}});
+    }
     Json json = {{"version", version()},
                  {"revision", revision()},
                  {"libtorch", TORCH_VERSION},
@@ -54,7 +60,8 @@ int machine_info(const CommandContext& context) {
                  {"memory_bytes", available_memory()},
                  {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason},
                  {"kernels", kernels},
-                 {"blocks", blocks}};
+                 {"blocks", blocks},
+                 {"objectives", objectives}};
     if (context.json) {
         print_json("info", json);
         return 0;
@@ -76,6 +83,14 @@ int machine_info(const CommandContext& context) {
         auto options = kind.make_options(ModelConfig());
         for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); }))
             std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
+    }
+    std::cout << "\nobjectives\n";
+    for (const Json& objective : objectives) {
+        std::cout << "  " << objective["name"].get<std::string>() << "  " << objective["description"].get<std::string>()
+                  << "\n";
+        for (const Json& option : objective["options"])
+            std::cout << "       " << option["name"].get<std::string>() << " = " << option["default"].get<std::string>()
+                      << "  " << option["help"].get<std::string>() << "\n";
     }
     std::cout << std::flush;
     return 0;
@@ -100,23 +115,23 @@ bool is_config(const std::string& subject) {
 
 int model_info(const Flags& flags, const CommandContext& context) {
     Config config;
-    std::unique_ptr<LanguageModel> model;
+    std::shared_ptr<LanguageModel> model;
     if (is_config(flags.subject)) {
         config = load_config(flags.subject, flags.sets);
         config.search.supernet = has_slots(decoder_layout(config));  // the counts are of all candidates together
         Problems problems;
-        check_model(config, problems);
+        check_config(config, problems);
         problems.throw_if_any(flags.subject);
         int64_t vocabulary = config.model.vocabulary_size;
         const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == "all";
         const bool named = !config.data.path.empty() || !config.data.train.empty() || !config.data.sources.empty();
         if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path))
-            vocabulary = model_vocabulary(config, tokenize::ByteTokenizer());
+            vocabulary = make_objective(config, tokenize::ByteTokenizer())->vocabulary();
         if (vocabulary == 0 && !named)
             fail_usage("the vocabulary's size depends on the data, and none is named", flags.subject,
                        "--set data.path=FILE, or --set model.vocabulary_size=N");
-        if (vocabulary == 0) vocabulary = model_vocabulary(config, Corpus::open(config.data).tokenizer());
-        model = std::make_unique<LanguageModel>(config, vocabulary);
+        if (vocabulary == 0) vocabulary = make_objective(config, Corpus::open(config.data).tokenizer())->vocabulary();
+        model = std::make_shared<LanguageModel>(config, vocabulary);
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");
         LoadedModel loaded = load_model(flags.subject);

@@ -11,6 +11,7 @@
 #include "lithe/base/version.h"
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
+#include "lithe/objectives/objective.h"
 #include "lithe/ops/torch.h"
 #include "lithe/spec/config_io.h"
 
@@ -126,10 +127,17 @@ CLI::Validator number_between(double low, double high) {
 
 std::string settings_help(const std::string& prefix) {
     std::string text;
-    for (const FieldDoc& field : list_config_fields())
-        if (field.path.rfind(prefix, 0) == 0)
+    auto tell = [&](const std::string& path, const FieldDoc& field, const std::string& of) {
+        if (path.rfind(prefix, 0) == 0)
             text +=
-                "  " + field.path + " = " + field.default_value + "\n      " + field.help + " (" + field.type + ")\n";
+                "  " + path + " = " + field.default_value + "\n      " + of + field.help + " (" + field.type + ")\n";
+    };
+    for (const FieldDoc& field : list_config_fields()) tell(field.path, field, "");
+    for (const ObjectiveKind& kind : objective_kinds()) {
+        const auto options = kind.make_options();
+        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); }))
+            tell("objective." + field.path, field, kind.name + std::string(": "));
+    }
     return text;
 }
 

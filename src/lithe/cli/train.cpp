@@ -68,7 +68,7 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
                                    {"stopped_by", result.stopped_by}};
     if (result.valid) json["valid"] = to_json(*result.valid, false);
     if (result.state.best_step >= 0)
-        json["best"] = {{"bits_per_byte", result.state.best_bits}, {"step", result.state.best_step}};
+        json["best"] = {{"bits_per_byte", result.state.best_score}, {"step", result.state.best_step}};
     if (result.state.skipped > 0) json["skipped_updates"] = result.state.skipped;
     json["perf"] = {{"tokens_per_second", result.tokens_per_second},
                     {"flops_per_token", result.training_flops_per_token},
@@ -210,7 +210,7 @@ int run(const Flags& flags, const CommandContext& context) {
         std::cout << on_terminal(to_toml(config));
         return 0;
     }
-    const bool encoder = config.model.direction == "bidirectional";
+    const bool encoder = config.model.direction == "bidirectional" || config.encoder;
     std::optional<Promise> promise;
     options.on_evaluation = [&promise](const auto& result, const auto& state, double progress) {
         if (promise) tell_expectation(*promise, result, state, progress);

@@ -24,14 +24,16 @@ class DocumentFeeder : public Feeder {
         }
     }
 
-    void next(Segment& segment) override {
+    void next(Batch& batch) override {
         const size_t size = size_t(options_.length) * size_t(options_.batch);
-        segment.inputs.assign(size, 0);
-        segment.targets.assign(size, -1);
-        segment.flags.assign(size, kFlagPad);
-        segment.tokens = 0;
-        segment.begins = false;
-        for (int64_t b = 0; b < options_.batch; ++b) fill_row(segment, size_t(b));
+        batch.inputs.assign(size, 0);
+        batch.targets.assign(size, -1);
+        batch.flags.assign(size, kPadding);
+        batch.length = options_.length;
+        batch.rows = options_.batch;
+        batch.tokens = 0;
+        batch.begins = false;
+        for (int64_t b = 0; b < options_.batch; ++b) fill_row(batch, size_t(b));
     }
     FeedPosition position() const override { return at_; }
     void seek(const FeedPosition& position) override {
@@ -64,7 +66,7 @@ class DocumentFeeder : public Feeder {
                begin_of(row);
     }
 
-    void fill_row(Segment& segment, size_t b) {
+    void fill_row(Batch& batch, size_t b) {
         FeedPosition::Row& row = at_.rows[b];
         const auto length = uint64_t(options_.length);
         for (uint64_t t = 0; t < length;) {
@@ -73,15 +75,14 @@ class DocumentFeeder : public Feeder {
                 draw(row);
             }
             const uint64_t steps = std::min(length - t, steps_of(row) - row.offset);
-            put(segment, b, t, row, steps);
+            put(batch, b, t, row, steps);
             t += steps;
             row.offset += steps;
             row.open = row.offset < steps_of(row);
         }
     }
 
-    void put(Segment& segment, size_t b, uint64_t t, const FeedPosition::Row& row, uint64_t steps) {
-        const auto batch = size_t(options_.batch);
+    void put(Batch& batch, size_t b, uint64_t t, const FeedPosition::Row& row, uint64_t steps) {
         // tokens from the input of the first step to the target of the last
         const bool shifted = options_.document_end.has_value();
         const uint64_t first = shifted ? row.offset - std::min<uint64_t>(1, row.offset) : row.offset;
@@ -90,12 +91,12 @@ class DocumentFeeder : public Feeder {
         sources_[row.source].tokens->read(begin_of(row) + first, count, buffer_.data());
         if (shifted && row.offset == 0) buffer_.insert(buffer_.begin(), *options_.document_end);
         for (uint64_t i = 0; i < steps; ++i) {
-            const size_t place = size_t(t + i) * batch + b;
-            segment.inputs[place] = buffer_[size_t(i)];
-            segment.targets[place] = buffer_[size_t(i) + 1];
-            segment.flags[place] = i == 0 && row.offset == 0 ? kFlagReset : 0;
+            const size_t place = size_t(t + i) * size_t(options_.batch) + b;
+            batch.inputs[place] = buffer_[size_t(i)];
+            batch.targets[place] = buffer_[size_t(i) + 1];
+            batch.flags[place] = i == 0 && row.offset == 0 ? kDocumentBegins : 0;
         }
-        segment.tokens += int64_t(steps);
+        batch.tokens += int64_t(steps);
     }
 
     // The next document: a source by its share, its next one in the random order of its epoch.

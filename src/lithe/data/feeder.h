@@ -15,17 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "lithe/data/batch.h"
 #include "lithe/data/token_view.h"
 
 namespace lithe {
-
-struct Segment {
-    std::vector<int64_t> inputs, targets;  // [length][batch]; target -1: not scored
-    std::vector<uint8_t> flags;            // [length][batch], kFlag…; empty: none
-    bool begins = false;                   // every row starts anew: carried state does not apply
-    int64_t tokens = 0;                    // positions that are no padding
-};
-inline constexpr uint8_t kFlagPad = 1, kFlagReset = 2;  // as the kernels have them
 
 struct FeedPosition {
     uint64_t epoch = 0;  // streams: of the first source; documents: of the source that is furthest
@@ -60,7 +53,7 @@ inline constexpr int64_t kChunk = 2048;
 class Feeder {
  public:
     virtual ~Feeder() = default;
-    virtual void next(Segment& segment) = 0;
+    virtual void next(Batch& batch) = 0;
     virtual FeedPosition position() const = 0;
     // Throws bad_file for a position that does not fit these sources and this batch.
     virtual void seek(const FeedPosition& position) = 0;

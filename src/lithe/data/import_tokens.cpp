@@ -82,7 +82,7 @@ class Importer {
         }
     }
     void add(std::vector<int32_t> ids, int split, bool begins) {
-        Batch::Item item;
+        TextBatch::Item item;
         item.begins = begins;
         item.split = split;
         // end tokens stand for no text, as in a prepared set
@@ -91,7 +91,7 @@ class Importer {
         item.bytes = tokenizer_.decode(std::span<const int32_t>(text)).size();
         round_ += ids.size();
         item.ids = std::move(ids);
-        Batch batch;
+        TextBatch batch;
         batch.items.push_back(std::move(item));
         writer_.write(batch);
         if (round_ < options_.round_tokens) return;

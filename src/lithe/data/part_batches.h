@@ -17,7 +17,7 @@ namespace lithe {
 inline constexpr uint64_t kBatchBytes = 16 << 20;  // of text
 
 // Parts of text that are encoded side by side.
-struct Batch {
+struct TextBatch {
     struct Item {
         std::string text, label;
         bool begins = false, ends = false;
@@ -35,11 +35,11 @@ struct Batch {
 class BatchQueue {
  public:
     // False when the other side has gone.
-    bool push(Batch batch) {
+    bool push(TextBatch batch) {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return !batch_ || closed_; });
         if (closed_) return false;
-        batch_ = std::make_unique<Batch>(std::move(batch));
+        batch_ = std::make_unique<TextBatch>(std::move(batch));
         changed_.notify_all();
         return true;
     }
@@ -49,7 +49,7 @@ class BatchQueue {
         error_ = error;
         changed_.notify_all();
     }
-    std::unique_ptr<Batch> pop() {
+    std::unique_ptr<TextBatch> pop() {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return batch_ || finished_; });
         auto batch = std::move(batch_);
@@ -66,7 +66,7 @@ class BatchQueue {
  private:
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::unique_ptr<Batch> batch_;
+    std::unique_ptr<TextBatch> batch_;
     std::exception_ptr error_;
     bool finished_ = false, closed_ = false;
 };
@@ -109,11 +109,11 @@ class PartBatcher {
         batch_.round_ends = round_ends;
         if (round_ends) round_ = 0;
         if (!queue_.push(std::move(batch_))) throw ReaderGone();
-        batch_ = Batch();
+        batch_ = TextBatch();
     }
     BatchQueue& queue_;
     uint64_t round_bytes_, skip_, parts_ = 0, round_ = 0, text_ = 0;
-    Batch batch_;
+    TextBatch batch_;
 };
 
 }  // namespace lithe

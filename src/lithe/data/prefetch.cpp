@@ -37,9 +37,9 @@ void Prefetcher::work() {
                 std::unique_lock lock(mutex_);
                 changed_.wait(lock, [&] { return stopping_ || ready_.size() < ahead_; });
                 if (stopping_) return;
-                if (!spare_.empty()) next.segment = std::move(spare_.back()), spare_.pop_back();
+                if (!spare_.empty()) next.batch = std::move(spare_.back()), spare_.pop_back();
             }
-            feeder_->next(next.segment);
+            feeder_->next(next.batch);
             next.behind = feeder_->position();
             std::lock_guard lock(mutex_);
             ready_.push_back(std::move(next));
@@ -52,15 +52,15 @@ void Prefetcher::work() {
     }
 }
 
-void Prefetcher::next(Segment& segment) {
+void Prefetcher::next(Batch& batch) {
     start();
     Timer timer;
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !ready_.empty() || error_; });
     if (ready_.empty()) std::rethrow_exception(error_);
-    std::swap(segment, ready_.front().segment);
+    std::swap(batch, ready_.front().batch);
     position_ = std::move(ready_.front().behind);
-    spare_.push_back(std::move(ready_.front().segment));
+    spare_.push_back(std::move(ready_.front().batch));
     ready_.pop_front();
     waited_ += timer.seconds();
     changed_.notify_all();

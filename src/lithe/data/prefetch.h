@@ -1,5 +1,5 @@
 // Reads segments ahead on a thread of its own, so that page faults, checksums and look-ups do not stop the trainer.
-// Wraps any feeder; its position is that behind the last segment that was taken.
+// Wraps any feeder; its position is that behind the last batch that was taken.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +17,7 @@ class Prefetcher : public Feeder {
  public:
     explicit Prefetcher(std::unique_ptr<Feeder> feeder, size_t ahead = 4);
     ~Prefetcher() override;
-    void next(Segment& segment) override;
+    void next(Batch& batch) override;
     FeedPosition position() const override { return position_; }
     void seek(const FeedPosition& position) override;
     bool uses_flags() const override { return feeder_->uses_flags(); }
@@ -26,7 +26,7 @@ class Prefetcher : public Feeder {
 
  private:
     struct Ready {
-        Segment segment;
+        Batch batch;
         FeedPosition behind;
     };
     void start();
@@ -38,7 +38,7 @@ class Prefetcher : public Feeder {
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Ready> ready_;
-    std::vector<Segment> spare_;  // memory to use again
+    std::vector<Batch> spare_;  // memory to use again
     std::exception_ptr error_;
     bool stopping_ = false;
     double waited_ = 0;

@@ -263,7 +263,7 @@ class Preparation {
     }
 
     // Text that the vocabulary cannot express is a fault of the data, at a place.
-    void encode(Batch::Item& item) const {
+    void encode(TextBatch::Item& item) const {
         item.ids.reserve(item.text.size() / 2);
         try {
             tokenizer_->encode(item.text, item.ids, SpecialText::plain);
@@ -284,7 +284,7 @@ class Preparation {
         sync_folder(output_);
     }
 
-    void show(const Batch& batch, uint64_t bytes, const Timer& timer) {
+    void show(const TextBatch& batch, uint64_t bytes, const Timer& timer) {
         if (!options_.progress || timer.seconds() < 0.2) return;
         const double rate = double(bytes) / timer.seconds();
         std::string text = "preparing " + format_bytes(double(bytes)) + ", " + format_bytes(rate) + "/s";

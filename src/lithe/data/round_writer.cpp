@@ -15,8 +15,8 @@ RoundWriter::RoundWriter(std::string folder, const Tokenizer& tokenizer, const D
     if (config.document_end == "auto") end_ = tokenizer.document_end();
 }
 
-void RoundWriter::write(const Batch& batch) {
-    for (const Batch::Item& item : batch.items) {
+void RoundWriter::write(const TextBatch& batch) {
+    for (const TextBatch::Item& item : batch.items) {
         Open& open = open_[size_t(item.split)];
         if (!open.writer) start(size_t(item.split));
         if (item.begins) open.begins = true, open.label = labelled_ ? number_of(item.label) : 0;

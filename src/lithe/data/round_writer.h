@@ -20,7 +20,7 @@ class RoundWriter {
  public:
     // `info` has three splits; finished shards are added to it.
     RoundWriter(std::string folder, const Tokenizer& tokenizer, const DataConfig& config, TokenSetInfo& info);
-    void write(const Batch& batch);
+    void write(const TextBatch& batch);
     // Closes the round's shards, durably.
     void finish_round();
 

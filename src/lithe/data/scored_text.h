@@ -19,7 +19,11 @@ class ScoredText {
     ScoredText(const TokenView& tokens, const Tokenizer& tokenizer);
 
     const TokenView& tokens() const { return *tokens_; }
-    double bytes_of(int64_t id) const { return size_t(id) < bytes_.size() ? bytes_[size_t(id)] : even_; }
+    // Ids beyond the tokenizer's stand for no text.
+    double bytes_of(int64_t id) const {
+        if (bytes_.empty()) return even_;
+        return size_t(id) < bytes_.size() ? bytes_[size_t(id)] : 0;
+    }
     // Bytes of the token that no token expresses: all those of the unknown token; of others what is spread over them.
     double unspoken_of(int64_t id) const;
     // How many tokens from the first one together stand for at most this many bytes.

@@ -29,25 +29,27 @@ class StreamFeeder : public Feeder {
         }
     }
 
-    void next(Segment& segment) override {
+    void next(Batch& batch) override {
         const auto size = size_t(length_) * size_t(batch_);
         const uint64_t first = sources_[0].segments();
-        segment.inputs.resize(size);
-        segment.targets.resize(size);
-        segment.flags.clear();
-        segment.tokens = int64_t(size);
-        segment.begins = segments_ % first == 0 && (segments_ == 0 || sources_.size() == 1);
+        batch.length = int64_t(length_);
+        batch.rows = batch_;
+        batch.inputs.resize(size);
+        batch.targets.resize(size);
+        batch.flags.clear();
+        batch.tokens = int64_t(size);
+        batch.begins = segments_ % first == 0 && (segments_ == 0 || sources_.size() == 1);
         for (int64_t b = 0; b < batch_; ++b) {
             const Row& row = rows_[size_t(b)];
             const Source& source = sources_[row.source];
             source.read(row.number, segments_, buffer_);
             for (uint64_t t = 0; t < length_; ++t) {
-                segment.inputs[t * size_t(batch_) + size_t(b)] = buffer_[t];
-                segment.targets[t * size_t(batch_) + size_t(b)] = buffer_[t + 1];
+                batch.inputs[t * size_t(batch_) + size_t(b)] = buffer_[t];
+                batch.targets[t * size_t(batch_) + size_t(b)] = buffer_[t + 1];
             }
-            if (segments_ % source.segments() > 0 || segment.begins) continue;  // another epoch of this source alone
-            if (segment.flags.empty()) segment.flags.assign(size, 0);
-            segment.flags[size_t(b)] = kFlagReset;
+            if (segments_ % source.segments() > 0 || batch.begins) continue;  // another epoch of this source alone
+            if (batch.flags.empty()) batch.flags.assign(size, 0);
+            batch.flags[size_t(b)] = kDocumentBegins;
         }
         ++segments_;
     }

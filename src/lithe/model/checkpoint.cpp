@@ -12,7 +12,6 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
-#include "lithe/model/masking.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -163,15 +162,6 @@ Manifest verify_checkpoint(const std::string& folder) {
     return manifest;
 }
 
-bool is_checkpoint(const std::string& folder) {
-    const std::string path = folder + "/" + kManifest;
-    std::error_code error;
-    if (!fs::is_regular_file(path, error)) return false;
-    const auto json = try_parse_json<nlohmann::json>(read_file(path, 1 << 20));
-    return json && json->is_object() && json->value("schema", nlohmann::json()).is_string() &&
-           (*json)["schema"].get<std::string>().rfind("lithe.checkpoint/", 0) == 0;
-}
-
 std::string checkpoint_name(int64_t step) {
     std::string digits = std::to_string(step);
     return "step-" + std::string(digits.size() < 9 ? 9 - digits.size() : 0, '0') + digits;
@@ -218,28 +208,6 @@ ModelFiles find_model(const std::string& selector) {
     const std::string folder = named ? path : checkpoint_of_run(path, which);
     const Manifest manifest = verify_checkpoint(folder);
     return {manifest.paths("model"), manifest.path("config"), manifest.path("tokenizer"), folder};
-}
-
-LoadedModel load_model(const std::string& selector) {
-    ModelFiles files = find_model(selector);
-    LoadedModel loaded;
-    loaded.folder = files.folder;
-    loaded.weights = files.weights;
-    loaded.config = config_from_json(read_file(files.config, 1 << 20), files.config);
-    loaded.tokenizer = tokenizer_from_json(read_file(files.tokenizer, 1 << 29), files.tokenizer);
-    if (loaded.config.search.supernet)
-        fail_usage("this is the network of a search, with every candidate in it", selector,
-                   "take what the search found: its found.toml, or a run in its trials/");
-    const int64_t stated = loaded.config.model.vocabulary_size,
-                  vocabulary = model_vocabulary(loaded.config, *loaded.tokenizer);
-    if (stated != 0 && stated != vocabulary)
-        fail({.code = ExitCode::bad_file,
-              .what = "the tokenizer does not fit the model",
-              .where = files.tokenizer,
-              .expected = std::to_string(stated) + " ids (" + files.config + ")",
-              .got = std::to_string(vocabulary)});
-    loaded.model = std::make_unique<LanguageModel>(loaded.config, vocabulary);
-    return loaded;
 }
 
 }  // namespace lithe

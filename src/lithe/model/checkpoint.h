@@ -26,8 +26,6 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 void remove_checkpoint(const std::string& folder);
 // Throws a bad_file error that names the first file that does not fit the manifest.
 Manifest verify_checkpoint(const std::string& folder);
-// Whether the folder has a manifest of a checkpoint.
-bool is_checkpoint(const std::string& folder);
 
 // RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
 // config.json. Returns the checkpoint folder, or the folder of the file.
@@ -45,15 +43,5 @@ struct CheckpointPlace {
 };
 std::vector<CheckpointPlace> list_checkpoints(const std::string& run);
 std::string checkpoint_name(int64_t step);
-
-struct LoadedModel {
-    Config config;
-    TokenizerPtr tokenizer;
-    std::unique_ptr<LanguageModel> model;  // not materialized
-    TensorFiles weights;
-    std::string folder;
-};
-// Checks the files and builds the model; the caller materializes it and calls load_parameters with `weights`.
-LoadedModel load_model(const std::string& selector);
 
 }  // namespace lithe

@@ -30,20 +30,32 @@ CostShape evaluation_shape(const Config& config) {
     return shape;
 }
 
+// An encoder sees all of a segment and keeps nothing.
+static CostShape encoder_shape(CostShape shape) {
+    shape.causal = false;
+    shape.memory = 0;
+    return shape;
+}
+
 ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     ModelCost cost;
     cost.parameters = model.parameters().count();
     cost.parameters_without_embeddings = model.parameters().count_without_embeddings();
     cost.parameters_in_tables = model.parameters().count_in_tables();
     double saved = 0;
-    for (const AppliedBlock& applied : model.stack().blocks) {
-        LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(shape)};
-        saved += applied.parts->block->flops_without_input_gradient(shape);
-        for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i)
-            layer.parameters += model.parameters().spec(i).count();
-        cost.flops_per_token += layer.flops_per_token;
-        cost.layers.push_back(layer);
-    }
+    const auto add = [&](const Stack& stack, const CostShape& of) {
+        for (const AppliedBlock& applied : stack.blocks) {
+            LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(of)};
+            saved += applied.parts->block->flops_without_input_gradient(of);
+            for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i)
+                layer.parameters += model.parameters().spec(i).count();
+            cost.flops_per_token += layer.flops_per_token;
+            cost.layers.push_back(layer);
+        }
+    };
+    // a source token for each token of the target
+    if (model.encoder()) add(model.encoder()->stack(), encoder_shape(shape));
+    add(model.stack(), shape);
     cost.flops_per_token += model.outer_flops_per_token();
     cost.training_flops_per_token = 3 * cost.flops_per_token - saved;
     return cost;
@@ -74,23 +86,32 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     const auto tables = double(model.parameters().count_in_tables());
     const auto parameters = double(model.parameters().count()) - tables;
     const auto tokens = double(config.train.batch) * double(config.train.length);
-    const CostShape shape = cost_shape(config);
+    CostShape shape = cost_shape(config);
+    shape.element_size = working_bytes;
     estimate.weights = weight_bytes(model, working_bytes);
-    // the flat gradient, moments, gradients of one pass for each part of a batch
-    const double passes = double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
+    // the flat gradient and moments
     estimate.optimizer =
         parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) + (config.optimizer.lookahead_steps > 0 ? 4 : 0) +
-                      (config.optimizer.average > 0 ? 4 : 0) + passes);
+                      (config.optimizer.average > 0 ? 4 : 0));
     double numbers = 2 * double(model.config().width);
+    const double dropped = config.model.dropout > 0 ? double(model.config().width) : 0;  // of a shell
     for (const AppliedBlock& applied : model.stack().blocks) {
-        numbers += applied.parts->block->activation_numbers_per_token(shape);
+        numbers += applied.parts->block->activation_numbers_per_token(shape) + dropped;
         if (!applied.parts->kind->traits.position_wise)
             estimate.state += double(config.train.batch) * double(model.config().width) *
                               (4 + double(config.model.memory) * working_bytes);
     }
+    if (const TokenStack* encoder = model.encoder()) {
+        numbers += 2 * double(encoder->config().width);
+        for (const AppliedBlock& applied : encoder->stack().blocks)
+            numbers += applied.parts->block->activation_numbers_per_token(encoder_shape(shape));
+    }
     constexpr double kLogits = 64 << 20;  // a chunk and its gradient
-    estimate.activations = tokens * numbers * working_bytes +
-                           std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
+    const double activations = tokens * numbers * working_bytes +
+                               std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
+    // gradients of each part of a batch come as activations go
+    const double gradients = parameters * double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
+    estimate.activations = std::max(activations, gradients);
     estimate.base = kLibraries;
     return estimate;
 }

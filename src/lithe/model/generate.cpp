@@ -20,13 +20,13 @@ class Reader {
     Reader(const LanguageModel& model, const SamplingOptions& options)
         : model_(model),
           options_(options),
-          context_(model.context(false)) {
-        context_.keep_projections = options.cache;
-        context_.memory = options.memory > 0 ? options.memory : model.config().memory;
-        if (context_.memory == 0) context_.memory = model.max_positions() > 0 ? model.max_positions() : options.segment;
+          pass_(model.pass(false)) {
+        pass_.keep_projections = options.cache;
+        pass_.memory = options.memory > 0 ? options.memory : model.config().memory;
+        if (pass_.memory == 0) pass_.memory = model.max_positions() > 0 ? model.max_positions() : options.segment;
         if (options.steps && options.cache)
             step_ = StepModel::make(
-                model, {.memory = context_.memory,
+                model, {.memory = pass_.memory,
                         .threads = StepModel::worthwhile_threads(model, at::get_num_threads(), options.int8),
                         .int8 = options.int8});
         if (options.int8 && !step_)
@@ -48,8 +48,8 @@ class Reader {
             Tensor ids = at::empty({count, 1}, at::kLong);
             std::copy_n(tokens.begin() + int64_t(at), count, ids.data_ptr<int64_t>());
             if (model_.max_positions() > 0)
-                context_.position_B = at::full({1}, position_, at::TensorOptions(at::kLong).device(model_.device()));
-            auto out = model_.forward(ids.to(model_.device()), state_, context_);
+                pass_.position_B = at::full({1}, position_, at::TensorOptions(at::kLong).device(model_.device()));
+            auto out = model_.forward(ids.to(model_.device()), state_, pass_);
             state_ = std::move(out.state);
             position_ += count;
             logits_ = out.logits_TBV[count - 1][0].to(at::kCPU, at::kFloat).contiguous();
@@ -67,7 +67,7 @@ class Reader {
  private:
     const LanguageModel& model_;
     SamplingOptions options_;
-    Context context_;
+    Pass pass_;
     State state_;
     Tensor logits_;
     int64_t position_ = 0;
@@ -136,6 +136,9 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
     at::NoGradGuard no_grad;
     if (model.config().direction == "bidirectional")
         fail_usage("an encoder fills gaps and does not continue a text", "model.direction");
+    if (model.has_encoder())
+        fail_usage("the model writes a text from another, and there is no command for that yet", "model.encoder",
+                   "lithe eval scores it on pairs");
     if (prompt.empty()) fail_usage("the prompt is empty: at least one token is needed", "--prompt");
     for (int64_t id : prompt)
         if (id < 0 || id >= model.vocabulary_size())

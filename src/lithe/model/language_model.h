@@ -1,22 +1,24 @@
-// A language model: embedding, stack, head. Input ids [T][B], logits [T][B][V]. With model.direction = "bidirectional"
-// an encoder (BERT: Devlin et al. 2019), whose targets are masked tokens.
+// A language model: a stack of tokens and a head. Input ids [T][B], logits [T][B][V]. With model.direction =
+// "bidirectional" an encoder (BERT: Devlin et al. 2019). With [model.encoder] a second stack reads a source sequence,
+// and the first, the decoder, reads its output (Vaswani et al. 2017).
 #pragma once
 
-#include "lithe/model/stack.h"
-#include "lithe/nn/adaptive_vocabulary.h"
-#include "lithe/nn/ngram_embedding.h"
+#include <optional>
+
+#include "lithe/model/token_stack.h"
 #include "lithe/nn/output_head.h"
 
 namespace lithe {
 
-inline bool has_absolute_positions(const ModelConfig& model) {
-    return model.positions == "learned" || model.positions == "sinusoidal";
-}
+// How many targets are not -1: where few are, logits are computed for these only.
+enum class TargetDensity { most, few };
 
 class LanguageModel {
  public:
-    // Records the parameters; nothing is allocated before materialize(). Throws one usage error with all problems.
-    LanguageModel(const Config& config, int64_t vocabulary_size, const GroupWrapper& wrap = {});
+    // Records its parameters in `store`, under names that begin with `scope`, or in one of its own; nothing is
+    // allocated before materialize(). Throws one usage error with all problems.
+    LanguageModel(const Config& config, int64_t vocabulary_size, std::shared_ptr<ParameterStore> store = nullptr,
+                  const std::string& scope = "");
     LanguageModel(const LanguageModel&) = delete;  // handles point into the store
     LanguageModel& operator=(const LanguageModel&) = delete;
 
@@ -28,7 +30,8 @@ class LanguageModel {
         State state;
         Aux aux;
     };
-    Output forward(const Tensor& ids_TB, const State& state, const Context& context) const;
+    // `source`: what encode_source() made; a state that it left behind holds it, too.
+    Output forward(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source = {}) const;
 
     // Summed negative log-likelihood in nats over all targets, as a fp32 scalar, and what forward() returns.
     struct Loss {
@@ -36,63 +39,63 @@ class LanguageModel {
         State state;
         Aux aux;
     };
-    Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Context& context) const;
+    Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Pass& pass,
+              TargetDensity density = TargetDensity::most, const Bag& source = {}) const;
+
+    // Runs the encoder over a source: ids [S][B] and their flags (padding), undefined for none; its blocks' own losses
+    // and metrics are added to `aux`. Throws usage without [model.encoder].
+    Bag encode_source(const Tensor& ids_SB, const Tensor& flags_SB, bool training, const DrawKeys& keys,
+                      Aux& aux) const;
+    bool has_encoder() const { return encoder_.has_value(); }
 
     // The stack's output [T][B][d], after the last norm: all that an encoder without a head has.
-    Tensor encode(const Tensor& ids_TB, const Context& context) const;
+    Tensor encode(const Tensor& ids_TB, const Pass& pass) const;
     // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.pooler.
-    Tensor pool(const Tensor& ids_TB, const Context& context) const;
-    bool has_head() const { return adaptive_ || head_; }
-    // Whether most targets are -1: then logits are computed for the others only.
-    bool sparse_targets() const { return sparse_targets_; }
+    Tensor pool(const Tensor& ids_TB, const Pass& pass) const;
+    bool has_head() const { return decoder_.embedding().adaptive() || head_; }
 
-    // What searched places run from now on, in contexts that are made later.
-    void choose(SlotChoices choices) { choices_ = std::move(choices); }
+    // Entries that every pass has which is made from now on.
+    PassEntries& standing_entries() { return decoder_.standing_entries(); }
 
-    // The layers of a training step after so many updates; equal keys draw equally. Null: all of them.
-    LayerDraws draw_layers(int64_t updates, uint64_t key) const {
-        return lithe::draw_layers(layer_drop_, int64_t(stack_.layers.size()), updates, key);
-    }
     // Runs only these layers (what stands at the top of the layout) from now on, numbered from 1: pruning at load, as
     // after training with LayerDrop (Fan et al. 2020). "2,4,6", or "every:2" for each second. Throws usage.
-    void keep_layers(const std::string& text);
+    void keep_layers(const std::string& text) { decoder_.keep_layers(text); }
     const LayerDropConfig& layer_drop() const { return layer_drop_; }
 
-    // A context as the configuration says: direction, memory, layers outside training. Callers set the rest.
-    Context context(bool training) const;
+    // A pass as the configuration says: direction, memory, what its layers draw by `keys`. Callers set the rest.
+    Pass pass(bool training, DrawKeys keys = {}) const { return decoder_.pass(training, std::move(keys)); }
 
-    ParameterStore& parameters() { return store_; }
-    const ParameterStore& parameters() const { return store_; }
+    ParameterStore& parameters() { return *store_; }
+    const ParameterStore& parameters() const { return *store_; }
     int64_t vocabulary_size() const { return vocabulary_size_; }
     const ModelConfig& config() const { return config_; }
-    const Stack& stack() const { return stack_; }
+    const Stack& stack() const { return decoder_.stack(); }
+    // Null without one.
+    const TokenStack* encoder() const { return encoder_ ? &*encoder_ : nullptr; }
     // Forward, of what stands outside the stack: n-gram projection and head.
     double outer_flops_per_token() const;
     // Number of absolute positions; 0: unlimited.
-    int64_t max_positions() const { return has_absolute_positions(config_) ? max_positions_ : 0; }
+    int64_t max_positions() const { return decoder_.embedding().max_positions(); }
     at::Device device() const { return device_; }
     // Whether a training step without flags asks the same of the device whatever its tokens are, and nothing of the
     // host.
     bool steady_work() const;
 
- private:
-    friend class StepModel;
-    Tensor embed(const Tensor& ids_TB, const State& state, const Context& context, Tensor& last_ids) const;
-    Tensor positions(const Tensor& ids_TB, const Context& context) const;
-    Tensor hidden(const Tensor& ids_TB, const State& state, const Context& context, State& after, Aux& aux) const;
+    // For single steps (model/step_model.h).
+    const TokenStack& decoder() const { return decoder_; }
+    const OutputHead& head() const { return head_; }
 
+ private:
+    TokenStack::Output hidden(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source) const;
     ModelConfig config_;
     LayerDropConfig layer_drop_;
-    bool sparse_targets_;
-    int64_t vocabulary_size_, max_positions_;
-    ParameterStore store_;
-    SlotChoices choices_;
-    Parameter embedding_, positions_, token_types_, pooler_, pooler_bias_;
+    int64_t vocabulary_size_;
+    std::shared_ptr<ParameterStore> store_;
+    std::optional<ParameterStore::Scope> naming_;  // while parameters are added
+    TokenStack decoder_;
+    std::optional<TokenStack> encoder_;
+    Parameter pooler_, pooler_bias_;
     OutputHead head_;
-    AdaptiveVocabulary adaptive_;  // instead of embedding_ and head_
-    NgramEmbedding ngrams_;
-    LayerNorm embedding_norm_, final_norm_;
-    Stack stack_;
     at::Device device_ = at::kCPU;
 };
 

@@ -28,24 +28,34 @@ std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t la
 }
 
 LayerDraws draws_of(const std::vector<LayerChance>& chances, const std::vector<double>& uniforms) {
-    auto draws = std::make_shared<std::vector<LayerDraw>>();
+    LayerDraws draws;
     for (size_t i = 0; i < chances.size(); ++i)
-        draws->push_back({uniforms.at(i) < chances[i].keep, 1 / chances[i].divisor});
+        draws.layers.push_back({uniforms.at(i) < chances[i].keep, 1 / chances[i].divisor});
     return draws;
 }
 
 LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t updates, uint64_t key) {
-    if (config.method == "none") return nullptr;
     std::vector<double> uniforms;
     for (int64_t i = 0; i < layers; ++i) uniforms.push_back(random_unit(combine_key(key, "layer_drop"), uint64_t(i)));
     return draws_of(layer_chances(config, layers, updates), uniforms);
 }
 
-LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers) {
-    if (config.method != "stochastic_depth") return nullptr;
-    auto draws = std::make_shared<std::vector<LayerDraw>>();
-    for (const LayerChance& chance : layer_chances(config, layers, 0)) draws->push_back({true, chance.keep});
+std::optional<LayerDraws> inference_layers(const LayerDropConfig& config, int64_t layers) {
+    if (config.method != "stochastic_depth") return std::nullopt;
+    LayerDraws draws;
+    for (const LayerChance& chance : layer_chances(config, layers, 0)) draws.layers.push_back({true, chance.keep});
     return draws;
+}
+
+void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass) {
+    if (config.method == "none") return;
+    if (!pass.training) {
+        if (auto draws = inference_layers(config, layers)) pass.entries.put(std::move(*draws));
+        return;
+    }
+    const bool once = config.draw == "update";
+    const uint64_t key = once ? pass.keys.update : combine_key(pass.keys.update, pass.keys.micro_batch);
+    pass.entries.put(draw_layers(config, layers, pass.keys.updates, key));
 }
 
 std::vector<size_t> parse_layers(const std::string& text, size_t count) {
@@ -75,17 +85,17 @@ std::vector<size_t> parse_layers(const std::string& text, size_t count) {
     return layers;
 }
 
-UnitOutput DroppableLayer::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
-    if (!context.layers) return layer_->forward(x_TBD, state, context);
-    const LayerDraw& draw = context.layers->at(index_);
-    if (!draw.kept) return {x_TBD, layer_->skip(x_TBD, state, context), {}};
-    Context own = context;
-    own.branch_scale = draw.scale;
-    return layer_->forward(x_TBD, state, own);
+UnitOutput DroppableLayer::forward(const Flow& flow, const State& state, const Pass& pass) const {
+    const auto draws = pass.entries.find<LayerDraws>();
+    if (!draws) return layer_->forward(flow, state, pass);
+    const LayerDraw& draw = draws->layers.at(index_);
+    if (!draw.kept) return {flow, layer_->skip(flow.x_TBD, state, pass), {}};
+    if (draw.scale == 1) return layer_->forward(flow, state, pass);
+    return layer_->forward(flow, state, pass.with(BranchScale{draw.scale}));
 }
 
-State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
-    return layer_->skip(x_TBD, state, context);
+State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
+    return layer_->skip(x_TBD, state, pass);
 }
 
 StepOutput DroppableLayer::add_step(StepProgram& program, const float* x, int64_t memory) const {

@@ -10,10 +10,21 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "lithe/model/unit.h"
 
 namespace lithe {
+
+// What a draw says of a layer.
+struct LayerDraw {
+    bool kept = true;
+    double scale = 1;  // of its blocks' branches
+};
+// One for each layer: an entry of a pass. Without one, every layer runs as it is.
+struct LayerDraws {
+    std::vector<LayerDraw> layers;
+};
 
 struct LayerChance {
     double keep = 1, divisor = 1;
@@ -24,11 +35,14 @@ std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t la
 // Layer i is kept when uniforms[i] < its chance.
 LayerDraws draws_of(const std::vector<LayerChance>& chances, const std::vector<double>& uniforms);
 
-// The draw of a training step; by `key`, so that equal keys run equal layers. Null: all layers as they are.
+// The draw of a training step by `key`: equal keys run equal layers.
 LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t updates, uint64_t key);
 
-// What runs outside training; null: all layers as they are.
-LayerDraws inference_layers(const LayerDropConfig& config, int64_t layers);
+// What runs outside training; nullopt: all layers as they are.
+std::optional<LayerDraws> inference_layers(const LayerDropConfig& config, int64_t layers);
+
+// Puts into a pass what its layers do: drawn by the pass's keys in training.
+void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass);
 
 // Indices, from 0, of "2,4,6" or "every:2" (the second, the fourth ...), of `count` layers numbered from 1. Throws
 // usage.
@@ -38,8 +52,9 @@ std::vector<size_t> parse_layers(const std::string& text, size_t count);
 class DroppableLayer : public Unit {
  public:
     DroppableLayer(std::unique_ptr<Unit> layer, size_t index) : layer_(std::move(layer)), index_(index) {}
-    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
+    std::vector<const Unit*> units() const override { return {layer_.get()}; }
     std::string own_residual() const override { return layer_->own_residual(); }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     void set_step_scale(double scale) { step_scale_ = scale; }

@@ -3,61 +3,67 @@
 namespace lithe {
 
 SlotChoices choose_slots(const std::vector<int64_t>& indices) {
-    auto choices = std::make_shared<std::vector<SlotChoice>>();
-    for (int64_t index : indices) choices->push_back({index, {}});
+    SlotChoices choices;
+    for (int64_t index : indices) choices.places.push_back({index, {}});
     return choices;
 }
 
-Tensor Slot::difference(const Shell& candidate, const Tensor& x_TBD, const State& state, const Context& context,
-                        State& after, Aux& aux) const {
+Tensor Slot::difference(const Shell& candidate, const Flow& flow, const State& state, const Pass& pass, State& after,
+                        Aux& aux) const {
     if (std::string(candidate.parts().kind->name) == "identity") return {};
     if (candidate.own_residual().empty() && !candidate.parts().post) {
-        BranchOutput out = candidate.branch(x_TBD, state, context);
+        BranchOutput out = candidate.branch(flow, state, pass);
         after = std::move(out.state), aux.append(std::move(out.aux));
         return out.delta_TBD;
     }
-    UnitOutput out = candidate.forward(x_TBD, state, context);
+    UnitOutput out = candidate.forward(flow, state, pass);
     after = std::move(out.state), aux.append(std::move(out.aux));
-    return out.y_TBD - x_TBD;
+    return out.flow.x_TBD - flow.x_TBD;
 }
 
 // A recurrence that does not run keeps its state: there is nothing to remember of what came by.
-State Slot::pass_by(const Shell& candidate, const Tensor& x_TBD, const State& state, const Context& context) const {
-    return candidate.own_residual().empty() ? candidate.skip(x_TBD, state, context) : state;
+State Slot::pass_by(const Shell& candidate, const Tensor& x_TBD, const State& state, const Pass& pass) const {
+    return candidate.own_residual().empty() ? candidate.skip(x_TBD, state, pass) : state;
 }
 
-UnitOutput Slot::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
-    if (!context.slots || index_ >= context.slots->size())
+UnitOutput Slot::forward(const Flow& flow, const State& state, const Pass& pass) const {
+    const auto choices = pass.entries.find<SlotChoices>();
+    if (!choices || index_ >= choices->places.size())
         fail_usage("the network of a search runs with choices only", "model.layout",
                    "lithe search writes the layout that it found");
-    const SlotChoice& choice = (*context.slots)[index_];
+    const SlotChoice& choice = choices->places[index_];
     static const State empty;
-    UnitOutput out{x_TBD, {}, {}};
+    UnitOutput out{flow, {}, {}};
     for (size_t i = 0; i < candidates_.size(); ++i) {
         const State& own = i < state.parts.size() ? state.parts[i] : empty;
         State after;
         if (choice.index >= 0 && size_t(choice.index) != i) {
-            out.state.parts.push_back(pass_by(*candidates_[i], x_TBD, own, context));
+            out.state.parts.push_back(pass_by(*candidates_[i], flow.x_TBD, own, pass));
             continue;
         }
         if (choice.index >= 0) {  // as the block alone would
-            UnitOutput alone = candidates_[i]->forward(x_TBD, own, context);
-            out.y_TBD = alone.y_TBD, after = std::move(alone.state), out.aux.append(std::move(alone.aux));
-        } else if (Tensor delta = difference(*candidates_[i], x_TBD, own, context, after, out.aux); delta.defined()) {
-            out.y_TBD = out.y_TBD + delta * choice.weights[int64_t(i)];
+            UnitOutput alone = candidates_[i]->forward(flow, own, pass);
+            out.flow.x_TBD = alone.flow.x_TBD, after = std::move(alone.state), out.aux.append(std::move(alone.aux));
+        } else if (Tensor delta = difference(*candidates_[i], flow, own, pass, after, out.aux); delta.defined()) {
+            out.flow.x_TBD = out.flow.x_TBD + delta * choice.weights[int64_t(i)];
         }
         out.state.parts.push_back(std::move(after));
     }
     return out;
 }
 
-State Slot::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
+State Slot::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     State after;
     static const State empty;
     for (size_t i = 0; i < candidates_.size(); ++i)
-        after.parts.push_back(
-            pass_by(*candidates_[i], x_TBD, i < state.parts.size() ? state.parts[i] : empty, context));
+        after.parts.push_back(pass_by(*candidates_[i], x_TBD, i < state.parts.size() ? state.parts[i] : empty, pass));
     return after;
+}
+
+std::vector<const Unit*> Slot::units() const {
+    std::vector<const Unit*> list;
+    for (const auto& candidate : candidates_) list.push_back(candidate.get());
+    return list;
 }
 
 std::string Slot::own_residual() const {

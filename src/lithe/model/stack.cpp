@@ -1,5 +1,7 @@
 #include "lithe/model/stack.h"
 
+#include <algorithm>
+
 #include "lithe/base/text.h"
 #include "lithe/spec/config_io.h"
 
@@ -25,8 +27,10 @@ class Builder {
           store_(store),
           name_(std::move(name)),
           wrap_(wrap),
-          droppable_(options.droppable),
-          tie_candidates_(options.tie_candidates) {}
+          layer_drop_(options.layer_drop),
+          tie_candidates_(options.tie_candidates),
+          given_(options.given),
+          source_width_(options.source_width) {}
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
@@ -34,6 +38,16 @@ class Builder {
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
         stack.slots = slot_places(layout);
+        Problems problems;
+        check_bag_uses(*stack.root, given_, problems);
+        problems.throw_if_any("model");
+        const auto outside_training = inference_layers(layer_drop_, int64_t(stack.layers.size()));
+        for (size_t i = 0; outside_training && i < stack.layers.size(); ++i)
+            stack.layers[i]->set_step_scale(outside_training->layers[i].scale);
+        if (!stack.layers.empty())
+            stack.prepare.push_back([config = layer_drop_, layers = int64_t(stack.layers.size())](Pass& pass) {
+                add_layer_draws(config, layers, pass);
+            });
         return stack;
     }
 
@@ -49,7 +63,7 @@ class Builder {
                 layer_ = units.size();
                 in_layer_.clear();
                 units.push_back(unit(child, nullptr));
-                if (!droppable_) continue;
+                if (layer_drop_.method == "none") continue;
                 auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), droppable.size());
                 droppable.push_back(layer.get());
                 units.back() = std::move(layer);
@@ -104,7 +118,7 @@ class Builder {
         if (shared) (*shared)[&node] = parts;
         if (tied) *tied = parts;
         applied_.push_back({node.name, paths_.at(parts.get()), parts, again});
-        auto result = std::make_unique<Shell>(parts, int(shells_.size()));
+        auto result = std::make_unique<Shell>(parts, here, int(shells_.size()));
         shells_.push_back(result.get());
         return result;
     }
@@ -129,7 +143,7 @@ class Builder {
             parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width, model_.norm_epsilon);
             parts->post = model_.norm == "post";
         }
-        parts->block = block.kind->make(*block.options, {store_, name, model_});
+        parts->block = block.kind->make(*block.options, {store_, name, model_, source_width_});
         parts->end_parameter = store_.size();
         return parts;
     }
@@ -139,7 +153,10 @@ class Builder {
     ParameterStore& store_;
     std::string name_;
     const GroupWrapper& wrap_;
-    bool droppable_, tie_candidates_;
+    LayerDropConfig layer_drop_;
+    bool tie_candidates_;
+    std::vector<BagKey> given_;
+    int64_t source_width_;
     Shared shared_;
     std::map<const LayoutNode*, size_t> shared_slots_;
     std::map<std::string, std::shared_ptr<const Shell::Parts>> tied_;
@@ -152,6 +169,21 @@ class Builder {
 };
 
 }  // namespace
+
+void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& problems) {
+    std::vector<BagUse> uses;
+    root.add_bag_uses(uses);
+    for (const BagUse& use : uses) {
+        for (const BagKey& key : use.reads) {
+            if (std::find(given.begin(), given.end(), key) != given.end()) continue;
+            const bool source = key == kSource || key == kSourcePadding;
+            problems.add("block '" + use.label + "' reads " + key.name + ", and no block before it writes that",
+                         "model.layout", source ? "[model.encoder] makes a second stack whose output it reads" : "");
+            break;
+        }
+        given.insert(given.end(), use.writes.begin(), use.writes.end());
+    }
+}
 
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions,

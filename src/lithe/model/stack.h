@@ -36,12 +36,19 @@ struct Stack {
     std::vector<AppliedBlock> blocks;
     std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
     std::vector<SlotPlace> slots;         // searched places
+    // What its units draw or set for a pass before they run.
+    std::vector<std::function<void(Pass&)>> prepare;
 };
 
 struct StackOptions {
-    bool droppable = false;       // puts a DroppableLayer around each layer
+    LayerDropConfig layer_drop;   // with a method: a DroppableLayer around each layer
     bool tie_candidates = false;  // a candidate has the same weights in every searched place
+    std::vector<BagKey> given;    // what stands in the bag before the first unit
+    int64_t source_width = 0;     // of the encoder's output, if that is given
 };
+
+// A block that reads from the bag what neither is given nor written before it becomes a problem.
+void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& problems);
 
 // `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
@@ -50,6 +57,7 @@ using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> g
 // repetition for itself (as layer dropping numbers layers), and the second block of a kind in a layer is called KIND_2.
 // A shared group's weights have the names of its first place. Searched places must have their candidates
 // (spec/slots.h).
+// Throws a usage error for blocks that read what nobody writes.
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
                   const GroupWrapper& wrap = {}, const StackOptions& options = {});

@@ -19,9 +19,10 @@ void add_row(const Tensor& table, int64_t index, int64_t width, float* x) {
 }  // namespace
 
 std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Options& options) {
-    if (model.adaptive_ || model.embedding_norm_ || model.token_types_ || !model.head_ || model.head_.has_transform())
+    const TokenEmbedding& embedding = model.decoder().embedding();
+    if (!embedding.is_plain_sum() || model.has_encoder() || !model.head() || model.head().has_transform())
         return nullptr;
-    const auto type = model.embedding_.tensor().scalar_type();
+    const auto type = embedding.tokens().tensor().scalar_type();
     if (!model.device().is_cpu() || (type != at::kFloat && type != at::kBFloat16)) return nullptr;
     std::unique_ptr<StepModel> step(new StepModel(model, options));
     return step->stack_.y ? std::move(step) : nullptr;
@@ -29,49 +30,52 @@ std::unique_ptr<StepModel> StepModel::make(const LanguageModel& model, const Opt
 
 int StepModel::worthwhile_threads(const LanguageModel& model, int threads, bool int8) {
     constexpr int64_t kBytesPerThread = 6 << 20;  // of weights per token; below, they wait longer than they read less
-    if (!model.embedding_) return 1;              // it has no single steps
+    const Parameter& tokens = model.decoder().embedding().tokens();
+    if (!tokens) return 1;  // it has no single steps
     const ParameterStore& store = model.parameters();
     int64_t numbers = store.count_without_embeddings();
     if (model.config().tie_embeddings)
         numbers += model.vocabulary_size() * model.config().width;  // the head reads them
-    const int64_t width = int8 ? 1 : int64_t(model.embedding_.tensor().element_size());
+    const int64_t width = int8 ? 1 : int64_t(tokens.tensor().element_size());
     return int(std::clamp<int64_t>(numbers * width / kBytesPerThread, 1, threads));
 }
 
 StepModel::StepModel(const LanguageModel& model, const Options& options)
     : model_(model),
-      program_(options.threads, model.embedding_.tensor().scalar_type(), options.int8) {
+      program_(options.threads, model.decoder().embedding().tokens().tensor().scalar_type(), options.int8) {
     const int64_t width = model.config().width;
     x_ = program_.vector(width), logits_ = program_.vector(model.vocabulary_size());
     add_embedding();
-    stack_ = model.stack_.root->add_step(program_, x_, options.memory);
+    stack_ = model.stack().root->add_step(program_, x_, options.memory);
     if (!stack_.y) return;
     const float* h = stack_.y;
-    if (model.final_norm_) {
+    if (model.decoder().final_norm()) {
         float* normed = program_.vector(width);
-        program_.norm(model.final_norm_, h, width, normed);
+        program_.norm(model.decoder().final_norm(), h, width, normed);
         h = normed;
     }
-    program_.product({.weight = model.head_.weight(), .bias = model.head_.bias(), .x = h, .y = logits_});
+    program_.product({.weight = model.head().weight(), .bias = model.head().bias(), .x = h, .y = logits_});
 }
 
 void StepModel::add_embedding() {
     const int64_t width = model_.config().width;
-    program_.single([this, width] {
+    const TokenEmbedding& embedding = model_.decoder().embedding();
+    program_.single([this, width, &embedding] {
         std::fill_n(x_, width, 0.0f);
-        add_row(model_.embedding_.tensor(), token_, width, x_);
+        add_row(embedding.tokens().tensor(), token_, width, x_);
         if (model_.config().embedding_scale == "sqrt_width")
             for (int64_t i = 0; i < width; ++i) x_[i] *= std::sqrt(float(width));
-        if (model_.config().positions == "learned") add_row(model_.positions_.tensor(), position_, width, x_);
+        if (model_.config().positions == "learned") add_row(embedding.positions().tensor(), position_, width, x_);
         if (model_.config().positions != "sinusoidal") return;
-        for (int64_t i = 0; i < width / 2; ++i) {  // as LanguageModel::embed
+        for (int64_t i = 0; i < width / 2; ++i) {  // as TokenEmbedding
             const double angle = double(position_) * std::pow(10000.0, -double(i) / double(width / 2));
             x_[i] += float(std::sin(angle)), x_[width / 2 + i] += float(std::cos(angle));
         }
     });
-    if (!model_.ngrams_) return;
-    seen_.assign(size_t(model_.ngrams_.history()), -1);
-    model_.ngrams_.add_step(program_, &token_, seen_.data(), x_);
+    const NgramEmbedding& ngrams = embedding.ngrams();
+    if (!ngrams) return;
+    seen_.assign(size_t(ngrams.history()), -1);
+    ngrams.add_step(program_, &token_, seen_.data(), x_);
 }
 
 void StepModel::load(const State& state, int64_t position) {

@@ -4,66 +4,101 @@
 
 namespace lithe {
 
-Context Shell::inner(const Context& context) const {
-    Context own = context;
-    own.occurrence = occurrence_;
-    own.occurrences = occurrences_;
-    own.norm = nullptr, own.entering_TBD = Tensor();
+static void add_tensors(State& state, std::vector<Tensor*>& inputs) {
+    for (StateTensor& each : state.tensors) inputs.push_back(&each.value);
+    for (State& part : state.parts) add_tensors(part, inputs);
+}
+
+std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state) {
+    std::vector<Tensor*> inputs = {&flow.x_TBD};
+    for (auto& [key, value] : flow.bag.entries()) inputs.push_back(&value);
+    add_tensors(state, inputs);
+    std::erase_if(inputs, [](const Tensor* each) { return !each->defined() || !each->requires_grad(); });
+    return inputs;
+}
+
+BranchOutput Unit::branch(const Flow& flow, const State& state, const Pass& pass) const {
+    if (!own_residual().empty())
+        fail_usage("block '" + own_residual() + "' has a skip of its own and no bare branch", "layout");
+    UnitOutput out = forward(flow, state, pass);
+    return {out.flow.x_TBD - flow.x_TBD, std::move(out.state), std::move(out.aux), std::move(out.flow.bag)};
+}
+
+// Under pre-norm the block is told what stands before the norm.
+Place Shell::normed_place(const Tensor& x_TBD) const {
+    Place own = place();
+    if (!parts_->norm || parts_->post) return own;
+    own.entering_TBD = x_TBD;
+    own.norm = &parts_->norm;
     return own;
 }
 
-BranchOutput Shell::branch(const Tensor& x_TBD, const State& state, const Context& context) const {
+BranchOutput Shell::branch(const Flow& flow, const State& state, const Pass& pass) const {
     if (!own_residual().empty())
         fail_usage("block '" + own_residual() + "' has a skip of its own and no bare branch", "layout");
     if (parts_->post)
         fail_usage("model.norm = \"post\" has no bare branch: the norm stands after the residual", "model.norm");
-    Context own = inner(context);
-    if (parts_->norm) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
-    BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, own);
-    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"), 1);
-    if (own.branch_scale != 1) out.delta_TBD = out.delta_TBD * own.branch_scale;
+    const Tensor& x_TBD = flow.x_TBD;
+    const Call call(pass, normed_place(x_TBD), flow.bag);
+    BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, call);
+    if (pass.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, call.site("residual"), 1);
+    if (const auto scaled = pass.entries.find<BranchScale>()) out.delta_TBD = out.delta_TBD * scaled->scale;
     return out;
 }
 
-State Shell::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
-    Context own = inner(context);
-    if (parts_->norm && !parts_->post) own.norm = &parts_->norm, own.entering_TBD = x_TBD;
-    return parts_->block->skip(x_TBD, state, own);
+State Shell::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
+    return parts_->block->skip(x_TBD, state, {pass, normed_place(x_TBD)});
 }
 
-UnitOutput Shell::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
-    Context own = inner(context);
-    if (parts_->kind->traits.own_residual) {
-        BranchOutput out = parts_->block->branch(x_TBD, state, own);
-        return {out.delta_TBD, std::move(out.state), std::move(out.aux)};
-    }
-    if (!parts_->post) {
-        BranchOutput out = branch(x_TBD, state, context);
-        return {x_TBD + out.delta_TBD, std::move(out.state), std::move(out.aux)};
-    }
-    BranchOutput out = parts_->block->branch(x_TBD, state, own);
-    if (own.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, own.site("residual"), 1);
-    return {parts_->norm(x_TBD + out.delta_TBD), std::move(out.state), std::move(out.aux)};
+// What a block wrote goes on beside what came.
+static UnitOutput with_bag(Tensor y_TBD, const Flow& flow, BranchOutput&& out) {
+    UnitOutput result{{std::move(y_TBD), flow.bag}, std::move(out.state), std::move(out.aux)};
+    result.flow.bag.put(out.bag);
+    return result;
 }
 
-UnitOutput Sequence::forward(const Tensor& x_TBD, const State& state, const Context& context) const {
+UnitOutput Shell::forward(const Flow& flow, const State& state, const Pass& pass) const {
+    const bool own_residual = parts_->kind->traits.own_residual;
+    if (!own_residual && !parts_->post) {
+        BranchOutput out = branch(flow, state, pass);
+        return with_bag(flow.x_TBD + out.delta_TBD, flow, std::move(out));
+    }
+    const Call call(pass, place(), flow.bag);
+    BranchOutput out = parts_->block->branch(flow.x_TBD, state, call);
+    if (own_residual) return with_bag(out.delta_TBD, flow, std::move(out));
+    if (pass.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, call.site("residual"), 1);
+    return with_bag(parts_->norm(flow.x_TBD + out.delta_TBD), flow, std::move(out));
+}
+
+void Shell::add_bag_uses(std::vector<BagUse>& uses) const {
+    const BlockTraits& traits = parts_->kind->traits;
+    if (!traits.reads.empty() || !traits.writes.empty()) uses.push_back({parts_->label, traits.reads, traits.writes});
+}
+
+UnitOutput Sequence::forward(const Flow& flow, const State& state, const Pass& pass) const {
     UnitOutput all;
-    all.y_TBD = x_TBD;
+    all.flow = flow;
     static const State empty;
     for (size_t i = 0; i < units_.size(); ++i) {
-        UnitOutput out = units_[i]->forward(all.y_TBD, i < state.parts.size() ? state.parts[i] : empty, context);
-        all.y_TBD = std::move(out.y_TBD);
+        UnitOutput out = units_[i]->forward(all.flow, i < state.parts.size() ? state.parts[i] : empty, pass);
+        all.flow = std::move(out.flow);
         all.state.parts.push_back(std::move(out.state));
         all.aux.append(std::move(out.aux));
     }
     return all;
 }
 
-State Sequence::skip(const Tensor& x_TBD, const State& state, const Context& context) const {
+std::vector<const Unit*> Sequence::units() const {
+    std::vector<const Unit*> list;
+    for (const auto& unit : units_) list.push_back(unit.get());
+    return list;
+}
+
+State Sequence::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     State after;
     static const State empty;
     for (size_t i = 0; i < units_.size(); ++i)
-        after.parts.push_back(units_[i]->skip(x_TBD, i < state.parts.size() ? state.parts[i] : empty, context));
+        after.parts.push_back(units_[i]->skip(x_TBD, i < state.parts.size() ? state.parts[i] : empty, pass));
     return after;
 }
 

@@ -1,6 +1,6 @@
-// Anything that maps x_TBD to y_TBD with state: a block in its shell, a sequence, or a wrapper around one of these. How
-// a stack is run (layer dropping, checkpointing, reversible residuals …) is a Unit around a Unit; block kinds know
-// nothing of it.
+// Anything that maps {x, bag, state, pass} to {y, bag, state, aux}: a block in its shell, a sequence, or a wrapper
+// around one of these. How a stack is run (layer dropping, checkpointing, reversible residuals …) is a Unit around a
+// Unit; block kinds know nothing of it.
 #pragma once
 
 #include <memory>
@@ -12,24 +12,54 @@
 
 namespace lithe {
 
+// What goes through a stack.
+struct Flow {
+    Tensor x_TBD;
+    Bag bag;
+    Flow() = default;
+    Flow(Tensor x, Bag bag_ = {}) : x_TBD(std::move(x)), bag(std::move(bag_)) {}
+};
+
 struct UnitOutput {
-    Tensor y_TBD;
+    Flow flow;
     State state;
     Aux aux;
+};
+
+// What gradients may flow to through a unit beside its parameters: x, the bag's tensors, the state's. A wrapper that
+// computes a unit anew hands on the gradients of them all.
+std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state);
+
+// Reads and writes of the bag along a stack, in order.
+struct BagUse {
+    std::string label;  // of the block
+    std::vector<BagKey> reads, writes;
 };
 
 class Unit {
  public:
     virtual ~Unit() = default;
     // An empty state is the start of a stream.
-    virtual UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const = 0;
+    virtual UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const = 0;
     // The next state when the unit is left out of a training step, its output being x.
-    virtual State skip(const Tensor& /*x_TBD*/, const State& state, const Context& /*context*/) const { return state; }
+    virtual State skip(const Tensor& /*x_TBD*/, const State& state, const Pass& /*pass*/) const { return state; }
+    // The bare branch of y = x + branch(x), where own_residual() is "": what a wrapper takes that adds up itself.
+    virtual BranchOutput branch(const Flow& flow, const State& state, const Pass& pass) const;
+    // The units that run inside, in order; a part of the state belongs to each. Empty: there is nothing to take apart.
+    virtual std::vector<const Unit*> units() const { return {}; }
+    virtual void add_bag_uses(std::vector<BagUse>& uses) const {
+        for (const Unit* unit : units()) unit->add_bag_uses(uses);
+    }
     // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses
     // it.
     virtual std::string own_residual() const = 0;
     // One step at batch 1, as Block::add_step; y is the unit's output.
     virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
+};
+
+// By what a shell multiplies its branch: an entry of a pass, for wrappers that scale what is inside.
+struct BranchScale {
+    double scale = 1;
 };
 
 // The shell of one application of a block: norm placement, dropout, residual.
@@ -47,20 +77,26 @@ class Shell : public Unit {
         int64_t width = 0;
         size_t first_parameter = 0, end_parameter = 0;  // in the store
     };
-    Shell(std::shared_ptr<const Parts> parts, int occurrence) : parts_(std::move(parts)), occurrence_(occurrence) {}
-    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    // The bare branch under the shell's norm and dropout: y = x + delta. Throws for kinds with a skip of their own and
-    // post-norm.
-    BranchOutput branch(const Tensor& x_TBD, const State& state, const Context& context) const;
+    // `path`: of this application, where dropout draws by it; two applications of shared weights have two.
+    Shell(std::shared_ptr<const Parts> parts, const std::string& path, int occurrence)
+        : parts_(std::move(parts)),
+          path_(combine_key(0, path)),
+          occurrence_(occurrence) {}
+    UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
+    // Under the shell's norm and dropout. Throws for kinds with a skip of their own and post-norm.
+    BranchOutput branch(const Flow& flow, const State& state, const Pass& pass) const override;
+    void add_bag_uses(std::vector<BagUse>& uses) const override;
     std::string own_residual() const override { return parts_->kind->traits.own_residual ? parts_->kind->name : ""; }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     void set_occurrences(int count) { occurrences_ = count; }
     const Parts& parts() const { return *parts_; }
 
  private:
-    Context inner(const Context& context) const;
+    Place place() const { return {.path = path_, .occurrence = occurrence_, .occurrences = occurrences_}; }
+    Place normed_place(const Tensor& x_TBD) const;
     std::shared_ptr<const Parts> parts_;
+    uint64_t path_;
     int occurrence_, occurrences_ = 1;
 };
 
@@ -70,8 +106,9 @@ class Sequence : public Unit {
     size_t size() const { return units_.size(); }
     // Only these units, by rising index; the others are gone.
     void keep(const std::vector<size_t>& kept);
-    UnitOutput forward(const Tensor& x_TBD, const State& state, const Context& context) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Context& context) const override;
+    UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
+    State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
+    std::vector<const Unit*> units() const override;
     std::string own_residual() const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
 

@@ -5,9 +5,9 @@
 #include <sstream>
 
 #include "lithe/base/error.h"
+#include "lithe/base/position_flags.h"
 #include "lithe/base/rng.h"
 #include "lithe/base/text.h"
-#include "lithe/kernels/sru/sru.h"
 
 namespace lithe {
 
@@ -83,7 +83,7 @@ Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, 
     int64_t *seen = last.data_ptr<int64_t>(), *row = rows.data_ptr<int64_t>();
     for (int64_t t = 0; t < steps; ++t) {
         for (int64_t b = 0; b < batch; ++b, ++id, row += tables()) {
-            if (flag && flag[t * batch + b] & kernels::kSruReset)
+            if (flag && flag[t * batch + b] & kDocumentBegins)
                 for (int64_t n = 0; n < history(); ++n) seen[n * batch + b] = -1;
             rows_of(*id, seen + b, batch, row);
         }

@@ -39,7 +39,8 @@ class NgramEmbedding {
     void add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const;
     int64_t history() const { return options_.lengths.back() - 1; }
 
-    // ids [T][B]; flags as Context::flags_TB or undefined; before, after: the last N-1 ids [N-1][B], -1 for none.
+    // ids [T][B]; flags: bits of base/position_flags.h, or undefined; before, after: the last N-1 ids [N-1][B], -1 for
+    // none.
     Tensor operator()(const Tensor& ids_TB, const Tensor& flags_TB, const Tensor& before, Tensor& after) const;
 
  private:

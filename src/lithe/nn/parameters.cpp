@@ -76,6 +76,7 @@ void ParameterStore::set_parts(int64_t parts) {
 }
 
 Parameter ParameterStore::add(ParameterSpec spec) {
+    spec.name = scope_ + spec.name;
     if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
     if (materialized()) fail({.what = "parameter '" + spec.name + "' is added after the store was materialized"});
     offsets_.push_back(flat_size_);
@@ -87,7 +88,7 @@ Parameter ParameterStore::add(ParameterSpec spec) {
 
 Parameter ParameterStore::add_shared(ParameterSpec spec, bool share) {
     for (size_t i = 0; share && i < specs_.size(); ++i) {
-        if (specs_[i].name != spec.name) continue;
+        if (specs_[i].name != scope_ + spec.name) continue;
         if (specs_[i].shape != spec.shape) fail({.what = "the shared parameter '" + spec.name + "' has two shapes"});
         return Parameter(this, i);
     }

@@ -74,6 +74,22 @@ class PartScope {
 
 class ParameterStore {
  public:
+    // While it lives, names of added parameters begin with `path` and a dot: several models may have one store. Empty:
+    // nothing. The store must outlive it.
+    class Scope {
+     public:
+        Scope(ParameterStore& store, const std::string& path) : store_(&store), before_(store.scope_) {
+            if (!path.empty()) store.scope_ += path + ".";
+        }
+        ~Scope() { store_->scope_ = before_; }
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+
+     private:
+        ParameterStore* store_;
+        std::string before_;
+    };
+
     // Before materialize(). Throws when the name is taken.
     Parameter add(ParameterSpec spec);
     // With `share`: the parameter of this name if there is one already, of the same shape.
@@ -126,6 +142,7 @@ class ParameterStore {
 
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
+    std::string scope_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
     std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...

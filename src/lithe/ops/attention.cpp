@@ -18,18 +18,20 @@ constexpr int64_t kKeptBytes = 1024 * 1024;  // of probabilities per head; longe
 
 struct Sizes {
     int64_t steps, batch, memory, width, heads;
+    int64_t own;    // keys behind the memory: as many as queries, or none
     int64_t parts;  // side by side in kv: keys that are the values, keys and values, or queries too
     explicit Sizes(const AttentionInput& in)
-        : steps(in.kv_TBX.size(0)),
+        : steps(in.q_TBP.defined() ? in.q_TBP.size(0) : in.kv_TBX.size(0)),
           batch(in.kv_TBX.size(1)),
           memory(in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0),
-          heads(in.heads) {
+          heads(in.heads),
+          own(in.kv_TBX.size(0)) {
         parts = !in.q_TBP.defined() ? 3 : in.q_TBP.size(-1) == in.kv_TBX.size(2) ? 1 : 2;
         width = in.kv_TBX.size(2) / parts;
     }
     int64_t kept() const { return (shared() ? 1 : 2) * width; }  // numbers per key of the memory
     bool shared() const { return parts == 1; }
-    int64_t keys() const { return memory + steps; }
+    int64_t keys() const { return memory + own; }
     double scale() const { return 1 / std::sqrt(double(width) / double(heads)); }
 };
 
@@ -37,6 +39,8 @@ void check_shapes(const AttentionInput& in) {
     check(in.kv_TBX.dim() == 3 && (!in.q_TBP.defined() || in.q_TBP.dim() == 3), "attention",
           "keys and values " + shape_of(in.kv_TBX) + " are not [T][B][X]");
     const Sizes n(in);
+    check(n.own == n.steps || (n.own == 0 && n.memory > 0 && !in.mask.causal), "attention",
+          std::to_string(n.steps) + " queries and " + std::to_string(n.own) + " keys of their segment");
     check(in.kv_TBX.size(2) % (n.parts * in.heads) == 0, "attention",
           "keys and values " + shape_of(in.kv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
     check(!in.q_TBP.defined() || in.q_TBP.sizes() == at::IntArrayRef({n.steps, n.batch, n.width}), "attention",
@@ -178,9 +182,8 @@ Tensor fused(const AttentionInput& input) {
     Tensor out = at::empty({n.steps, n.batch, n.width}, like), probabilities, lse;
     if (differentiate) {
         lse = at::empty({n.batch * n.heads, n.steps}, like.dtype(compute_type(in.kv_TBX.scalar_type())));
-        const int64_t row = kernels::attention_row(n.keys());
-        if (n.steps * row * int64_t(in.kv_TBX.element_size()) <= kKeptBytes)
-            probabilities = at::empty({n.batch * n.heads, n.steps, row}, like);
+        if (keeps_probabilities(n.steps, n.keys(), int64_t(in.kv_TBX.element_size())))
+            probabilities = at::empty({n.batch * n.heads, n.steps, kernels::attention_row(n.keys())}, like);
     }
     for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
@@ -225,7 +228,7 @@ bool flashes(const AttentionInput& in) {
     constexpr int64_t kLargestHead = 256, kHeadMultiple = 8;
     const Sizes n(in);
     const int64_t size = n.width / n.heads;
-    return in.kv_TBX.is_cuda() && in.kv_TBX.scalar_type() == at::kBFloat16 && in.kv_TBX.numel() > 0 &&
+    return in.kv_TBX.is_cuda() && in.kv_TBX.scalar_type() == at::kBFloat16 && n.steps * n.batch * n.keys() > 0 &&
            in.dropout == 0 && !in.mask.hidden_BS.defined() && !in.mask.first_BT.defined() &&
            !in.distance_q_TBP.defined() && size <= kLargestHead && size % kHeadMultiple == 0;
 }
@@ -244,8 +247,13 @@ Tensor flash(const AttentionInput& in) {
 
 }  // namespace
 
+bool keeps_probabilities(int64_t steps, int64_t keys, int64_t element_size) {
+    return steps * kernels::attention_row(keys) * element_size <= kKeptBytes;
+}
+
 bool fuses_attention(const AttentionInput& input) {
-    const bool few = input.kv_TBX.size(0) < kFewQueries || input.kv_TBX.numel() == 0;
+    const Sizes n(input);
+    const bool few = n.steps < kFewQueries || n.batch == 0 || n.keys() == 0;
     return !input.kv_TBX.is_cuda() && input.dropout == 0 && !few;
 }
 

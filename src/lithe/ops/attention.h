@@ -14,7 +14,9 @@ struct AttentionInput {
     // [T][B][2P]: keys, values; or [T][B][3P]: queries, keys, values; or, beside q_TBP, [T][B][P]: keys that are the
     // values too
     Tensor kv_TBX;
-    Tensor memory_MBX;  // keys and values of earlier positions, [M][B][2P] or [M][B][P]; undefined: none
+    // Keys and values of earlier positions, [M][B][2P] or [M][B][P]; undefined: none. Of another sequence: with an
+    // empty kv_TBX [0][B][2P] beside q_TBP, and a mask that is not causal.
+    Tensor memory_MBX;
     // A second term of the scores by distance: queries [T][B][P] and rows [S][P], row c for distance S - 1 - c
     // (ops/relative_attention.h); undefined: none.
     Tensor distance_q_TBP, distance_r_SP;
@@ -26,6 +28,9 @@ struct AttentionInput {
 
 // Whether attention() takes its fused path; a term by distance needs it.
 bool fuses_attention(const AttentionInput& input);
+
+// Whether the fused path keeps a head's probabilities for the backward pass.
+bool keeps_probabilities(int64_t steps, int64_t keys, int64_t element_size);
 
 // softmax(q k^T / sqrt(P / heads) + mask) v per head, [T][B][P].
 Tensor attention(const AttentionInput& input);

@@ -44,7 +44,7 @@ Tensor states_before(const LstmSaved& saved) {
     const Tensor first = in.h0_BD.defined() ? in.h0_BD.to(in.x_TBI.scalar_type()) : at::zeros_like(saved.h_TBD[0]);
     const Tensor before = at::cat({first.unsqueeze(0), saved.h_TBD.narrow(0, 0, saved.h_TBD.size(0) - 1)});
     if (!in.flags_TB.defined()) return before;
-    return before.masked_fill(in.flags_TB.bitwise_and(kernels::kSruReset).to(at::kBool).unsqueeze(-1), 0);
+    return before.masked_fill(in.flags_TB.bitwise_and(kDocumentBegins).to(at::kBool).unsqueeze(-1), 0);
 }
 
 struct LstmNode : torch::autograd::Node {
@@ -176,14 +176,14 @@ LstmOutput lstm_by_steps(const LstmInput& in) {
     for (int64_t t = 0; t < in.x_TBI.size(0); ++t) {
         const auto flagged = [&](uint8_t flag) { return in.flags_TB[t].bitwise_and(flag).to(at::kBool).unsqueeze(-1); };
         if (in.flags_TB.defined()) {
-            const Tensor reset = flagged(kernels::kSruReset);
+            const Tensor reset = flagged(kDocumentBegins);
             h = h.masked_fill(reset, 0), c = c.masked_fill(reset, 0);
         }
         const auto gates = (u[t].to(compute) + at::mm(h, in.w_state.t()).to(compute)).chunk(4, 1);
         Tensor c_now = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh();
         Tensor h_now = (gates[3].sigmoid() * c_now.tanh()).to(type);
         if (in.flags_TB.defined()) {
-            const Tensor pad = flagged(kernels::kSruPad);
+            const Tensor pad = flagged(kPadding);
             h_now = at::where(pad, h, h_now), c_now = at::where(pad, c, c_now);
         }
         h = h_now, c = c_now;

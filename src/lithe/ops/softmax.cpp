@@ -61,9 +61,10 @@ void check_mask(const AttentionMask& mask, int64_t batch, int64_t steps, int64_t
 
 Tensor masked_softmax_(Tensor scores, const AttentionMask& mask, int64_t heads, double scale) {
     ProfileScope scope("lithe::softmax");
-    check(
-        scores.dim() == 3 && scores.is_contiguous() && scores.size(0) % heads == 0 && scores.size(2) >= scores.size(1),
-        "softmax", "expected contiguous scores [B H][T][S] with S >= T, got " + shape_of(scores));
+    check(scores.dim() == 3 && scores.is_contiguous() && scores.size(0) % heads == 0 &&
+              (!mask.causal || scores.size(2) >= scores.size(1)),
+          "softmax",
+          "expected contiguous scores [B H][T][S], with S >= T under a causal mask, got " + shape_of(scores));
     const int64_t batch = scores.size(0) / heads;
     check_mask(mask, batch, scores.size(1), scores.size(2), "softmax");
     Tensor p = scores.detach();

@@ -14,24 +14,24 @@ constexpr int kWarmUp = 2, kFewest = 3, kMost = 200;
 }  // namespace
 
 double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds) {
-    LanguageModel model(config, corpus.tokenizer().vocabulary_size());
-    model.materialize(at::kFloat, machine.working, machine.device, std::nullopt);  // tables take seconds to draw
-    Optimizer optimizer(config.optimizer, model.parameters());
-    TrainStep step(model, optimizer, 1, batch_parts(config, machine.threads, machine.device), config.train.graphs);
+    const auto objective = make_objective(config, corpus.tokenizer());
+    const Models models = objective->models(config, std::make_shared<ParameterStore>());
+    // tables take seconds to draw
+    models.main().materialize(at::kFloat, machine.working, machine.device, std::nullopt);
+    Optimizer optimizer(config.optimizer, models.main().parameters());
+    StepRunner step(*objective, models, optimizer,
+                    {.parts = batch_parts(config, machine.threads, machine.device), .graphs = config.train.graphs});
     const FeedOptions options{.batch = config.train.batch, .length = config.train.length};
     auto feeder = make_stream_feeder({{&corpus.split("train"), 1, "train"}}, options);
-    Segment segment;
+    std::vector<Batch> batch(1);
     std::vector<double> times;
     Timer whole;
     for (int i = 0; i < kMost && (i < kWarmUp + kFewest || whole.seconds() < seconds); ++i) {
         if (stop_requested()) fail({.code = ExitCode::stopped, .what = "stopped while measuring this machine"});
         Timer timer;
-        feeder->next(segment);
-        auto tensor = [&](std::vector<int64_t>& ids) {
-            return at::from_blob(ids.data(), {config.train.length, config.train.batch}, at::kLong).to(machine.device);
-        };
-        step.micro_batch(tensor(segment.inputs), tensor(segment.targets), 0, uint64_t(i));
-        optimizer.step(config.optimizer.learning_rate * 1e-3, optimizer.gradient_norm());
+        feeder->next(batch[0]);
+        objective->prepare(batch[0], uint64_t(i), 0);
+        step.run(batch, uint64_t(i), config.optimizer.learning_rate * 1e-3);
         if (i >= kWarmUp) times.push_back(timer.seconds());
         else whole.restart();
     }

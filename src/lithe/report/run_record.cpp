@@ -76,6 +76,10 @@ void read_start(RunRecord& record) {
         if (json.contains(key))
             record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
     // the settings keep what was asked for, and runs are compared by what was made of it
+    if (record.config.model.vocabulary_size == 0 && json.contains("vocabulary_size")) {
+        record.config.model.vocabulary_size = count_of(json, "vocabulary_size");
+        record.settings["model.vocabulary_size"] = std::to_string(record.config.model.vocabulary_size);
+    }
     std::string& precision = record.settings["train.precision"];
     if (precision == "auto" && record.machine.count("precision")) precision = record.machine["precision"];
 }

@@ -54,15 +54,15 @@ Costs costs_of(const Config& config, const std::string& layout, int64_t vocabula
     if (cost != "latency" && cost != "memory") return costs;
     at::NoGradGuard no_grad;
     model.materialize(at::kFloat, machine.working, machine.device, 1);
-    Context context = model.context(false);
-    context.memory = shape.memory;
-    context.keep_projections = shape.causal;
+    Pass pass = model.pass(false);
+    pass.memory = shape.memory;
+    pass.keep_projections = shape.causal;
     double bytes = 0;
     const Tensor x_TBD = at::randn({shape.length, 1, config.model.width}).to(machine.device, machine.working),
                  ids_TB = at::zeros({shape.length, 1}, at::kLong).to(machine.device);
     costs.latency = milliseconds(shape, bytes, [&](const State& state) {
-        if (stack_only) return model.stack().root->forward(x_TBD, state, context).state;
-        return model.forward(ids_TB, state, context).state;
+        if (stack_only) return model.stack().root->forward(x_TBD, state, pass).state;
+        return model.forward(ids_TB, state, pass).state;
     });
     costs.memory = costs.parameters * (machine.working == at::kBFloat16 ? 2 : 4) + bytes;
     return costs;

@@ -80,11 +80,11 @@ class Search {
         if (s.budget > 0 && s.cost == "none") problems.add("a budget of what?", "search.budget", "set search.cost");
         for (const std::string& baseline : s.baselines) {
             Config concrete = trial_config(config_, baseline, 1);
-            check_model(concrete, problems);
+            check_config(concrete, problems);
         }
         Config supernet = config_;
         supernet.search.supernet = true;
-        if (!places_.empty()) check_model(supernet, problems);
+        if (!places_.empty()) check_config(supernet, problems);
         problems.throw_if_any("search");
     }
 

@@ -244,26 +244,8 @@ void LayerDropConfig::visit(FieldVisitor& v) {
 }
 
 void ObjectiveConfig::visit(FieldVisitor& v) {
-    v.field({.name = "name",
-             .help = "next: predict the next token; masked: predict tokens that were masked (Devlin et al. 2019)",
-             .choices = {"next", "masked"}},
-            name);
-    v.field({.name = "mask_rate", .help = "masked: share of tokens to predict", .minimum = 0.001, .maximum = 1},
-            mask_rate);
-    v.field({.name = "mask_share",
-             .help = "masked: of these, how many are replaced by the mask token",
-             .minimum = 0,
-             .maximum = 1},
-            mask_share);
-    v.field({.name = "random_share",
-             .help = "masked: how many by a random token; the rest stay as they are",
-             .minimum = 0,
-             .maximum = 1},
-            random_share);
-    v.field({.name = "mask_token",
-             .help = "masked: a token of the vocabulary, as [MASK]; auto: the tokenizer's [MASK] or <mask>, else one "
-                     "more id than the tokenizer has"},
-            mask_token);
+    v.field({.name = "name", .help = "what is predicted: lithe info lists the objectives and their options"}, name);
+    v.rest(options);
 }
 
 void Config::visit(FieldVisitor& v) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,21 +12,10 @@
 
 namespace lithe {
 
-// One value of a `[blocks.x]` table, kept as text in TOML's syntax until the block's kind gives it a type.
-struct RawValue {
-    std::string key;
-    std::string text;
-    std::string origin;  // "file.toml line 7" or "--set"
-};
-
 // `[blocks.x]`: the letter or name x means `kind` with these options.
 struct BlockDefinition {
     std::string kind;  // empty: x itself is a kind
     std::vector<RawValue> options;
-};
-
-struct StackConfig {
-    std::string layout = "ux6";
 };
 
 struct ModelConfig {
@@ -124,9 +114,7 @@ struct LayerDropConfig {
 
 struct ObjectiveConfig {
     std::string name = "next";
-    double mask_rate = 0.15;
-    double mask_share = 0.8, random_share = 0.1;
-    std::string mask_token = "auto";
+    std::vector<RawValue> options;  // of the objective's kind
     void visit(FieldVisitor& v);
 };
 
@@ -207,7 +195,7 @@ struct SampleConfig {
 
 struct Config {
     ModelConfig model;
-    std::map<std::string, StackConfig> stacks;  // [model.encoder], [model.decoder]
+    std::optional<ModelConfig> encoder;  // [model.encoder]: a second stack, with [model]'s settings but for its own
     std::map<std::string, BlockDefinition> blocks;
     DataConfig data;
     OptimizerConfig optimizer;
@@ -223,7 +211,7 @@ struct Config {
     // path "optimizer.learning_rate" -> where its value comes from; absent = default
     std::map<std::string, std::string> origins;
 
-    void visit(FieldVisitor& v);  // all sections but stacks and blocks
+    void visit(FieldVisitor& v);  // all sections but the encoder and blocks
 };
 
 // What the configuration asks for and no training uses yet, in words; empty for most.

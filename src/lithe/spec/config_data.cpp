@@ -107,8 +107,6 @@ std::vector<std::string> untrained_settings(const Config& config) {
     std::vector<std::string> words;
     if (!config.data.label.empty())
         words.push_back("data.label: labels are kept in token sets, and no training uses them yet");
-    if (!config.data.parallel.empty())
-        words.push_back("data.parallel: pairs are kept in token sets; training reads them as documents in a row");
     if (config.model.pooler) words.push_back("model.pooler: its weights are kept, and no training uses them yet");
     if (config.model.token_types > 1)
         words.push_back("model.token_types: training uses the first alone; the others stay as they are");

@@ -136,6 +136,18 @@ class Reader : public FieldVisitor {
         value = given;
     }
 
+    void rest(std::vector<RawValue>& values) override {
+        std::vector<std::string> given;
+        for (const auto& [key, node] : *table_) {
+            const std::string name(key.str());
+            if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+            values.push_back({name, node_text(node), where(name, node)});
+            if (origins_) (*origins_)[prefix_ + name] = where(name, node);
+            given.push_back(name);
+        }
+        known_.insert(known_.end(), given.begin(), given.end());
+    }
+
     void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) override {
         const toml::node* node = find(info);
         if (!node) return;
@@ -143,7 +155,7 @@ class Reader : public FieldVisitor {
         if (!table) return wrong_type(info, *node, "a table: [" + prefix_ + info.name + "]");
         Reader nested(*table, file_, prefix_ + info.name + ".", problems_, origins_, from_flags_);
         inside(nested);
-        nested.report_unknown(sub_tables(info.name));
+        nested.report_unknown({});
     }
 
     void report_unknown(const std::vector<std::string>& also_known) {
@@ -164,8 +176,6 @@ class Reader : public FieldVisitor {
     }
 
  private:
-    static std::vector<std::string> sub_tables(const std::string&) { return {}; }
-
     const toml::node* find(const FieldInfo& info) {
         known_.push_back(info.name);
         const toml::node* node = table_->get(info.name);
@@ -226,6 +236,9 @@ class Printer : public FieldVisitor {
         for (size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + toml_text(value[i]);
         sink_(prefix_, info, "list of texts", text + "]");
     }
+    void rest(std::vector<RawValue>& values) override {
+        for (const RawValue& value : values) sink_(prefix_, {.name = value.key}, "", value.text);
+    }
     void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) override {
         std::string outer = prefix_;
         prefix_ += info.name + ".";
@@ -239,6 +252,18 @@ class Printer : public FieldVisitor {
     std::function<void(const std::string&)> on_section_;
     std::string prefix_;
 };
+
+// The settings of the encoder, in order.
+std::vector<std::pair<std::string, std::string>> encoder_settings(const Config& config) {
+    std::vector<std::pair<std::string, std::string>> list;
+    if (!config.encoder) return list;
+    ModelConfig encoder = *config.encoder;
+    Printer printer([&](const std::string&, const FieldInfo& info, const std::string&, const std::string& value) {
+        list.emplace_back(info.name, value);
+    });
+    encoder.visit(printer);
+    return list;
+}
 
 // Sets table["a"]["b"] = value for "a.b=value".
 void apply_set(toml::table& root, const std::string& set, std::set<std::string>& from_flags, Problems& problems) {
@@ -269,21 +294,32 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     from_flags.insert(key);
 }
 
-void read_stacks(const toml::table& root, const Reader& reader, Config& config, Problems& problems,
-                 const std::string& file, const std::set<std::string>& from_flags) {
+// [model.encoder] and [model.decoder] have [model]'s settings but for those that they set. The decoder's become the
+// model's own.
+void read_stacks(const toml::table& root, Config& config, Problems& problems, const std::string& file,
+                 const std::set<std::string>& from_flags) {
     const toml::table* model = root["model"].as_table();
     if (!model) return;
+    const ModelConfig shared = config.model;
     for (const auto& [key, node] : *model) {
         const toml::table* table = node.as_table();
         if (!table) continue;
-        std::string name(key.str());
-        StackConfig& stack = config.stacks[name];
+        const std::string name(key.str());
+        if (name != "encoder" && name != "decoder") {
+            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder", file);
+            continue;
+        }
+        ModelConfig stack = shared;
+        if (name == "encoder") {  // it sees all of its source, and there is no segment before
+            stack.direction = "bidirectional";
+            stack.memory = 0;
+            if (stack.positions == "relative") stack.positions = "sinusoidal";
+        }
         Reader nested(*table, file, "model." + name + ".", problems, &config.origins, from_flags);
-        nested.field({.name = "layout", .help = "blocks of this stack"}, stack.layout);
+        stack.visit(nested);
         nested.report_unknown({});
-        if (name != "encoder" && name != "decoder")
-            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder",
-                         reader.where(name, node));
+        if (name == "encoder") config.encoder = stack;
+        else config.model = stack;
     }
 }
 
@@ -323,8 +359,8 @@ void check_layouts(const Config& config, Problems& problems) {
             parse_layout(layout);
         } catch (const Error& error) { problems.add(error.what(), where); }
     };
-    if (config.stacks.empty()) check(config.model.layout, "model.layout");
-    for (const auto& [name, stack] : config.stacks) check(stack.layout, "model." + name + ".layout");
+    check(config.model.layout, "model.layout");
+    if (config.encoder) check(config.encoder->layout, "model.encoder.layout");
 }
 
 void check_together(const Config& config, Problems& problems) {
@@ -382,7 +418,7 @@ Config read_config(toml::table root, const std::string& name, const std::vector<
     Reader reader(root, name, "", problems, &config.origins, from_flags);
     config.visit(reader);
     reader.report_unknown({"blocks"});
-    read_stacks(root, reader, config, problems, name, from_flags);
+    read_stacks(root, config, problems, name, from_flags);
     read_blocks(root, config, problems, name, from_flags);
     check_layouts(config, problems);
     check_together(config, problems);
@@ -487,8 +523,8 @@ std::string to_toml(const Config& config) {
     };
     Printer printer(print, [&](const std::string& name) { text += "\n[" + name + "]\n"; });
     copy.visit(printer);
-    for (const auto& [name, stack] : config.stacks)
-        text += "\n[model." + name + "]\nlayout = " + toml_text(stack.layout) + "\n";
+    if (config.encoder) text += "\n[model.encoder]\n";
+    for (const auto& [name, value] : encoder_settings(config)) text += name + " = " + value + "\n";
     for (const auto& [name, block] : config.blocks) {
         text += "\n[blocks." + toml_text(name) + "]\n";
         if (!block.kind.empty()) text += "kind = " + toml_text(block.kind) + "\n";
@@ -522,7 +558,7 @@ std::vector<std::string> differences(const Config& before, const Config& after) 
         Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
                             const std::string& value) { values[prefix + info.name] = value; });
         copy.visit(printer);
-        for (const auto& [name, stack] : config.stacks) values["model." + name + ".layout"] = stack.layout;
+        for (const auto& [name, value] : encoder_settings(config)) values["model.encoder." + name] = value;
         for (const auto& [name, block] : config.blocks) {
             values["blocks." + name + ".kind"] = block.kind;
             for (const RawValue& option : block.options) values["blocks." + name + "." + option.key] = option.text;

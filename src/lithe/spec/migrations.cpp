@@ -178,6 +178,8 @@ void migrate_state(nlohmann::json& state, const nlohmann::json& config) {
     const bool counted = state.contains("updates");
     if (counted || state.contains("step")) state["optimizer"] = {{"updates", state[counted ? "updates" : "step"]}};
     state.erase("updates");
+    if (state.contains("best_bits")) state["best_score"] = state["best_bits"];
+    state.erase("best_bits");
     if (!config.is_object() || !config.contains("train") || !config["train"].is_object()) return;
     for (const char* key : {"precision", "parts"})
         if (config["train"].contains(key)) state["machine"][key] = config["train"][key];

@@ -125,7 +125,6 @@ LayoutNode without_slots(LayoutNode layout) {
 
 Config with_layout(Config config, const std::string& layout) {
     config.search = SearchConfig();
-    config.stacks.erase("decoder");
     config.model.layout = layout;
     std::erase_if(config.origins, [](const auto& origin) {
         return origin.first.rfind("search.", 0) == 0 || origin.first == "model.decoder.layout";

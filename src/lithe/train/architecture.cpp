@@ -65,17 +65,17 @@ Tensor ArchitectureSearch::draw(size_t place, uint64_t key, double temperature) 
 
 SlotChoices ArchitectureSearch::weights_draw(uint64_t key, double temperature) const {
     at::NoGradGuard no_grad;
-    auto choices = std::make_shared<std::vector<SlotChoice>>();
+    SlotChoices choices;
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor soft = draw(place, key, temperature);
-        if (config_.sampling == "soft") choices->push_back({-1, soft.to(at::kFloat)});
-        else choices->push_back({soft.argmax().item<int64_t>(), {}});
+        if (config_.sampling == "soft") choices.places.push_back({-1, soft.to(at::kFloat)});
+        else choices.places.push_back({soft.argmax().item<int64_t>(), {}});
     }
     return choices;
 }
 
 SlotChoices ArchitectureSearch::choices_draw(uint64_t key, double temperature) const {
-    auto choices = std::make_shared<std::vector<SlotChoice>>();
+    SlotChoices choices;
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor soft = draw(place, key, temperature);
         if (config_.sampling != "soft") {
@@ -83,7 +83,7 @@ SlotChoices ArchitectureSearch::choices_draw(uint64_t key, double temperature) c
             hard[soft.argmax().item<int64_t>()] = 1;
             soft = hard + (soft - soft.detach());
         }
-        choices->push_back({-1, soft});
+        choices.places.push_back({-1, soft});
     }
     return choices;
 }
@@ -93,7 +93,7 @@ Tensor ArchitectureSearch::loss(const Tensor& cross_entropy, const SlotChoices& 
     Tensor cost = at::full({}, costs_.base, kDoubles);
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor row = at::tensor(costs_.slots[place], kDoubles);
-        cost = cost + ((*draw)[place].weights.to(at::kDouble) * row).sum();
+        cost = cost + (draw.places[place].weights.to(at::kDouble) * row).sum();
     }
     // ln(cost) must be positive, and its power's slope is infinite at 0: below e the cost counts as e
     if (config_.cost_form == "multiply")

@@ -67,7 +67,7 @@ constexpr const char* kCarried = "carried/";
 
 class CarriedPart : public CheckpointPart {
  public:
-    CarriedPart(TrainStep& step, at::Device device, at::ScalarType working)
+    CarriedPart(StepRunner& step, at::Device device, at::ScalarType working)
         : step_(step),
           device_(device),
           working_(working) {}
@@ -80,7 +80,7 @@ class CarriedPart : public CheckpointPart {
     }
 
  private:
-    TrainStep& step_;
+    StepRunner& step_;
     at::Device device_;
     at::ScalarType working_;
 };
@@ -134,7 +134,7 @@ std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, Paramet
     return std::make_unique<OptimizerPart>(optimizer, store);
 }
 
-std::unique_ptr<CheckpointPart> checkpoint_part_of(TrainStep& step, at::Device device, at::ScalarType working) {
+std::unique_ptr<CheckpointPart> checkpoint_part_of(StepRunner& step, at::Device device, at::ScalarType working) {
     return std::make_unique<CarriedPart>(step, device, working);
 }
 

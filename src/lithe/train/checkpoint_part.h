@@ -9,7 +9,7 @@
 
 #include "lithe/model/saved_tensors.h"
 #include "lithe/train/search_steps.h"
-#include "lithe/train/train_step.h"
+#include "lithe/train/step_runner.h"
 
 namespace lithe {
 
@@ -28,7 +28,7 @@ using CheckpointParts = std::vector<std::unique_ptr<CheckpointPart>>;
 // `store`: what the optimizer was made for.
 std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store);
 // States that are carried from step to step; `working`: what their memories are computed in.
-std::unique_ptr<CheckpointPart> checkpoint_part_of(TrainStep& step, at::Device device, at::ScalarType working);
+std::unique_ptr<CheckpointPart> checkpoint_part_of(StepRunner& step, at::Device device, at::ScalarType working);
 std::unique_ptr<CheckpointPart> checkpoint_part_of(SearchSteps& search, at::Device device, at::ScalarType working);
 
 // The tensors of a schema-1 optimizer.safetensors under today's names (spec/migrations.h): flat ones are cut into the

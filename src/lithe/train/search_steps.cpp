@@ -7,10 +7,13 @@
 
 namespace lithe {
 
-SearchSteps::SearchSteps(const Config& config, LanguageModel& model, std::unique_ptr<Prefetcher> held_out)
+SearchSteps::SearchSteps(const Config& config, const Objective& objective, const Models& models,
+                         std::unique_ptr<Prefetcher> held_out)
     : config_(config.search),
-      model_(model),
-      architecture_(config.search, model.stack().slots),
+      objective_(objective),
+      models_(models),
+      model_(models.main()),
+      architecture_(config.search, model_.stack().slots),
       held_out_(std::move(held_out)) {
     progress_.likeliest = architecture_.likeliest();
 }
@@ -29,21 +32,22 @@ double SearchSteps::temperature(double progress) const {
 }
 
 void SearchSteps::draw_weights(uint64_t key, double progress) {
-    model_.choose(architecture_.weights_draw(combine_key(key, "choices"), temperature(progress)));
+    model_.standing_entries().put(architecture_.weights_draw(combine_key(key, "choices"), temperature(progress)));
 }
 
-double SearchSteps::update_choices(const Tensor& ids_TB, const Tensor& targets_TB, const Tensor& flags_TB, uint64_t key,
-                                   double progress, State& carried) {
+double SearchSteps::update_choices(const Batch& batch, uint64_t key, double progress, State& carried) {
     const SlotChoices draw = architecture_.choices_draw(combine_key(key, "choices"), temperature(progress));
-    model_.choose(draw);
-    Context context = model_.context(true);
-    context.flags_TB = flags_TB;
-    context.dropout_key = key;
-    auto out = model_.loss(ids_TB, targets_TB, carried, context);
-    const Tensor mean = out.sum.to(at::kDouble) / std::max(1.0, targets_TB.ge(0).sum().item<double>());
-    Tensor total = architecture_.loss(mean, draw);
-    for (const auto& [name, loss] : out.aux.losses) total = total + loss;
-    torch::autograd::backward({total}, {});
+    model_.standing_entries().put(draw);
+    const DeviceBatch on_device = DeviceBatch::of(batch, model_.device());
+    const LossOutput out = objective_.loss(models_, on_device, carried, true, {.update = key, .rows = key});
+    const auto weights = objective_.weights(batch);
+    Tensor mean = at::zeros({}, at::TensorOptions(at::kDouble).device(model_.device()));
+    for (const LossTerm& term : out.terms) {
+        const auto counted = weights.find(term.name);
+        const double weight = counted != weights.end() ? counted->second : term.weight;
+        mean = mean + term.sum.to(at::kDouble) * (term.coefficient / std::max(1.0, weight));
+    }
+    torch::autograd::backward({architecture_.loss(mean, draw)}, {});
     model_.parameters().collect_gradients(true);  // the weights' gradients are not used
     architecture_.update();
     carried = out.state.detach();
@@ -57,7 +61,7 @@ bool SearchSteps::note_choices(double progress) {
     return config_.settled > 0 && progress - progress_.changed_at >= config_.settled * (1 - config_.warmup);
 }
 
-void SearchSteps::run_likeliest() { model_.choose(choose_slots(architecture_.likeliest())); }
+void SearchSteps::run_likeliest() { model_.standing_entries().put(choose_slots(architecture_.likeliest())); }
 
 nlohmann::ordered_json SearchSteps::record(double progress) const {
     return {{"progress", progress},

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "lithe/data/prefetch.h"
-#include "lithe/model/masking.h"
+#include "lithe/objectives/objective.h"
 #include "lithe/train/architecture.h"
 
 namespace lithe {
@@ -11,7 +11,8 @@ namespace lithe {
 class SearchSteps {
  public:
     // `held_out`: feeds the updates of the choices; null: they go on in the text of the weights.
-    SearchSteps(const Config& config, LanguageModel& model, std::unique_ptr<Prefetcher> held_out);
+    SearchSteps(const Config& config, const Objective& objective, const Models& models,
+                std::unique_ptr<Prefetcher> held_out);
 
     // All of it is in checkpoints.
     struct Progress {
@@ -25,9 +26,8 @@ class SearchSteps {
     bool turn_of_choices(int64_t step, double progress);
     // Draws what a step of the weights runs.
     void draw_weights(uint64_t key, double progress);
-    // One update of the choices; returns the mean cross-entropy in nats.
-    double update_choices(const Tensor& ids_TB, const Tensor& targets_TB, const Tensor& flags_TB, uint64_t key,
-                          double progress, State& carried);
+    // One update of the choices; returns the loss.
+    double update_choices(const Batch& batch, uint64_t key, double progress, State& carried);
     // After it; true: the choices have settled.
     bool note_choices(double progress);
     // From now on the model runs the likeliest choices, as for evaluation.
@@ -42,6 +42,8 @@ class SearchSteps {
 
  private:
     SearchConfig config_;
+    const Objective& objective_;
+    const Models& models_;
     LanguageModel& model_;
     ArchitectureSearch architecture_;
     std::unique_ptr<Prefetcher> held_out_;

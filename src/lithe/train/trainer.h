@@ -1,6 +1,6 @@
-// Trains a language model on continuous streams: truncated backpropagation with carried state, evaluation, checkpoints,
-// exact resume, budgets, signals. The loop is a sequence of steps; between steps everything is in TrainerState, and a
-// checkpoint holds all of it.
+// A training run: what it needs is set up and checked, then a loop of updates (train/train_loop.h) with hooks around
+// them (train/hooks), and exact resume. Between steps everything is in TrainerState and the parts that save themselves;
+// a checkpoint holds all of it.
 #pragma once
 
 #include <functional>
@@ -9,13 +9,13 @@
 #include <optional>
 
 #include "lithe/data/feeder.h"
-#include "lithe/train/evaluate.h"
+#include "lithe/objectives/evaluate.h"
 #include "lithe/train/machine.h"
 #include "lithe/train/optimizer.h"
 #include "lithe/train/run_folder.h"
 #include "lithe/train/schedule.h"
 #include "lithe/train/search_steps.h"
-#include "lithe/train/train_step.h"
+#include "lithe/train/step_runner.h"
 
 namespace lithe {
 
@@ -28,7 +28,7 @@ struct TrainerState {
     int64_t evaluated_step = -1;   // the step whose evaluation is done
     double evaluated_seconds = 0;  // training time at the last evaluation
     int64_t evaluations = 0, without_best = 0;
-    double best_bits = 1e300;
+    double best_score = 0;  // of best_step
     int64_t best_step = -1;
     int64_t skipped_in_row = 0, skipped = 0;  // updates left out for a loss that is not finite
     bool stopped_early = false;
@@ -62,56 +62,34 @@ struct TrainResult {
     std::optional<std::vector<int64_t>> choices;  // of a search: what it found within the budget
 };
 
+struct TrainRun;
+
 class Trainer {
  public:
     // Checks everything that can be checked before the first step: configuration, data, memory, disk, the run folder.
     Trainer(Config config, TrainOptions options);
     ~Trainer();
     TrainResult run();
-    struct Parts;
 
  private:
     void set_up_machine_of(const std::optional<Config>& before);
     void open_feeders();
     void check_memory();
-    void find_readable_tokens();
-    void warn_of_reading_again() const;
     std::optional<CheckpointPlace> open_folder();
+    void add_hooks();
     void resume(const CheckpointPlace& place, const Config& saved);
     void refuse_other_settings(const CheckpointPlace& place, const Config& saved, const nlohmann::json& state) const;
     void warn_of_another_rate(const Config& saved) const;
     void start_fresh();
-    bool train_step();
-    void choices_step(double progress);
-    void finish_step(double seconds, int64_t tokens);
-    Segment& next_segment(Prefetcher& feeder, uint64_t key);
-    double progress() const;
-    bool evaluate_now();
-    std::optional<EvaluationResult> evaluate_valid();
-    void write_sample();
     bool save(bool best);
-    bool evaluation_due() const;
-    bool save_due() const;
-    std::string budget_reached() const;
-    void record();
-    void record_last();
-    void warn_of_changed_text();
-    void show_progress(double loss, double rate);
-    std::string round();
-    void keep_what_is_done();
-    double update_rate() const;
-    std::string last_checkpoint() const;
     void load_parts(const Manifest& manifest, const nlohmann::json& state);
     nlohmann::ordered_json machine_record() const;
     bool is_as_before(const nlohmann::json& machine_before) const;
     void tell_changes(const Manifest& manifest, const nlohmann::json& machine_before);
     nlohmann::ordered_json start_record() const;
 
-    Config config_;   // what the machine has made of the request
-    Config request_;  // what was asked for, "auto" included
-    TrainOptions options_;
-    TrainerState state_;
-    std::unique_ptr<Parts> parts_;
+    std::unique_ptr<TrainRun> run_;
+    std::unique_ptr<Prefetcher> held_out_;  // until the search takes it
 };
 
 }  // namespace lithe

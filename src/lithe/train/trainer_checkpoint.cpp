@@ -8,7 +8,7 @@
 #include "lithe/spec/config_io.h"
 #include "lithe/spec/migrations.h"
 #include "lithe/train/feed_position.h"
-#include "lithe/train/trainer_parts.h"
+#include "lithe/train/train_hook.h"
 
 namespace lithe {
 using Json = nlohmann::ordered_json;
@@ -48,7 +48,7 @@ Json to_json(const TrainerState& s) {
             {"evaluated_seconds", s.evaluated_seconds},
             {"evaluations", s.evaluations},
             {"without_best", s.without_best},
-            {"best_bits", s.best_bits},
+            {"best_score", s.best_score},
             {"best_step", s.best_step},
             {"skipped_in_row", s.skipped_in_row},
             {"skipped", s.skipped},
@@ -69,7 +69,7 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
         s.evaluated_seconds = json.at("evaluated_seconds");
         s.evaluations = whole(json.at("evaluations"));
         s.without_best = whole(json.at("without_best"));
-        s.best_bits = json.at("best_bits");
+        s.best_score = json.at("best_score");
         s.best_step = whole(json.at("best_step"));
         s.skipped_in_row = whole(json.at("skipped_in_row"));
         s.skipped = whole(json.at("skipped"));
@@ -83,30 +83,32 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
 
 Config saved_config(const CheckpointPlace& place) {
     const std::string path = read_manifest(place.folder).path("config");
-    return config_from_json(read_file(path, 1 << 20), path);
+    Config config = config_from_json(read_file(path, 1 << 20), path);
+    settle_objective(config);
+    return config;
 }
 
 void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& saved,
                                     const nlohmann::json& state) const {
-    const Parts& p = *parts_;
+    const TrainRun& r = *run_;
     std::vector<std::string> refused;
-    for (const std::string& difference : differences(with_absolute_paths(saved), config_))
+    for (const std::string& difference : differences(with_absolute_paths(saved), r.config))
         if (!may_change(difference)) refused.push_back(difference);
     const std::string fingerprint = state.value("data_fingerprint", "");
-    if (!fingerprint.empty() && !p.corpus.is(fingerprint)) {
-        const std::string before = data_name(with_absolute_paths(saved).data), now = data_name(config_.data);
+    if (!fingerprint.empty() && !r.corpus.is(fingerprint)) {
+        const std::string before = data_name(with_absolute_paths(saved).data), now = data_name(r.config.data);
         refused.push_back((before == now
                                ? "the data is not what it was when the run was trained on it: " + now
                                : "the data is not the data that the run was trained on: " + before + " became " + now) +
-                          " (fingerprint " + fingerprint + " became " + p.corpus.fingerprint() + ")");
+                          " (fingerprint " + fingerprint + " became " + r.corpus.fingerprint() + ")");
     }
     const std::string tokenizer = state.value("tokenizer_hash", "");
-    if (!tokenizer.empty() && tokenizer != p.corpus.tokenizer().hash())
-        refused.push_back("the tokenizer's hash " + tokenizer + " became " + p.corpus.tokenizer().hash());
+    if (!tokenizer.empty() && tokenizer != r.corpus.tokenizer().hash())
+        refused.push_back("the tokenizer's hash " + tokenizer + " became " + r.corpus.tokenizer().hash());
     if (refused.empty()) return;
-    const std::string source = RunFolder::source(options_.run);
-    if (!source.empty() && !options_.source.empty() && source != options_.source)
-        refused.push_back("the run was begun with " + source + ", and this is " + options_.source);
+    const std::string source = RunFolder::source(r.options.run);
+    if (!source.empty() && !r.options.source.empty() && source != r.options.source)
+        refused.push_back("the run was begun with " + source + ", and this is " + r.options.source);
     fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
                "restore them, or start a new run with --run");
 }
@@ -137,23 +139,24 @@ static void refuse_unknown_keys(const nlohmann::json& state, const CheckpointPar
 }
 
 void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
-    Parts& p = *parts_;
+    TrainRun& r = *run_;
     const Manifest manifest = read_manifest(place.folder);
     const nlohmann::json json = state_of(manifest);
-    state_ = trainer_state_from_json(json, manifest.path("state"));
+    r.state = trainer_state_from_json(json, manifest.path("state"));
     refuse_other_settings(place, saved, json);
-    refuse_unknown_keys(json, p.saved_parts, manifest.path("state"));
-    const int64_t patience = config_.train.patience;
-    state_.stopped_early = patience > 0 && state_.without_best >= patience;  // another patience may be meant now
-    load_parameters(p.model->parameters(), manifest.paths("model"));
+    refuse_unknown_keys(json, r.saved_parts, manifest.path("state"));
+    const int64_t patience = r.config.train.patience;
+    r.state.stopped_early = patience > 0 && r.state.without_best >= patience;  // another patience may be meant now
+    load_parameters(r.model->parameters(), manifest.paths("model"));
     load_parts(manifest, json);
-    p.feeder->seek(state_.data);
-    p.folder->cut_back(state_.step);
-    if (!options_.resume_from.empty()) p.folder->set_aside_after(state_.step);
-    p.saved_step = state_.step;
-    p.changed = !options_.resume_from.empty();  // that checkpoint may lie elsewhere
-    if (p.progress) p.progress->go_on(p.folder->file("progress.f64"), state_.step, state_.train_seconds);
-    log_info("resumed    step " + std::to_string(state_.step) + ", " + format_count(double(state_.tokens)) +
+    r.feeder->seek(r.state.data);
+    r.folder->cut_back(r.state.step);
+    if (!r.options.resume_from.empty()) r.folder->set_aside_after(r.state.step);
+    r.saved_step = r.state.step;
+    r.changed = !r.options.resume_from.empty();  // that checkpoint may lie elsewhere
+    if (r.progress_record)
+        r.progress_record->go_on(r.folder->file("progress.f64"), r.state.step, r.state.train_seconds);
+    log_info("resumed    step " + std::to_string(r.state.step) + ", " + format_count(double(r.state.tokens)) +
              " tokens, from " + place.folder);
     tell_changes(manifest, json.value("machine", nlohmann::json::object()));
     warn_of_another_rate(saved);
@@ -161,42 +164,43 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
 
 // What makes the numbers differ, in their last bits, from those of a run that was never stopped.
 void Trainer::tell_changes(const Manifest& manifest, const nlohmann::json& machine_before) {
-    Parts& p = *parts_;
+    TrainRun& r = *run_;
     if (manifest.schema < kCheckpointSchema)
-        p.changes.push_back("an earlier version of lithe saved it (checkpoint schema " +
+        r.changes.push_back("an earlier version of lithe saved it (checkpoint schema " +
                             std::to_string(manifest.schema) + ")");
     const Json now = machine_record();
     for (const auto& [key, value] : now.items())
         if (machine_before.is_object() && machine_before.contains(key) && machine_before[key] != value)
-            p.changes.push_back(key + " " + plain(machine_before[key]) + " became " + plain(value));
-    if (p.changes.empty()) return;
-    log_info("changed    " + join(p.changes, ", ") + ": from step " + std::to_string(state_.step + 1) +
+            r.changes.push_back(key + " " + plain(machine_before[key]) + " became " + plain(value));
+    if (r.changes.empty()) return;
+    log_info("changed    " + join(r.changes, ", ") + ": from step " + std::to_string(r.state.step + 1) +
              " on the bits differ from those of a run that was never stopped");
 }
 
 // A rate that had come down and is high again undoes for a while what the low one had reached.
 void Trainer::warn_of_another_rate(const Config& saved) const {
-    if (!budget_reached().empty()) return;
-    const double now = update_rate();
+    const TrainRun& r = *run_;
+    if (!r.reached().empty()) return;
+    const double now = r.learning_rate();
     const double before =
-        learning_rate(saved.schedule, saved.optimizer.learning_rate, schedule_position(saved, state_.spent()));
+        learning_rate(saved.schedule, saved.optimizer.learning_rate, schedule_position(saved, r.state.spent()));
     if (now <= 1.2 * before) return;
-    const double low = std::max(before, 0.05 * config_.optimizer.learning_rate);
+    const double low = std::max(before, 0.05 * r.config.optimizer.learning_rate);
     log_warning("with this budget the learning rate is " + short_number(now) + " here, where it was " +
                 short_number(before) +
                 " with the earlier one: the loss rises before it falls again. To train on at a "
                 "low rate, start a run with its weights: lithe train " +
-                shell_quoted(options_.run + "/config.toml") +
-                " --run ANOTHER --set train.init_from=" + shell_quoted(options_.run) +
+                shell_quoted(r.options.run + "/config.toml") +
+                " --run ANOTHER --set train.init_from=" + shell_quoted(r.options.run) +
                 " --set schedule.name=constant --set optimizer.learning_rate=" + short_number(low));
 }
 
 void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) {
     SavedTensors saved(TensorFiles(manifest.paths("optimizer")));
-    if (manifest.schema == 1) migrate_optimizer_tensors(saved, parts_->model->parameters());
+    if (manifest.schema == 1) migrate_optimizer_tensors(saved, run_->model->parameters());
     const at::NoGradGuard no_grad;
     try {
-        for (const auto& part : parts_->saved_parts) part->load(saved, state.value(part->name(), nlohmann::json()));
+        for (const auto& part : run_->saved_parts) part->load(saved, state.value(part->name(), nlohmann::json()));
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged trainer state: ") + error.what(), manifest.path("state"));
     }
@@ -205,40 +209,38 @@ void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) 
 
 // False when the disk is full; training goes on and it is tried again later.
 bool Trainer::save(bool best) {
-    Parts& p = *parts_;
+    TrainRun& r = *run_;
     log_progress("");
-    warn_of_changed_text();
     CheckpointContent content;
-    const AveragedWeights averaged(p);  // the file of weights has the average, that of the optimizer the weights
-    content.model = named_masters(p.model->parameters());
-    Json state = to_json(state_);
-    for (const auto& part : p.saved_parts) {
+    for (const auto& hook : r.hooks) hook->before_saving();
+    const AveragedWeights averaged(r);  // the file of weights has the average, that of the optimizer the weights
+    content.model = named_masters(r.model->parameters());
+    Json state = to_json(r.state);
+    for (const auto& part : r.saved_parts) {
         Json entry;
         part->save(content.optimizer, entry);
         if (!entry.is_null()) state[part->name()] = std::move(entry);
     }
     state["machine"] = machine_record();
-    state["data_fingerprint"] = p.corpus.fingerprint();
-    state["tokenizer_hash"] = p.corpus.tokenizer().hash();
+    state["data_fingerprint"] = r.corpus.fingerprint();
+    state["tokenizer_hash"] = r.corpus.tokenizer().hash();
     content.state_json = state.dump(2) + "\n";
-    content.config_json = to_json(config_);
-    content.tokenizer_json = p.corpus.tokenizer().to_json();
+    content.config_json = to_json(r.config);
+    content.tokenizer_json = r.corpus.tokenizer().to_json();
     try {
-        p.folder->save(state_.step, content, best, config_.checkpoint.keep);
-        if (p.save_failed)
-            log_info("saved      the checkpoint of step " + std::to_string(state_.step) + "; there is space again");
-        p.saved_step = state_.step;
-        p.changed = false;
-        p.save_failed = false;
-        p.since_save.restart();
-        log_verbose("saved      step " + std::to_string(state_.step));
+        r.folder->save(r.state.step, content, best, r.config.checkpoint.keep);
+        if (r.save_failed)
+            log_info("saved      the checkpoint of step " + std::to_string(r.state.step) + "; there is space again");
+        r.save_failed = false;
+        r.saved_step = r.state.step;
+        r.changed = false;
+        log_verbose("saved      step " + std::to_string(r.state.step));
         return true;
     } catch (const Error& error) {
         if (error.code() != ExitCode::resources) throw;
-        log_warning("no checkpoint of step " + std::to_string(state_.step) +
+        log_warning("no checkpoint of step " + std::to_string(r.state.step) +
                     " could be written; earlier ones are kept and training goes on: " + error.what());
-        p.save_failed = true;
-        p.since_save.restart();
+        r.save_failed = true;
         return false;
     }
 }

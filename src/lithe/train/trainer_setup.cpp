@@ -13,7 +13,14 @@
 #include "lithe/data/own_folders.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/spec/config_io.h"
-#include "lithe/train/trainer_parts.h"
+#include "lithe/train/hooks/budget_hook.h"
+#include "lithe/train/hooks/evaluation_hook.h"
+#include "lithe/train/hooks/failure_hook.h"
+#include "lithe/train/hooks/metrics_hook.h"
+#include "lithe/train/hooks/sample_hook.h"
+#include "lithe/train/hooks/saving_hook.h"
+#include "lithe/train/hooks/search_hook.h"
+#include "lithe/train/hooks/text_hook.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -35,18 +42,6 @@ std::vector<FeedSource> sources_of(const Corpus& corpus, double from, double to,
     }
     if (sources.empty()) corpus.split("train");  // tells what is missing
     return sources;
-}
-
-std::unique_ptr<Prefetcher> make_feeder(const Config& config, const Corpus& corpus, std::vector<FeedSource> sources) {
-    FeedOptions options{.batch = config.train.batch,
-                        .length = config.train.length,
-                        .seed = combine_key(uint64_t(config.train.seed), "documents"),
-                        .chunk = config.data.order == "chunks" ? kChunk : 0,
-                        .one_per_row = config.data.rows == "single"};
-    if (config.data.document_end == "auto") options.document_end = corpus.tokenizer().document_end();
-    const bool documents = config.data.order == "documents";
-    return std::make_unique<Prefetcher>(documents ? make_document_feeder(std::move(sources), options)
-                                                  : make_stream_feeder(std::move(sources), options));
 }
 
 std::string now_text() {
@@ -137,169 +132,166 @@ void refuse_another_text(const DataConfig& before, const DataConfig& now, const 
 
 }  // namespace
 
-Trainer::Trainer(Config config, TrainOptions options)
-    : config_(with_absolute_paths(std::move(config))),
-      request_(config_),
-      options_(std::move(options)),
-      parts_(std::make_unique<Parts>()) {
-    require_utf8_path(options_.run, "--run");
+Trainer::Trainer(Config config, TrainOptions options) : run_(std::make_unique<TrainRun>()) {
+    TrainRun& r = *run_;
+    r.config = with_absolute_paths(std::move(config));
+    r.request = r.config;
+    r.options = std::move(options);
+    r.save = [this](bool best) { return save(best); };
+    require_utf8_path(r.options.run, "--run");
     Problems problems;
-    check_model(config_, problems);
-    check_schedule(config_, problems);
-    if (config_.model.head == "none")
+    check_config(r.config, problems);
+    check_schedule(r.config, problems);
+    if (r.config.model.head == "none")
         problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
                      "model.head = \"masked\" trains it on masked tokens");
     problems.throw_if_any("configuration");
-    const bool automatic_axis = config_.schedule.axis == "auto";
-    config_.schedule.axis = resolve_axis(config_);
-    Parts& p = *parts_;
-    if (!options_.dry_run) {
-        RunFolder::check_place(options_.run, options_.resume == ResumeMode::never);
-        refuse_text_inside(config_.data, options_.run);
+    settle_objective(r.config);
+    const bool automatic_axis = r.config.schedule.axis == "auto";
+    r.config.schedule.axis = resolve_axis(r.config);
+    if (!r.options.dry_run) {
+        RunFolder::check_place(r.options.run, r.options.resume == ResumeMode::never);
+        refuse_text_inside(r.config.data, r.options.run);
     }
-    const std::optional<Config> before = config_before(options_);
-    if (before) refuse_another_text(before->data, config_.data, options_);
+    const std::optional<Config> before = config_before(r.options);
+    if (before) refuse_another_text(before->data, r.config.data, r.options);
     set_up_machine_of(before);
-    const Beginning beginning = beginning_of(config_.train, options_);
-    p.text.emplace(config_.data);  // before it is read
-    p.corpus = Corpus::open(config_.data, beginning.tokenizer);
-    const int64_t vocabulary = checked_vocabulary(config_, p.corpus.tokenizer());
-    p.masking = masking_of(config_, p.corpus.tokenizer());
-    config_.model.vocabulary_size = vocabulary;
-    p.model = std::make_unique<LanguageModel>(config_, vocabulary);
-    if (!beginning.weights.empty()) check_parameters(p.model->parameters(), beginning.weights);
+    const Beginning beginning = beginning_of(r.config.train, r.options);
+    r.text.emplace(r.config.data);  // before it is read
+    r.corpus = Corpus::open(r.config.data, beginning.tokenizer);
+    const int64_t vocabulary = checked_vocabulary(r.config, r.corpus.tokenizer());
+    r.objective = make_objective(r.config, r.corpus.tokenizer());
+    r.config.model.vocabulary_size = vocabulary;
+    r.models = r.objective->models(r.config, std::make_shared<ParameterStore>());
+    r.model = r.models.by_role.at("main");
+    if (!beginning.weights.empty()) check_parameters(r.model->parameters(), beginning.weights);
     open_feeders();
-    p.batch = config_.train.batch;
-    const bool automatic_parts = config_.train.parts == 0;
-    config_.train.parts = batch_parts(config_, p.machine.threads, p.machine.device);
-    for (const std::string& each : untrained_settings(config_)) log_warning(each);
-    if (!p.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
-    p.cost = count_cost(*p.model, cost_shape(config_));
+    const bool automatic_parts = r.config.train.parts == 0;
+    r.config.train.parts = batch_parts(r.config, r.machine.threads, r.machine.device);
+    for (const std::string& each : untrained_settings(r.config)) log_warning(each);
+    if (!r.config.data.parallel.empty() && !r.objective->reads_pairs())
+        log_warning("data.parallel: objective \"" + r.objective->name() + "\" reads pairs as documents in a row");
+    if (!r.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
+    r.cost = count_cost(*r.model, cost_shape(r.config));
 
     check_memory();
-    find_readable_tokens();
-    if (options_.dry_run) return;
+    add_hooks();
+    if (r.options.dry_run) return;
     const std::optional<CheckpointPlace> place = open_folder();
     const bool loaded = place || !beginning.weights.empty();
-    p.model->materialize(at::kFloat, p.machine.working, p.machine.device,
-                         loaded ? std::nullopt : std::optional(uint64_t(config_.train.seed)));
-    p.optimizer =
-        std::make_unique<Optimizer>(config_.optimizer, p.model->parameters(), config_.layer_drop.moments == "hold");
+    r.model->materialize(at::kFloat, r.machine.working, r.machine.device,
+                         loaded ? std::nullopt : std::optional(uint64_t(r.config.train.seed)));
+    r.optimizer =
+        std::make_unique<Optimizer>(r.config.optimizer, r.model->parameters(), r.config.layer_drop.moments == "hold");
     const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
     // a run that goes on with other budgets keeps its axis
-    if (saved && automatic_axis && has_budget(config_.train, saved->schedule.axis))
-        config_.schedule.axis = saved->schedule.axis;
+    if (saved && automatic_axis && has_budget(r.config.train, saved->schedule.axis))
+        r.config.schedule.axis = saved->schedule.axis;
     if (saved && automatic_parts && is_as_before(saved_machine(*place)))
-        config_.train.parts = std::max<int64_t>(1, saved->train.parts);
-    p.step = std::make_unique<TrainStep>(*p.model, *p.optimizer, config_.train.accumulation, config_.train.parts,
-                                         config_.train.graphs);
-    p.saved_parts.push_back(checkpoint_part_of(*p.optimizer, p.model->parameters()));
-    p.saved_parts.push_back(checkpoint_part_of(*p.step, p.machine.device, p.machine.working));
-    if (p.search) p.saved_parts.push_back(checkpoint_part_of(*p.search, p.machine.device, p.machine.working));
-    if (config_.schedule.axis == "time" || config_.schedule.axis == "budget") p.progress.emplace();
+        r.config.train.parts = std::max<int64_t>(1, saved->train.parts);
+    r.step = std::make_unique<StepRunner>(
+        *r.objective, r.models, *r.optimizer,
+        StepRunner::Options{.parts = r.config.train.parts, .graphs = r.config.train.graphs});
+    r.saved_parts.push_back(checkpoint_part_of(*r.optimizer, r.model->parameters()));
+    r.saved_parts.push_back(checkpoint_part_of(*r.step, r.machine.device, r.machine.working));
+    for (const auto& hook : r.hooks)
+        if (auto part = hook->checkpoint_part()) r.saved_parts.push_back(std::move(part));
+    if (r.config.schedule.axis == "time" || r.config.schedule.axis == "budget") r.progress_record.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
-    p.folder->write_config(request_);
-    set_log_file(p.folder->file("log.txt"));
-    p.folder->record_start(start_record());
+    r.folder->write_config(r.request);
+    set_log_file(r.folder->file("log.txt"));
+    r.folder->record_start(start_record());
 }
 
 // Threads and device stay "auto" in the run's settings where they are, so that it goes on on another machine; what was
 // left to it, its precision, stays what it was.
 void Trainer::set_up_machine_of(const std::optional<Config>& before) {
-    const TrainConfig asked = config_.train;
-    if (before && asked.precision == "auto") config_.train.precision = before->train.precision;
-    parts_->machine = set_up_machine(config_.train);
-    config_.train.threads = asked.threads;
-    config_.train.device = asked.device;
+    TrainRun& r = *run_;
+    const TrainConfig asked = r.config.train;
+    if (before && asked.precision == "auto") r.config.train.precision = before->train.precision;
+    run_->machine = set_up_machine(r.config.train);
+    r.config.train.threads = asked.threads;
+    r.config.train.device = asked.device;
 }
 
 // What the weights are trained on, and what is held out for a search's choices.
 void Trainer::open_feeders() {
-    Parts& p = *parts_;
-    const double held_out = config_.search.supernet ? config_.search.held_out : 0;
-    p.feeder = make_feeder(config_, p.corpus, sources_of(p.corpus, 0, 1 - held_out, p.slices));
-    if (!config_.search.supernet) return;
-    std::unique_ptr<Prefetcher> feeder;
-    if (held_out > 0) feeder = make_feeder(config_, p.corpus, sources_of(p.corpus, 1 - held_out, 1, p.slices));
-    p.search = std::make_unique<SearchSteps>(config_, *p.model, std::move(feeder));
-    if (options_.costs) p.search->architecture().set_costs(*options_.costs);
+    TrainRun& r = *run_;
+    const auto make_feeder = [&](double from, double to) {
+        return std::make_unique<Prefetcher>(
+            r.objective->feeder(r.config, r.corpus.tokenizer(), sources_of(r.corpus, from, to, r.slices)));
+    };
+    const double held_out = r.config.search.supernet ? r.config.search.held_out : 0;
+    r.feeder = make_feeder(0, 1 - held_out);
+    if (held_out > 0) held_out_ = make_feeder(1 - held_out, 1);
+}
+
+// Those that end a run stand in the order in which they are asked.
+void Trainer::add_hooks() {
+    TrainRun& r = *run_;
+    r.hooks.push_back(std::make_unique<BudgetHook>(r));
+    if (r.config.search.supernet) r.hooks.push_back(std::make_unique<SearchHook>(r, std::move(held_out_)));
+    r.hooks.push_back(std::make_unique<EvaluationHook>(r));
+    r.hooks.push_back(std::make_unique<SampleHook>(r));
+    r.hooks.push_back(std::make_unique<SavingHook>(r));
+    r.hooks.push_back(std::make_unique<FailureHook>(r));
+    r.hooks.push_back(std::make_unique<MetricsHook>(r));
+    r.hooks.push_back(std::make_unique<TextHook>(r));
 }
 
 void Trainer::check_memory() {
-    Parts& p = *parts_;
-    MemoryEstimate& estimate = p.memory;
-    estimate = estimate_memory(*p.model, config_, p.machine.working == at::kBFloat16 ? 2 : 4);
+    TrainRun& r = *run_;
+    MemoryEstimate& estimate = r.memory;
+    estimate = estimate_memory(*r.model, r.config, r.machine.working == at::kBFloat16 ? 2 : 4);
     const auto available = double(available_memory());
     std::string needs = "about " + format_bytes(estimate.total()) + " (weights " + format_bytes(estimate.weights) +
                         ", optimizer " + format_bytes(estimate.optimizer) + ", activations " +
                         format_bytes(estimate.activations) + ", carried state " + format_bytes(estimate.state) + ")";
-    if (p.machine.device.is_cpu() && estimate.total() > available)
+    if (r.machine.device.is_cpu() && estimate.total() > available)
         fail({.code = ExitCode::resources,
               .what = "the run does not fit into memory: it needs " + needs,
               .where = "train",
               .expected = "at most " + format_bytes(available),
               .got = format_bytes(estimate.total()),
               .hint = "lower " +
-                      std::string(config_.train.batch > 1 ? "train.batch (and raise train.accumulation), " : "") +
-                      "train.length" + (config_.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
-    if (p.machine.device.is_cpu() && estimate.total() > 0.85 * available)
+                      std::string(r.config.train.batch > 1 ? "train.batch (and raise train.accumulation), " : "") +
+                      "train.length" + (r.config.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
+    if (r.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
-    log_info("model      " + parameters_text(double(p.cost.parameters), double(p.cost.parameters_in_tables)) + ", " +
-             format_count(p.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
-             to_string(decoder_layout(config_)));
-    const TokenView& train = p.corpus.split("train");
-    p.train_bytes_per_token = double(train.bytes()) / double(train.size());
+    log_info("model      " + parameters_text(double(r.cost.parameters), double(r.cost.parameters_in_tables)) + ", " +
+             format_count(r.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
+             to_string(decoder_layout(r.config)));
+    const TokenView& train = r.corpus.split("train");
+    r.train_bytes_per_token = double(train.bytes()) / double(train.size());
     log_info("data       " + format_bytes(double(train.bytes())) + " to train on, vocabulary " +
-             std::to_string(p.model->vocabulary_size()));
-    log_info("machine    " + p.machine.cpu + ", " + std::to_string(p.machine.threads) + " threads, " +
-             p.machine.device.str() + ", " + p.machine.precision + ", kernels " +
+             std::to_string(r.model->vocabulary_size()));
+    log_info("machine    " + r.machine.cpu + ", " + std::to_string(r.machine.threads) + " threads, " +
+             r.machine.device.str() + ", " + r.machine.precision + ", kernels " +
              kernels::isa_name(kernels::selected_isa()));
     log_info("memory     " + needs);
 }
 
-// Through long n-grams a text that is read again is learned by heart (docs/planner.md, "What came out"). Where the
-// budget tells that it will be, that is said before the first update.
-void Trainer::find_readable_tokens() {
-    constexpr int64_t kLongNgram = 6;
-    Parts& p = *parts_;
-    if (config_.model.ngrams <= kLongNgram) return;
-    const TrainConfig& t = config_.train;
-    const double readable = 1.05 * double(p.corpus.split("train").size());
-    const double by_steps = double(t.max_steps) * double(t.batch * t.length * t.accumulation);
-    const double most = t.max_tokens > 0 && t.max_steps > 0 ? std::min(by_steps, double(t.max_tokens))
-                                                            : std::max(by_steps, double(t.max_tokens));
-    if (t.max_seconds <= 0 && most > readable) warn_of_reading_again();
-    else p.readable_tokens = int64_t(readable);
-}
-
-void Trainer::warn_of_reading_again() const {
-    log_warning(
-        "the text is read more than once, and n-grams of up to " + std::to_string(config_.model.ngrams) +
-        " tokens learn it by heart: other text gets worse with each reading; better are model.ngrams = 3 to 6, or "
-        "fewer tokens");
-}
-
 // The checkpoint to go on from, if there is one.
 std::optional<CheckpointPlace> Trainer::open_folder() {
-    Parts& p = *parts_;
-    p.folder = std::make_unique<RunFolder>(options_.run);
-    const double checkpoint_bytes = double(p.cost.parameters) * 12 + p.memory.state;
-    if (double(free_bytes(options_.run)) < checkpoint_bytes * double(config_.checkpoint.keep + 1))
+    TrainRun& r = *run_;
+    r.folder = std::make_unique<RunFolder>(r.options.run);
+    const double checkpoint_bytes = double(r.cost.parameters) * 12 + r.memory.state;
+    if (double(free_bytes(r.options.run)) < checkpoint_bytes * double(r.config.checkpoint.keep + 1))
         log_warning("checkpoints of this run need " +
-                    format_bytes(checkpoint_bytes * double(config_.checkpoint.keep + 2)) + " and only " +
-                    format_bytes(double(free_bytes(options_.run))) + " are free in " + options_.run);
+                    format_bytes(checkpoint_bytes * double(r.config.checkpoint.keep + 2)) + " and only " +
+                    format_bytes(double(free_bytes(r.options.run))) + " are free in " + r.options.run);
     std::optional<CheckpointPlace> place;
-    if (options_.resume != ResumeMode::never) {
-        p.folder->clean();
-        if (!options_.resume_from.empty()) {
-            verify_checkpoint(options_.resume_from);
-            place = CheckpointPlace{0, options_.resume_from};
+    if (r.options.resume != ResumeMode::never) {
+        r.folder->clean();
+        if (!r.options.resume_from.empty()) {
+            verify_checkpoint(r.options.resume_from);
+            place = CheckpointPlace{0, r.options.resume_from};
         } else {
-            place = RunFolder::newest_valid(options_.run);
+            place = RunFolder::newest_valid(r.options.run);
         }
-        if (!place && options_.resume == ResumeMode::required)
-            fail_file("there is no checkpoint to resume from", options_.run, "start without --resume");
+        if (!place && r.options.resume == ResumeMode::required)
+            fail_file("there is no checkpoint to resume from", r.options.run, "start without --resume");
     }
     return place;
 }
@@ -315,46 +307,48 @@ bool Trainer::is_as_before(const nlohmann::json& machine_before) const {
 
 // What the numbers depend on in their last bits.
 Json Trainer::machine_record() const {
-    const Machine& machine = parts_->machine;
+    const TrainRun& r = *run_;
+    const Machine& machine = r.machine;
     return {{"device", machine.device.str()},
             {"isa", kernels::isa_name(kernels::selected_isa())},
             {"threads", machine.threads},
             {"precision", machine.precision},
-            {"parts", config_.train.parts}};
+            {"parts", r.config.train.parts}};
 }
 
 Json Trainer::start_record() const {
     struct utsname host {};
     uname(&host);
-    const Parts& p = *parts_;
+    const TrainRun& r = *run_;
     return {{"time", now_text()},
-            {"from_step", state_.step},
+            {"from_step", r.state.step},
             {"lithe", std::string(version()) + " " + revision()},
             {"libtorch", TORCH_VERSION},
             {"host", host.nodename},
             {"system", std::string(host.sysname) + " " + host.release},
-            {"cpu", p.machine.cpu},
+            {"cpu", r.machine.cpu},
             {"isa", kernels::isa_name(kernels::selected_isa())},
-            {"device", p.machine.device.str()},
-            {"threads", p.machine.threads},
-            {"precision", p.machine.precision},
-            {"parts", config_.train.parts},
-            {"changed", p.changes},
-            {"fp32_products", p.machine.products},
-            {"seed", config_.train.seed},
-            {"data_fingerprint", p.corpus.fingerprint()},
-            {"tokenizer_hash", p.corpus.tokenizer().hash()},
-            {"source", options_.source.empty() ? RunFolder::source(options_.run) : options_.source},
-            {"argv", options_.argv}};
+            {"device", r.machine.device.str()},
+            {"threads", r.machine.threads},
+            {"precision", r.machine.precision},
+            {"parts", r.config.train.parts},
+            {"vocabulary_size", r.model->vocabulary_size()},
+            {"changed", r.changes},
+            {"fp32_products", r.machine.products},
+            {"seed", r.config.train.seed},
+            {"data_fingerprint", r.corpus.fingerprint()},
+            {"tokenizer_hash", r.corpus.tokenizer().hash()},
+            {"source", r.options.source.empty() ? RunFolder::source(r.options.run) : r.options.source},
+            {"argv", r.options.argv}};
 }
 
 void Trainer::start_fresh() {
-    Parts& p = *parts_;
-    p.folder->cut_back(-1);
-    if (p.progress) p.progress->start(p.folder->file("progress.f64"));
-    if (!config_.train.init_from.empty()) {
-        const ModelFiles files = find_model(config_.train.init_from);
-        load_parameters(p.model->parameters(), files.weights);
+    TrainRun& r = *run_;
+    r.folder->cut_back(-1);
+    if (r.progress_record) r.progress_record->start(r.folder->file("progress.f64"));
+    if (!r.config.train.init_from.empty()) {
+        const ModelFiles files = find_model(r.config.train.init_from);
+        load_parameters(r.model->parameters(), files.weights);
         log_info("weights    from " + files.folder);
     }
 }

@@ -134,6 +134,11 @@ ParityResult attention_parity(int64_t size) {
         attention_case<S>(result, mask, 16, keys - queries, true, " shared, hidden", Form::shared);
         mask.window = -1, mask.causal = false;
         attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
+        // keys of another sequence, longer or shorter than this one
+        mask.first = nullptr;
+        attention_case<S>(result, mask, 16, keys, true, " of another");
+        const SoftmaxMask shorter{.batch = 2, .heads = 1, .queries = keys, .keys = queries, .causal = false};
+        attention_case<S>(result, shorter, 24, queries, true, " of a shorter one");
     });
     return result;
 }

@@ -3,11 +3,12 @@
 //   i, f, g, o = u_t + W h_{t-1}        c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)        h_t = sigmoid(o) tanh(c_t)
 //
 //   u, gates, du [T][B][4][D]   h, dh [T][B][D]   c [T][B][D]   w [4][D][D]   h0, c0, c_last, dh0, dc0 [B][D]
-// Storage is float, bfloat16 or double; c and sums are Compute<Storage>. A reset (kSruReset) begins with h and c of 0;
-// at padding (kSruPad) both pass by.
+// Storage is float, bfloat16 or double; c and sums are Compute<Storage>. A reset (kDocumentBegins) begins with h and c
+// of 0; at padding (kPadding) both pass by.
 #pragma once
 
-#include "lithe/kernels/sru/sru.h"  // flags
+#include "lithe/base/position_flags.h"
+#include "lithe/kernels/types.h"
 
 namespace lithe::kernels {
 

@@ -36,7 +36,10 @@ template <class S> struct LstmBuffers {
           workspace(lstm_workspace(d)),
           flags(size_t(rows)) {
         for (size_t i = 0; i < flags.size(); ++i)
-            flags[i] = i % 7 == 3 ? kSruPad : i % 11 == 5 ? kSruReset : i % 13 == 12 ? kSruPad | kSruReset : 0;
+            flags[i] = i % 7 == 3     ? kPadding
+                       : i % 11 == 5  ? kDocumentBegins
+                       : i % 13 == 12 ? kPadding | kDocumentBegins
+                                      : 0;
     }
     LstmForward<S> forward(bool extras) {
         return {shape,

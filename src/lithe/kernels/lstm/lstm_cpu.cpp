@@ -61,7 +61,7 @@ template <class S> void copy(const S* from, S* to, int64_t count) {
 
 // h_{t-1} of a row; null: zeros.
 template <class S> const S* state_before(const LstmForward<S>& a, int64_t t, int64_t b, uint8_t flags) {
-    if (flags & kSruReset) return nullptr;
+    if (flags & kDocumentBegins) return nullptr;
     if (t > 0) return a.h + ((t - 1) * a.shape.batch + b) * a.shape.width;
     return a.h0 ? a.h0 + b * a.shape.width : nullptr;
 }
@@ -71,7 +71,7 @@ template <class S>
 void begin_step(const LstmForward<S>& a, const Walk<S>& m, int64_t t, int64_t b, uint8_t flags, Element<S>* state,
                 Compute<S>* c) {
     const int64_t d = m.width;
-    if (flags & kSruReset) clear(c, d);
+    if (flags & kDocumentBegins) clear(c, d);
     const S* before = state_before(a, t, b, flags);
     if (before) convert(before, state, d), clear(state + d, m.length - d);
     else clear(state, m.length);
@@ -156,7 +156,7 @@ template <class S> void lstm_forward_rows(const LstmForward<S>& a, int64_t first
             const uint8_t flags = flags_at(a, t, b);
             S* gates = a.gates ? a.gates + at * 4 * d : nullptr;
             Compute<S>*c = m.c + r * d, *c_out = a.c ? a.c + at * d : nullptr;
-            if (flags & kSruPad) {
+            if (flags & kPadding) {
                 copy(state_before(a, t, b, flags), a.h + at * d, d);
                 if (c_out) copy<Compute<S>>(c, c_out, d);
                 if (gates) clear(gates, 4 * d);
@@ -181,11 +181,11 @@ template <class S> void lstm_backward_rows(const LstmBackward<S>& args, int64_t 
             const int64_t b = first + r, at = t * a.shape.batch + b;
             const uint8_t flags = flags_at(a, t, b);
             S* du = args.du + at * 4 * d;
-            if (flags & kSruPad) {
+            if (flags & kPadding) {
                 clear(du, 4 * d);
             } else {
                 const C* before = t > 0 ? a.c + (at - a.shape.batch) * d : a.c0 ? a.c0 + b * d : nullptr;
-                copy(flags & kSruReset ? nullptr : before, m.c_before, d);
+                copy(flags & kDocumentBegins ? nullptr : before, m.c_before, d);
                 gradients_of_row(d, a.gates + at * 4 * d, a.c + at * d, m.c_before, args.dh + at * d, m.carry_h + r * d,
                                  carry_c + r * d, du);
             }
@@ -198,8 +198,8 @@ template <class S> void lstm_backward_rows(const LstmBackward<S>& args, int64_t 
             const int64_t b = first + r, at = t * a.shape.batch + b;
             const uint8_t flags = flags_at(a, t, b);
             C* carry_h = m.carry_h + r * d;
-            if (flags & kSruReset) clear(carry_h, d), clear(carry_c + r * d, d);
-            else if (flags & kSruPad)
+            if (flags & kDocumentBegins) clear(carry_h, d), clear(carry_c + r * d, d);
+            else if (flags & kPadding)
                 for (int64_t n = 0; n < d; ++n) carry_h[n] += to_compute(args.dh[at * d + n]);
             else copy<C>(m.sums + r * m.sums_row, carry_h, d);
         }

@@ -20,12 +20,12 @@ template <class S> struct Row {
     }
     bool is(int64_t t, uint8_t flag) const { return a.flags && (a.flags[t * a.shape.batch + b] & flag); }
     C h_before(int64_t t, int64_t n) const {
-        if (is(t, kSruReset)) return 0;
+        if (is(t, kDocumentBegins)) return 0;
         if (t > 0) return to_compute(a.h[at(t - 1, n)]);
         return a.h0 ? to_compute(a.h0[b * a.shape.width + n]) : C(0);
     }
     C c_before(int64_t t, int64_t n) const {
-        if (is(t, kSruReset)) return 0;
+        if (is(t, kDocumentBegins)) return 0;
         if (t > 0) return a.c[at(t - 1, n)];
         return a.c0 ? a.c0[b * a.shape.width + n] : C(0);
     }
@@ -47,7 +47,7 @@ template <class S> void lstm_forward_ref(const LstmForward<S>& a) {
         for (int64_t t = 0; t < a.shape.steps; ++t) {
             for (int64_t n = 0; n < d; ++n) {
                 C gates[4] = {}, c = row.c_before(t, n), h = row.h_before(t, n);
-                if (!row.is(t, kSruPad)) {
+                if (!row.is(t, kPadding)) {
                     for (int64_t plane = 0; plane < 4; ++plane) {
                         const C x = row.sum(t, plane, n);
                         gates[plane] = plane == 2 ? std::tanh(x) : sigmoid(x);
@@ -75,7 +75,7 @@ template <class S> void lstm_backward_ref(const LstmBackward<S>& args) {
         for (int64_t t = a.shape.steps - 1; t >= 0; --t) {
             auto gate = [&](int64_t plane, int64_t n) { return to_compute(a.gates[row.gate(t, plane, n)]); };
             auto put = [&](int64_t plane, int64_t n, C v) { from_compute(v, args.du[row.gate(t, plane, n)]); };
-            const bool pad = row.is(t, kSruPad);
+            const bool pad = row.is(t, kPadding);
             for (int64_t n = 0; n < d; ++n) {
                 C delta_h = carry_h[size_t(n)] + to_compute(args.dh[row.at(t, n)]);
                 carry_h[size_t(n)] = pad ? delta_h : 0;
@@ -93,7 +93,7 @@ template <class S> void lstm_backward_ref(const LstmBackward<S>& args) {
                     for (int64_t k = 0; k < d; ++k)
                         carry_h[size_t(k)] +=
                             to_compute(args.du[row.gate(t, plane, n)]) * to_compute(a.w[(plane * d + n) * d + k]);
-            for (int64_t n = 0; row.is(t, kSruReset) && n < d; ++n) carry_h[size_t(n)] = carry_c[size_t(n)] = 0;
+            for (int64_t n = 0; row.is(t, kDocumentBegins) && n < d; ++n) carry_h[size_t(n)] = carry_c[size_t(n)] = 0;
         }
         for (int64_t n = 0; n < d; ++n)
             args.dh0[b * d + n] = carry_h[size_t(n)], args.dc0[b * d + n] = carry_c[size_t(n)];

@@ -15,11 +15,10 @@
 
 #include <cstdint>
 
+#include "lithe/base/position_flags.h"
 #include "lithe/kernels/types.h"
 
 namespace lithe::kernels {
-
-enum SruFlags : uint8_t { kSruPad = 1, kSruReset = 2 };
 
 struct SruShape {
     int64_t steps = 0, batch = 0, width = 0;  // width: per direction
@@ -37,7 +36,7 @@ template <class S> struct SruForward {
     const Compute<S>* bias = nullptr;
     const Compute<S>* c0 = nullptr;    // null: zeros
     const Compute<S>* mask = nullptr;  // null: ones
-    const uint8_t* flags = nullptr;    // [T][B] of SruFlags; null: none
+    const uint8_t* flags = nullptr;    // [T][B], base/position_flags.h; null: none
     Compute<S> alpha = 1;
     S* h = nullptr;
     Compute<S>* c = nullptr;  // every c_t, for the backward pass; null: not kept

@@ -65,8 +65,8 @@ template <class S, Skip kSkip, bool kTanh> void forward(const SruForward<S>& a, 
             C* c_now = carried[row];
             S* h = a.h + rows.row(t, b);
             C* c_out = a.c ? a.c + rows.row(t, b) : nullptr;
-            if (flags & kSruReset) __builtin_memset(c_now, 0, sizeof carried[row]);
-            if (flags & kSruPad) {
+            if (flags & kDocumentBegins) __builtin_memset(c_now, 0, sizeof carried[row]);
+            if (flags & kPadding) {
                 __builtin_memset(h, 0, size_t(n) * sizeof(S));
                 if (c_out) __builtin_memcpy(c_out, c_now, size_t(n) * sizeof(C));
                 continue;
@@ -136,16 +136,16 @@ template <class S, Skip kSkip, bool kTanh> void backward(const SruBackward<S>& a
             C* carried = carry[row];
             S* du = args.du + rows.u_row(t, b);
             S* dx = args.dx ? args.dx + rows.row(t, b) : nullptr;
-            if (flags & kSruPad) {
+            if (flags & kPadding) {
                 for (int plane = 0; plane < a.shape.planes; ++plane)
                     __builtin_memset(du + plane * width, 0, size_t(n) * sizeof(S));
                 if (dx) __builtin_memset(dx, 0, size_t(n) * sizeof(S));
-                if (flags & kSruReset) __builtin_memset(carried, 0, sizeof carry[row]);
+                if (flags & kDocumentBegins) __builtin_memset(carried, 0, sizeof carry[row]);
                 continue;
             }
-            const C* before = flags & kSruReset ? zeros
-                              : walked == 0     ? first[row]
-                                                : a.c + rows.row(rows.time(walked - 1), b);
+            const C* before = flags & kDocumentBegins ? zeros
+                              : walked == 0           ? first[row]
+                                                      : a.c + rows.row(rows.time(walked - 1), b);
             const C* c_now = a.c + rows.row(t, b);
             const S* u = a.u + rows.u_row(t, b);
             const S* x = kSkip == Skip::x ? a.x + rows.row(t, b) : nullptr;
@@ -186,7 +186,7 @@ template <class S, Skip kSkip, bool kTanh> void backward(const SruBackward<S>& a
                 part.put(sums[3] + i, part.get(sums[3] + i) + delta_r);
                 part.put(carried + i, delta_c * f + delta_f * vf + delta_r * vr);
             });
-            if (flags & kSruReset) __builtin_memset(carried, 0, sizeof carry[row]);
+            if (flags & kDocumentBegins) __builtin_memset(carried, 0, sizeof carry[row]);
         }
     }
     for (int64_t r = 0; r < k.rows; ++r)

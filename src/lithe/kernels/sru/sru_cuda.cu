@@ -70,9 +70,9 @@ template <class S> __global__ void __launch_bounds__(kColumnThreads) forward_ker
             if (first + i >= steps) break;
             const Planes<S>& p = now[i];
             const int64_t t = at.time(first + i);
-            if (p.flags & kSruReset) c = 0;
+            if (p.flags & kDocumentBegins) c = 0;
             C h = 0;
-            if (!(p.flags & kSruPad)) {
+            if (!(p.flags & kPadding)) {
                 const C u0 = get(p.u0), skip = p.skipped(a);
                 const C f = sigmoid(get(p.u1) + v_f * c + b_f), r = sigmoid(get(p.u2) + v_r * c + b_r);
                 c = u0 + (c - u0) * f;
@@ -125,11 +125,11 @@ template <class S> __global__ void __launch_bounds__(kColumnThreads) backward_ke
             const BackwardPlanes<S>& p = now[i];
             const int64_t t = at.time(walked);
             const C earlier = walked == 0 ? c0 : p.before;
-            if (p.flags & kSruPad) {
+            if (p.flags & kPadding) {
                 for (int plane = 0; plane < a.shape.planes; ++plane) put(args.du[at.u_at(t, plane)], C(0));
                 if (args.dx) put(args.dx[at.row(t)], C(0));
             } else {
-                const C before = p.flags & kSruReset ? C(0) : earlier, u0 = get(p.u0), skip = p.skipped(a);
+                const C before = p.flags & kDocumentBegins ? C(0) : earlier, u0 = get(p.u0), skip = p.skipped(a);
                 const C f = sigmoid(get(p.u1) + v_f * before + b_f), r = sigmoid(get(p.u2) + v_r * before + b_r);
                 const C dh = get(p.dh);
                 const C g = a.shape.tanh ? tanh(c) : c, slope = a.shape.tanh ? 1 - g * g : C(1);
@@ -144,7 +144,7 @@ template <class S> __global__ void __launch_bounds__(kColumnThreads) backward_ke
                 sum_vf += delta_f * before, sum_vr += delta_r * before, sum_bf += delta_f, sum_br += delta_r;
                 carry = delta_c * f + delta_f * v_f + delta_r * v_r;
             }
-            if (p.flags & kSruReset) carry = 0;
+            if (p.flags & kDocumentBegins) carry = 0;
             c = earlier;
         }
 #pragma unroll

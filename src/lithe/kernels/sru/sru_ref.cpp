@@ -45,9 +45,9 @@ template <class S> void sru_forward_ref(const SruForward<S>& a) {
         C c = at.start();
         for (int64_t walked = 0; walked < a.shape.steps; ++walked) {
             int64_t t = at.time(walked);
-            if (at.flags(t) & kSruReset) c = 0;
+            if (at.flags(t) & kDocumentBegins) c = 0;
             C h = 0;
-            if (!(at.flags(t) & kSruPad)) {
+            if (!(at.flags(t) & kPadding)) {
                 C f = sigmoid(at.u(t, 1) + a.v[n] * c + a.bias[n]);
                 C r = sigmoid(at.u(t, 2) + a.v[columns + n] * c + a.bias[columns + n]);
                 c = f * c + (1 - f) * at.u(t, 0);
@@ -75,8 +75,8 @@ template <class S> void sru_backward_ref(const SruBackward<S>& args) {
             int64_t t = at.time(walked);
             auto put = [&](int plane, C value) { from_compute(value, args.du[at.u_at(t, plane)]); };
             C before = walked == 0 ? at.start() : a.c[at.row(at.time(walked - 1))];
-            if (at.flags(t) & kSruReset) before = 0;
-            if (at.flags(t) & kSruPad) {
+            if (at.flags(t) & kDocumentBegins) before = 0;
+            if (at.flags(t) & kPadding) {
                 for (int plane = 0; plane < a.shape.planes; ++plane) put(plane, 0);
                 if (args.dx) from_compute(C(0), args.dx[at.row(t)]);
             } else {
@@ -99,7 +99,7 @@ template <class S> void sru_backward_ref(const SruBackward<S>& args) {
                 args.dbias[columns + n] += delta_r;
                 carry = delta_c * f + delta_f * v_f + delta_r * v_r;
             }
-            if (at.flags(t) & kSruReset) carry = 0;
+            if (at.flags(t) & kDocumentBegins) carry = 0;
         }
         args.dc0[at.b * columns + n] = carry;
     });

@@ -1,9 +1,11 @@
-#include "lithe/train/evaluate.h"
+#include "lithe/objectives/evaluate.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "lithe/objectives/masked.h"
+#include "lithe/objectives/next.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/characters.h"
 
@@ -49,7 +51,7 @@ double alone(const LanguageModel& model, const std::vector<int64_t>& text, int64
     Tensor all = at::tensor(text, at::kLong).unsqueeze(1);
     const int64_t steps = all.size(0) - 1;
     scored += steps;
-    return model.loss(all.narrow(0, 0, steps), all.narrow(0, 1, steps), {}, model.context(false)).sum.item<double>();
+    return model.loss(all.narrow(0, 0, steps), all.narrow(0, 1, steps), {}, model.pass(false)).sum.item<double>();
 }
 
 // With documents, a text scores what its documents score one by one, in any number of streams and segments.
@@ -73,7 +75,7 @@ TEST(Evaluate, DocumentsStandAlone) {
         for (int64_t batch : {1, 3}) {
             EvaluationProtocol protocol{.batch = batch, .length = 4, .memory = 12, .lead = 12, .documents = true};
             if (end_token) protocol.document_end = 19;
-            const auto result = evaluate(*model, Documents(documents), protocol);
+            const auto result = evaluate(NextObjective(20), Models::of(*model), Documents(documents), protocol);
             ASSERT_TRUE(result);
             EXPECT_EQ(int64_t(result->tokens), scored);
             EXPECT_NEAR(result->loss * double(result->tokens), expected, 1e-6) << end_token << " " << batch;
@@ -94,21 +96,22 @@ TEST(Evaluate, EncodersSeeNothingBehindTheText) {
     at::NoGradGuard guard;
     const Tensor all = at::tensor(text, at::kLong).unsqueeze(1);
     // every token is to be predicted and none is replaced
-    const Masking masking{.rate = 1, .mask_share = 0, .random_share = 0, .mask_id = 19, .vocabulary = 19};
+    const MaskedObjective objective({.rate = 1, .mask_share = 0, .random_share = 0, .mask_id = 19, .vocabulary = 19},
+                                    20);
     auto nats = [&](int64_t begin, int64_t end, int64_t length) {
         double sum = 0;
         for (int64_t at = begin; at < end; at += length) {
             // a segment of an inner stream sees on into the next one's text
             const Tensor ids = all.narrow(0, at, std::min(length, all.size(0) - at)), targets = ids.clone();
             if (end - at < ids.size(0)) targets.narrow(0, end - at, ids.size(0) - (end - at)).fill_(-1);
-            sum += model.loss(ids, targets, {}, model.context(false)).sum.item<double>();
+            sum += model.loss(ids, targets, {}, model.pass(false)).sum.item<double>();
         }
         return sum;
     };
     const std::vector<std::pair<int64_t, double>> cases = {{1, nats(0, 29, 8)}, {2, nats(0, 14, 8) + nats(14, 29, 8)}};
     for (const auto& [batch, expected] : cases) {
-        const EvaluationProtocol protocol{.batch = batch, .length = 8, .lead = 0, .masking = masking};
-        const auto result = evaluate(model, Documents({text}), protocol);
+        const EvaluationProtocol protocol{.batch = batch, .length = 8, .lead = 0};
+        const auto result = evaluate(objective, Models::of(model), Documents({text}), protocol);
         ASSERT_TRUE(result);
         EXPECT_EQ(result->tokens, 29u);
         EXPECT_NEAR(result->loss * 29, expected, 1e-9) << batch;
@@ -126,13 +129,13 @@ TEST(Evaluate, BytesAreThoseOfTheScoredTokens) {
     const Documents view({ids});  // of 60 + 180 bytes, as it says
     const ScoredText text(view, *characters);
     const EvaluationProtocol whole{.batch = 1, .length = 8, .lead = 0};
-    auto result = evaluate(*model, text, whole);
+    auto result = evaluate(NextObjective(20), Models::of(*model), text, whole);
     EXPECT_EQ(result->bytes, 59u + 180u);
     EXPECT_NEAR(result->bits_per_byte, result->loss * 119 / std::log(2.0) / 239, 1e-12);
     EvaluationProtocol first = whole;
     for (const auto& [limit, tokens, bytes] : {std::tuple(60u, 59u, 59u), {120u, 79u, 119u}, {121u, 79u, 119u}}) {
         first.bytes = limit;
-        result = evaluate(*model, text, first);
+        result = evaluate(NextObjective(20), Models::of(*model), text, first);
         EXPECT_EQ(result->tokens, tokens);
         EXPECT_EQ(result->bytes, bytes);
     }

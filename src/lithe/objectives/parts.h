@@ -2,7 +2,7 @@
 // slower thread at the end of every operator, and what LibTorch does between operators is done on all cores.
 #pragma once
 
-#include "lithe/ops/torch.h"
+#include "lithe/objectives/device_batch.h"
 
 namespace lithe {
 
@@ -18,5 +18,6 @@ inline RowRange range_of_part(int64_t part, int64_t parts, int64_t rows) {
 }
 // A part's columns of [T][rows]; undefined stays undefined.
 Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts);
+DeviceBatch rows_of(const DeviceBatch& batch, int64_t part, int64_t parts);
 
 }  // namespace lithe

@@ -1,4 +1,4 @@
-#include "lithe/train/parts.h"
+#include "lithe/objectives/parts.h"
 
 namespace lithe {
 
@@ -12,6 +12,12 @@ Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts) {
     if (!numbers_TB.defined() || parts == 1) return numbers_TB;
     const RowRange range = range_of_part(part, parts, numbers_TB.size(1));
     return numbers_TB.slice(1, range.first, range.end).contiguous();
+}
+
+DeviceBatch rows_of(const DeviceBatch& batch, int64_t part, int64_t parts) {
+    return {rows_of(batch.ids_TB, part, parts), rows_of(batch.targets_TB, part, parts),
+            rows_of(batch.flags_TB, part, parts), rows_of(batch.source_SB, part, parts),
+            rows_of(batch.source_flags_SB, part, parts)};
 }
 
 }  // namespace lithe

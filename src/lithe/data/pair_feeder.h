@@ -1,0 +1,45 @@
+// Pairs of a source and a target text, for models that read one and write the other.
+//
+// Documents 2n and 2n + 1 of a parallel corpus are a pair (data/parallel_text.h). A batch is so many pairs of similar
+// length: each epoch's random order is cut into windows, whose pairs are sorted by length, and whose batches are taken
+// in a random order.
+#pragma once
+
+#include "lithe/data/feeder.h"
+
+namespace lithe {
+
+// Pairs of a corpus part. The view must outlive it.
+class PairView {
+ public:
+    // `end`: the token that ends a text; documents may hold it already.
+    PairView(const TokenView& tokens, int64_t end);
+    uint64_t size() const { return tokens_->documents() / 2; }
+    // Tokens of a side with its end token; 1: there is no text.
+    int64_t source_length(uint64_t pair) const { return length(2 * pair); }
+    int64_t target_length(uint64_t pair) const { return length(2 * pair + 1); }
+    // Fills row number `row` of a batch whose sizes are set: the source with its end token, the end token before the
+    // target as its first input, and behind it as its last target. The rest of the row is padding.
+    void fill(Batch& batch, int64_t row, uint64_t pair) const;
+
+ private:
+    int64_t length(uint64_t document) const;
+    std::vector<int64_t> read(uint64_t document) const;
+    const TokenView* tokens_;
+    int64_t end_;
+};
+
+// A batch of these pairs, as long as the longest of them.
+void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch& batch);
+
+struct PairOptions {
+    int64_t batch = 1;   // pairs
+    int64_t length = 1;  // tokens of a side, with its end token: longer pairs are left out
+    uint64_t seed = 0;
+    int64_t end = 0;
+};
+
+// Throws a usage error where fewer pairs fit than a batch has.
+std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options);
+
+}  // namespace lithe

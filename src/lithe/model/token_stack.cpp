@@ -1,0 +1,50 @@
+#include "lithe/model/token_stack.h"
+
+#include "lithe/ops/dropout.h"
+
+namespace lithe {
+
+TokenStack::TokenStack(ParameterStore& store, const ModelConfig& model, const LayoutNode& layout,
+                       const std::map<std::string, ResolvedBlock>& blocks, const Shape& shape)
+    : config_(model),
+      name_(shape.name),
+      given_(shape.options.given),
+      embedding_(store, shape.embedding_name, model, shape.embedding),
+      stack_(build_stack(layout, blocks, model, store, shape.name, {}, shape.options)) {
+    if (!stack_.slots.empty()) standing_.put(choose_slots(std::vector<int64_t>(stack_.slots.size(), 0)));
+    if (model.final_norm) final_norm_ = LayerNorm(store, shape.name + ".norm", model.width, model.norm_epsilon);
+}
+
+TokenStack::Output TokenStack::forward(const Tensor& ids_TB, const Bag& bag, const State& state,
+                                       const Pass& pass) const {
+    State of_embedding;
+    const Tensor x_TBD = embedding_(ids_TB, state, pass, of_embedding);
+    UnitOutput out = stack_.root->forward({x_TBD, bag}, state, pass);
+    Output result{out.flow.x_TBD, std::move(out.state), std::move(out.aux)};
+    for (StateTensor& each : of_embedding.tensors) result.state.tensors.push_back(std::move(each));
+    if (final_norm_) result.h_TBD = final_norm_(result.h_TBD);
+    if (pass.training) result.h_TBD = ops::dropout(result.h_TBD, config_.dropout, shared_site(pass, "head"), 1);
+    return result;
+}
+
+Pass TokenStack::pass(bool training, DrawKeys keys) const {
+    Pass pass;
+    pass.training = training;
+    pass.causal = config_.direction == "causal";
+    pass.memory = config_.memory;
+    pass.keep_projections = config_.memory_form == "projections";
+    pass.keys = std::move(keys);
+    pass.keys.rows = combine_key(pass.keys.rows, name_);  // two stacks draw apart
+    pass.entries = standing_;
+    for (const auto& prepare : stack_.prepare) prepare(pass);
+    return pass;
+}
+
+void TokenStack::keep_layers(const std::string& text) {
+    stack_.root->keep(parse_layers(text, stack_.root->size()));
+    Problems problems;
+    check_bag_uses(*stack_.root, given_, problems);
+    problems.throw_if_any("layers " + text);
+}
+
+}  // namespace lithe

@@ -1,0 +1,153 @@
+#include "lithe/objectives/evaluate.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "lithe/base/log.h"
+#include "lithe/base/position_flags.h"
+#include "lithe/base/stop.h"
+#include "lithe/base/timer.h"
+#include "lithe/objectives/parts.h"
+#include "lithe/ops/side_by_side.h"
+
+namespace lithe {
+namespace {
+
+// What the scored tokens are and stand for.
+struct TextSums {
+    explicit TextSums(const ScoredText& scored) : text(scored) {}
+    void add(const std::vector<int64_t>& targets) {
+        for (const int64_t id : targets) {
+            if (id < 0) continue;
+            ++tokens;
+            bytes += text.bytes_of(id);
+            unspoken += text.unspoken_of(id);
+        }
+    }
+    const ScoredText& text;
+    uint64_t tokens = 0;
+    double bytes = 0, unspoken = 0;
+};
+
+}  // namespace
+
+EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer) {
+    const EvaluationConfig& e = config.evaluation;
+    EvaluationProtocol protocol;
+    protocol.bytes = uint64_t(e.bytes);
+    protocol.batch = e.batch > 0 ? e.batch : config.train.batch;
+    protocol.length = e.length > 0 ? e.length : config.train.length;
+    protocol.memory = e.memory >= 0 ? e.memory : config.model.memory;
+    protocol.lead = e.lead;
+    protocol.mask = e.mask;
+    protocol.clamp_length = e.clamp_length;
+    protocol.documents = config.data.order == "documents";
+    if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
+    protocol.precision = config.train.precision;
+    return protocol;
+}
+
+// The pass of every segment.
+static Pass pass_of(const LanguageModel& model, const EvaluationProtocol& protocol) {
+    Pass pass = model.pass(false);
+    pass.memory = protocol.memory;
+    pass.keep_projections = true;
+    if (protocol.mask == "same_length") pass.window = protocol.memory;
+    if (protocol.mask == "same_length_original") pass.window = std::max<int64_t>(0, protocol.memory - 1);
+    pass.clamp_length = protocol.clamp_length;
+    return pass;
+}
+
+std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
+                                         const EvaluationProtocol& given) {
+    Timer timer;
+    EvaluationResult result;
+    result.objective = objective.name();
+    result.words = objective.scoring_words();
+    result.protocol = given;
+    const auto batches = objective.scored_batches(text, result.protocol);
+    result.protocol.batch = batches->rows();
+    if (!result.words.carries_state) result.protocol.lead = 0;
+
+    const at::Device device = models.main().device();
+    const Pass pass = pass_of(models.main(), result.protocol);
+    const int64_t most_parts = natural_parts(batches->rows(), at::get_num_threads(), device);
+    std::vector<State> states(static_cast<size_t>(most_parts));
+    std::vector<double> sums(states.size());
+    TextSums sums_of_text(text);
+    int64_t number = 0;
+    while (const Batch* batch = batches->next()) {
+        if (stop_requested()) return std::nullopt;
+        const DeviceBatch whole = DeviceBatch::of(*batch, device);
+        const int64_t parts = std::min(most_parts, batch->rows);
+        ops::side_by_side(parts, [&](int64_t part) {
+            const at::NoGradGuard no_grad;  // is the thread's
+            State& state = states[size_t(part)];
+            if (!result.words.carries_state) state = State();
+            auto [sum, next] = objective.score(models, rows_of(whole, part, parts), state, pass);
+            sums[size_t(part)] += sum.item<double>();
+            state = std::move(next);
+        });
+        sums_of_text.add(batch->targets);
+        if (number++ % 16 == 0) log_progress("evaluating " + std::to_string(int(100 * batches->progress())) + " %");
+    }
+    log_progress("");
+    result.tokens = sums_of_text.tokens;
+    if (result.tokens == 0) fail_file("no token of split '" + given.split + "' was scored", "data");
+    if (!(sums_of_text.bytes > 0))
+        fail_file("the scored tokens of split '" + given.split + "' stand for no text", "data");
+    result.bytes = uint64_t(std::llround(sums_of_text.bytes));
+    result.unspoken_share = sums_of_text.unspoken / sums_of_text.bytes;
+    const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+    result.loss = sum / double(result.tokens);
+    result.bits_per_byte = sum / std::numbers::ln2 / sums_of_text.bytes;
+    result.score.value = result.bits_per_byte;
+    result.perplexity = std::exp(result.loss);
+    result.seconds = timer.seconds();
+    return result;
+}
+
+std::string unspoken_text(const EvaluationResult& result) {
+    if (result.unspoken_share <= 0) return "";
+    char share[16];
+    std::snprintf(share, sizeof share, "%.2g", 100 * result.unspoken_share);
+    return std::string(", ") + share +
+           " % of the text has no token of its own and costs next to nothing: not comparable with other tokenizers";
+}
+
+nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
+    nlohmann::ordered_json json = {
+        {"bits_per_byte", result.bits_per_byte}, {"loss", result.loss}, {"perplexity", result.perplexity}};
+    if (!with_protocol) return json;
+    json["score"] = {
+        {"name", result.score.name}, {"unit", result.score.unit}, {"less_is_better", result.score.less_is_better}};
+    json["tokens"] = result.tokens;
+    json["bytes"] = result.bytes;
+    json["unspoken_share"] = result.unspoken_share;
+    json["seconds"] = result.seconds;
+    const EvaluationProtocol& p = result.protocol;
+    std::string unscored = result.words.unscored;
+    if (unscored.empty())
+        unscored = p.documents && !p.document_end ? "the first token of each document" : "the first token";
+    json["protocol"] = {{"split", p.split},
+                        {"first_bytes", p.bytes},
+                        {"batch", p.batch},
+                        {"length", p.length},
+                        {"memory", p.memory},
+                        {"lead", p.lead},
+                        {"mask", p.mask},
+                        {"clamp_length", p.clamp_length},
+                        {"precision", p.precision},
+                        {"state", !result.words.carries_state ? "none"
+                                  : p.documents               ? "anew with each document"
+                                                              : "carried"},
+                        {"objective", result.objective},
+                        {"unscored", unscored}};
+    return json;
+}
+
+}  // namespace lithe

@@ -1,0 +1,49 @@
+// Loss over a text, every token scored once, the protocol stated.
+//
+// Where an objective scores a running text: the text is read by `batch` streams in step. Stream 0 starts cold at the
+// first token; every other stream starts `lead` tokens before its first scored token, so that its state is warm. All
+// tokens but the very first are scored; with documents and without a token that ends them, the first of each document
+// is not. What of it an objective scores is its own (Objective::scored_batches). Bits per byte are the sum of the
+// scored tokens' bits by the sum of the bytes that these tokens stand for.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "lithe/data/corpus.h"
+#include "lithe/data/scored_text.h"
+#include "lithe/objectives/objective.h"
+
+namespace lithe {
+
+// What a model is judged by.
+struct Score {
+    std::string name = "bits_per_byte", unit = "bits per byte";
+    bool less_is_better = true;
+    double value = 0;
+    bool better_than(double other) const { return less_is_better ? value < other : value > other; }
+};
+
+struct EvaluationResult {
+    Score score;
+    std::string objective;
+    ScoringWords words;
+    double loss = 0;  // nats per token
+    double bits_per_byte = 0, perplexity = 0;
+    uint64_t tokens = 0, bytes = 0;  // scored, and what they stand for
+    double unspoken_share = 0;       // of those bytes: what the unknown token stands for, or no token at all
+    double seconds = 0;
+    EvaluationProtocol protocol;
+};
+
+EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer);
+
+// nullopt when a stop was asked for before the end.
+std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
+                                         const EvaluationProtocol& protocol);
+
+nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
+// ", 54 % of the text has no token of its own: not comparable with other tokenizers"; empty where all has.
+std::string unspoken_text(const EvaluationResult& result);
+
+}  // namespace lithe

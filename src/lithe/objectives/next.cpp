@@ -1,0 +1,15 @@
+#include "lithe/objectives/next.h"
+
+namespace lithe {
+
+void NextValues::check(const Config& config, Problems& problems) const {
+    if (config.model.direction == "bidirectional" && config.model.head != "none")
+        problems.add("a bidirectional model sees the next token and cannot predict it", "model.direction",
+                     "objective.name = \"masked\", or model.head = \"none\"");
+}
+
+std::unique_ptr<Objective> make_next(const ObjectiveOptions&, const Config&, const Tokenizer& tokenizer) {
+    return std::make_unique<NextObjective>(tokenizer.vocabulary_size());
+}
+
+}  // namespace lithe

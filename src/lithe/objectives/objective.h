@@ -1,0 +1,118 @@
+// What models are trained for and judged by: a table like that of block kinds. Training, evaluation, planner, search
+// and bench know the table and no names.
+//
+//   gradient of an update = sum over terms of  coefficient x d(total sum) / total weight
+//
+// with totals over the parts and micro-batches of the update: the weights are counted before the first backward pass.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lithe/data/feeder.h"
+#include "lithe/data/scored_text.h"
+#include "lithe/model/language_model.h"
+#include "lithe/objectives/device_batch.h"
+#include "lithe/objectives/scored_batches.h"
+#include "lithe/tokenize/tokenizer.h"
+
+namespace lithe {
+
+// An objective's models by their role. "main" is what is evaluated and generated with.
+struct Models {
+    std::map<std::string, std::shared_ptr<LanguageModel>> by_role;
+    LanguageModel& main() const { return *by_role.at("main"); }
+    // A model that somebody else owns, alone.
+    static Models of(LanguageModel& model);
+};
+
+// One part of a loss: coefficient x sum / weight.
+struct LossTerm {
+    std::string name;
+    double coefficient = 1;
+    Tensor sum;         // scalar, at least fp32
+    double weight = 0;  // of what is summed, for terms that weights() does not count: those of blocks
+};
+
+struct LossOutput {
+    std::vector<LossTerm> terms;
+    std::vector<std::pair<std::string, Tensor>> metrics;  // scalars to be logged
+    State state;
+};
+
+// What an evaluation says of its protocol.
+struct ScoringWords {
+    bool carries_state = true;  // from batch to batch
+    std::string unscored;       // which tokens are not, in words; empty: the first
+};
+
+class Objective {
+ public:
+    virtual ~Objective() = default;
+    virtual const std::string& name() const = 0;
+    // Ids that the models have; an objective may need more than the tokenizer.
+    virtual int64_t vocabulary() const = 0;
+    // The models, their parameters in `store`, which is not materialized. A vocabulary that the configuration states is
+    // taken as it is.
+    virtual Models models(const Config& config, std::shared_ptr<ParameterStore> store) const = 0;
+
+    // Makes a corpus's tokens a batch to train on. Equal keys draw equally, row by row; `first_row`: number of the
+    // batch's first row in the update.
+    virtual void prepare(Batch& batch, uint64_t key, int64_t first_row) const = 0;
+    // The terms' weights in a prepared batch.
+    virtual std::map<std::string, double> weights(const Batch& batch) const = 0;
+    // One forward pass over rows of a batch. An empty state is the start of a stream.
+    virtual LossOutput loss(const Models& models, const DeviceBatch& batch, const State& state, bool training,
+                            const DrawKeys& keys) const = 0;
+    // Whether a training step without flags asks the same of the device whatever its tokens are, and nothing of the
+    // host.
+    virtual bool steady_work(const Models&) const { return false; }
+
+    // Whether documents are taken as pairs of a source and a target.
+    virtual bool reads_pairs() const { return false; }
+    // What training reads; `sources` must outlive it.
+    virtual std::unique_ptr<Feeder> feeder(const Config& config, const Tokenizer& tokenizer,
+                                           std::vector<FeedSource> sources) const = 0;
+    // What an evaluation of a text reads; both must outlive it.
+    virtual std::unique_ptr<ScoredBatches> scored_batches(const ScoredText& text,
+                                                          const EvaluationProtocol& protocol) const = 0;
+    virtual ScoringWords scoring_words() const { return {}; }
+    // The sum of the scored tokens' negative log-likelihoods in nats, and the next state, under `pass` with the batch's
+    // flags.
+    virtual std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
+                                           Pass pass) const = 0;
+};
+
+// Options of an objective in [objective], beside its name.
+class ObjectiveOptions {
+ public:
+    virtual ~ObjectiveOptions() = default;
+    virtual void visit(FieldVisitor& v) = 0;
+    // What contradicts itself, or does not go together with the rest of the configuration.
+    virtual void check(const Config& config, Problems& problems) const = 0;
+};
+
+struct ObjectiveKind {
+    const char* name;
+    const char* description;
+    std::unique_ptr<ObjectiveOptions> (*make_options)();
+    std::unique_ptr<Objective> (*make)(const ObjectiveOptions& options, const Config& config,
+                                       const Tokenizer& tokenizer);
+};
+std::span<const ObjectiveKind> objective_kinds();
+
+// Checks all of a configuration that models depend on: model, layout, objective.
+void check_config(const Config& config, Problems& problems);
+// Writes all options of the objective out, and drops those of others. Throws usage for what is no option of any.
+void settle_objective(Config& config);
+// Throws usage for an unknown name or wrong options.
+std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer);
+
+// Ids of a model to be made. Throws usage where model.vocabulary_size states another number.
+int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer);
+
+}  // namespace lithe

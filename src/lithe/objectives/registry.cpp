@@ -1,0 +1,127 @@
+#include "lithe/base/text.h"
+#include "lithe/objectives/masked.h"
+#include "lithe/objectives/next.h"
+#include "lithe/objectives/translate.h"
+#include "lithe/spec/config_io.h"
+
+namespace lithe {
+namespace {
+
+std::vector<std::string> names() {
+    std::vector<std::string> list;
+    for (const ObjectiveKind& kind : objective_kinds()) list.push_back(kind.name);
+    return list;
+}
+
+const ObjectiveKind* find_kind(const std::string& name) {
+    for (const ObjectiveKind& kind : objective_kinds())
+        if (name == kind.name) return &kind;
+    return nullptr;
+}
+
+bool has_field(ObjectiveOptions& options, const std::string& key) {
+    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options.visit(v); }))
+        if (field.path == key) return true;
+    return false;
+}
+
+// The options that are the kind's own. What another kind knows may stand there, too, and is passed over: one file may
+// hold the settings of several objectives.
+std::vector<RawValue> own_options(const ObjectiveKind& kind, const Config& config, Problems& problems) {
+    std::vector<RawValue> own;
+    const auto mine = kind.make_options();
+    for (const RawValue& value : config.objective.options) {
+        if (has_field(*mine, value.key)) {
+            own.push_back(value);
+            continue;
+        }
+        bool known = false;
+        std::vector<std::string> fields;
+        for (const ObjectiveKind& other : objective_kinds()) {
+            const auto options = other.make_options();
+            known = known || has_field(*options, value.key);
+            for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); }))
+                fields.push_back(field.path);
+        }
+        if (!known)
+            problems.add("unknown key objective." + printable(value.key) + did_you_mean(value.key, fields),
+                         value.origin);
+    }
+    return own;
+}
+
+// Null, with a problem told, where the configuration has none.
+std::unique_ptr<ObjectiveOptions> read_objective(const Config& config, Problems& problems) {
+    const ObjectiveKind* kind = find_kind(config.objective.name);
+    if (!kind) {
+        problems.add("objective.name: expected one of " + join(names(), ", ") + ", got \"" +
+                         printable(config.objective.name) + "\"" + did_you_mean(config.objective.name, names()),
+                     "objective.name");
+        return nullptr;
+    }
+    auto options = kind->make_options();
+    read_options(
+        own_options(*kind, config, problems), [&](FieldVisitor& v) { options->visit(v); }, "objective", problems);
+    return options;
+}
+
+}  // namespace
+
+std::span<const ObjectiveKind> objective_kinds() {
+    static const ObjectiveKind table[] = {
+        {"next", "predict each next token", make_objective_options<NextValues>, make_next},
+        {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
+         make_masked},
+        {"translate", "write a text from another: pairs of data.parallel, with [model.encoder]",
+         make_objective_options<TranslateValues>, make_translate},
+    };
+    return table;
+}
+
+Models Models::of(LanguageModel& model) {
+    Models models;
+    models.by_role["main"] = std::shared_ptr<LanguageModel>(std::shared_ptr<void>(), &model);
+    return models;
+}
+
+void check_config(const Config& config, Problems& problems) {
+    check_model(config, problems);
+    if (const auto options = read_objective(config, problems)) options->check(config, problems);
+}
+
+void settle_objective(Config& config) {
+    Problems problems;
+    const auto options = read_objective(config, problems);
+    problems.throw_if_any("configuration");
+    std::vector<RawValue> all;
+    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) {
+        std::string origin = "default";
+        for (const RawValue& given : config.objective.options)
+            if (given.key == field.path) origin = given.origin;
+        all.push_back({field.path, field.default_value, origin});
+        config.origins["objective." + field.path] = origin;
+    }
+    config.objective.options = std::move(all);
+}
+
+std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer) {
+    Problems problems;
+    const auto options = read_objective(config, problems);
+    problems.throw_if_any("configuration");
+    return find_kind(config.objective.name)->make(*options, config, tokenizer);
+}
+
+int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {
+    const int64_t stated = config.model.vocabulary_size, needed = make_objective(config, tokenizer)->vocabulary();
+    if (stated != 0 && stated != needed)
+        fail({.code = ExitCode::usage,
+              .what = "model.vocabulary_size does not fit the tokenizer",
+              .where = "model.vocabulary_size",
+              .expected = std::to_string(needed) + ", or 0 to take the tokenizer's",
+              .got = std::to_string(stated),
+              .hint = "--set model.vocabulary_size=0, or name the tokenizer's own: data.vocabulary, data.path, "
+                      "--tokenizer of lithe import"});
+    return needed;
+}
+
+}  // namespace lithe

@@ -1,0 +1,114 @@
+#include "lithe/objectives/translate.h"
+
+#include <algorithm>
+
+#include "lithe/base/rng.h"
+#include "lithe/data/pair_feeder.h"
+
+namespace lithe {
+
+void TranslateValues::visit(FieldVisitor& v) {
+    v.field({.name = "label_smoothing",
+             .help = "share of a target's probability that all other tokens get together",
+             .minimum = 0,
+             .maximum = 0.9},
+            label_smoothing);
+}
+
+void TranslateValues::check(const Config& config, Problems& problems) const {
+    if (!config.encoder)
+        problems.add("a translation is read by a second stack", "objective.name",
+                     "[model.encoder] layout = \"(sf)x6\", and blocks of letter c in the decoder: (scf)x6");
+    const DataConfig& data = config.data;
+    const bool named = !data.train.empty() || !data.path.empty();
+    if (named && data.parallel.empty() && !data.sources.empty())
+        problems.add("pairs come from one text: data.parallel beside data.train", "data.sources");
+}
+
+Tensor smoothed_loss(const Tensor& logits_NV, const Tensor& targets_N, double smoothing) {
+    const Tensor scored = targets_N.ge(0).nonzero().squeeze(1);
+    const Tensor log_p = at::log_softmax(logits_NV.index_select(0, scored), 1);
+    const Tensor nll = -log_p.gather(1, targets_N.index_select(0, scored).unsqueeze(1)).sum();
+    if (smoothing <= 0) return nll;
+    const double each = smoothing / double(logits_NV.size(1) - 1);
+    return nll * (1 - smoothing - each) - log_p.sum() * each;
+}
+
+LossOutput TranslateObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
+                                    const DrawKeys& keys) const {
+    const LanguageModel& model = models.main();
+    LossOutput result;
+    Aux aux;
+    const Bag source = model.encode_source(batch.source_SB, batch.source_flags_SB, training, keys, aux);
+    Pass pass = model.pass(training, keys);
+    pass.set_flags(batch.flags_TB);
+    auto out = model.forward(batch.ids_TB, {}, pass, source);
+    aux.append(std::move(out.aux));
+    const Tensor sum = smoothed_loss(out.logits_TBV.flatten(0, 1), batch.targets_TB.flatten(), values_.label_smoothing);
+    result.terms.push_back({.name = kCrossEntropy, .sum = sum});
+    add_aux(std::move(aux), batch, result);
+    return result;  // pairs stand alone: no state
+}
+
+std::unique_ptr<Feeder> TranslateObjective::feeder(const Config& config, const Tokenizer&,
+                                                   std::vector<FeedSource> sources) const {
+    if (sources.size() != 1)
+        fail_usage("pairs come from one text, and there are " + std::to_string(sources.size()), "data.sources");
+    return make_pair_feeder(*sources[0].tokens, {.batch = config.train.batch,
+                                                 .length = config.train.length,
+                                                 .seed = combine_key(uint64_t(config.train.seed), "pairs"),
+                                                 .end = end_});
+}
+
+namespace {
+
+// Pairs in the order of the text, whole, so many at a time.
+class PairBatches : public ScoredBatches {
+ public:
+    PairBatches(const ScoredText& text, const EvaluationProtocol& protocol, int64_t end)
+        : view_(text.tokens(), end),
+          rows_(uint64_t(protocol.batch)) {
+        const uint64_t tokens = protocol.bytes > 0 ? text.tokens_within(protocol.bytes) : text.tokens().size();
+        while (count_ < view_.size() && text.tokens().document_begin(2 * count_) < tokens) ++count_;
+        if (count_ == 0) fail_file("split '" + protocol.split + "' has no pairs to be scored", "data");
+        rows_ = std::min(rows_, count_);
+    }
+    const Batch* next() override {
+        if (at_ >= count_) return nullptr;
+        std::vector<uint64_t> pairs;
+        for (; at_ < count_ && pairs.size() < rows_; ++at_) pairs.push_back(at_);
+        fill_pairs(view_, pairs, batch_);
+        return &batch_;
+    }
+    double progress() const override { return double(at_) / double(count_); }
+    int64_t rows() const override { return int64_t(rows_); }
+
+ private:
+    PairView view_;
+    uint64_t rows_, count_ = 0, at_ = 0;
+    Batch batch_;
+};
+
+}  // namespace
+
+std::unique_ptr<ScoredBatches> TranslateObjective::scored_batches(const ScoredText& text,
+                                                                  const EvaluationProtocol& protocol) const {
+    return std::make_unique<PairBatches>(text, protocol, end_);
+}
+
+std::pair<Tensor, State> TranslateObjective::score(const Models& models, const DeviceBatch& batch, const State&,
+                                                   Pass pass) const {
+    Aux aux;
+    const Bag source = models.main().encode_source(batch.source_SB, batch.source_flags_SB, false, {}, aux);
+    pass.set_flags(batch.flags_TB);
+    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, {}, pass, TargetDensity::few, source);
+    return {std::move(out.sum), State()};
+}
+
+std::unique_ptr<Objective> make_translate(const ObjectiveOptions& options, const Config&, const Tokenizer& tokenizer) {
+    const int64_t size = tokenizer.vocabulary_size();
+    const int64_t end = tokenizer.document_end().value_or(int32_t(size));
+    return std::make_unique<TranslateObjective>(values_of<TranslateValues>(options), end, std::max(size, end + 1));
+}
+
+}  // namespace lithe

@@ -1,0 +1,50 @@
+// Writing a text from another (Sutskever et al. 2014; Vaswani et al. 2017, section 5): a decoder predicts each token of
+// a target from those before it and an encoder's reading of the source (teacher forcing).
+//
+//   loss = sum over target tokens of (1 - e - e / (V - 1)) (-log p(y)) + e / (V - 1) sum_v (-log p(v))
+//
+// e: label smoothing (Szegedy et al. 2016, in fairseq's form). Pairs come from data.parallel; a tokenizer without an
+// end token gets an id more.
+#pragma once
+
+#include "lithe/objectives/token_objective.h"
+
+namespace lithe {
+
+struct TranslateValues {
+    double label_smoothing = 0.1;
+    void visit(FieldVisitor& v);
+    void check(const Config& config, Problems& problems) const;
+};
+
+class TranslateObjective : public TokenObjective {
+ public:
+    // `end`: the token behind each text, and before a target's first.
+    TranslateObjective(const TranslateValues& values, int64_t end, int64_t vocabulary)
+        : TokenObjective("translate", vocabulary, TargetDensity::few),
+          values_(values),
+          end_(end) {}
+    void prepare(Batch&, uint64_t, int64_t) const override {}  // feeders give pairs
+    LossOutput loss(const Models& models, const DeviceBatch& batch, const State& state, bool training,
+                    const DrawKeys& keys) const override;
+    bool reads_pairs() const override { return true; }
+    std::unique_ptr<Feeder> feeder(const Config& config, const Tokenizer& tokenizer,
+                                   std::vector<FeedSource> sources) const override;
+    std::unique_ptr<ScoredBatches> scored_batches(const ScoredText& text,
+                                                  const EvaluationProtocol& protocol) const override;
+    ScoringWords scoring_words() const override { return {.carries_state = false, .unscored = "the sources"}; }
+    std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
+                                   Pass pass) const override;
+
+ private:
+    TranslateValues values_;
+    int64_t end_;
+};
+
+std::unique_ptr<Objective> make_translate(const ObjectiveOptions& options, const Config& config,
+                                          const Tokenizer& tokenizer);
+
+// sum over n with targets >= 0 of the smoothed loss above, of logits [N][V] in at least fp32.
+Tensor smoothed_loss(const Tensor& logits_NV, const Tensor& targets_N, double smoothing);
+
+}  // namespace lithe

@@ -1,0 +1,44 @@
+#include "lithe/train/hooks/budget_hook.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "lithe/base/log.h"
+
+namespace lithe {
+namespace {
+
+void warn_of_reading_again(const Config& config) {
+    log_warning("the text is read more than once, and n-grams of up to " + std::to_string(config.model.ngrams) +
+                " tokens learn it by heart: other text gets worse with each reading; better are model.ngrams = 3 to 6, "
+                "or fewer tokens");
+}
+
+}  // namespace
+
+BudgetHook::BudgetHook(TrainRun& run) : TrainHook(run), readable_tokens_(std::numeric_limits<int64_t>::max()) {
+    constexpr int64_t kLongNgram = 6;
+    if (run.config.model.ngrams <= kLongNgram) return;
+    const TrainConfig& t = run.config.train;
+    const double readable = 1.05 * double(run.corpus.split("train").size());
+    const double by_steps = double(t.max_steps) * double(t.batch * t.length * t.accumulation);
+    const double most = t.max_tokens > 0 && t.max_steps > 0 ? std::min(by_steps, double(t.max_tokens))
+                                                            : std::max(by_steps, double(t.max_tokens));
+    if (t.max_seconds <= 0 && most > readable) warn_of_reading_again(run.config);
+    else readable_tokens_ = int64_t(readable);
+}
+
+std::string BudgetHook::reached() const {
+    const TrainConfig& t = run_.config.train;
+    const TrainerState& state = run_.state;
+    if (t.max_steps > 0 && state.step >= t.max_steps) return "steps";
+    if (t.max_tokens > 0 && state.tokens >= t.max_tokens) return "tokens";
+    return t.max_seconds > 0 && state.train_seconds >= t.max_seconds ? "time" : "";
+}
+
+void BudgetHook::after_update(const StepDone& done) {
+    const int64_t tokens = run_.state.tokens;
+    if (tokens > readable_tokens_ && tokens - done.tokens <= readable_tokens_) warn_of_reading_again(run_.config);
+}
+
+}  // namespace lithe

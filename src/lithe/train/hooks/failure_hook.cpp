@@ -1,0 +1,40 @@
+#include "lithe/train/hooks/failure_hook.h"
+
+#include <cmath>
+
+#include "lithe/base/log.h"
+
+namespace lithe {
+
+// What to do about numbers that are not finite.
+static std::string calmer(const OptimizerConfig& optimizer) {
+    return "lower optimizer.learning_rate or " +
+           std::string(optimizer.clip_norm > 0 ? "optimizer.clip_norm"
+                                               : "set optimizer.clip_norm = 1 (0 does not limit the gradient)");
+}
+
+void FailureHook::not_finite(const StepDecision& decision, const Update& update) {
+    TrainerState& state = run_.state;
+    const TrainConfig& train = run_.config.train;
+    const std::string what = "step " + std::to_string(decision.number) + ": the " +
+                             (std::isfinite(update.loss) ? "gradient" : "loss") + " is not finite (epoch " +
+                             std::to_string(state.data.epoch) + ", token " + std::to_string(state.data.at) +
+                             " of each stream)";
+    const bool skips = train.non_finite == "skip";
+    if (!skips || ++state.skipped_in_row > train.non_finite_limit)
+        fail({.code = ExitCode::diverged,
+              .what = what,
+              .where = run_.folder->path(),
+              .hint = calmer(run_.config.optimizer) + "; " + run_.last_checkpoint() +
+                      (skips ? "; " + std::to_string(train.non_finite_limit) +
+                                   " updates in a row were left out before (train.non_finite_limit)"
+                             : "; train.non_finite = \"skip\" leaves such updates out")});
+    log_warning(what + ": the update is left out");
+    ++state.skipped;
+}
+
+void FailureHook::after_update(const StepDone& done) {
+    if (done.update.finite()) run_.state.skipped_in_row = 0;
+}
+
+}  // namespace lithe

@@ -1,0 +1,171 @@
+// Translation: the smoothed loss, what of a pair is read and predicted, and a run on pairs.
+#include "lithe/objectives/translate.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "lithe/data/corpus.h"
+#include "lithe/data/pair_feeder.h"
+#include "lithe/objectives/evaluate.h"
+#include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
+#include "lithe/train/trainer.h"
+#include "support/errors.h"
+#include "support/tiny_run.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+// fairseq's label_smoothed_nll_loss, term by term.
+TEST(Translate, SmoothedLossIsFairseqs) {
+    const Tensor logits = testing::wave({4, 5}, 0.7, 0.3, 2.0), log_p = at::log_softmax(logits, 1);
+    const Tensor targets = at::tensor(std::vector<int64_t>{3, -1, 0, 4});
+    const double e = 0.1, each = e / 4;
+    double expected = 0, nll = 0;
+    for (int64_t n : {0, 2, 3}) {
+        const double own = -log_p[n][targets[n].item<int64_t>()].item<double>();
+        nll += own;
+        expected += (1 - e - each) * own + each * -log_p[n].sum().item<double>();
+    }
+    EXPECT_NEAR(smoothed_loss(logits, targets, e).item<double>(), expected, 1e-12);
+    EXPECT_NEAR(smoothed_loss(logits, targets, 0).item<double>(), nll, 1e-12);
+}
+
+const std::string kConfig =
+    "[model]\nwidth = 16\nheads = 2\nlayout = \"scf\"\npositions = \"sinusoidal\"\n[model.encoder]\nlayout = \"sf\"\n"
+    "[objective]\nname = \"translate\"\n[optimizer]\nname = \"adamw\"\nlearning_rate = 0.01\n"
+    "[train]\nbatch = 8\nlength = 24\nthreads = 1\nprecision = \"fp32\"\n[evaluation]\nbytes = 0\n"
+    "[sample]\ntokens = 0\n";
+
+// Each target is its source backwards.
+void write_pairs(const testing::TemporaryFolder& folder, const std::string& name, int pairs) {
+    std::string source, target;
+    for (int i = 0; i < pairs; ++i) {
+        std::string line;
+        for (int j = 0; j < 3 + i % 7; ++j) line += char('a' + (i * 5 + j * j) % 6);
+        source += line + "\n";
+        target += std::string(line.rbegin(), line.rend()) + "\n";
+    }
+    folder.write(name + ".x", source);
+    folder.write(name + ".y", target);
+}
+
+Config config_of(const testing::TemporaryFolder& folder, const std::vector<std::string>& sets = {}) {
+    std::vector<std::string> all = {"train.max_steps=10", "data.train=" + folder.file("train.x"),
+                                    "data.valid=" + folder.file("valid.x"), "data.parallel=.y"};
+    all.insert(all.end(), sets.begin(), sets.end());
+    return parse_config(kConfig, "test", all);
+}
+
+TEST(Translate, PairsAreReadWithTheirEnds) {
+    const testing::TemporaryFolder folder;
+    folder.write("train.x", "ab\ncde\n");
+    folder.write("train.y", "vwx\nz\n");
+    folder.write("valid.x", "a\n");
+    folder.write("valid.y", "b\n");
+    const Corpus corpus = Corpus::open(config_of(folder).data);
+    const PairView view(corpus.split("train"), 256);
+    ASSERT_EQ(view.size(), 2u);
+    Batch batch;
+    fill_pairs(view, {0, 1}, batch);
+    EXPECT_EQ(batch.length, 4);
+    EXPECT_EQ(batch.source.length, 4);
+    EXPECT_EQ(batch.tokens, 6);
+    const auto column = [&](const auto& numbers, int64_t length, int64_t row) {
+        std::vector<int64_t> list;
+        for (int64_t t = 0; t < length; ++t) list.push_back(int64_t(numbers[size_t(t * 2 + row)]));
+        return list;
+    };
+    EXPECT_EQ(column(batch.source.ids, 4, 0), (std::vector<int64_t>{'a', 'b', 256, 0}));
+    EXPECT_EQ(column(batch.source.flags, 4, 0), (std::vector<int64_t>{0, 0, 0, kPadding}));
+    EXPECT_EQ(column(batch.inputs, 4, 0), (std::vector<int64_t>{256, 'v', 'w', 'x'}));
+    EXPECT_EQ(column(batch.targets, 4, 0), (std::vector<int64_t>{'v', 'w', 'x', 256}));
+    EXPECT_EQ(column(batch.targets, 4, 1), (std::vector<int64_t>{'z', 256, -1, -1}));
+    EXPECT_EQ(column(batch.flags, 4, 1), (std::vector<int64_t>{0, 0, kPadding, kPadding}));
+}
+
+// Every pair once in an epoch, lengths alike within a batch, and the same again from any position.
+TEST(Translate, FeederDealsEveryPairOnce) {
+    const testing::TemporaryFolder folder;
+    write_pairs(folder, "train", 64);
+    write_pairs(folder, "valid", 8);
+    const Corpus corpus = Corpus::open(config_of(folder).data);
+    const PairOptions options{.batch = 4, .length = 24, .seed = 3, .end = 256};
+    const auto feeder = make_pair_feeder(corpus.split("train"), options);
+    std::map<std::vector<int64_t>, int> seen;
+    std::vector<Batch> all(32);
+    for (size_t i = 0; i < all.size(); ++i) {
+        feeder->next(all[i]);
+        for (int64_t row = 0; i < 16 && row < 4; ++row) {
+            std::vector<int64_t> target;
+            for (int64_t t = 0; t < all[i].length; ++t) target.push_back(all[i].targets[size_t(t * 4 + row)]);
+            target.resize(24, -1);
+            ++seen[target];
+        }
+    }
+    int pairs = 0;
+    for (const auto& [target, count] : seen) pairs += count;
+    EXPECT_EQ(pairs, 64);
+    const auto again = make_pair_feeder(corpus.split("train"), options);
+    Batch batch;
+    for (int i = 0; i < 20; ++i) again->next(batch);
+    const auto resumed = make_pair_feeder(corpus.split("train"), options);
+    resumed->seek(again->position());
+    for (size_t i = 20; i < 32; ++i) {
+        resumed->next(batch);
+        EXPECT_EQ(batch.inputs, all[i].inputs) << i;
+        EXPECT_EQ(batch.source.ids, all[i].source.ids) << i;
+    }
+    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 65, .length = 24}), ExitCode::usage,
+                 "too few pairs");
+    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 4, .length = 3}), ExitCode::usage, "too few pairs");
+}
+
+TrainResult train(const testing::TemporaryFolder& folder, const std::string& run, int64_t steps) {
+    TrainOptions options;
+    options.run = folder.file(run);
+    Trainer trainer(config_of(folder, {"train.max_steps=" + std::to_string(steps), "schedule.name=constant"}), options);
+    return trainer.run();
+}
+
+TEST(Translate, ARunLearnsAndGoesOnExactly) {
+    const testing::TemporaryFolder folder;
+    write_pairs(folder, "train", 300);
+    write_pairs(folder, "valid", 40);
+    const TrainResult first = train(folder, "whole", 5), whole = train(folder, "whole", 120);
+    ASSERT_TRUE(first.valid && whole.valid);
+    EXPECT_LT(whole.valid->loss, 0.6 * first.valid->loss);
+    EXPECT_EQ(whole.valid->objective, "translate");
+    train(folder, "parts", 37);
+    const TrainResult parts = train(folder, "parts", 120);
+    EXPECT_EQ(parts.valid->loss, whole.valid->loss) << "to the bit";
+    // the scored tokens are the targets with their ends, which stand for the targets' bytes
+    uint64_t bytes = 0, tokens = 0;
+    for (int i = 0; i < 40; ++i) bytes += uint64_t(3 + i % 7), tokens += uint64_t(4 + i % 7);
+    EXPECT_EQ(whole.valid->bytes, bytes);
+    EXPECT_EQ(whole.valid->tokens, tokens);
+}
+
+TEST(Translate, WhatIsMissingIsTold) {
+    const testing::TemporaryFolder folder;
+    write_pairs(folder, "train", 30);
+    write_pairs(folder, "valid", 8);
+    const auto refused = [&](const std::vector<std::string>& sets, const std::string& words) {
+        TrainOptions options;
+        options.run = folder.file("refused");
+        EXPECT_ERROR(Trainer(config_of(folder, sets), options), ExitCode::usage, words);
+    };
+    refused({"objective.label_smoothing=0.95"}, "label_smoothing");
+    Config alone = config_of(folder, {"model.layout=sf"});
+    alone.encoder.reset();
+    TrainOptions options;
+    options.run = folder.file("refused");
+    EXPECT_ERROR(Trainer(alone, options), ExitCode::usage, "read by a second stack");
+    folder.write("train.y", "one line\n");
+    EXPECT_ERROR(Trainer(config_of(folder), options), ExitCode::bad_file, "more lines");
+}
+
+}  // namespace
+}  // namespace lithe
