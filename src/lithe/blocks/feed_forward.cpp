@@ -51,7 +51,7 @@ double FeedForwardBlock::flops_per_token(const CostShape&) const { return 4 * do
 
 double FeedForwardBlock::activation_numbers_per_token(const CostShape&) const {
     // relu keeps what it gives, gelu what it is given, too
-    return double(width_) + (values_.activation == "relu" ? 1 : 2) * double(values_.inner);
+    return 2 * double(width_) + (values_.activation == "relu" ? 1 : 2) * double(values_.inner);
 }
 
 }  // namespace lithe

@@ -81,6 +81,13 @@ void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::D
           .hint = "close other programs, raise the limit of the container, or take a smaller model"});
 }
 
+// Bytes per token of looked-up n-grams and of their gradient, in fp32.
+static double lookup_bytes(const ModelConfig& model) {
+    if (model.ngrams < 2) return 0;
+    const auto tables = double(parse_ngram_lengths(model.ngram_lengths, model.ngrams).size());
+    return tables * double(model.ngram_width) * 2 * 4;
+}
+
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
     MemoryEstimate estimate;
     const auto tables = double(model.parameters().count_in_tables());
@@ -107,7 +114,7 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
             numbers += applied.parts->block->activation_numbers_per_token(encoder_shape(shape));
     }
     constexpr double kLogits = 64 << 20;  // a chunk and its gradient
-    const double activations = tokens * numbers * working_bytes +
+    const double activations = tokens * (numbers * working_bytes + lookup_bytes(model.config())) +
                                std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
     // gradients of each part of a batch come as activations go
     const double gradients = parameters * double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
