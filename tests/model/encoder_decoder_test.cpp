@@ -125,6 +125,10 @@ TEST(EncoderDecoder, WrongStacksAreTold) {
     told("[model]\nwidth = 8\nlayout = \"sf\"\n[model.encoder]\nlayout = \"sf\"\n", "no block of the decoder reads");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"u\"\n", "only runs forward in time");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"scf\"\n", "reads the encoder's output");
+    const std::string two = "[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"sf\"\n";
+    told(two + "ngrams = 3\n", "n-grams are looked up by a decoder alone");
+    told(two + "width = 9\npositions = \"sinusoidal\"\n", "needs an even width");
+    told(two + "cutoffs = \"4\"\n", "adaptive embeddings serve one stack");
     EXPECT_ERROR(parse_config("[model.other]\nwidth = 8\n", "test"), ExitCode::usage, "unknown stack");
     EXPECT_ERROR(parse_config("[model.encoder]\nwidht = 8\n", "test"), ExitCode::usage, "did you mean 'width'");
     const auto model = made();

@@ -148,6 +148,28 @@ TEST(Translate, ARunLearnsAndGoesOnExactly) {
     EXPECT_EQ(whole.valid->tokens, tokens);
 }
 
+// A cached corpus is another one when the other side of its pairs is.
+TEST(Translate, TheOtherSideBelongsToTheText) {
+    const testing::TemporaryFolder folder;
+    write_pairs(folder, "train", 30);
+    write_pairs(folder, "valid", 8);
+    const std::string before = Corpus::open(config_of(folder).data).fingerprint();
+    std::string changed = testing::read_all(folder.file("train.y"));
+    changed[0] = 'z';
+    folder.write("train.y", changed);
+    EXPECT_NE(Corpus::open(config_of(folder).data).fingerprint(), before);
+}
+
+// As in training, pairs that are longer than the length are left out.
+TEST(Translate, LongPairsOfTheValidationAreNotScored) {
+    const testing::TemporaryFolder folder;
+    write_pairs(folder, "train", 30);
+    const std::string line(40, 'a');
+    folder.write("valid.x", "ab\n" + line + "\ncd\n");
+    folder.write("valid.y", "b\n" + line + "\nd\n");
+    EXPECT_EQ(train(folder, "run", 3).valid->tokens, 4u);
+}
+
 TEST(Translate, WhatIsMissingIsTold) {
     const testing::TemporaryFolder folder;
     write_pairs(folder, "train", 30);

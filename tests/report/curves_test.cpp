@@ -84,6 +84,17 @@ double attribute(const std::string& html, const std::string& name, size_t from) 
     return std::atof(html.c_str() + html.find(name + "=\"", from) + name.size() + 2);
 }
 
+// Values that differ by their last bit, or by nothing: a step below a bit never gets further.
+TEST(ChartHtml, NextToNoSpanHasFewTicks) {
+    const double value = 2.7582977097, next = std::nextafter(value, 3);
+    for (const double other : {value, next, value + 1e-15}) {
+        Chart chart;
+        chart.curves.push_back({.name = "a", .points = {{1, value}, {2, other}}});
+        chart.y_to = next;
+        EXPECT_LT(chart_html(chart).size(), 20'000u) << other - value;
+    }
+}
+
 TEST(ChartHtml, NoTickReachesOverTheEdges) {
     for (double end : {7.0, 999.0, 12'345.0, 100'000.0, 1e6, 2.5e6, 98.7e6, 1e9, 3e12})
         for (bool log : {false, true}) {

@@ -16,6 +16,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/data/corpus_reader.h"
+#include "lithe/data/parallel_text.h"
 #include "lithe/data/part_batches.h"
 #include "lithe/data/round_writer.h"
 
@@ -312,18 +313,22 @@ class Preparation {
 bool is_preparation(const std::string& folder) { return load_journal(folder).has_value(); }
 
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
-    std::string text = "v4|" + tokenizer;
+    std::string text = "v5|" + tokenizer;
     for (const std::string* each : {&config.split, &config.vocabulary, &config.format, &config.field, &config.label,
                                     &config.parallel, &config.documents, &config.document_end, &config.deduplicate})
         text += "|" + std::to_string(each->size()) + ":" + *each;
     text +=
         "|" + std::to_string(config.min_count) + "|" + join(config.include, "\n") + "|" + join(config.exclude, "\n");
-    for (const Input& input : list_inputs(config)) {
+    const auto add = [&](const std::string& path, int split) {
         std::error_code error;
-        const auto time = fs::last_write_time(input.path, error);
-        text += "|" + fs::absolute(input.path).lexically_normal().string() + ":" +
-                std::to_string(file_size(input.path)) + ":" + std::to_string(time.time_since_epoch().count()) + ":" +
-                std::to_string(input.split);
+        const auto time = fs::last_write_time(path, error);
+        const auto size = fs::file_size(path, error);
+        text += "|" + fs::absolute(path).lexically_normal().string() + ":" + std::to_string(error ? 0 : size) + ":" +
+                std::to_string(time.time_since_epoch().count()) + ":" + std::to_string(split);
+    };
+    for (const Input& input : list_inputs(config)) {
+        add(input.path, input.split);
+        if (!config.parallel.empty()) add(partner_path(input.path, config.parallel), input.split);
     }
     return to_hex(hash_bytes(text));
 }

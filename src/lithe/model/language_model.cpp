@@ -38,7 +38,18 @@ static void check_encoder(const Config& config, Problems& problems) {
     if (has_slots(layout)) problems.add("an encoder has no searched places ('?')", "model.encoder.layout");
     else resolve_blocks(layout, *config.encoder, config.blocks, problems);
     check_parts(*config.encoder, problems);
-    if (!config.model.cutoffs.empty())
+    const ModelConfig& encoder = *config.encoder;
+    if (encoder.positions != "none" && encoder.width % 2)
+        problems.add("model.encoder.positions needs an even width", "model.encoder.positions");
+    if (encoder.positions == "relative")
+        problems.add("an encoder's positions are absolute: sinusoidal or learned", "model.encoder.positions");
+    if (encoder.ngrams > 0)
+        problems.add("n-grams are looked up by a decoder alone", "model.encoder.ngrams", "model.encoder.ngrams = 0");
+    if (encoder.pooler) problems.add("a pooler is for an encoder that stands alone", "model.encoder.pooler");
+    if (encoder.memory > 0) problems.add("an encoder sees one source: there is no memory", "model.encoder.memory");
+    if (config.search.supernet)
+        problems.add("a search has one stack", "model.encoder", "search the decoder's layout without [model.encoder]");
+    if (!config.model.cutoffs.empty() || !encoder.cutoffs.empty())
         problems.add("adaptive embeddings serve one stack: model.cutoffs is for a decoder alone", "model.cutoffs");
     if (config.model.direction != "causal")
         problems.add("beside an encoder the decoder is causal: model.direction = \"causal\"", "model.direction");

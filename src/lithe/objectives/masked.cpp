@@ -55,6 +55,7 @@ void MaskedValues::check(const Config& config, Problems& problems) const {
                      "objective.name");
     if (mask_share + random_share > 1)
         problems.add("mask_share and random_share are more than all", "objective.mask_share");
+    refuse_encoder(config, problems);
 }
 
 Masking::Choice Masking::choose(int64_t id, uint64_t key, uint64_t place) const {

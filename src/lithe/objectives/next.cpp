@@ -6,6 +6,7 @@ void NextValues::check(const Config& config, Problems& problems) const {
     if (config.model.direction == "bidirectional" && config.model.head != "none")
         problems.add("a bidirectional model sees the next token and cannot predict it", "model.direction",
                      "objective.name = \"masked\", or model.head = \"none\"");
+    refuse_encoder(config, problems);
 }
 
 std::unique_ptr<Objective> make_next(const ObjectiveOptions&, const Config&, const Tokenizer& tokenizer) {

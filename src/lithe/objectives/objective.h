@@ -30,12 +30,12 @@ struct Models {
     static Models of(LanguageModel& model);
 };
 
-// One part of a loss: coefficient x sum / weight.
+// One part of a loss: coefficient x sum / weight. The weight is what weights() counts under the name; of terms that it
+// does not know, those of blocks, the number of positions.
 struct LossTerm {
     std::string name;
     double coefficient = 1;
-    Tensor sum;         // scalar, at least fp32
-    double weight = 0;  // of what is summed, for terms that weights() does not count: those of blocks
+    Tensor sum;  // scalar, at least fp32
 };
 
 struct LossOutput {

@@ -4,10 +4,16 @@
 
 namespace lithe {
 
+void refuse_encoder(const Config& config, Problems& problems) {
+    if (config.encoder)
+        problems.add("objective \"" + config.objective.name + "\" has no source for [model.encoder]", "objective.name",
+                     "objective.name = \"translate\" reads pairs; without [model.encoder] there is one stack");
+}
+
 void add_aux(Aux aux, const DeviceBatch& batch, LossOutput& result) {
     const auto positions = double(batch.positions());
     for (auto& [name, loss] : aux.losses)
-        result.terms.push_back({.name = name, .sum = loss * positions, .weight = positions});
+        result.terms.push_back({.name = name, .sum = loss * positions});
     result.metrics.insert(result.metrics.end(), aux.metrics.begin(), aux.metrics.end());
 }
 

@@ -10,6 +10,9 @@ inline constexpr const char* kCrossEntropy = "cross_entropy";
 // The losses that blocks bring, as terms: each is a mean over what is here, weighted by its positions.
 void add_aux(Aux aux, const DeviceBatch& batch, LossOutput& result);
 
+// For objectives that have no source for a second stack.
+void refuse_encoder(const Config& config, Problems& problems);
+
 class TokenObjective : public Objective {
  public:
     TokenObjective(std::string name, int64_t vocabulary, TargetDensity density)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lithe/base/error.h"
+#include "lithe/base/log.h"
 #include "lithe/base/rng.h"
 #include "lithe/data/pair_feeder.h"
 
@@ -62,30 +64,44 @@ std::unique_ptr<Feeder> TranslateObjective::feeder(const Config& config, const T
 
 namespace {
 
-// Pairs in the order of the text, whole, so many at a time.
+// Pairs in the order of the text, so many at a time; as in training, those longer than the protocol's length are left
+// out with a word.
 class PairBatches : public ScoredBatches {
  public:
     PairBatches(const ScoredText& text, const EvaluationProtocol& protocol, int64_t end)
         : view_(text.tokens(), end),
           rows_(uint64_t(protocol.batch)) {
         const uint64_t tokens = protocol.bytes > 0 ? text.tokens_within(protocol.bytes) : text.tokens().size();
-        while (count_ < view_.size() && text.tokens().document_begin(2 * count_) < tokens) ++count_;
-        if (count_ == 0) fail_file("split '" + protocol.split + "' has no pairs to be scored", "data");
-        rows_ = std::min(rows_, count_);
+        uint64_t count = 0, longer = 0;
+        for (; count < view_.size() && text.tokens().document_begin(2 * count) < tokens; ++count) {
+            const bool fits = std::max(view_.source_length(count), view_.target_length(count)) <= protocol.length;
+            if (fits) pairs_.push_back(count);
+            else ++longer;
+        }
+        if (pairs_.empty())
+            fail_file("split '" + protocol.split + "' has no pairs of at most " + std::to_string(protocol.length) +
+                          " tokens a side to be scored",
+                      "data", "raise train.length or evaluation.length");
+        if (longer > 0)
+            log_verbose("pairs      " + std::to_string(longer) + " of " + std::to_string(count) +
+                        " are longer than the evaluation's length and are not scored");
+        rows_ = std::min<uint64_t>(rows_, pairs_.size());
     }
     const Batch* next() override {
-        if (at_ >= count_) return nullptr;
-        std::vector<uint64_t> pairs;
-        for (; at_ < count_ && pairs.size() < rows_; ++at_) pairs.push_back(at_);
-        fill_pairs(view_, pairs, batch_);
+        if (at_ >= pairs_.size()) return nullptr;
+        const size_t end = std::min(pairs_.size(), at_ + size_t(rows_));
+        fill_pairs(view_, {pairs_.begin() + int64_t(at_), pairs_.begin() + int64_t(end)}, batch_);
+        at_ = end;
         return &batch_;
     }
-    double progress() const override { return double(at_) / double(count_); }
+    double progress() const override { return double(at_) / double(pairs_.size()); }
     int64_t rows() const override { return int64_t(rows_); }
 
  private:
     PairView view_;
-    uint64_t rows_, count_ = 0, at_ = 0;
+    uint64_t rows_;
+    std::vector<uint64_t> pairs_;
+    size_t at_ = 0;
     Batch batch_;
 };
 

@@ -93,7 +93,8 @@ Chart training_chart(const std::string& title, const std::string& x_label, std::
     for (const Curve& curve : chart.curves)
         for (const CurvePoint& point : curve.points)
             if (point.x >= chart.x_from) whole = std::max(whole, point.y);
-    if (most > least && whole - most > (most - least) / 3) chart.y_to = most + 0.05 * (most - least);
+    const double rounding = 1e-9 * std::abs(most);
+    if (most - least > rounding && whole - most > (most - least) / 3) chart.y_to = most + 0.05 * (most - least);
     return chart;
 }
 

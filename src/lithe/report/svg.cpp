@@ -48,8 +48,14 @@ std::vector<double> ticks(const Range& range) {
     for (double factor : {2.0, 2.5, 2.0})
         if (span / step > 6) step *= factor;
     std::vector<double> list;
-    for (double at = std::ceil(range.low / step - 1e-9) * step; at <= range.high + step * 1e-9; at += step)
+    constexpr int kMost = 12;  // whatever rounding makes of a span that is next to nothing
+    const double first = std::ceil(range.low / step - 1e-9);
+    for (int i = 0; i < kMost; ++i) {
+        const double at = (first + i) * step;
+        if (!(at <= range.high + step * 1e-9)) break;
+        if (!list.empty() && at <= list.back()) break;
         list.push_back(std::abs(at) < step * 1e-9 ? 0 : at);
+    }
     return list;
 }
 

@@ -313,6 +313,9 @@ void read_stacks(const toml::table& root, Config& config, Problems& problems, co
         if (name == "encoder") {  // it sees all of its source, and there is no segment before
             stack.direction = "bidirectional";
             stack.memory = 0;
+            stack.ngrams = 0;
+            stack.pooler = false;
+            stack.cutoffs.clear();
             if (stack.positions == "relative") stack.positions = "sinusoidal";
         }
         Reader nested(*table, file, "model." + name + ".", problems, &config.origins, from_flags);

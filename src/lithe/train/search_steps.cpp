@@ -44,7 +44,7 @@ double SearchSteps::update_choices(const Batch& batch, uint64_t key, double prog
     Tensor mean = at::zeros({}, at::TensorOptions(at::kDouble).device(model_.device()));
     for (const LossTerm& term : out.terms) {
         const auto counted = weights.find(term.name);
-        const double weight = counted != weights.end() ? counted->second : term.weight;
+        const double weight = counted != weights.end() ? counted->second : double(on_device.positions());
         mean = mean + term.sum.to(at::kDouble) * (term.coefficient / std::max(1.0, weight));
     }
     torch::autograd::backward({architecture_.loss(mean, draw)}, {});

@@ -13,7 +13,8 @@ std::string TrainLoop::run() {
         for (;;)
             if (std::string ended = round(); !ended.empty()) return ended;
     } catch (const Error& error) {
-        if (error.code() == ExitCode::bad_file) keep_what_is_done();
+        const bool between = error.code() == ExitCode::bad_file || error.code() == ExitCode::usage;
+        if (between) keep_what_is_done();
         throw;
     }
 }
@@ -31,7 +32,7 @@ std::string TrainLoop::round() {
     return reached;
 }
 
-// The text cannot be read any more: the updates that were made are kept.
+// The text cannot be read any more, an evaluation is refused: the updates that were made are kept.
 void TrainLoop::keep_what_is_done() {
     try {
         if (run_.changed && run_.save(false)) log_info("saved      step " + std::to_string(run_.state.step));
