@@ -38,10 +38,9 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
     app.add_option(
         "--label", config.label,
         "jsonl, csv, tsv: the field with a label of each document (kept in the token set; no training uses it yet)");
-    app.add_option(
-        "--parallel", config.parallel,
-        "text in two files, line by line: the other file's extension, as \".en\" for train.de (kept in the token "
-        "set; no training uses the pairs yet)");
+    app.add_option("--parallel", config.parallel,
+                   "text in two files, line by line: the other file's extension, as \".en\" for train.de: pairs for "
+                   "objective.name = \"translate\"");
     app.add_option("--documents", config.documents,
                    "text: what a document is: file, line, blank_line, or the separator itself, as \"<|endoftext|>\"")
         ->capture_default_str();

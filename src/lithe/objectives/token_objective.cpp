@@ -12,8 +12,7 @@ void refuse_encoder(const Config& config, Problems& problems) {
 
 void add_aux(Aux aux, const DeviceBatch& batch, LossOutput& result) {
     const auto positions = double(batch.positions());
-    for (auto& [name, loss] : aux.losses)
-        result.terms.push_back({.name = name, .sum = loss * positions});
+    for (auto& [name, loss] : aux.losses) result.terms.push_back({.name = name, .sum = loss * positions});
     result.metrics.insert(result.metrics.end(), aux.metrics.begin(), aux.metrics.end());
 }
 

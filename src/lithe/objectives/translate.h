@@ -32,7 +32,9 @@ class TranslateObjective : public TokenObjective {
                                    std::vector<FeedSource> sources) const override;
     std::unique_ptr<ScoredBatches> scored_batches(const ScoredText& text,
                                                   const EvaluationProtocol& protocol) const override;
-    ScoringWords scoring_words() const override { return {.carries_state = false, .unscored = "the sources, and pairs longer than the length"}; }
+    ScoringWords scoring_words() const override {
+        return {.carries_state = false, .unscored = "the sources, and pairs longer than the length"};
+    }
     std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
                                    Pass pass) const override;
 

@@ -72,11 +72,10 @@ void DataConfig::visit(FieldVisitor& v) {
          .help = "jsonl, csv, tsv: the field that holds a label of each document; empty: none. Token sets keep it; no "
                  "training uses it yet"},
         label);
-    v.field(
-        {.name = "parallel",
-         .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
-                 "\".en\" for train.de; documents then come in pairs. Token sets keep them; no training uses that yet"},
-        parallel);
+    v.field({.name = "parallel",
+             .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
+                     "\".en\" for train.de; documents then come in pairs, for objective.name = \"translate\""},
+            parallel);
     v.field({.name = "documents",
              .help = "text: what a document is. file, line, blank_line (ends at one), or the separator itself, as "
                      "\"<|endoftext|>\""},
