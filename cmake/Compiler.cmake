@@ -1,6 +1,8 @@
 # Flags for everything. Release is -O2; timing lives in benchmarks, so tests run the same code.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+# one set of objects makes the program and liblithe.so, which shows what include/ declares
+add_compile_options(-fPIC -fvisibility=hidden -fvisibility-inlines-hidden)
 add_compile_options(-Wall -Wextra -Wshadow=local -Wno-psabi -Wno-missing-field-initializers -fno-math-errno)
 
 find_program(CCACHE ccache)

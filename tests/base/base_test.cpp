@@ -54,7 +54,7 @@ TEST(Text, Utf8) {
 }
 
 TEST(Error, SaysWhatWhereExpectedGotAndHint) {
-    Error error({.code = ExitCode::usage,
+    Error error({.kind = ErrorKind::usage,
                  .what = "width is odd",
                  .where = "model.width",
                  .expected = "an even number",
@@ -71,7 +71,7 @@ TEST(Error, OneProblemSaysItsPlaceOnce) {
     } catch (const Error& error) { EXPECT_STREQ(error.what(), "unknown key a [x.toml line 3]"); }
     Problems elsewhere;
     elsewhere.add("too few layers");
-    EXPECT_ERROR(elsewhere.throw_if_any("x.toml"), ExitCode::usage, "too few layers [x.toml]");
+    EXPECT_ERROR(elsewhere.throw_if_any("x.toml"), ErrorKind::usage, "too few layers [x.toml]");
 }
 
 TEST(File, ReplaceIsWholeAndLockIsExclusive) {
@@ -79,10 +79,10 @@ TEST(File, ReplaceIsWholeAndLockIsExclusive) {
     replace_file(folder.file("a"), "one");
     replace_file(folder.file("a"), "two");
     EXPECT_EQ(read_file(folder.file("a")), "two");
-    EXPECT_ERROR(read_file(folder.file("a"), 2), ExitCode::bad_file, "too large");
-    EXPECT_ERROR(replace_file(folder.file("no/a"), "x"), ExitCode::bad_file, "cannot create file");
+    EXPECT_ERROR(read_file(folder.file("a"), 2), ErrorKind::bad_file, "too large");
+    EXPECT_ERROR(replace_file(folder.file("no/a"), "x"), ErrorKind::bad_file, "cannot create file");
     FileLock lock(folder.file("lock"), "wait");
-    EXPECT_ERROR(FileLock(folder.file("lock"), "wait"), ExitCode::failed, "another process uses it");
+    EXPECT_ERROR(FileLock(folder.file("lock"), "wait"), ErrorKind::failed, "another process uses it");
 }
 
 // A file system without locks is no other process.
@@ -90,7 +90,7 @@ TEST(File, LocksThatFailAreToldAsWhatTheyAre) {
     testing::TemporaryFolder folder;
     flock_answer = ENOLCK;
     for (const IfHeld if_held : {IfHeld::fail, IfHeld::wait})
-        EXPECT_ERROR(FileLock(folder.file("lock"), "wait", if_held), ExitCode::failed, "No locks available");
+        EXPECT_ERROR(FileLock(folder.file("lock"), "wait", if_held), ErrorKind::failed, "No locks available");
     flock_answer = 0;
     FileLock lock(folder.file("lock"), "wait");
 }
@@ -114,9 +114,9 @@ TEST(File, OwnFilesAreKnownByTheirNames) {
     EXPECT_FALSE(std::filesystem::exists(folder.file("e")));
 }
 
-TEST(File, FullDiskIsExitCode4) {
+TEST(File, FullDiskIsOfTheKindResources) {
     FileWriter writer("/dev/full");
-    EXPECT_ERROR(writer.write("x"), ExitCode::resources, "No space left");
+    EXPECT_ERROR(writer.write("x"), ErrorKind::resources, "No space left");
 }
 
 TEST(Random, StreamsAreReproducibleAndUniform) {

@@ -35,8 +35,8 @@ TEST(Json, LargeObjectsKeepOrderAndTheLastOfEqualNames) {
 
 TEST(Json, RefusesWhatIsNestedTooDeeply) {
     for (const size_t depth : {257ul, 100'000ul, 1'000'000ul}) {
-        EXPECT_ERROR(parse_json(nested(depth, "[", "]", ""), "x.json"), ExitCode::bad_file, "nested deeper than 256");
-        EXPECT_ERROR(parse_json(nested(depth, "{\"a\":", "}", "1"), "x.json"), ExitCode::bad_file, "x.json");
+        EXPECT_ERROR(parse_json(nested(depth, "[", "]", ""), "x.json"), ErrorKind::bad_file, "nested deeper than 256");
+        EXPECT_ERROR(parse_json(nested(depth, "{\"a\":", "}", "1"), "x.json"), ErrorKind::bad_file, "x.json");
         EXPECT_FALSE(try_parse_json<nlohmann::json>(nested(depth, "[{\"a\":", "}]", "1")));
     }
     EXPECT_EQ(parse_json(nested(256, "[", "]", ""), "test").size(), 1u);
@@ -44,13 +44,13 @@ TEST(Json, RefusesWhatIsNestedTooDeeply) {
 }
 
 TEST(Json, SaysWhereAndWhy) {
-    EXPECT_ERROR(parse_json("{\"a\": 1,}", "x.json"), ExitCode::bad_file, "not valid JSON at byte 9");
-    EXPECT_ERROR(parse_json("", "x.json"), ExitCode::bad_file, "x.json");
-    EXPECT_ERROR(parse_json("[1e999]", "x.json"), ExitCode::bad_file, "a number is too large at byte 6");
-    EXPECT_ERROR(parse_json("[1] [2]", "x.json"), ExitCode::bad_file, "not valid JSON");
-    EXPECT_ERROR(parse_json("[\"\xff\"]", "x.json"), ExitCode::bad_file, "not valid JSON");
+    EXPECT_ERROR(parse_json("{\"a\": 1,}", "x.json"), ErrorKind::bad_file, "not valid JSON at byte 9");
+    EXPECT_ERROR(parse_json("", "x.json"), ErrorKind::bad_file, "x.json");
+    EXPECT_ERROR(parse_json("[1e999]", "x.json"), ErrorKind::bad_file, "a number is too large at byte 6");
+    EXPECT_ERROR(parse_json("[1] [2]", "x.json"), ErrorKind::bad_file, "not valid JSON");
+    EXPECT_ERROR(parse_json("[\"\xff\"]", "x.json"), ErrorKind::bad_file, "not valid JSON");
     const JsonLimits strict{.unique_names = true};
-    EXPECT_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "x.json", strict), ExitCode::bad_file, "'a' stands twice");
+    EXPECT_ERROR(parse_json(R"({"a":1,"b":{"a":2},"a":3})", "x.json", strict), ErrorKind::bad_file, "'a' stands twice");
     EXPECT_TRUE(try_parse_json(R"({"a":1,"b":{"a":2}})", nullptr, strict));
 }
 

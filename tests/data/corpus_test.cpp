@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "lithe/base/log.h"
-#include "lithe/base/stop.h"
 #include "lithe/data/cache_folder.h"
 #include "lithe/data/prepare.h"
 #include "support/errors.h"
@@ -33,7 +32,7 @@ TEST(Corpus, PlainFileIsSplitByBytes) {
     corpus.split("valid").read(0, 50, ids.data());
     EXPECT_EQ(corpus.tokenizer().decode(ids), text.substr(900, 50));
     EXPECT_EQ(corpus.tokenizer().vocabulary_size(), 256);
-    EXPECT_ERROR(corpus.split("dev"), ExitCode::usage, "no split 'dev', it has: train, valid, test");
+    EXPECT_ERROR(corpus.split("dev"), ErrorKind::usage, "no split 'dev', it has: train, valid, test");
 }
 
 TEST(Corpus, AFolderWhoseFilesNameTheirSplitsIsDividedSo) {
@@ -123,9 +122,10 @@ TEST(Corpus, UnfinishedSetsOfTheCacheAreLeftToTheirMaker) {
     std::filesystem::rename(set + "/index.json", set + "/progress.json");
     {
         FileLock other(set + "/.lock", "the other process");
-        request_stop();
-        EXPECT_ERROR(Corpus::open(config), ExitCode::stopped, "stopped while waiting for another process");
-        clear_requests();
+        std::stop_source stop;
+        stop.request_stop();
+        EXPECT_ERROR(Corpus::open(config, nullptr, stop.get_token()), ErrorKind::stopped,
+                     "stopped while waiting for another process");
     }
     EXPECT_EQ(Corpus::open(config).fingerprint(), fingerprint);
     EXPECT_FALSE(std::filesystem::exists(set + "/progress.json"));
@@ -164,7 +164,7 @@ TEST(Corpus, OnlyTokenSetsOfTheCacheAreRemoved) {
     EXPECT_EQ(Corpus::open(config).fingerprint(), fingerprint);
     std::ofstream(set + "/index.json") << "{}";
     std::ofstream(set + "/thesis.txt") << "years of work";
-    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "it holds thesis.txt");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::usage, "it holds thesis.txt");
     EXPECT_EQ(testing::read_all(set + "/thesis.txt"), "years of work");
     unsetenv("XDG_CACHE_HOME");
 }
@@ -224,32 +224,33 @@ TEST(Corpus, SourcesHaveWeightsAndOneTokenizer) {
     Corpus weighted = Corpus::open(config);
     EXPECT_EQ(weighted.sources()[0].share / weighted.sources()[1].share, 2);
     config.sources = {"3 * " + a, b};
-    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "some of data.sources have a weight and some have none");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::usage, "some of data.sources have a weight and some have none");
     config.sources = {"-1 * " + a};
-    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "must be above 0");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::usage, "must be above 0");
     config.sources = {a, folder.file("none")};
-    EXPECT_ERROR(Corpus::open(config), ExitCode::bad_file, "cannot find the data");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::bad_file, "cannot find the data");
     DataConfig words;
     words.path = b;
     words.tokenizer = "words";
     prepare_tokens(words, folder.file("words"), {});
     config.sources = {a, folder.file("words")};
-    EXPECT_ERROR(Corpus::open(config), ExitCode::bad_file, "the data has another tokenizer than it is to be read with");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::bad_file,
+                 "the data has another tokenizer than it is to be read with");
     config.path = a;
-    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "stands beside data.path");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::usage, "stands beside data.path");
 }
 
 TEST(Corpus, RefusesWhatIsNotThere) {
     testing::TemporaryFolder folder;
-    EXPECT_ERROR(Corpus::open(at_path("/no/such/file")), ExitCode::bad_file, "cannot find the data");
-    EXPECT_ERROR(Corpus::open(at_path("")), ExitCode::usage, "no data is named");
-    EXPECT_ERROR(Corpus::open(at_path(folder.write("empty", ""))), ExitCode::bad_file, "the file is empty");
-    EXPECT_ERROR(Corpus::open(at_path(folder.path() + "/empty")).split("train"), ExitCode::bad_file, "empty");
+    EXPECT_ERROR(Corpus::open(at_path("/no/such/file")), ErrorKind::bad_file, "cannot find the data");
+    EXPECT_ERROR(Corpus::open(at_path("")), ErrorKind::usage, "no data is named");
+    EXPECT_ERROR(Corpus::open(at_path(folder.write("empty", ""))), ErrorKind::bad_file, "the file is empty");
+    EXPECT_ERROR(Corpus::open(at_path(folder.path() + "/empty")).split("train"), ErrorKind::bad_file, "empty");
     DataConfig config = at_path(folder.write("a", "some text that is long enough"));
     config.split = "90/x";
-    EXPECT_ERROR(Corpus::open(config), ExitCode::usage, "expected three shares");
+    EXPECT_ERROR(Corpus::open(config), ErrorKind::usage, "expected three shares");
     std::filesystem::create_directory(folder.file("none"));
-    EXPECT_ERROR(Corpus::open(at_path(folder.file("none"))), ExitCode::bad_file, "no files that match");
+    EXPECT_ERROR(Corpus::open(at_path(folder.file("none"))), ErrorKind::bad_file, "no files that match");
 }
 
 }  // namespace

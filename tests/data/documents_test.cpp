@@ -63,7 +63,7 @@ TEST(Documents, JsonLines) {
         folder.write("a.jsonl", "{\"text\":\"a\\nb\",\"n\":1}\n\n{\"text\":null}\n{\"n\":2,\"text\":\"\\u4e16\"}"));
     EXPECT_EQ(documents_of(config), (Texts{"a\nb", "世"}));
     auto refused = [&](const std::string& content, const char* words) {
-        EXPECT_ERROR(documents_of(at_path(folder.write("b.jsonl", content))), ExitCode::bad_file, words);
+        EXPECT_ERROR(documents_of(at_path(folder.write("b.jsonl", content))), ErrorKind::bad_file, words);
     };
     refused("{\"text\":\"a\"}\n{\"text\":", "line 2 (byte 13): it is not valid JSON");
     refused("[1]", "it is no JSON object");
@@ -83,12 +83,12 @@ TEST(Documents, Tables) {
     config.field = "1";
     EXPECT_EQ(documents_of(config), (Texts{"id", "1", "2", "3"}));
     config.field = "body";
-    EXPECT_ERROR(documents_of(config), ExitCode::bad_file, "no column \"body\"; the first row has: id, text, label");
+    EXPECT_ERROR(documents_of(config), ErrorKind::bad_file, "no column \"body\"; the first row has: id, text, label");
     config = at_path(folder.write("a.tsv", "text\tlabel\nit's \"quoted\tx\n"));
     EXPECT_EQ(documents_of(config), (Texts{"it's \"quoted"}));
-    EXPECT_ERROR(documents_of(at_path(folder.write("b.csv", "text\n\"never closed\n"))), ExitCode::bad_file,
+    EXPECT_ERROR(documents_of(at_path(folder.write("b.csv", "text\n\"never closed\n"))), ErrorKind::bad_file,
                  "never closed");
-    EXPECT_ERROR(documents_of(at_path(folder.write("c.csv", "id,text\n1,a\n2\n"))), ExitCode::bad_file,
+    EXPECT_ERROR(documents_of(at_path(folder.write("c.csv", "id,text\n1,a\n2\n"))), ErrorKind::bad_file,
                  "row 3 has 1 fields, expected at least 2");
 }
 
@@ -117,7 +117,7 @@ TEST(Documents, ColumnsAreCountedFromOne) {
     DataConfig config;
     config.path = folder.write("a.csv", "first,second\nthird,fourth\n");
     config.field = "0";
-    EXPECT_ERROR(read_documents(config, list_inputs(config), [](const DocumentPart&) {}), ExitCode::bad_file,
+    EXPECT_ERROR(read_documents(config, list_inputs(config), [](const DocumentPart&) {}), ErrorKind::bad_file,
                  "columns are counted from 1");
     config.path = folder.write("named.csv", "0,1\nfirst,second\n");  // as pandas names them
     EXPECT_EQ(read_documents(config, list_inputs(config), [](const DocumentPart&) {}).documents, 1u);

@@ -75,8 +75,8 @@ TEST(StreamFeeder, PiecesAreContiguousAndEpochsStartAnew) {
     feeder->seek(middle);
     feeder->next(batch);
     EXPECT_EQ(batch.inputs[0], 16);
-    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8}), ExitCode::usage, "too short");
-    EXPECT_ERROR(feeder->seek({.epoch = 0, .at = 3}), ExitCode::bad_file, "does not fit");
+    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8}), ErrorKind::usage, "too short");
+    EXPECT_ERROR(feeder->seek({.epoch = 0, .at = 3}), ErrorKind::bad_file, "does not fit");
 }
 
 // Where the rows of each segment of an epoch begin; checks that a row's tokens follow each other.
@@ -146,7 +146,7 @@ TEST(StreamFeeder, ChunksOfAShortTextAreShorter) {
         EXPECT_EQ(seen.size(), size_t(segments)) << size;
     }
     const NumberedDocuments text({200}), small({40}, 500'000);
-    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8, .chunk = 16}), ExitCode::usage,
+    EXPECT_ERROR(make_stream_feeder({{&text, 1, "a"}}, {.batch = 100, .length = 8, .chunk = 16}), ErrorKind::usage,
                  "too short");
     auto feeder =
         make_stream_feeder({{&text, 3, "large"}, {&small, 1, "small"}}, {.batch = 4, .length = 8, .chunk = 16});
@@ -173,7 +173,7 @@ TEST(StreamFeeder, SourcesHaveRowsByTheirShares) {
     EXPECT_EQ(resets, 4);  // the small source begins anew every 4 segments, the large one after 16
     EXPECT_EQ(deal_rows({{nullptr, 1, ""}, {nullptr, 1000, ""}}, 4), (std::vector<int64_t>{1, 3}));
     EXPECT_EQ(deal_rows({{nullptr, 2, ""}, {nullptr, 2, ""}, {nullptr, 1, ""}}, 10), (std::vector<int64_t>{4, 4, 2}));
-    EXPECT_ERROR(deal_rows({{nullptr, 1, ""}, {nullptr, 1, ""}}, 1), ExitCode::usage,
+    EXPECT_ERROR(deal_rows({{nullptr, 1, ""}, {nullptr, 1, ""}}, 1), ErrorKind::usage,
                  "2 sources need at least as many rows");
 }
 
@@ -265,12 +265,12 @@ TEST(DocumentFeeder, GoesOnFromEveryPosition) {
     EXPECT_NEAR(double(small) / double(all), 1.0 / 3, 0.12);
     FeedPosition other = positions[5];
     other.rows.pop_back();
-    EXPECT_ERROR(whole->seek(other), ExitCode::bad_file, "is of 2 rows and 2 sources, this run has 3 and 2");
+    EXPECT_ERROR(whole->seek(other), ErrorKind::bad_file, "is of 2 rows and 2 sources, this run has 3 and 2");
     other = positions[5];
     other.rows[0].document = 1000;
-    EXPECT_ERROR(whole->seek(other), ExitCode::bad_file, "a document that is not there");
+    EXPECT_ERROR(whole->seek(other), ErrorKind::bad_file, "a document that is not there");
     const NumberedDocuments ones({1, 1, 1});
-    EXPECT_ERROR(make_document_feeder({{&ones, 1, "ones"}}, options), ExitCode::usage,
+    EXPECT_ERROR(make_document_feeder({{&ones, 1, "ones"}}, options), ErrorKind::usage,
                  "no document of the split has a token to predict");
 }
 
@@ -309,7 +309,7 @@ TEST(Prefetcher, ErrorsArriveAtTheirSegment) {
     Prefetcher ahead(make_stream_feeder({{&text, 1, "a"}}, {.batch = 1, .length = 10}));
     Batch batch;
     for (int i = 0; i < 6; ++i) ahead.next(batch);
-    EXPECT_ERROR(ahead.next(batch), ExitCode::bad_file, "damaged block");
+    EXPECT_ERROR(ahead.next(batch), ErrorKind::bad_file, "damaged block");
 }
 
 }  // namespace

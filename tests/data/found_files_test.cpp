@@ -114,7 +114,7 @@ TEST_F(FoundFiles, FewFilesLeaveValidationText) {
     EXPECT_NE(corpus.division().find("by bytes, 90/5/5: 5 files; cut at the exact places"), std::string::npos);
     DataConfig dealt = at("five");
     dealt.split = "files";
-    EXPECT_ERROR(Corpus::open(dealt), ExitCode::usage, "data.split = \"90/5/5\" divides any text by its bytes");
+    EXPECT_ERROR(Corpus::open(dealt), ErrorKind::usage, "data.split = \"90/5/5\" divides any text by its bytes");
     // with characters instead of bytes, none is cut
     DataConfig words = at("five");
     words.tokenizer = "words";
@@ -149,12 +149,12 @@ TEST_F(FoundFiles, HiddenAndBinaryFilesAreLeftOutWithAWord) {
     hidden.include = {".git/*"};
     hidden.format = "text";
     EXPECT_EQ(all_text(hidden), "x\x9C\x4B\xCA\xC9\x4F");
-    EXPECT_ERROR(find_inputs(at("in/image")), ExitCode::bad_file, "PNG image");
+    EXPECT_ERROR(find_inputs(at("in/image")), ErrorKind::bad_file, "PNG image");
     DataConfig stands = at("in/image");
     stands.format = "text";
     EXPECT_EQ(all_text(stands), png) << "bytes as they stand, when that is asked for";
     fs::remove(folder.file("in/a.txt")), fs::remove(folder.file("in/latin1.txt"));
-    EXPECT_ERROR(find_inputs(at("in")), ExitCode::bad_file, "holds no text; left out: ._a.txt");
+    EXPECT_ERROR(find_inputs(at("in")), ErrorKind::bad_file, "holds no text; left out: ._a.txt");
 }
 
 TEST_F(FoundFiles, BinaryMembersOfArchivesAreLeftOutWithAWord) {
@@ -176,7 +176,7 @@ TEST_F(FoundFiles, BinaryMembersOfArchivesAreLeftOutWithAWord) {
               std::string::npos)
         << corpus.division();
     testing::compress(folder.file("image.gz"), png, testing::kFilters[0].add);
-    EXPECT_ERROR(Corpus::open(at("image.gz")), ExitCode::bad_file, "PNG image");
+    EXPECT_ERROR(Corpus::open(at("image.gz")), ErrorKind::bad_file, "PNG image");
 }
 
 // Caches of Hugging Face and DVC: names are links into a folder of files that are named by their hashes.
@@ -213,11 +213,11 @@ TEST_F(FoundFiles, JsonLinesAreKnownByTheirContent) {
         EXPECT_FALSE(files_are_documents(config, list_inputs(config))) << path;
     }
     folder.write("body.json", "{\"body\":\"one\"}\n{\"body\":\"two\"}\n");
-    EXPECT_ERROR(documents_of(at("body.json")), ExitCode::bad_file, "the field \"text\" is missing; it has \"body\"");
+    EXPECT_ERROR(documents_of(at("body.json")), ErrorKind::bad_file, "the field \"text\" is missing; it has \"body\"");
     folder.write("list.json", "[\n {\"text\":\"one\"}\n]\n");
-    EXPECT_ERROR(documents_of(at("list.json")), ExitCode::bad_file, "one JSON list");
+    EXPECT_ERROR(documents_of(at("list.json")), ErrorKind::bad_file, "one JSON list");
     folder.write("pretty.json", "{\n  \"text\": \"one\"\n}\n");
-    EXPECT_ERROR(documents_of(at("pretty.json")), ExitCode::bad_file, "JSON over several lines");
+    EXPECT_ERROR(documents_of(at("pretty.json")), ErrorKind::bad_file, "JSON over several lines");
     // not everything that begins with a brace
     for (const char* text : {"{\n  \"name\": \"x\"\n}\n", "{ x }\n{ y }\n", "{\"name\":\"x\"}\n", "{}\n"}) {
         folder.write("settings.json", text);

@@ -69,12 +69,12 @@ TEST(ForeignTokens, WidthsWithoutAHeaderAreTold) {
     for (int i = 0; i < 3000; ++i) characters.push_back(uint16_t(i * 31 % 65));
     EXPECT_EQ(read(bytes_of(characters)), std::vector<int32_t>(characters.begin(), characters.end()));
     const std::string doubtful = bytes_of(std::vector<uint16_t>{5, 0, 7, 0});
-    EXPECT_ERROR(read(doubtful), ExitCode::bad_file, "--kind nanogpt, --kind uint32");
+    EXPECT_ERROR(read(doubtful), ErrorKind::bad_file, "kind nanogpt, kind uint32");
     EXPECT_EQ(read(doubtful, "nanogpt"), (std::vector<int32_t>{5, 0, 7, 0}));
     EXPECT_EQ(read(doubtful, "uint32"), (std::vector<int32_t>{5, 7}));
-    EXPECT_ERROR(read("\x93NUMPY" + bytes_of(narrow)), ExitCode::bad_file, "a NumPy array with its header");
-    EXPECT_ERROR(read(testing::sample_text(1000)), ExitCode::bad_file, "not a token file but text");
-    EXPECT_ERROR(read("\x1F\x8B" + bytes_of(narrow)), ExitCode::bad_file, "something packed");
+    EXPECT_ERROR(read("\x93NUMPY" + bytes_of(narrow)), ErrorKind::bad_file, "a NumPy array with its header");
+    EXPECT_ERROR(read(testing::sample_text(1000)), ErrorKind::bad_file, "not a token file but text");
+    EXPECT_ERROR(read("\x1F\x8B" + bytes_of(narrow)), ErrorKind::bad_file, "something packed");
     EXPECT_EQ(read("\x1F\x8B" + bytes_of(narrow), "nanogpt").size(), 3001u);
 }
 
@@ -84,23 +84,23 @@ TEST(ForeignTokens, RefusesDamage) {
                            {reinterpret_cast<const std::byte*>(index.data()), index.size()}, kind, "f");
         all(file);
     };
-    EXPECT_ERROR(parse("abc", "", ForeignKind::raw), ExitCode::bad_file, "no whole number of ids");
-    EXPECT_ERROR(parse("abc", "", ForeignKind::llmc), ExitCode::bad_file, "less than llm.c's header");
-    EXPECT_ERROR(parse(llmc(1, 1, 0, ""), "", ForeignKind::llmc), ExitCode::bad_file, "its magic is 1");
-    EXPECT_ERROR(parse(llmc(20240520, 2, 0, ""), "", ForeignKind::llmc), ExitCode::bad_file, "version 2");
-    EXPECT_ERROR(parse(llmc(20240520, 1, 9, "aabb"), "", ForeignKind::llmc), ExitCode::bad_file,
+    EXPECT_ERROR(parse("abc", "", ForeignKind::raw), ErrorKind::bad_file, "no whole number of ids");
+    EXPECT_ERROR(parse("abc", "", ForeignKind::llmc), ErrorKind::bad_file, "less than llm.c's header");
+    EXPECT_ERROR(parse(llmc(1, 1, 0, ""), "", ForeignKind::llmc), ErrorKind::bad_file, "its magic is 1");
+    EXPECT_ERROR(parse(llmc(20240520, 2, 0, ""), "", ForeignKind::llmc), ErrorKind::bad_file, "version 2");
+    EXPECT_ERROR(parse(llmc(20240520, 1, 9, "aabb"), "", ForeignKind::llmc), ErrorKind::bad_file,
                  "claims 9 tokens and it holds 2");
     const std::string ids = bytes_of(std::vector<int32_t>{1, -2, 3});
-    EXPECT_ERROR(parse(ids, megatron_index(4, {3}, {0}, {0, 1}), ForeignKind::megatron), ExitCode::bad_file,
+    EXPECT_ERROR(parse(ids, megatron_index(4, {3}, {0}, {0, 1}), ForeignKind::megatron), ErrorKind::bad_file,
                  "token 1 has the id -2");
-    EXPECT_ERROR(parse(ids, "", ForeignKind::megatron), ExitCode::bad_file, "does not begin with MMIDIDX");
-    EXPECT_ERROR(parse(ids, megatron_index(7, {3}, {0}, {0, 1}), ForeignKind::megatron), ExitCode::bad_file,
+    EXPECT_ERROR(parse(ids, "", ForeignKind::megatron), ErrorKind::bad_file, "does not begin with MMIDIDX");
+    EXPECT_ERROR(parse(ids, megatron_index(7, {3}, {0}, {0, 1}), ForeignKind::megatron), ErrorKind::bad_file,
                  "type code 7");
-    EXPECT_ERROR(parse(ids, megatron_index(4, {2}, {0}, {0, 1}), ForeignKind::megatron), ExitCode::bad_file,
+    EXPECT_ERROR(parse(ids, megatron_index(4, {2}, {0}, {0, 1}), ForeignKind::megatron), ErrorKind::bad_file,
                  "have 2 tokens and the file 3");
-    EXPECT_ERROR(parse(ids, megatron_index(4, {1, 2}, {0, 8}, {0, 1}), ForeignKind::megatron), ExitCode::bad_file,
+    EXPECT_ERROR(parse(ids, megatron_index(4, {1, 2}, {0, 8}, {0, 1}), ForeignKind::megatron), ErrorKind::bad_file,
                  "sequence 1 does not follow");
-    EXPECT_ERROR(parse(ids, megatron_index(4, {3}, {0}, {0, 5}), ForeignKind::megatron), ExitCode::bad_file,
+    EXPECT_ERROR(parse(ids, megatron_index(4, {3}, {0}, {0, 5}), ForeignKind::megatron), ErrorKind::bad_file,
                  "lies outside its sequences");
     const std::string index = megatron_index(4, {3}, {0}, {0, 1});
     for (size_t size = 0; size < index.size(); ++size)
@@ -135,13 +135,13 @@ TEST(ImportTokens, KeepsIdsDocumentsAndByteCounts) {
     EXPECT_EQ(corpus.split("train").documents(), 50u);
     EXPECT_EQ(corpus.split("valid").size(), 3u);
     options.files[1] = folder.write("wrong.bin", bytes_of(std::vector<uint16_t>{1, 2, 9999}));
-    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("other")), ExitCode::bad_file,
+    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("other")), ErrorKind::bad_file,
                  "token 2 has the id 9999, the tokenizer's vocabulary has ");
     EXPECT_FALSE(std::filesystem::exists(folder.file("other")) ||
                  std::filesystem::exists(folder.file("other.unfinished")));
-    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("set")), ExitCode::usage, "is there already");
+    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("set")), ErrorKind::usage, "is there already");
     folder.write("mine.unfinished/thesis.txt", "years of work");
-    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("mine")), ExitCode::usage, "holds other files");
+    EXPECT_ERROR(import_tokens(options, tokenizer, folder.file("mine")), ErrorKind::usage, "holds other files");
     EXPECT_EQ(testing::read_all(folder.file("mine.unfinished/thesis.txt")), "years of work");
 }
 

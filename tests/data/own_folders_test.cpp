@@ -75,16 +75,16 @@ TEST_F(OwnFolders, AFolderOfLithesOwnThatIsNamedIsAnError) {
     folder.write("run/run.json", "{\"schema\": \"lithe.run/1\"}");
     folder.write("run/config.toml", "[model]\n");
     folder.write("run/checkpoints/step-000000001/manifest.json", "{\"schema\": \"lithe.checkpoint/1\"}");
-    EXPECT_ERROR(find_inputs(at("run")), ExitCode::usage, "this is a run of lithe, and no text");
-    EXPECT_ERROR(find_inputs(at("run")), ExitCode::usage, "lithe train ");
-    EXPECT_ERROR(find_inputs(at("run/checkpoints")), ExitCode::usage, "the checkpoints of a run of lithe");
-    EXPECT_ERROR(find_inputs(at("run/checkpoints/step-000000001")), ExitCode::usage, "--resume");
+    EXPECT_ERROR(find_inputs(at("run")), ErrorKind::usage, "this is a run of lithe, and no text");
+    EXPECT_ERROR(find_inputs(at("run")), ErrorKind::usage, "lithe train ");
+    EXPECT_ERROR(find_inputs(at("run/checkpoints")), ErrorKind::usage, "the checkpoints of a run of lithe");
+    EXPECT_ERROR(find_inputs(at("run/checkpoints/step-000000001")), ErrorKind::usage, "with resume ");
     folder.write("a.txt", testing::sample_text(1000));
     prepare_tokens(at("a.txt"), folder.file("set"), {});
     DataConfig by_split;
     by_split.train = folder.file("a.txt");
     by_split.valid = folder.file("set");
-    EXPECT_ERROR(find_inputs(by_split), ExitCode::usage, "this is a token set of lithe, and no text");
+    EXPECT_ERROR(find_inputs(by_split), ErrorKind::usage, "this is a token set of lithe, and no text");
 }
 
 TEST_F(OwnFolders, ATokenSetInsideItsTextIsNoTextOfTheNext) {

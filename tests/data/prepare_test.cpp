@@ -4,7 +4,6 @@
 #include <csignal>
 #include <thread>
 
-#include "lithe/base/stop.h"
 #include "lithe/data/corpus.h"
 #include "support/errors.h"
 #include "support/files.h"
@@ -107,7 +106,7 @@ TEST(Prepare, LabelsAndPairsTravelWithDocuments) {
     }
     EXPECT_EQ(documents, 198u);  // line 7 has an empty side
     folder.write("a.en", english + "more\n");
-    EXPECT_ERROR(prepare_tokens(pairs, folder.file("uneven"), {}), ExitCode::bad_file, "a.en]");
+    EXPECT_ERROR(prepare_tokens(pairs, folder.file("uneven"), {}), ErrorKind::bad_file, "a.en]");
 }
 
 TEST(Prepare, ThreadsDoNotChangeTheBytes) {
@@ -127,20 +126,20 @@ TEST(Prepare, GoesOnWhereItWasStopped) {
     const std::string broken = folder.file("broken"), journal = broken + "/progress.json";
     int stops = 0;
     for (std::atomic<bool> finished = false; !finished;) {
+        std::stop_source stop;
         std::thread stopper([&, before = testing::read_all(journal)] {
             while (!finished && (testing::read_all(journal).empty() || testing::read_all(journal) == before))
                 std::this_thread::yield();
-            request_stop();
+            stop.request_stop();
         });
         try {
-            prepare_tokens(config, broken, options);
+            prepare_tokens(config, broken, {.round_bytes = options.round_bytes, .stop = stop.get_token()});
             finished = true;
         } catch (const Error& error) {
-            EXPECT_EQ(int(error.code()), int(ExitCode::stopped)) << error.what();
+            EXPECT_EQ(int(error.kind()), int(ErrorKind::stopped)) << error.what();
             ++stops;
         }
         stopper.join();
-        clear_requests();
     }
     EXPECT_GT(stops, 0);
     EXPECT_EQ(contents(folder.file("unbroken")), contents(broken));
@@ -153,13 +152,13 @@ TEST(Prepare, GoesOnWithoutATokenizerOfItsOwn) {
     const PrepareOptions options{.round_bytes = 1 << 16};
     prepare_tokens(config, folder.file("unbroken"), options);
     const std::string broken = folder.file("broken"), journal = broken + "/progress.json";
+    std::stop_source stop;
     std::thread stopper([&] {
         while (!std::filesystem::exists(journal)) std::this_thread::yield();
-        request_stop();
+        stop.request_stop();
     });
-    EXPECT_THROW(prepare_tokens(config, broken, options), Error);
+    EXPECT_THROW(prepare_tokens(config, broken, {.round_bytes = options.round_bytes, .stop = stop.get_token()}), Error);
     stopper.join();
-    clear_requests();
     ASSERT_TRUE(std::filesystem::exists(journal));
     std::filesystem::remove(broken + "/tokenizer.json");
     prepare_tokens(config, broken, options);
@@ -171,31 +170,31 @@ TEST(Prepare, RefusesWhatWouldLoseSomething) {
     DataConfig config;
     config.path = folder.write("a.txt", lines(100));
     prepare_tokens(config, folder.file("set"), {});
-    EXPECT_ERROR(prepare_tokens(config, folder.file("set"), {}), ExitCode::usage, "holds a finished token set");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("set"), {}), ErrorKind::usage, "holds a finished token set");
     folder.write("other/precious", "x");
-    EXPECT_ERROR(prepare_tokens(config, folder.file("other"), {}), ExitCode::usage, "not empty: it holds precious");
-    EXPECT_ERROR(prepare_tokens(config, folder.write("file", "x"), {}), ExitCode::usage, "a token set is a folder");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("other"), {}), ErrorKind::usage, "not empty: it holds precious");
+    EXPECT_ERROR(prepare_tokens(config, folder.write("file", "x"), {}), ErrorKind::usage, "a token set is a folder");
     config.path = "/dev/zero";
-    EXPECT_ERROR(prepare_tokens(config, folder.file("z"), {}), ExitCode::bad_file,
+    EXPECT_ERROR(prepare_tokens(config, folder.file("z"), {}), ErrorKind::bad_file,
                  "a device or pipe cannot be read twice");
     config.path = folder.write("a.txt", lines(100));
     config.label = "kind";
-    EXPECT_ERROR(prepare_tokens(config, folder.file("l"), {}), ExitCode::usage, "plain text has no field \"kind\"");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("l"), {}), ErrorKind::usage, "plain text has no field \"kind\"");
     config.label = "";
     auto trainer = make_tokenizer_trainer({.kind = "characters", .size = 0});
     trainer->feed("abc");
     EXPECT_ERROR(
-        prepare_tokens(config, folder.file("u"), {}, trainer->finish()), ExitCode::bad_file,
+        prepare_tokens(config, folder.file("u"), {}, trainer->finish()), ErrorKind::bad_file,
         "the character \"l\" at byte 0 is not among the 3 of this vocabulary (counted from byte 0 of the text)");
     config.tokenizer = "byts";
-    EXPECT_ERROR(prepare_tokens(config, folder.file("b"), {}), ExitCode::usage, "did you mean 'bytes'");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("b"), {}), ErrorKind::usage, "did you mean 'bytes'");
     config.tokenizer = "bytes";
     config.path = folder.write("empty", "");
-    EXPECT_ERROR(prepare_tokens(config, folder.file("c"), {}), ExitCode::bad_file, "the data is empty");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("c"), {}), ErrorKind::bad_file, "the data is empty");
     config.path = folder.path() + "/other";
     config.split = "files";
     config.include = {"*.none"};
-    EXPECT_ERROR(prepare_tokens(config, folder.file("d"), {}), ExitCode::bad_file, "no files that match");
+    EXPECT_ERROR(prepare_tokens(config, folder.file("d"), {}), ErrorKind::bad_file, "no files that match");
 }
 
 // A progress.json of someone else does not make a folder ours; in one that is ours, only what the journal names goes.
@@ -207,17 +206,17 @@ TEST(Prepare, RemovesOnlyWhatIsItsOwn) {
         folder.write("home/progress.json", journal);
         folder.write("home/thesis.txt", "years of work");
         const auto before = contents(folder.file("home"));
-        EXPECT_ERROR(prepare_tokens(config, folder.file("home"), options), ExitCode::usage, "the folder is not empty");
+        EXPECT_ERROR(prepare_tokens(config, folder.file("home"), options), ErrorKind::usage, "the folder is not empty");
         EXPECT_EQ(contents(folder.file("home")), before);
     }
     const std::string broken = folder.file("broken");
+    std::stop_source stop;
     std::thread stopper([&] {
         while (!std::filesystem::exists(broken + "/train-00001.tokens")) std::this_thread::yield();
-        request_stop();
+        stop.request_stop();
     });
-    EXPECT_THROW(prepare_tokens(config, broken, options), Error);
+    EXPECT_THROW(prepare_tokens(config, broken, {.round_bytes = options.round_bytes, .stop = stop.get_token()}), Error);
     stopper.join();
-    clear_requests();
     std::map<std::string, std::string> kept = {{"thesis.txt", "years of work"},
                                                {"train-99999.tokens", "mine"},
                                                {"notes.tmp-12", "mine"},
@@ -245,30 +244,30 @@ TEST(TokenSet, NoticesWhatWasExchanged) {
     std::filesystem::copy(folder.file("a"), folder.file("b"));
     std::filesystem::copy(folder.file("b/train-00001.tokens"), folder.file("b/train-00000.tokens"),
                           std::filesystem::copy_options::overwrite_existing);
-    EXPECT_ERROR(TokenSet(folder.file("b")), ExitCode::bad_file, "it is not the shard that the index names");
+    EXPECT_ERROR(TokenSet(folder.file("b")), ErrorKind::bad_file, "it is not the shard that the index names");
     std::string changed = index;
     changed.replace(changed.find("train-00000"), 5, "../tr");
     folder.write("c/index.json", changed);
     std::filesystem::copy(folder.file("a/tokenizer.json"), folder.file("c/tokenizer.json"));
-    EXPECT_ERROR(TokenSet(folder.file("c")), ExitCode::bad_file, "is no plain file name");
+    EXPECT_ERROR(TokenSet(folder.file("c")), ErrorKind::bad_file, "is no plain file name");
     std::filesystem::copy(folder.file("a"), folder.file("d"));
     std::string shard = testing::read_all(folder.file("d/valid-00000.tokens"));
     shard[4096 + 3] ^= 1;
     folder.write("d/valid-00000.tokens", shard);
-    EXPECT_ERROR(TokenSet(folder.file("d")).verify(), ExitCode::bad_file, "block 0 (offset 4096)");
+    EXPECT_ERROR(TokenSet(folder.file("d")).verify(), ErrorKind::bad_file, "block 0 (offset 4096)");
     std::filesystem::remove(folder.file("d/valid-00000.tokens"));
-    EXPECT_ERROR(TokenSet(folder.file("d")), ExitCode::bad_file, "valid-00000.tokens");
+    EXPECT_ERROR(TokenSet(folder.file("d")), ErrorKind::bad_file, "valid-00000.tokens");
     // a folder that lacks a part of it is no folder of texts
     std::filesystem::copy(folder.file("a"), folder.file("f"));
     std::filesystem::remove(folder.file("f/tokenizer.json"));
-    EXPECT_ERROR(Corpus::open({.path = folder.file("f")}), ExitCode::bad_file, "tokenizer.json");
+    EXPECT_ERROR(Corpus::open({.path = folder.file("f")}), ErrorKind::bad_file, "tokenizer.json");
     folder.write("g/progress.json", "{}");
     std::filesystem::copy(folder.file("a/tokenizer.json"), folder.file("g/tokenizer.json"));
-    EXPECT_ERROR(Corpus::open({.path = folder.file("g")}), ExitCode::bad_file, "the token set is not finished");
+    EXPECT_ERROR(Corpus::open({.path = folder.file("g")}), ErrorKind::bad_file, "the token set is not finished");
     // another tokenizer beside the same tokens
     std::filesystem::copy(folder.file("a"), folder.file("e"));
     folder.write("e/tokenizer.json", "{\"kind\":\"bytes\",\"bytes\":[1,2]}");
-    EXPECT_ERROR(Corpus::open({.path = folder.file("e")}), ExitCode::bad_file, "the index claims");
+    EXPECT_ERROR(Corpus::open({.path = folder.file("e")}), ErrorKind::bad_file, "the index claims");
 }
 
 }  // namespace

@@ -45,14 +45,14 @@ TEST(PackedFile, ReadsEveryCompressionAndNoticesCuts) {
         EXPECT_EQ(read_one(path), text) << filter.suffix;
         const std::string packed = testing::read_all(path);
         EXPECT_ERROR(read_one(folder.write(std::string("cut") + filter.suffix, packed.substr(0, packed.size() / 2))),
-                     ExitCode::bad_file, "cannot decompress");
+                     ErrorKind::bad_file, "cannot decompress");
         EXPECT_THROW(read_one(folder.write(std::string("more") + filter.suffix, packed + "and more text")), Error);
         EXPECT_EQ(read_one(folder.write(std::string("two") + filter.suffix, packed + packed)), text + text);
     }
     const std::string padding(1000, '\0');  // as on tapes
     EXPECT_EQ(read_one(folder.write("padded.gz", testing::read_all(folder.file("t.gz")) + padding)), text);
-    EXPECT_ERROR(read_one(folder.file("missing")), ExitCode::bad_file, "cannot open file");
-    EXPECT_ERROR(read_one(folder.path()), ExitCode::bad_file, "a folder where a file is expected");
+    EXPECT_ERROR(read_one(folder.file("missing")), ErrorKind::bad_file, "cannot open file");
+    EXPECT_ERROR(read_one(folder.path()), ErrorKind::bad_file, "a folder where a file is expected");
 }
 
 // Names that leave the folder are only names: nothing is written. Links are passed over and counted.
@@ -77,7 +77,7 @@ TEST(PackedFile, ArchivesHaveAMemberForEveryFile) {
     }
     EXPECT_FALSE(std::filesystem::exists(folder.path() + "/../evil.txt"));
     const std::string tar = testing::read_all(folder.file("t.tar"));
-    EXPECT_ERROR(read_members(folder.write("cut.tar", tar.substr(0, 514))), ExitCode::bad_file, "cannot decompress");
+    EXPECT_ERROR(read_members(folder.write("cut.tar", tar.substr(0, 514))), ErrorKind::bad_file, "cannot decompress");
 }
 
 // Read while the archive is, without a copy on disk; its damage is that of a member.
@@ -106,7 +106,7 @@ TEST(PackedFile, CompressedMembersOfArchives) {
             inner.next();
             inner.read_full(1 << 22);
         };
-        EXPECT_ERROR(read_cut(), ExitCode::bad_file, "a.tar, member c");
+        EXPECT_ERROR(read_cut(), ErrorKind::bad_file, "a.tar, member c");
     }
 }
 
@@ -120,9 +120,9 @@ TEST(PackedFile, ATarThatIsCutBehindAMemberIsRefused) {
     const size_t end = whole.find("bbb") + 512;
     for (const size_t members : {1, 2}) {
         const std::string cut = whole.substr(0, members == 1 ? whole.find(std::string(512, 'a')) + 512 : end);
-        EXPECT_ERROR(read_members(folder.write("cut.tar", cut)), ExitCode::bad_file, "cut off after a member");
+        EXPECT_ERROR(read_members(folder.write("cut.tar", cut)), ErrorKind::bad_file, "cut off after a member");
         testing::compress(folder.file("cut.tar.gz"), cut, archive_write_add_filter_gzip);
-        EXPECT_ERROR(read_members(folder.file("cut.tar.gz")), ExitCode::bad_file, "cut off after a member");
+        EXPECT_ERROR(read_members(folder.file("cut.tar.gz")), ErrorKind::bad_file, "cut off after a member");
     }
     // one block of zeros is an end, whatever padding follows
     EXPECT_EQ(read_members(folder.write("one.tar", whole.substr(0, end + 512))).size(), 2u);
@@ -134,10 +134,10 @@ TEST(PackedFile, BombsAreRefused) {
     for (const testing::Filter& filter : testing::kFilters) {
         const std::string path = folder.file(std::string("bomb") + filter.suffix);
         testing::compress(path, zeros, filter.add);
-        EXPECT_ERROR(read_one(path), ExitCode::bad_file, "an archive bomb");
+        EXPECT_ERROR(read_one(path), ErrorKind::bad_file, "an archive bomb");
     }
     testing::write_archive(folder.file("bomb.zip"), {{"zeros", zeros}});
-    EXPECT_ERROR(read_one(folder.file("bomb.zip")), ExitCode::bad_file, "bomb.zip, member zeros");
+    EXPECT_ERROR(read_one(folder.file("bomb.zip")), ErrorKind::bad_file, "bomb.zip, member zeros");
     PackedFile allowed(folder.file("bomb.gz"), 1e6);
     std::string buffer(1 << 20, '\0');
     uint64_t total = 0;

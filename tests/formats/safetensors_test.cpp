@@ -89,7 +89,7 @@ TEST(Safetensors, RefusesDamage) {
         {entry(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})"), "where its shape needs"},
         {entry(R"({"a":[[[[[[[1]]]]]]]})"), "nested deeper than"},
     };
-    for (const Case& each : cases) EXPECT_ERROR(parse(each.bytes), ExitCode::bad_file, each.words);
+    for (const Case& each : cases) EXPECT_ERROR(parse(each.bytes), ErrorKind::bad_file, each.words);
 }
 
 // A model file without its manifest still tells when one bit of a weight is not what was written.
@@ -105,7 +105,7 @@ TEST(Safetensors, EveryFlippedBitOfTheValuesIsNoticed) {
     for (size_t bit = 0; bit < sizeof values * 8; ++bit) {
         std::string file = good;
         file[file.size() - sizeof values + bit / 8] ^= char(1 << bit % 8);
-        EXPECT_ERROR(SafetensorsFile(folder.write("y.safetensors", file)), ExitCode::bad_file,
+        EXPECT_ERROR(SafetensorsFile(folder.write("y.safetensors", file)), ErrorKind::bad_file,
                      "checksum of its values");
     }
 }

@@ -33,7 +33,7 @@ TEST(TokenFile, ReadsWhatWasWritten) {
     std::vector<int64_t> ids(100);
     file.read(1'048'530, 100, ids.data());  // across a block
     for (size_t i = 0; i < 100; ++i) EXPECT_EQ(ids[i], text[1'048'530 + i]);
-    EXPECT_ERROR(file.read(2'999'999, 2, ids.data()), ExitCode::failed, "asked for");
+    EXPECT_ERROR(file.read(2'999'999, 2, ids.data()), ErrorKind::failed, "asked for");
     EXPECT_TRUE(TokenFile::looks_like(folder.file("t.tokens")));
 }
 
@@ -55,7 +55,7 @@ TEST(TokenFile, EveryFlippedByteIsNoticed) {
             file.verify();
             bool padding = at >= 4096 + 500 && at < 4096 + 504;  // up to the table of checksums
             EXPECT_TRUE(padding) << "byte " << at << " was flipped unnoticed";
-        } catch (const Error& error) { EXPECT_EQ(error.code(), ExitCode::bad_file); }
+        } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::bad_file); }
     }
 }
 
@@ -70,7 +70,7 @@ TEST(TokenFile, IdsOutsideTheVocabularyAreAnError) {
     testing::TemporaryFolder folder;
     TokenFile file(make(folder, 1000, 50));
     std::vector<int64_t> ids(10);
-    EXPECT_ERROR(file.read(0, 10, ids.data()), ExitCode::bad_file, "outside the vocabulary of 50");
+    EXPECT_ERROR(file.read(0, 10, ids.data()), ErrorKind::bad_file, "outside the vocabulary of 50");
 }
 
 }  // namespace

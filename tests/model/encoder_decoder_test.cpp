@@ -119,7 +119,7 @@ TEST(EncoderDecoder, GradientsReachBothStacks) {
 
 TEST(EncoderDecoder, WrongStacksAreTold) {
     const auto told = [](const std::string& text, const std::string& words) {
-        EXPECT_ERROR(LanguageModel(parse_config(text, "test"), 20), ExitCode::usage, words);
+        EXPECT_ERROR(LanguageModel(parse_config(text, "test"), 20), ErrorKind::usage, words);
     };
     told("[model]\nwidth = 8\nlayout = \"scf\"\n", "reads the encoder's output");
     told("[model]\nwidth = 8\nlayout = \"sf\"\n[model.encoder]\nlayout = \"sf\"\n", "no block of the decoder reads");
@@ -129,8 +129,8 @@ TEST(EncoderDecoder, WrongStacksAreTold) {
     told(two + "ngrams = 3\n", "n-grams are looked up by a decoder alone");
     told(two + "width = 9\npositions = \"sinusoidal\"\n", "needs an even width");
     told(two + "cutoffs = \"4\"\n", "adaptive embeddings serve one stack");
-    EXPECT_ERROR(parse_config("[model.other]\nwidth = 8\n", "test"), ExitCode::usage, "unknown stack");
-    EXPECT_ERROR(parse_config("[model.encoder]\nwidht = 8\n", "test"), ExitCode::usage, "did you mean 'width'");
+    EXPECT_ERROR(parse_config("[model.other]\nwidth = 8\n", "test"), ErrorKind::usage, "unknown stack");
+    EXPECT_ERROR(parse_config("[model.encoder]\nwidht = 8\n", "test"), ErrorKind::usage, "did you mean 'width'");
     const auto model = made();
     EXPECT_THROW(model->forward(ids(6, 2, 3), {}, model->pass(false)), std::exception) << "no source";
 }
@@ -149,7 +149,7 @@ TEST(Store, HoldsTwoModels) {
                  large = parse_config("[model]\nwidth = 16\nheads = 2\nlayout = \"(sf)x2\"\n", "test");
     const LanguageModel first(small, 20, store, "generator");
     LanguageModel second(large, 20, store);
-    EXPECT_ERROR(LanguageModel(small, 20, store, "generator"), ExitCode::failed, "generator.embeddings.tokens");
+    EXPECT_ERROR(LanguageModel(small, 20, store, "generator"), ErrorKind::failed, "generator.embeddings.tokens");
     second.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
     const LanguageModel alone(small, 20);
     EXPECT_EQ(store->count(), alone.parameters().count() + LanguageModel(large, 20).parameters().count());

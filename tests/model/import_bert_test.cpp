@@ -174,15 +174,15 @@ TEST(ImportBert, TellsWhatDoesNotFit) {
     auto import = [&](const Weights& from) { import_bert(as_list(from), model, "file"); };
     Weights missing = weights, left_over = weights, untied = weights, wrong = weights;
     missing.erase("bert.encoder.layer.1.attention.self.key.bias");
-    EXPECT_ERROR(import(missing), ExitCode::bad_file, "'encoder.layer.1.attention.self.key.bias' is missing");
+    EXPECT_ERROR(import(missing), ErrorKind::bad_file, "'encoder.layer.1.attention.self.key.bias' is missing");
     left_over["bert.encoder.layer.2.output.dense.bias"] = at::zeros({8});
-    EXPECT_ERROR(import(left_over), ExitCode::bad_file, "'encoder.layer.2.output.dense.bias' has no place");
+    EXPECT_ERROR(import(left_over), ErrorKind::bad_file, "'encoder.layer.2.output.dense.bias' has no place");
     untied["cls.predictions.decoder.weight"] = at::zeros({kVocabulary, kWidth});
-    EXPECT_ERROR(import(untied), ExitCode::bad_file, "differs from 'embeddings.word_embeddings.weight'");
+    EXPECT_ERROR(import(untied), ErrorKind::bad_file, "differs from 'embeddings.word_embeddings.weight'");
     wrong["bert.embeddings.position_embeddings.weight"] = at::zeros({kPositions + 1, kWidth});
-    EXPECT_ERROR(import(wrong), ExitCode::bad_file, "needs 48 numbers and gets 56");
+    EXPECT_ERROR(import(wrong), ErrorKind::bad_file, "needs 48 numbers and gets 56");
     LanguageModel other(parse_config("[model]\nwidth = 8\nlayout = \"uf\"\n", "test"), kVocabulary);
-    EXPECT_ERROR(import_bert(as_list(weights), other, "file"), ExitCode::usage, "(sf)xN");
+    EXPECT_ERROR(import_bert(as_list(weights), other, "file"), ErrorKind::usage, "(sf)xN");
 }
 
 }  // namespace

@@ -253,15 +253,15 @@ TEST(ImportTransformerXl, TellsWhatDoesNotFit) {
     auto import = [&](const Weights& from) { import_transformer_xl(as_list(from, shape), model, "file"); };
     Weights missing = weights, left_over = weights, untied = weights, wrong = weights;
     missing.erase("layers.1.dec_attn.r_net.weight");
-    EXPECT_ERROR(import(missing), ExitCode::bad_file, "'layers.1.dec_attn.r_net.weight' is missing");
+    EXPECT_ERROR(import(missing), ErrorKind::bad_file, "'layers.1.dec_attn.r_net.weight' is missing");
     left_over["layers.2.dec_attn.r_net.weight"] = at::zeros({8, 8});
-    EXPECT_ERROR(import(left_over), ExitCode::bad_file, "'layers.2.dec_attn.r_net.weight' has no place");
+    EXPECT_ERROR(import(left_over), ErrorKind::bad_file, "'layers.2.dec_attn.r_net.weight' has no place");
     untied["crit.out_layers.0.weight"] = at::zeros({kVocabulary, kWidth});
-    EXPECT_ERROR(import(untied), ExitCode::bad_file, "differs from 'word_emb.emb_layers.0.weight'");
+    EXPECT_ERROR(import(untied), ErrorKind::bad_file, "differs from 'word_emb.emb_layers.0.weight'");
     wrong["layers.0.pos_ff.CoreNet.0.bias"] = at::zeros({kInner + 1});
-    EXPECT_ERROR(import(wrong), ExitCode::bad_file, "needs 12 numbers and gets 13");
+    EXPECT_ERROR(import(wrong), ErrorKind::bad_file, "needs 12 numbers and gets 13");
     LanguageModel other(parse_config("[model]\nwidth = 8\nlayout = \"uf\"\n", "test"), kVocabulary);
-    EXPECT_ERROR(import_transformer_xl(as_list(weights, shape), other, "file"), ExitCode::usage, "(sf)xN");
+    EXPECT_ERROR(import_transformer_xl(as_list(weights, shape), other, "file"), ErrorKind::usage, "(sf)xN");
 }
 
 }  // namespace

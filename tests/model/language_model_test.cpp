@@ -120,7 +120,7 @@ TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
 
 TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
     auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
-    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->pass(false)), ExitCode::usage,
+    EXPECT_ERROR(model->forward(ids(11, 1), {}, model->pass(false)), ErrorKind::usage,
                  "beyond the model's 10 absolute positions");
     EXPECT_EQ(generate(*model, {1, 2, 3}, {.tokens = 40}, [](int64_t) { return true; }).size(), 40u);
     EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
@@ -168,7 +168,7 @@ TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {
     double ones = 0;
     for (uint64_t i = 0; i < 4000; ++i) ones += sample_token(logits, {}, i) == 1;
     EXPECT_NEAR(ones / 4000, std::exp(3) / (std::exp(1) + std::exp(3) + std::exp(2) + std::exp(-1)), 0.03);
-    EXPECT_ERROR(sample_token(at::full({3}, NAN, at::kFloat), {}, 0), ExitCode::diverged, "not finite");
+    EXPECT_ERROR(sample_token(at::full({3}, NAN, at::kFloat), {}, 0), ErrorKind::diverged, "not finite");
 }
 
 // The totals of SRU++ (Lei 2021, tables 2 and 3 in millions; added up in tests/golden/make_parameters.py), from the
@@ -233,11 +233,11 @@ TEST(Checkpoint, SavesAndLoadsTheSameModel) {
         load_parameters(loaded.model->parameters(), loaded.folder + "/model.safetensors");
         expect_close(loaded.model->parameters().master_flat(), model.parameters().master_flat(), 0, selector);
     }
-    EXPECT_ERROR(load_model(folder.file("run@step:4")), ExitCode::bad_file, "it has: 3");
-    EXPECT_ERROR(load_model(folder.file("run@best")), ExitCode::bad_file, "no best checkpoint");
-    EXPECT_ERROR(load_model(folder.file("run@first")), ExitCode::usage, "unknown checkpoint '@first'");
-    EXPECT_ERROR(load_model(folder.file("nothing")), ExitCode::bad_file, "no such run");
-    EXPECT_ERROR(load_model(folder.write("model.pt", "x")), ExitCode::bad_file, "can execute code");
+    EXPECT_ERROR(load_model(folder.file("run@step:4")), ErrorKind::bad_file, "it has: 3");
+    EXPECT_ERROR(load_model(folder.file("run@best")), ErrorKind::bad_file, "no best checkpoint");
+    EXPECT_ERROR(load_model(folder.file("run@first")), ErrorKind::usage, "unknown checkpoint '@first'");
+    EXPECT_ERROR(load_model(folder.file("nothing")), ErrorKind::bad_file, "no such run");
+    EXPECT_ERROR(load_model(folder.write("model.pt", "x")), ErrorKind::bad_file, "can execute code");
 }
 
 TEST(Checkpoint, EveryDamageIsNamed) {
@@ -253,14 +253,14 @@ TEST(Checkpoint, EveryDamageIsNamed) {
         std::string bytes = testing::read_all(place + "/" + name);
         bytes[bytes.size() / 2] = char(bytes[bytes.size() / 2] ^ 1);
         std::ofstream(place + "/" + name) << bytes;
-        EXPECT_ERROR(load_model(place), ExitCode::bad_file,
+        EXPECT_ERROR(load_model(place), ErrorKind::bad_file,
                      name == std::string("manifest.json") ? "manifest" : "checksum");
         write_checkpoint(place, content);
         std::filesystem::resize_file(place + "/" + name, bytes.size() / 2);
-        EXPECT_ERROR(load_model(place), ExitCode::bad_file,
+        EXPECT_ERROR(load_model(place), ErrorKind::bad_file,
                      name == std::string("manifest.json") ? "manifest" : "size does not fit");
         std::filesystem::remove(place + "/" + name);
-        EXPECT_ERROR(load_model(place), ExitCode::bad_file, name);
+        EXPECT_ERROR(load_model(place), ErrorKind::bad_file, name);
     }
 }
 
@@ -273,7 +273,7 @@ TEST(Checkpoint, WeightsOfAnotherModelAreRefused) {
     write_checkpoint(folder.file("c/step-000000001"),
                      {named_masters(small.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
     EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")),
-                 ExitCode::bad_file, "the weights do not fit the configuration");
+                 ErrorKind::bad_file, "the weights do not fit the configuration");
 }
 
 class Numbers : public TokenView {

@@ -60,7 +60,7 @@ TEST(Manifest, ListsFilesWithTheirRoles) {
     EXPECT_EQ(read.schema, 2);
     EXPECT_EQ(read.path("config"), saved.place + "/config.json");
     EXPECT_TRUE(read.paths("optimizer").empty());
-    EXPECT_ERROR(read.path("state"), ExitCode::bad_file, "lacks a file of role 'state'");
+    EXPECT_ERROR(read.path("state"), ErrorKind::bad_file, "lacks a file of role 'state'");
 }
 
 TEST(Manifest, AModelMayLieInSeveralFilesOfAnyNames) {
@@ -74,7 +74,7 @@ TEST(Manifest, AModelMayLieInSeveralFilesOfAnyNames) {
     fs::remove(saved.place + "/model.safetensors");
     saved.add("a.safetensors", "model", 1);
     EXPECT_ERROR(load_parameters(load_model(saved.place).model->parameters(), saved.place + "/a.safetensors"),
-                 ExitCode::bad_file, "is missing");
+                 ErrorKind::bad_file, "is missing");
     saved.add("b.safetensors", "model", 0);
     const LoadedModel loaded = load_model(saved.place);
     EXPECT_EQ(loaded.weights, (TensorFiles{saved.place + "/b.safetensors", saved.place + "/a.safetensors"}))
@@ -84,7 +84,7 @@ TEST(Manifest, AModelMayLieInSeveralFilesOfAnyNames) {
     EXPECT_TRUE(at::equal(loaded.model->parameters().master_flat(), saved.model.parameters().master_flat()));
     write_tensors(saved.place + "/c.safetensors", first);
     saved.add("c.safetensors", "model", 2);
-    EXPECT_ERROR(load_parameters(loaded.model->parameters(), load_model(saved.place).weights), ExitCode::bad_file,
+    EXPECT_ERROR(load_parameters(loaded.model->parameters(), load_model(saved.place).weights), ErrorKind::bad_file,
                  "stands in two files");
 }
 
@@ -94,7 +94,7 @@ TEST(Manifest, RolesThatNobodyKnowsAreCheckedAndLeftAlone) {
     saved.add("teacher.bin", "teacher");
     EXPECT_NO_THROW(load_model(saved.place));
     saved.folder.write("run/checkpoints/step-000000001/teacher.bin", "Weights");
-    EXPECT_ERROR(load_model(saved.place), ExitCode::bad_file, "checksum does not fit the manifest");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "checksum does not fit the manifest");
 }
 
 TEST(Manifest, ANewerSchemaIsToldWithTheRemedy) {
@@ -103,13 +103,13 @@ TEST(Manifest, ANewerSchemaIsToldWithTheRemedy) {
     manifest["schema"] = "lithe.checkpoint/3";
     manifest["files"] = "in another form";
     saved.write(manifest);
-    EXPECT_ERROR(load_model(saved.place), ExitCode::bad_file, "its schema is lithe.checkpoint/3");
-    EXPECT_ERROR(load_model(saved.place), ExitCode::bad_file, "reads up to 2: update lithe");
-    EXPECT_ERROR(refuse_newer_manifest(saved.place), ExitCode::bad_file, "a newer version of lithe saved this");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "its schema is lithe.checkpoint/3");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "reads up to 2: update lithe");
+    EXPECT_ERROR(refuse_newer_manifest(saved.place), ErrorKind::bad_file, "a newer version of lithe saved this");
     for (const char* other : {"lithe.checkpoint/0", "lithe.checkpoint/x", "lithe.state/1", "2"}) {
         manifest["schema"] = other;
         saved.write(manifest);
-        EXPECT_ERROR(load_model(saved.place), ExitCode::bad_file, "none of lithe's");
+        EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "none of lithe's");
         EXPECT_NO_THROW(refuse_newer_manifest(saved.place));
     }
 }
@@ -121,7 +121,7 @@ TEST(Manifest, NamesNothingOutsideItsFolder) {
         Json manifest = saved.manifest();
         manifest["files"][0]["file"] = name;
         saved.write(manifest);
-        EXPECT_ERROR(verify_checkpoint(saved.place), ExitCode::bad_file, "the manifest names a file");
+        EXPECT_ERROR(verify_checkpoint(saved.place), ErrorKind::bad_file, "the manifest names a file");
         remove_checkpoint(saved.place);
         EXPECT_EQ(read_all(saved.folder.file("run/checkpoints/precious")), "mine");
     }
@@ -160,7 +160,7 @@ TEST(Manifest, OfSchema1IsRead) {
     EXPECT_NO_THROW(load_model(saved.place));
     before["files"]["notes.txt"] = {{"bytes", 0}, {"xxh3", "0"}};
     saved.write(before);
-    EXPECT_ERROR(load_model(saved.place), ExitCode::bad_file, "unknown file 'notes.txt' in the manifest");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "unknown file 'notes.txt' in the manifest");
 }
 
 }  // namespace

@@ -140,10 +140,10 @@ TEST(Slot, TiedCandidatesShareWeightsOverPlaces) {
 }
 
 TEST(Slot, WrongUseIsTold) {
-    EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"s?f\"\n", "t"), 11), ExitCode::usage, "lithe search");
-    EXPECT_ERROR(made("?x2", "candidates = \"s q\"\n"), ExitCode::usage, "unknown block 'q'");
+    EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"s?f\"\n", "t"), 11), ErrorKind::usage, "lithe search");
+    EXPECT_ERROR(made("?x2", "candidates = \"s q\"\n"), ErrorKind::usage, "unknown block 'q'");
     EXPECT_ERROR(LanguageModel(parse_config("[model]\nlayout = \"sf\"\n[search]\nsupernet = true\n", "t"), 11),
-                 ExitCode::usage, "no searched place");
+                 ErrorKind::usage, "no searched place");
 }
 
 // PAR's supernet (Mandava et al. 2021, section 3): 32 places of {s, f}, the base model's sizes; added up in

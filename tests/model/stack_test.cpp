@@ -70,18 +70,18 @@ TEST(Stack, NamesMeanWhatTheConfigurationSays) {
     BuiltStack built("(wf)x2(sf)", {}, "[blocks.w]\nkind = \"attention\"\nheads = 4\nbias = true\n");
     EXPECT_STREQ(built.stack.blocks[0].parts->kind->name, "attention");
     EXPECT_EQ(built.stack.blocks[0].label, "w");
-    EXPECT_ERROR(BuiltStack("uq"), ExitCode::usage, "layout, column 2: unknown block 'q'");
-    EXPECT_ERROR(BuiltStack("<srup>"), ExitCode::usage, "did you mean 'srupp'?");
-    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.u]\nprojektion = 4\n"), ExitCode::usage,
+    EXPECT_ERROR(BuiltStack("uq"), ErrorKind::usage, "layout, column 2: unknown block 'q'");
+    EXPECT_ERROR(BuiltStack("<srup>"), ErrorKind::usage, "did you mean 'srupp'?");
+    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.u]\nprojektion = 4\n"), ErrorKind::usage,
                  "unknown key blocks.u.projektion, did you mean 'projection'?");
     EXPECT_NO_THROW(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\n"))
         << "a definition that another layout would use";
-    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\nhaeds = 2\n"), ExitCode::usage,
+    EXPECT_ERROR(BuiltStack("u", {}, "[blocks.q]\nkind = \"attention\"\nhaeds = 2\n"), ErrorKind::usage,
                  "unknown key blocks.q.haeds");
-    EXPECT_ERROR(BuiltStack("w", {}, "[blocks.w]\nkind = \"attenton\"\n"), ExitCode::usage,
+    EXPECT_ERROR(BuiltStack("w", {}, "[blocks.w]\nkind = \"attenton\"\n"), ErrorKind::usage,
                  "unknown kind 'attenton', did you mean 'attention'?");
-    EXPECT_ERROR(BuiltStack("s", {}, "[blocks.s]\nheads = 3\n"), ExitCode::usage, "width 8 is no multiple of heads 3");
-    EXPECT_ERROR(BuiltStack("s?f"), ExitCode::usage, "column 2: '?' has no candidates");
+    EXPECT_ERROR(BuiltStack("s", {}, "[blocks.s]\nheads = 3\n"), ErrorKind::usage, "width 8 is no multiple of heads 3");
+    EXPECT_ERROR(BuiltStack("s?f"), ErrorKind::usage, "column 2: '?' has no candidates");
 }
 
 // model.norm_epsilon reaches the norms inside blocks too.

@@ -46,7 +46,7 @@ TEST(Wrapper, DroppedGroupIsTheIdentity) {
                           plain.stack.root->forward(x, {}, pass).flow.x_TBD));
     open = false;
     EXPECT_TRUE(at::equal(gated.stack.root->forward(x, {}, pass).flow.x_TBD, x));
-    EXPECT_ERROR(BuiltStack("(fu)", wrap), ExitCode::usage, "block 'srupp' has a skip of its own");
+    EXPECT_ERROR(BuiltStack("(fu)", wrap), ErrorKind::usage, "block 'srupp' has a skip of its own");
 }
 
 // Keeps only the group's input and runs it again in the backward pass. Dropout is counter-based, so the second run is

@@ -61,7 +61,7 @@ TEST(Masking, TheMaskTokenIsTheTokenizersOrOneMore) {
     const auto given = made({"objective.mask_token=\"#\""});
     EXPECT_EQ(mask_id(*given), '#');
     EXPECT_EQ(given->vocabulary(), 256);
-    EXPECT_ERROR(made({"objective.mask_token=\"[MASK]\""}), ExitCode::usage, "is no token of the vocabulary");
+    EXPECT_ERROR(made({"objective.mask_token=\"[MASK]\""}), ErrorKind::usage, "is no token of the vocabulary");
 }
 
 // A row is masked alike wherever it stands in an update's batches; padding is neither hidden nor scored.
@@ -147,16 +147,18 @@ TEST(Encoder, ContradictionsAreTold) {
         check_config(parse_config(kEncoder, "test", sets), problems);
         problems.throw_if_any("test");
     };
-    EXPECT_ERROR(checked({"objective.name=\"next\""}), ExitCode::usage, "objective.name = \"masked\"");
-    EXPECT_ERROR(checked({"objective.name=\"nxt\""}), ExitCode::usage, "did you mean");
-    EXPECT_ERROR(checked({"objective.mask_rat=0.2"}), ExitCode::usage, "unknown key objective.mask_rat");
-    EXPECT_ERROR(checked({"model.direction=\"causal\""}), ExitCode::usage, "predicted from both sides");
-    EXPECT_ERROR(checked({"objective.random_share=0.5"}), ExitCode::usage, "more than all");
-    EXPECT_ERROR(encoder({"model.memory=4"}), ExitCode::usage, "model.memory = 0");
-    EXPECT_ERROR(encoder({"model.layout=\"u\""}), ExitCode::usage, "only runs forward");
+    EXPECT_ERROR(checked({"objective.name=\"next\""}), ErrorKind::usage, "objective.name = \"masked\"");
+    EXPECT_ERROR(checked({"objective.name=\"nxt\""}), ErrorKind::usage, "did you mean");
+    EXPECT_ERROR(checked({"objective.mask_rat=0.2"}), ErrorKind::usage, "unknown key objective.mask_rat");
+    EXPECT_ERROR(checked({"model.direction=\"causal\""}), ErrorKind::usage, "predicted from both sides");
+    EXPECT_ERROR(checked({"objective.random_share=0.5"}), ErrorKind::usage, "more than all");
+    EXPECT_ERROR(encoder({"model.memory=4"}), ErrorKind::usage, "model.memory = 0");
+    EXPECT_ERROR(encoder({"model.layout=\"u\""}), ErrorKind::usage, "only runs forward");
     const auto bare = encoder({"model.head=\"none\""});
-    EXPECT_ERROR(bare->forward(at::zeros({2, 1}, at::kLong), {}, bare->pass(false)), ExitCode::usage, "without a head");
-    EXPECT_ERROR(encoder({"model.pooler=false"})->pool(at::zeros({2, 1}, at::kLong), {}), ExitCode::usage, "no pooler");
+    EXPECT_ERROR(bare->forward(at::zeros({2, 1}, at::kLong), {}, bare->pass(false)), ErrorKind::usage,
+                 "without a head");
+    EXPECT_ERROR(encoder({"model.pooler=false"})->pool(at::zeros({2, 1}, at::kLong), {}), ErrorKind::usage,
+                 "no pooler");
 }
 
 }  // namespace

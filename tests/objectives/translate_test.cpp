@@ -118,9 +118,9 @@ TEST(Translate, FeederDealsEveryPairOnce) {
         EXPECT_EQ(batch.inputs, all[i].inputs) << i;
         EXPECT_EQ(batch.source.ids, all[i].source.ids) << i;
     }
-    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 65, .length = 24}), ExitCode::usage,
+    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 65, .length = 24}), ErrorKind::usage,
                  "too few pairs");
-    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 4, .length = 3}), ExitCode::usage, "too few pairs");
+    EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 4, .length = 3}), ErrorKind::usage, "too few pairs");
 }
 
 TrainResult train(const testing::TemporaryFolder& folder, const std::string& run, int64_t steps) {
@@ -177,16 +177,16 @@ TEST(Translate, WhatIsMissingIsTold) {
     const auto refused = [&](const std::vector<std::string>& sets, const std::string& words) {
         TrainOptions options;
         options.run = folder.file("refused");
-        EXPECT_ERROR(Trainer(config_of(folder, sets), options), ExitCode::usage, words);
+        EXPECT_ERROR(Trainer(config_of(folder, sets), options), ErrorKind::usage, words);
     };
     refused({"objective.label_smoothing=0.95"}, "label_smoothing");
     Config alone = config_of(folder, {"model.layout=sf"});
     alone.encoder.reset();
     TrainOptions options;
     options.run = folder.file("refused");
-    EXPECT_ERROR(Trainer(alone, options), ExitCode::usage, "read by a second stack");
+    EXPECT_ERROR(Trainer(alone, options), ErrorKind::usage, "read by a second stack");
     folder.write("train.y", "one line\n");
-    EXPECT_ERROR(Trainer(config_of(folder), options), ExitCode::bad_file, "more lines");
+    EXPECT_ERROR(Trainer(config_of(folder), options), ErrorKind::bad_file, "more lines");
 }
 
 }  // namespace

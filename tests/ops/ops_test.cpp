@@ -69,10 +69,10 @@ TEST(Attention, KeysMayBeTheValues) {
 
 TEST(Attention, ChecksShapes) {
     const Tensor z = at::ones({9, 2, 6});
-    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .memory_MBX = at::ones({4, 2, 12})}), ExitCode::failed,
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .memory_MBX = at::ones({4, 2, 12})}), ErrorKind::failed,
                  "memory [4, 2, 12] does not fit keys and values [9, 2, 6]");
-    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .heads = 4}), ExitCode::failed, "do not hold 4 heads");
-    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = at::ones({9, 12})}), ExitCode::failed, "are not [T][B][X]");
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = z, .heads = 4}), ErrorKind::failed, "do not hold 4 heads");
+    EXPECT_ERROR(ops::attention({.q_TBP = z, .kv_TBX = at::ones({9, 12})}), ErrorKind::failed, "are not [T][B][X]");
 }
 
 TEST(CrossEntropy, ChecksItsTargets) {
@@ -80,8 +80,8 @@ TEST(CrossEntropy, ChecksItsTargets) {
     auto loss = [&](std::vector<int64_t> targets) {
         return ops::linear_cross_entropy(h, weight, bias, at::tensor(targets, at::kLong)).item<double>();
     };
-    EXPECT_ERROR(loss({0, 5, 1}), ExitCode::failed, "target 5 is outside the vocabulary of 5");
-    EXPECT_ERROR(loss({0, -2, 1}), ExitCode::failed, "target -2");
+    EXPECT_ERROR(loss({0, 5, 1}), ErrorKind::failed, "target 5 is outside the vocabulary of 5");
+    EXPECT_ERROR(loss({0, -2, 1}), ErrorKind::failed, "target -2");
     EXPECT_EQ(loss({-1, -1, -1}), 0);
 }
 
@@ -115,7 +115,7 @@ TEST(Dropout, BackwardDrawsTheSameMask) {
         EXPECT_TRUE(at::equal(y.detach(), x.grad()));
         EXPECT_TRUE(ops::dropout(x, 0, 77, row_axis).is_same(x));
     }
-    EXPECT_ERROR(ops::dropout(at::ones({50, 7}), 0.4, 77, 2), ExitCode::failed, "[50, 7] has no axis 2 of rows");
+    EXPECT_ERROR(ops::dropout(at::ones({50, 7}), 0.4, 77, 2), ErrorKind::failed, "[50, 7] has no axis 2 of rows");
 }
 
 // Rows 2 and 3 of five, as a part of the batch that begins at row 2 of the update.
@@ -163,11 +163,11 @@ TEST(Norm, EqualsAten) {
 
 TEST(Norm, ChecksShapesAndTypes) {
     const Tensor x = wave({3, 4}, 0.3, 0, 1), gain = at::ones({4}, at::kDouble);
-    EXPECT_ERROR(ops::layer_norm(x, at::ones({5}, at::kDouble), gain, 1e-5), ExitCode::failed, "do not fit [3, 4]");
-    EXPECT_ERROR(ops::layer_norm(x, gain.to(at::kFloat), gain, 1e-5), ExitCode::failed, "do not fit [3, 4]");
+    EXPECT_ERROR(ops::layer_norm(x, at::ones({5}, at::kDouble), gain, 1e-5), ErrorKind::failed, "do not fit [3, 4]");
+    EXPECT_ERROR(ops::layer_norm(x, gain.to(at::kFloat), gain, 1e-5), ErrorKind::failed, "do not fit [3, 4]");
     EXPECT_ERROR(ops::layer_norm(x, gain, gain, 1e-5, wave({4, 4}, 0.3, 0, 1), at::ones({}, at::kDouble)),
-                 ExitCode::failed, "what is added, [4, 4], does not fit");
-    EXPECT_ERROR(ops::layer_norm(x, gain, gain, 1e-5, x), ExitCode::failed, "what is added");
+                 ErrorKind::failed, "what is added, [4, 4], does not fit");
+    EXPECT_ERROR(ops::layer_norm(x, gain, gain, 1e-5, x), ErrorKind::failed, "what is added");
 }
 
 TEST(Sru, ChecksShapesAndTypes) {
@@ -179,7 +179,7 @@ TEST(Sru, ChecksShapesAndTypes) {
     auto broken = [&](auto change, const char* words) {
         ops::SruInput bad = in;
         change(bad);
-        EXPECT_ERROR(ops::sru(bad), ExitCode::failed, words);
+        EXPECT_ERROR(ops::sru(bad), ErrorKind::failed, words);
     };
     broken([](auto& i) { i.planes = 4; }, "does not hold 4 planes");
     broken([](auto& i) { i.c0_BD = at::zeros({2, 5}, at::kDouble); }, "is not [B][D]");
@@ -253,7 +253,7 @@ TEST(Lstm, ChecksShapesAndTypes) {
     auto broken = [&](auto change, const char* words) {
         ops::LstmInput bad = lstm_input();
         change(bad);
-        EXPECT_ERROR(ops::lstm(bad), ExitCode::failed, words);
+        EXPECT_ERROR(ops::lstm(bad), ErrorKind::failed, words);
     };
     broken([](auto& i) { i.x_TBI = wave({5, 3, 5}, 0.3, 0.1, 1.0); }, "do not fit x [5, 3, 5]");
     broken([](auto& i) { i.w_state = i.w_state.t(); }, "do not fit x");

@@ -31,11 +31,11 @@ PlanRequest request_for(const std::string& path, std::vector<std::string> more =
     return {.seconds = 5, .settings = std::move(more)};
 }
 
-ExitCode code_of(const PlanRequest& request) {
+ErrorKind code_of(const PlanRequest& request) {
     try {
         make_plan(request);
-        return ExitCode::ok;
-    } catch (const Error& error) { return error.code(); }
+        return ErrorKind::ok;
+    } catch (const Error& error) { return error.kind(); }
 }
 
 TEST(PackedSize, FollowsWhatIsInTheText) {
@@ -187,7 +187,7 @@ TEST(Planner, MeasuresWhatItChoosesAndSettingsWin) {
     EXPECT_EQ(plan.config.train.max_seconds, 5);
     EXPECT_LE(plan.chosen.seconds, 5);
     EXPECT_EQ(plan.config.origins.at("model.width"), "the plan");
-    EXPECT_EQ(plan.config.origins.at("train.seed"), "--set");
+    EXPECT_EQ(plan.config.origins.at("train.seed"), "a given setting");
     EXPECT_EQ(plan.corpus.bytes, 160'000u);
     EXPECT_NEAR(plan.tokens, plan.chosen.tokens_per_second * plan.chosen.seconds, 1);
     // what is written down is the same plan
@@ -228,12 +228,12 @@ TEST(Planner, LimitsAreKept) {
     EXPECT_LE(plan.chosen.memory, 300e6);
     EXPECT_LT(plan.chosen.shape.ngram_rows, planned_rows(1e6));
     request.memory = 50e6;
-    EXPECT_EQ(code_of(request), ExitCode::resources);
+    EXPECT_EQ(code_of(request), ErrorKind::resources);
     request.memory = 300e6, request.latency = 1e-9;
-    EXPECT_EQ(code_of(request), ExitCode::usage);
+    EXPECT_EQ(code_of(request), ErrorKind::usage);
     request.latency = 0, request.seconds = 0;
-    EXPECT_EQ(code_of(request), ExitCode::usage);
-    EXPECT_EQ(code_of(request_for(folder.file("nothing.txt"))), ExitCode::bad_file);
+    EXPECT_EQ(code_of(request), ErrorKind::usage);
+    EXPECT_EQ(code_of(request_for(folder.file("nothing.txt"))), ErrorKind::bad_file);
 }
 
 TEST(Planner, ShortTextsGetFewRows) {

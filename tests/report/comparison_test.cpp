@@ -90,8 +90,8 @@ TEST(Comparison, WhatWasLeftToTheMachineIsWhatItMadeOfIt) {
 TEST(Comparison, TellsWhatIsNoRun) {
     testing::TemporaryFolder folder;
     folder.write("empty/notes.txt", "x");
-    EXPECT_ERROR(read_run_record(folder.file("absent")), ExitCode::bad_file, "no such run folder");
-    EXPECT_ERROR(read_run_record(folder.file("empty")), ExitCode::bad_file, "no config.toml");
+    EXPECT_ERROR(read_run_record(folder.file("absent")), ErrorKind::bad_file, "no such run folder");
+    EXPECT_ERROR(read_run_record(folder.file("empty")), ErrorKind::bad_file, "no config.toml");
 }
 
 TEST(Comparison, SeedsAreAGroupAndDifferencesAreTested) {

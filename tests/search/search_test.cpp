@@ -5,7 +5,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "lithe/base/stop.h"
 #include "lithe/model/cost.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/search/costs.h"
@@ -126,7 +125,7 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     const SearchResult grown = run_search(more, run, {});
     ASSERT_EQ(grown.trials.size(), 4u);
     EXPECT_EQ(grown.trials[3].layout, "fufu");
-    EXPECT_ERROR(load_model(run + "/supernet"), ExitCode::usage, "the network of a search");
+    EXPECT_ERROR(load_model(run + "/supernet"), ErrorKind::usage, "the network of a search");
 }
 
 // The cost of a layout was not looked at where search.cost is "none".
@@ -175,14 +174,14 @@ TEST(Search, WhereSettingsComeFromStaysKnown) {
     const std::string found = read_all(run + "/found.toml"), page = read_all(run + "/search.html"),
                       trial = read_all(run + "/trials/0/config.toml");
     for (const std::string& line :
-         {"width = 16  # " + folder.file("tiny.toml") + " line 2", std::string("max_tokens = 1500  # --set"),
+         {"width = 16  # " + folder.file("tiny.toml") + " line 2", std::string("max_tokens = 1500  # a given setting"),
           "layout = \"" + result.layout + "\"  # the search"})
         EXPECT_NE(found.find(line), std::string::npos) << line;
     EXPECT_NE(page.find("width = 16  # " + folder.file("tiny.toml")), std::string::npos);
-    EXPECT_NE(page.find("retrain_tokens = 320  # --set"), std::string::npos) << "settings of the search";
+    EXPECT_NE(page.find("retrain_tokens = 320  # a given setting"), std::string::npos) << "settings of the search";
     EXPECT_NE(trial.find("max_tokens = 320  # the search"), std::string::npos);
     EXPECT_NE(trial.find("vocabulary_size = 0  # default"), std::string::npos) << "what was asked for";
-    EXPECT_EQ(trial.find("retrain_tokens = 0  # --set"), std::string::npos);
+    EXPECT_EQ(trial.find("retrain_tokens = 0  # a given setting"), std::string::npos);
 }
 
 TEST(SearchTime, CountsWhatEarlierStartsUsed) {
@@ -204,7 +203,7 @@ TEST(SearchTime, CountsWhatEarlierStartsUsed) {
     EXPECT_LE(SearchTime(folder.path(), 400).left(), 0);
     EXPECT_TRUE(std::isinf(SearchTime(folder.path(), 0).left()));
     folder.write("time.json", "{");
-    EXPECT_ERROR(SearchTime(folder.path(), 1), ExitCode::bad_file, "not JSON");
+    EXPECT_ERROR(SearchTime(folder.path(), 1), ErrorKind::bad_file, "not JSON");
     std::filesystem::remove(folder.file("time.json"));
 }
 
@@ -248,7 +247,7 @@ TEST(Search, TimeEndsAllOfIt) {
     Config random = tiny(folder, {"search.method=\"random\"", "search.trial_tokens=300", "train.max_tokens=0",
                                   "train.max_seconds=1000"});
     folder.write("random/time.json", "{\"seconds\": 5000}");
-    EXPECT_ERROR(run_search(random, folder.file("random"), {}), ExitCode::usage, "the search made no trial");
+    EXPECT_ERROR(run_search(random, folder.file("random"), {}), ErrorKind::usage, "the search made no trial");
 }
 
 // It goes on when it is given more, and its result is that of a trial that was never cut off.
@@ -298,9 +297,9 @@ TEST(Search, EvolutionGoesOnFromItsJournal) {
     const std::string whole = folder.file("whole"), broken = folder.file("broken");
     const SearchResult result = run_search(config, whole, {});
     ASSERT_GE(result.trials.size(), 3u);
-    request_stop();
-    EXPECT_EQ(run_search(config, broken, {}).stopped_by, "signal");
-    clear_requests();
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_EQ(run_search(config, broken, {.stop = stop.get_token()}).stopped_by, "signal");
     Config less = config;
     less.train.max_tokens = 500;  // a budget may be raised later
     EXPECT_LT(run_search(less, broken, {}).trials.size(), result.trials.size());
@@ -317,11 +316,11 @@ TEST(Search, EvolutionGoesOnFromItsJournal) {
 
     Config other = config;
     other.search.population = 3;
-    EXPECT_ERROR(run_search(other, broken, {}), ExitCode::usage, "search.population");
+    EXPECT_ERROR(run_search(other, broken, {}), ErrorKind::usage, "search.population");
     std::string damaged = read_all(broken + "/trials.jsonl");
     damaged[damaged.find("\"layout\"") + 1] = '#';
     folder.write("broken/trials.jsonl", damaged);
-    EXPECT_ERROR(run_search(config, broken, {}), ExitCode::bad_file, "damaged journal, line 1");
+    EXPECT_ERROR(run_search(config, broken, {}), ErrorKind::bad_file, "damaged journal, line 1");
 }
 
 TEST(Search, WhatCannotBeIsToldBeforeAnythingRuns) {
@@ -329,13 +328,13 @@ TEST(Search, WhatCannotBeIsToldBeforeAnythingRuns) {
     auto search = [&](std::vector<std::string> sets) {
         run_search(tiny(folder, std::move(sets)), folder.file("refused"), {});
     };
-    EXPECT_ERROR(search({"model.layout=\"sf\""}), ExitCode::usage, "no searched place");
-    EXPECT_ERROR(search({"search.method=\"random\""}), ExitCode::usage, "search.trial_tokens");
-    EXPECT_ERROR(search({"search.budget=5"}), ExitCode::usage, "a budget of what?");
-    EXPECT_ERROR(search({"search.baselines=[\"sq\"]"}), ExitCode::usage, "unknown block 'q'");
-    EXPECT_ERROR(search({"search.cost=\"parameters\"", "search.budget=5"}), ExitCode::usage,
+    EXPECT_ERROR(search({"model.layout=\"sf\""}), ErrorKind::usage, "no searched place");
+    EXPECT_ERROR(search({"search.method=\"random\""}), ErrorKind::usage, "search.trial_tokens");
+    EXPECT_ERROR(search({"search.budget=5"}), ErrorKind::usage, "a budget of what?");
+    EXPECT_ERROR(search({"search.baselines=[\"sq\"]"}), ErrorKind::usage, "unknown block 'q'");
+    EXPECT_ERROR(search({"search.cost=\"parameters\"", "search.budget=5"}), ErrorKind::usage,
                  "no layout meets the budget");
-    EXPECT_ERROR(search({"train.max_tokens=0"}), ExitCode::usage, "a search needs a budget");
+    EXPECT_ERROR(search({"train.max_tokens=0"}), ErrorKind::usage, "a search needs a budget");
 }
 
 TEST(Search, TheResultIsWithinItsBudget) {
@@ -369,10 +368,10 @@ TEST(Search, MemoryAndLatencyAreMeasured) {
         EXPECT_EQ(read_costs(folder.file("costs.json"), config).slots, costs.slots);
         Config other = config;
         other.search.cost = "flops";
-        EXPECT_ERROR(read_costs(folder.file("costs.json"), other), ExitCode::bad_file, "another search");
+        EXPECT_ERROR(read_costs(folder.file("costs.json"), other), ErrorKind::bad_file, "another search");
     }
     folder.write("costs.json", "{");
-    EXPECT_ERROR(read_costs(folder.file("costs.json"), tiny(folder, {})), ExitCode::bad_file, "damaged");
+    EXPECT_ERROR(read_costs(folder.file("costs.json"), tiny(folder, {})), ErrorKind::bad_file, "damaged");
 }
 
 }  // namespace

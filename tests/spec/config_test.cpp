@@ -16,7 +16,7 @@ TEST(Config, FileAndFlagsOverrideDefaults) {
     EXPECT_EQ(config.train.max_seconds, 600);
     EXPECT_EQ(config.optimizer.learning_rate, 3e-3);
     EXPECT_EQ(config.data.path, "a b.txt");
-    EXPECT_EQ(config.origins.at("model.width"), "--set");
+    EXPECT_EQ(config.origins.at("model.width"), "a given setting");
     EXPECT_EQ(config.origins.at("train.max_tokens"), "test.toml line 4");
     EXPECT_EQ(config.origins.count("train.batch"), 0u);
 }
@@ -66,27 +66,28 @@ TEST(Config, TellsEveryProblemInOneGo) {
             "bad.toml", {"train.batch=-3"});
         FAIL();
     } catch (const Error& error) {
-        EXPECT_EQ(error.code(), ExitCode::usage);
+        EXPECT_EQ(error.kind(), ErrorKind::usage);
         for (const char* words :
              {"unknown key model.widht, did you mean 'width'? [bad.toml line 2]",
               "model.width: expected a whole number, got text", "model.dropout: expected 0 to 0.99, got 2",
               "expected one of pre, post, none, got \"prae\", did you mean 'pre'?",
-              "unknown key trian, did you mean 'train'?", "train.batch: expected 1 to 1048576, got -3 [--set]",
-              "layout, column 2: '(' is never closed", "7 problems"})
+              "unknown key trian, did you mean 'train'?",
+              "train.batch: expected 1 to 1048576, got -3 [a given setting]", "layout, column 2: '(' is never closed",
+              "7 problems"})
             EXPECT_NE(std::string(error.what()).find(words), std::string::npos)
                 << words << "\nnot in: " << error.what();
     }
 }
 
 TEST(Config, RefusesDamagedInput) {
-    EXPECT_ERROR(parse_config("[model\nwidth", "t", {}), ExitCode::usage, "not valid TOML");
-    EXPECT_ERROR(parse_config("\xff\xfe", "t", {}), ExitCode::usage, "not valid UTF-8");
-    EXPECT_ERROR(parse_config("", "t", {"novalue"}), ExitCode::usage, "expected key=value");
-    EXPECT_ERROR(parse_config("", "t", {"train.batch.x=1"}), ExitCode::usage, "train.batch");
-    EXPECT_ERROR(parse_config("blocks = 3", "t", {}), ExitCode::usage, "expected tables");
-    EXPECT_ERROR(parse_config("[data]\npath='a'\ntrain='b'", "t", {}), ExitCode::usage, "exclude each other");
-    EXPECT_ERROR(load_config("/nonexistent.toml"), ExitCode::usage, "cannot read the configuration");
-    EXPECT_ERROR(config_from_json("[1]", "config.json"), ExitCode::bad_file, "not a JSON object");
+    EXPECT_ERROR(parse_config("[model\nwidth", "t", {}), ErrorKind::usage, "not valid TOML");
+    EXPECT_ERROR(parse_config("\xff\xfe", "t", {}), ErrorKind::usage, "not valid UTF-8");
+    EXPECT_ERROR(parse_config("", "t", {"novalue"}), ErrorKind::usage, "expected key=value");
+    EXPECT_ERROR(parse_config("", "t", {"train.batch.x=1"}), ErrorKind::usage, "train.batch");
+    EXPECT_ERROR(parse_config("blocks = 3", "t", {}), ErrorKind::usage, "expected tables");
+    EXPECT_ERROR(parse_config("[data]\npath='a'\ntrain='b'", "t", {}), ErrorKind::usage, "exclude each other");
+    EXPECT_ERROR(load_config("/nonexistent.toml"), ErrorKind::usage, "cannot read the configuration");
+    EXPECT_ERROR(config_from_json("[1]", "config.json"), ErrorKind::bad_file, "not a JSON object");
 }
 
 TEST(Config, VersionsAreKnown) {
@@ -96,10 +97,10 @@ TEST(Config, VersionsAreKnown) {
     EXPECT_TRUE(differences(config, parse_config(to_toml(config), "printed")).empty());
     EXPECT_TRUE(differences(config, config_from_json(to_json(config), "printed")).empty());
     const char* newer = "version = 3\n[model]\nwarp = 9\n";
-    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "settings of version 3");
-    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "reads up to 2: update lithe");
-    EXPECT_ERROR(parse_config(newer, "newer"), ExitCode::usage, "unknown key model.warp");
-    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ExitCode::usage, "expected a whole number from 1 to 2");
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "settings of version 3");
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "reads up to 2: update lithe");
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "unknown key model.warp");
+    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ErrorKind::usage, "expected a whole number from 1 to 2");
 }
 
 TEST(Config, ShippedConfigurationsParse) {

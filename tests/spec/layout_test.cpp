@@ -59,13 +59,13 @@ TEST(Layout, ErrorsPointAtTheColumn) {
                            {"ux2x3", "column 4: only one repetition"},
                            {"s(f]", "column 4: ']' closes nothing"},
                            {"?{(s)}", "column 3: a candidate is"}})
-        EXPECT_ERROR(parse_layout(bad.text), ExitCode::usage, bad.words);
+        EXPECT_ERROR(parse_layout(bad.text), ErrorKind::usage, bad.words);
 }
 
 TEST(Layout, RefusesWhatNobodyCanBuild) {
-    EXPECT_ERROR(parse_layout("((ux10000)x10000)x10000"), ExitCode::usage, "more than 100000 blocks");
-    EXPECT_ERROR(parse_layout(std::string(200, '(') + "u" + std::string(200, ')')), ExitCode::usage, "nested deeper");
-    EXPECT_ERROR(parse_layout(std::string(20000, 'u')), ExitCode::usage, "longer than");
+    EXPECT_ERROR(parse_layout("((ux10000)x10000)x10000"), ErrorKind::usage, "more than 100000 blocks");
+    EXPECT_ERROR(parse_layout(std::string(200, '(') + "u" + std::string(200, ')')), ErrorKind::usage, "nested deeper");
+    EXPECT_ERROR(parse_layout(std::string(20000, 'u')), ErrorKind::usage, "longer than");
 }
 
 }  // namespace

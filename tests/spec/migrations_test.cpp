@@ -104,9 +104,9 @@ TEST(Migrations, StateOfSchema1) {
 TEST(Migrations, SchemasAreNumbers) {
     EXPECT_EQ(schema_number("lithe.state/1", "lithe.state", 2, "s"), 1);
     EXPECT_EQ(schema_number("lithe.state/2", "lithe.state", 2, "s"), 2);
-    EXPECT_ERROR(schema_number("lithe.state/3", "lithe.state", 2, "s"), ExitCode::bad_file, "update lithe");
+    EXPECT_ERROR(schema_number("lithe.state/3", "lithe.state", 2, "s"), ErrorKind::bad_file, "update lithe");
     for (const char* other : {"lithe.state/", "lithe.state/0", "lithe.state/-1", "lithe.state/1x", "lithe.run/1", ""})
-        EXPECT_ERROR(schema_number(other, "lithe.state", 2, "s"), ExitCode::bad_file, "none of lithe's");
+        EXPECT_ERROR(schema_number(other, "lithe.state", 2, "s"), ErrorKind::bad_file, "none of lithe's");
 }
 
 }  // namespace

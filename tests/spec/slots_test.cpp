@@ -38,12 +38,12 @@ TEST(Slots, ChoicesMakeALayout) {
 }
 
 TEST(Slots, WrongChoicesAndCandidatesAreTold) {
-    EXPECT_ERROR(chosen("?x2", {0}), ExitCode::usage, "more searched places than choices");
-    EXPECT_ERROR(chosen("?", {3}), ExitCode::usage, "no candidate number 4");
-    EXPECT_ERROR(with_candidates(parse_layout("?"), "s"), ExitCode::usage, "at least two");
-    EXPECT_ERROR(searched("([sf]x2?)x3"), ExitCode::usage, "column 1: the repetitions differ");
+    EXPECT_ERROR(chosen("?x2", {0}), ErrorKind::usage, "more searched places than choices");
+    EXPECT_ERROR(chosen("?", {3}), ErrorKind::usage, "no candidate number 4");
+    EXPECT_ERROR(with_candidates(parse_layout("?"), "s"), ErrorKind::usage, "at least two");
+    EXPECT_ERROR(searched("([sf]x2?)x3"), ErrorKind::usage, "column 1: the repetitions differ");
     EXPECT_EQ(slot_places(searched("[sf]x2 (?f)x3")).size(), 3u);
-    EXPECT_ERROR(with_candidates(parse_layout("?"), "s}f{"), ExitCode::usage, "");
+    EXPECT_ERROR(with_candidates(parse_layout("?"), "s}f{"), ErrorKind::usage, "");
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lithe/base/stop.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/signals.h"
 #include "support/files.h"
 
 namespace lithe::testing {

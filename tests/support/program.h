@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "lithe/base/stop.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/signals.h"
 
 namespace lithe::testing {
 

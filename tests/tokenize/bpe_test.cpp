@@ -28,7 +28,7 @@ std::string training_text() {
 Json trained(int64_t size) {
     BpeTrainer trainer;
     trainer.feed(training_text());
-    return trainer.finish(size, 2, "<|endoftext|>");
+    return trainer.finish(size, 2, "<|endoftext|>", {});
 }
 
 std::vector<std::string_view> pieces_of(std::string_view text) {
@@ -152,8 +152,8 @@ TEST(BpeModel, EqualsTheDefinitionOnShortAndLongPieces) {
 TEST(BpeTrainer, RefusesWhatCannotBe) {
     BpeTrainer trainer;
     trainer.feed("ab ab");
-    EXPECT_ERROR(trainer.finish(100, 2, "<|endoftext|>"), ExitCode::usage, "at least 257 tokens");
-    EXPECT_EQ(trainer.finish(1000, 2, "")["model"]["merges"].size(), 1u);  // "a b"; the text has no more
+    EXPECT_ERROR(trainer.finish(100, 2, "<|endoftext|>", {}), ErrorKind::usage, "at least 257 tokens");
+    EXPECT_EQ(trainer.finish(1000, 2, "", {})["model"]["merges"].size(), 1u);  // "a b"; the text has no more
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ TEST(Tokenizer, BytesInOrder) {
     const auto used = train("bytes", "cabbac");
     EXPECT_EQ(used->vocabulary_size(), 3);
     EXPECT_EQ(used->encode("abc"), (std::vector<int64_t>{0, 1, 2}));
-    EXPECT_ERROR(used->encode("abz"), ExitCode::usage, "byte 122 at offset 2");
-    EXPECT_ERROR(used->decode(std::vector<int64_t>{3}), ExitCode::bad_file, "token id 3 is outside");
+    EXPECT_ERROR(used->encode("abz"), ErrorKind::usage, "byte 122 at offset 2");
+    EXPECT_ERROR(used->decode(std::vector<int64_t>{3}), ErrorKind::bad_file, "token id 3 is outside");
     EXPECT_NE(used->hash(), tokenize::ByteTokenizer().hash());
 }
 
@@ -35,7 +35,7 @@ TEST(Tokenizer, CharactersAreCodePointsAndKeepBadBytes) {
     EXPECT_EQ(all->vocabulary_size(), 5);
     EXPECT_EQ(all->encode("世a\xFF"), (std::vector<int64_t>{2, 0, 4}));
     EXPECT_EQ(all->decode(std::vector<int64_t>{2, 0, 4}), "世a\xFF");
-    EXPECT_ERROR(all->encode("ab"), ExitCode::usage, "the character \"b\" at byte 1");
+    EXPECT_ERROR(all->encode("ab"), ErrorKind::usage, "the character \"b\" at byte 1");
     EXPECT_TRUE(all->lossless());
     const auto frequent = testing::train_tokenizer({.kind = "characters", .size = 0, .min_count = 2}, "aab");
     EXPECT_EQ(frequent->vocabulary_size(), 2);  // <unk>, a
@@ -286,12 +286,12 @@ TEST(Tokenizer, FilesAreChecked) {
     };
     for (const Case& each : cases) {
         SCOPED_TRACE(each.text);
-        EXPECT_ERROR(tokenizer_from_json(each.text, "t.json"), ExitCode::bad_file, each.words);
+        EXPECT_ERROR(tokenizer_from_json(each.text, "t.json"), ErrorKind::bad_file, each.words);
     }
     testing::TemporaryFolder folder;
-    EXPECT_ERROR(tokenizer_from_file(folder.write("x", "GIF89a")), ExitCode::bad_file,
+    EXPECT_ERROR(tokenizer_from_file(folder.write("x", "GIF89a")), ErrorKind::bad_file,
                  "neither a tokenizer.json nor a SentencePiece model");
-    EXPECT_ERROR(tokenizer_from_file(folder.write("m", "\nrubbish")), ExitCode::bad_file, "refuses the model");
+    EXPECT_ERROR(tokenizer_from_file(folder.write("m", "\nrubbish")), ErrorKind::bad_file, "refuses the model");
 }
 
 // A segmentation fault before the parse had a limit.
@@ -306,7 +306,7 @@ TEST(Tokenizer, DeeplyNestedFilesAreRefused) {
             text += "{\"type\":\"Nothing\"}";
             for (size_t i = 0; i < depth; ++i) text += "]}";
             SCOPED_TRACE(std::string(part) + " " + std::to_string(depth));
-            EXPECT_ERROR(tokenizer_from_json(text + "}", "t.json"), ExitCode::bad_file,
+            EXPECT_ERROR(tokenizer_from_json(text + "}", "t.json"), ErrorKind::bad_file,
                          depth == 100 ? "not supported" : "nested deeper");
         }
     }
@@ -316,7 +316,7 @@ TEST(Tokenizer, CostlyRegularExpressionsGiveUp) {
     const auto evil = tokenizer_from_json(
         R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated"},"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}})",
         "t");
-    EXPECT_ERROR(evil->encode(std::string(5000, 'a') + "b"), ExitCode::bad_file, "gave up");
+    EXPECT_ERROR(evil->encode(std::string(5000, 'a') + "b"), ErrorKind::bad_file, "gave up");
 }
 
 }  // namespace

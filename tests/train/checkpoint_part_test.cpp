@@ -116,13 +116,13 @@ TEST(CheckpointPart, WhatIsMissingUnknownOrOfAnotherShapeIsTold) {
     EXPECT_NO_THROW(load(tensors));
     auto fewer = tensors;
     fewer.pop_back();
-    EXPECT_ERROR(load(fewer), ExitCode::bad_file, "the tensor '" + tensors.back().name + "' is missing");
+    EXPECT_ERROR(load(fewer), ErrorKind::bad_file, "the tensor '" + tensors.back().name + "' is missing");
     auto more = tensors;
     more.push_back({"third_moment/vector", at::zeros({7})});
-    EXPECT_ERROR(load(more), ExitCode::bad_file, "unknown tensor 'third_moment/vector'");
+    EXPECT_ERROR(load(more), ErrorKind::bad_file, "unknown tensor 'third_moment/vector'");
     auto other = tensors;
     other[0].tensor = at::zeros({2});
-    EXPECT_ERROR(load(other), ExitCode::bad_file, "expected shape [3, 5], got [2]");
+    EXPECT_ERROR(load(other), ErrorKind::bad_file, "expected shape [3, 5], got [2]");
 }
 
 // Schema 1 laid moments out flat, each parameter's begin at a multiple of 32 numbers.
@@ -142,7 +142,7 @@ TEST(CheckpointPart, FlatMomentsOfSchema1AreCutIntoParameters) {
     EXPECT_TRUE(at::equal(got.at("second_moment/head.bias"), flat.narrow(0, 64, 7) + 100));
     write_tensors(folder.file("short"), {{"m", at::zeros({128})}});
     SavedTensors other(folder.file("short"));
-    EXPECT_ERROR(migrate_optimizer_tensors(other, one.store), ExitCode::bad_file, "not as long as the parameters");
+    EXPECT_ERROR(migrate_optimizer_tensors(other, one.store), ErrorKind::bad_file, "not as long as the parameters");
 }
 
 }  // namespace

@@ -19,12 +19,13 @@ Error::Error(ErrorParts parts) : std::runtime_error(message_of(parts)), parts_(s
 void fail(ErrorParts parts) { throw Error(std::move(parts)); }
 
 void fail_usage(std::string what, std::string where, std::string hint) {
-    throw Error({.code = ExitCode::usage, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
+    throw Error(
+        {.kind = ErrorKind::usage, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
 }
 
 void fail_file(std::string what, std::string where, std::string hint) {
     throw Error(
-        {.code = ExitCode::bad_file, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
+        {.kind = ErrorKind::bad_file, .what = std::move(what), .where = std::move(where), .hint = std::move(hint)});
 }
 
 void Problems::add(std::string what, std::string where, std::string hint) {

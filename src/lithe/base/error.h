@@ -1,46 +1,12 @@
-// The one error type. A message says what is wrong, where, what was expected, what was found, and what to do.
-//
-//   error: <what> [<where>]: expected <expected>, got <got>
-//   hint: <hint>
-//
-// Everything throws Error; one catch in cli/main.cpp turns it into words and an exit code.
+// Throwing errors. Options, settings and commands in their texts are named by base/wording.h.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "lithe/error.h"
+
 namespace lithe {
-
-enum class ExitCode {
-    ok = 0,
-    failed = 1,
-    usage = 2,         // wrong flag or configuration
-    bad_file = 3,      // bad data or model file
-    resources = 4,     // out of memory or disk
-    diverged = 5,      // loss not finite
-    stopped = 75,      // stopped by a signal, resumable
-    interrupted = 130  // interrupted twice
-};
-
-struct ErrorParts {
-    ExitCode code = ExitCode::failed;
-    std::string what;
-    std::string where;
-    std::string expected;
-    std::string got;
-    std::string hint;
-};
-
-class Error : public std::runtime_error {
- public:
-    explicit Error(ErrorParts parts);
-    ExitCode code() const { return parts_.code; }
-    const ErrorParts& parts() const { return parts_; }
-
- private:
-    ErrorParts parts_;
-};
 
 [[noreturn]] void fail(ErrorParts parts);
 [[noreturn]] void fail_usage(std::string what, std::string where = "", std::string hint = "");

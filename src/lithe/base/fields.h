@@ -15,7 +15,7 @@ enum class Amount { none, count, seconds, bytes };
 struct RawValue {
     std::string key;
     std::string text;
-    std::string origin;  // "file.toml line 7" or "--set"
+    std::string origin;  // "file.toml line 7" or any_setting()
 };
 
 // What a field is for, and what it may hold. Bounds are inclusive.

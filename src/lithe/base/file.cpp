@@ -23,22 +23,21 @@
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/mapping.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
 
-void fail_errno(const std::string& what, const std::string& path, ExitCode otherwise) {
+void fail_errno(const std::string& what, const std::string& path, ErrorKind otherwise) {
     int reason = errno;
-    ErrorParts parts{.code = otherwise, .what = what, .where = path, .got = std::strerror(reason)};
+    ErrorParts parts{.kind = otherwise, .what = what, .where = path, .got = std::strerror(reason)};
     if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) {
-        parts.code = ExitCode::resources;
+        parts.kind = ErrorKind::resources;
         parts.hint = "free some space there, or choose another place";
     } else if (reason == ENOENT || reason == EISDIR || reason == ENOTDIR) {
-        parts.code = ExitCode::bad_file;
+        parts.kind = ErrorKind::bad_file;
     } else if (reason == ENOMEM) {
-        parts.code = ExitCode::resources;
+        parts.kind = ErrorKind::resources;
     }
     fail(parts);
 }
@@ -50,13 +49,13 @@ template <class F> static void read_through(const std::string& path, const F& us
         ~Descriptor() { close(number); }
     };
     const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (opened < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    if (opened < 0) fail_errno("cannot open file", path, ErrorKind::bad_file);
     const Descriptor descriptor{opened};
     char buffer[1 << 16];
     for (;;) {
         const ssize_t count = read(descriptor.number, buffer, sizeof buffer);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail_errno("cannot read file", path, ExitCode::bad_file);
+        if (count < 0) fail_errno("cannot read file", path, ErrorKind::bad_file);
         if (count == 0) return;
         use(std::string_view(buffer, size_t(count)));
     }
@@ -202,7 +201,7 @@ static int64_t write_time(const struct stat& status) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
     int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    if (descriptor < 0) fail_errno("cannot open file", path, ErrorKind::bad_file);
     struct stat status {};
     if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
         close(descriptor);
@@ -238,7 +237,7 @@ void MappedFile::check_unchanged() const {
     // a file that was renamed or replaced by another stays mapped as it was
     if (stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) return;
     if (size_t(status.st_size) < size_)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "the file was cut off while it was read",
               .where = path_,
               .expected = std::to_string(size_) + " bytes",
@@ -248,32 +247,34 @@ void MappedFile::check_unchanged() const {
         log_warning(path_ + " was written to while it is read; what comes from there is not what was there before");
 }
 
-FileLock::FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held) {
+FileLock::FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held,
+                   const std::stop_token& stop) {
     descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (descriptor_ < 0) fail_errno("cannot create lock file", path);
     try {
-        take(path, owner_hint, if_held);
+        take(path, owner_hint, if_held, stop);
     } catch (...) {
         close(descriptor_);
         throw;
     }
 }
 
-void FileLock::take(const std::string& path, const std::string& owner_hint, IfHeld if_held) {
+void FileLock::take(const std::string& path, const std::string& owner_hint, IfHeld if_held,
+                    const std::stop_token& stop) {
     for (bool told = false; flock(descriptor_, LOCK_EX | LOCK_NB) != 0;) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK)
-            fail({.code = ExitCode::failed,
+            fail({.kind = ErrorKind::failed,
                   .what = "cannot lock the file",
                   .where = path,
                   .got = std::strerror(errno),
                   .hint = "some network file systems have no locks; choose a place on another one"});
         if (if_held == IfHeld::fail)
-            fail({.code = ExitCode::failed, .what = "another process uses it", .where = path, .hint = owner_hint});
+            fail({.kind = ErrorKind::failed, .what = "another process uses it", .where = path, .hint = owner_hint});
         if (!told) log_info("waiting    " + owner_hint);
         told = true;
-        if (stop_requested())
-            fail({.code = ExitCode::stopped, .what = "stopped while waiting for another process", .where = path});
+        if (stop.stop_requested())
+            fail({.kind = ErrorKind::stopped, .what = "stopped while waiting for another process", .where = path});
         usleep(50'000);
     }
 }

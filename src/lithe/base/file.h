@@ -1,5 +1,5 @@
 // Files: whole-file reads with limits, durable writes, atomic replacement, memory mapping, locks. Every failure is an
-// Error that names the path and the system's reason; ENOSPC and EDQUOT have exit code `resources`, a missing or
+// Error that names the path and the system's reason; ENOSPC and EDQUOT are of the kind `resources`, a missing or
 // unreadable input `bad_file`.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -16,9 +17,8 @@
 
 namespace lithe {
 
-// Throws an Error for the current errno; `otherwise` is the exit code of what is neither a full disk nor a missing
-// file.
-[[noreturn]] void fail_errno(const std::string& what, const std::string& path, ExitCode otherwise = ExitCode::failed);
+// Throws an Error for the current errno; `otherwise` is the kind of what is neither a full disk nor a missing file.
+[[noreturn]] void fail_errno(const std::string& what, const std::string& path, ErrorKind otherwise = ErrorKind::failed);
 
 std::string read_file(const std::string& path, uint64_t limit = uint64_t(1) << 32);
 
@@ -86,18 +86,19 @@ class MappedFile {
 };
 
 // Holds an exclusive lock (flock) on a file for as long as it lives. When another process holds it: throws with
-// `owner_hint`, or says the hint once and waits (throws `stopped` on a signal). A file system without locks, and any
-// other reason, is an error that names it.
+// `owner_hint`, or says the hint once and waits (throws `stopped` when a stop is asked for). A file system without
+// locks, and any other reason, is an error that names it.
 enum class IfHeld { fail, wait };
 class FileLock {
  public:
-    FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held = IfHeld::fail);
+    FileLock(const std::string& path, const std::string& owner_hint, IfHeld if_held = IfHeld::fail,
+             const std::stop_token& stop = {});
     ~FileLock();
     FileLock(const FileLock&) = delete;
     FileLock& operator=(const FileLock&) = delete;
 
  private:
-    void take(const std::string& path, const std::string& owner_hint, IfHeld if_held);
+    void take(const std::string& path, const std::string& owner_hint, IfHeld if_held, const std::stop_token& stop);
     int descriptor_ = -1;
 };
 

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <mutex>
@@ -17,7 +18,7 @@ namespace lithe {
 namespace {
 
 struct Loggers {
-    LogLevel level = LogLevel::normal;
+    std::atomic<LogLevel> level = LogLevel::quiet;
     std::shared_ptr<spdlog::logger> file;
     std::shared_ptr<spdlog::logger> screen;
     std::mutex mutex;

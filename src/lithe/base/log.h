@@ -8,6 +8,7 @@ namespace lithe {
 
 enum class LogLevel { quiet, normal, verbose };
 
+// Quiet at first: warnings alone.
 void set_log_level(LogLevel level);
 // Also write every line, with the time, to this file (appended). An unwritable or full file never stops the program.
 void set_log_file(const std::string& path);

@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "lithe/base/error.h"
-
 namespace lithe {
 namespace {
 
@@ -20,6 +18,7 @@ struct Mapping {
 };
 constexpr int kMappings = 4096;
 Mapping mappings[kMappings];
+int end_with = 1;
 
 void say(const char* text) { [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, std::strlen(text)); }
 
@@ -34,14 +33,15 @@ void on_bus_error(int, siginfo_t* info, void*) {
         say("]\nhint: ");
         say(kRestoreFile);
         say("\n");
-        _exit(int(ExitCode::bad_file));
+        _exit(end_with);
     }
     std::signal(SIGBUS, SIG_DFL);  // not ours: it comes again at once
 }
 
 }  // namespace
 
-void watch_mappings() {
+void watch_mappings(int exit_code) {
+    end_with = exit_code;
     struct sigaction action {};
     action.sa_sigaction = on_bus_error;
     action.sa_flags = SA_SIGINFO;

@@ -2,7 +2,9 @@
 
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
+#include "lithe/base/text.h"
 #include "lithe/cli/data.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/datasets.h"
 
 namespace lithe {
@@ -32,15 +34,23 @@ int list(const CommandContext& context) {
     return 0;
 }
 
-int get(const Flags& flags, const CommandContext& context) {
+// Settings as words for a shell.
+std::string set_flags(const std::vector<std::string>& settings) {
+    std::vector<std::string> flags;
+    for (const std::string& each : settings) flags.push_back("--set " + shell_quoted(each));
+    return join(flags, " ");
+}
+
+int get(Flags flags, const CommandContext& context) {
     if (flags.name.empty()) return list(context);
     const Dataset& dataset = find_dataset(flags.name);
     const std::string folder = flags.output.empty() ? "data/" + dataset.name : flags.output;
+    flags.options.stop = stop_by_signal();
     const auto names = install_dataset(dataset, folder, flags.mirrors, flags.options);
     nlohmann::ordered_json files = nlohmann::ordered_json::object();
     for (const std::string& name : names) files[name] = std::filesystem::file_size(folder + "/" + name);
     log_info("terms      " + dataset.license);
-    log_info("use        lithe train CONFIG " + settings_for(dataset, folder));
+    log_info("use        lithe train CONFIG " + set_flags(settings_for(dataset, folder)));
     return print_data("data.get",
                       {{"name", dataset.name}, {"folder", folder}, {"files", files}, {"license", dataset.license}},
                       context);

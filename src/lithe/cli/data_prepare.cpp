@@ -11,6 +11,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/cli/data.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/corpus.h"
 #include "lithe/data/import_tokens.h"
 #include "lithe/data/named_paths.h"
@@ -36,7 +37,7 @@ class Spool {
         FileWriter out(path_);
         std::string buffer(1 << 20, '\0');
         while (const ssize_t count = read(STDIN_FILENO, buffer.data(), buffer.size())) {
-            if (count < 0) fail_errno("cannot read standard input", "-", ExitCode::bad_file);
+            if (count < 0) fail_errno("cannot read standard input", "-", ErrorKind::bad_file);
             out.write(buffer.data(), size_t(count));
         }
         out.close();
@@ -69,6 +70,7 @@ int prepare(Flags flags, const CommandContext& context) {
     if (TokenSet::looks_like(flags.data.path)) fail_usage("the input is a token set already", flags.data.path);
     if (!flags.data.valid.empty() || !flags.data.test.empty()) flags.data.train = std::exchange(flags.data.path, "");
     flags.options.progress = true;
+    flags.options.stop = stop_by_signal();
     Timer timer;
     const TokenSetInfo info = prepare_tokens(flags.data, flags.output, flags.options);
     Json json = describe_token_set(info);
@@ -90,7 +92,7 @@ Json longest(const TokenView& view) {
 }
 
 int info(const Flags& flags, const CommandContext& context) {
-    const Corpus corpus = Corpus::open(flags.data);
+    const Corpus corpus = Corpus::open(flags.data, nullptr, stop_by_signal());
     Json json;
     if (TokenSet::looks_like(flags.data.path)) {
         json = describe_token_set(TokenSet(flags.data.path).info());
@@ -135,6 +137,7 @@ struct ImportFlags {
 int import(ImportFlags flags, const CommandContext& context) {
     require_utf8_path(flags.output, "--out");
     flags.options.progress = true;
+    flags.options.stop = stop_by_signal();
     const TokenSetInfo info = import_tokens(flags.options, tokenizer_from_file(flags.tokenizer), flags.output);
     Json json = describe_token_set(info);
     json["output"] = flags.output;

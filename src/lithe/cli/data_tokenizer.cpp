@@ -9,6 +9,7 @@
 #include "lithe/base/timer.h"
 #include "lithe/cli/data.h"
 #include "lithe/cli/output.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/prepare.h"
 
@@ -42,6 +43,7 @@ int train(TrainFlags flags, const CommandContext& context) {
     if (flags.training.size < 0) flags.training.size = whole ? 0 : 8192;
     if (std::filesystem::exists(flags.output) && !holds_tokenizer(flags.output))
         fail_usage("the output is there already, and is no tokenizer", flags.output, "choose another name with --out");
+    flags.training.stop = stop_by_signal();
     Timer timer;
     std::string division;
     const TokenizerPtr tokenizer = train_tokenizer(

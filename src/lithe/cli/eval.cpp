@@ -7,6 +7,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/model/cost.h"
 #include "lithe/objectives/evaluate.h"
@@ -61,7 +62,7 @@ Config with_data_settings(const Config& config, const Flags& flags) {
 // A run that was moved, or made before paths were recorded whole, may not find its text.
 Corpus open_data(const Flags& flags, const LoadedModel& loaded) {
     try {
-        return Corpus::open(loaded.config.data, loaded.tokenizer);
+        return Corpus::open(loaded.config.data, loaded.tokenizer, stop_by_signal());
     } catch (const Error& error) {
         ErrorParts parts = error.parts();
         std::error_code ignored;
@@ -115,9 +116,9 @@ int run(const Flags& flags, const CommandContext& context) {
     if (!flags.mask.empty()) protocol.mask = flags.mask;
     if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
-    auto result =
-        evaluate(*loaded.objective, loaded.models, {corpus.split(protocol.split), *loaded.tokenizer}, protocol);
-    if (!result) fail({.code = ExitCode::stopped, .what = "evaluation was stopped before its end"});
+    const ScoredText text(corpus.split(protocol.split), *loaded.tokenizer);
+    auto result = evaluate(*loaded.objective, loaded.models, text, protocol, stop_by_signal());
+    if (!result) fail({.kind = ErrorKind::stopped, .what = "evaluation was stopped before its end"});
     if (split == "all") result->protocol.split = "all";
     nlohmann::ordered_json json = to_json(*result, true);
     json["model"] = loaded.folder;

@@ -6,11 +6,12 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
+#include "lithe/cli/signals.h"
 #include "lithe/model/cost.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/train/machine.h"
@@ -63,6 +64,7 @@ int run(Flags flags, const CommandContext& context) {
     loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     load_parameters(loaded.model->parameters(), loaded.weights);
     flags.sampling.cache = !flags.no_cache;
+    flags.sampling.stop = stop_by_signal();
     flags.sampling.segment = loaded.config.train.length;
     flags.sampling.end = tokenizer.text_end();
     flags.sampling.seed = flags.seed ? *flags.seed : std::random_device()();
@@ -73,7 +75,7 @@ int run(Flags flags, const CommandContext& context) {
         if (stream) std::cout << on_terminal(decoder.next(token)) << std::flush;
         return true;
     });
-    const bool ended = int64_t(tokens.size()) < flags.sampling.tokens && !stop_requested();
+    const bool ended = int64_t(tokens.size()) < flags.sampling.tokens && !flags.sampling.stop.stop_requested();
     const double seconds = timer.seconds();
     const std::string text = continuation(tokenizer, prompt.tokens, tokens);
     if (stream) std::cout << on_terminal(decoder.rest()) << std::endl;
@@ -89,7 +91,7 @@ int run(Flags flags, const CommandContext& context) {
                                 {"tokens_per_second", double(tokens.size()) / seconds}});
     if (!flags.seed && flags.sampling.temperature > 0)
         log_info("seed       " + std::to_string(flags.sampling.seed) + "    (the same text again: --seed)");
-    return stop_requested() ? int(ExitCode::stopped) : 0;
+    return flags.sampling.stop.stop_requested() ? int(ExitCode::stopped) : 0;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/corpus.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/model/import_bert.h"
@@ -28,7 +29,7 @@ int run(const Flags& flags, const CommandContext& context) {
     Config config = load_config(flags.config, flags.sets);
     const TokenizerPtr given = flags.tokenizer.empty() ? nullptr : tokenizer_from_file(flags.tokenizer);
     std::optional<Corpus> corpus;
-    if (!given) corpus = Corpus::open(config.data);
+    if (!given) corpus = Corpus::open(config.data, nullptr, stop_by_signal());
     const Tokenizer& tokenizer = given ? *given : corpus->tokenizer();
     const int64_t vocabulary = checked_vocabulary(config, tokenizer);
     config.model.vocabulary_size = vocabulary;

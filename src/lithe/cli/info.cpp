@@ -8,6 +8,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/corpus.h"
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/isa.h"
@@ -130,7 +131,10 @@ int model_info(const Flags& flags, const CommandContext& context) {
         if (vocabulary == 0 && !named)
             fail_usage("the vocabulary's size depends on the data, and none is named", flags.subject,
                        "--set data.path=FILE, or --set model.vocabulary_size=N");
-        if (vocabulary == 0) vocabulary = make_objective(config, Corpus::open(config.data).tokenizer())->vocabulary();
+        if (vocabulary == 0) {
+            const Corpus corpus = Corpus::open(config.data, nullptr, stop_by_signal());
+            vocabulary = make_objective(config, corpus.tokenizer())->vocabulary();
+        }
         model = std::make_shared<LanguageModel>(config, vocabulary);
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");

@@ -14,6 +14,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/exit_code.h"
 
 namespace lithe {
 

@@ -8,6 +8,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/output.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/formats/token_set.h"
@@ -30,7 +31,7 @@ double parse_memory(const std::string& text) {
     if (binary) number.pop_back();
     auto count = parse_count(number);
     if (!count || *count == 0)
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "not an amount of memory",
               .where = "--max-memory",
               .expected = "bytes, as 800M, 2G or 2GiB",
@@ -49,7 +50,7 @@ double parse_latency(const std::string& text) {
     const bool milli = text.size() > 2 && text.substr(text.size() - 2) == "ms";
     const auto value = parse_seconds(milli ? text.substr(0, text.size() - 2) : text);
     if (!value || *value <= 0)
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "not a time per token",
               .where = "--target-latency",
               .expected = "a time, as 0.5ms or 0.001s",
@@ -96,7 +97,7 @@ PlanRequest plan_request(const std::string& text, const std::string& max_time, c
     if (!max_time.empty()) {
         const auto seconds = parse_seconds(max_time);
         if (!seconds)
-            fail({.code = ExitCode::usage,
+            fail({.kind = ErrorKind::usage,
                   .what = "not a time",
                   .where = "--max-time",
                   .expected = "a time, as 90s, 10m or 1.5h",
@@ -107,6 +108,7 @@ PlanRequest plan_request(const std::string& text, const std::string& max_time, c
     if (!flags.latency.empty()) request.latency = parse_latency(flags.latency);
     sets.insert(sets.begin(), data_path_setting(text));
     request.settings = std::move(sets);
+    request.stop = stop_by_signal();
     return request;
 }
 

@@ -6,11 +6,13 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
+#include "lithe/base/wording.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
+#include "lithe/cli/signals.h"
 #include "lithe/objectives/objective.h"
 #include "lithe/ops/torch.h"
 #include "lithe/spec/config_io.h"
@@ -30,6 +32,14 @@ const Command kCommands[] = {
     {"data", "prepare, inspect and verify corpora", set_up_data},
     {"bench", "speed as a share of this machine's measured ceiling", set_up_bench},
 };
+
+// How the program names what its texts speak of.
+constexpr Wording kWording = {.option = "--",
+                              .setting = "--set ",
+                              .any_setting = "--set",
+                              .budget_options = true,
+                              .first_choice = " ",
+                              .next_choice = " "};
 
 int tell(ExitCode code, const std::string& message) {
     log_progress("");
@@ -150,6 +160,7 @@ void print_json(const std::string& command, nlohmann::ordered_json json) {
 int run_program(const std::vector<std::string>& arguments) {
     try {
         keep_standard_streams();
+        set_wording(kWording);
         watch_signals();
         ops::initialize();
         StandardOutput output;
@@ -157,7 +168,7 @@ int run_program(const std::vector<std::string>& arguments) {
         output.finish();
         return code;
     } catch (const std::ios_base::failure&) { return tell_output_failure(); } catch (const Error& error) {
-        return tell(error.code(), error.what());
+        return tell(exit_code_of(error.kind()), error.what());
     } catch (const c10::Error& error) { return tell_torch(error); } catch (const std::bad_alloc&) {
         return tell(ExitCode::resources, "out of memory\nhint: lower train.batch, train.length or model.memory");
     } catch (const std::exception& error) { return tell(ExitCode::failed, error.what()); }

@@ -5,6 +5,8 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/exit_code.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/search/search.h"
 #include "lithe/spec/config_io.h"
@@ -29,7 +31,8 @@ int run(const Flags& flags, const CommandContext& context) {
                                : flags.run.empty()
                                    ? "runs/search-" + std::filesystem::path(flags.config).stem().string()
                                    : flags.run;
-    const SearchResult result = run_search(config, folder, context.argv);
+    const SearchResult result =
+        run_search(config, folder, {.argv = context.argv, .stop = stop_by_signal(), .save_asked = take_save_request});
     const bool stopped = result.stopped_by == "signal";
     if (result.rank && result.rank->place > 1) log_warning(result.rank->sentence);
     else if (result.rank) log_info("rank       " + result.rank->sentence);

@@ -8,8 +8,10 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/plan.h"
+#include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/formats/token_set.h"
@@ -54,6 +56,8 @@ TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     while (options.run.size() > 1 && options.run.back() == '/') options.run.pop_back();
     options.dry_run = flags.dry_run;
     options.argv = context.argv;
+    options.stop = stop_by_signal();
+    options.save_asked = take_save_request;
     if (flags.resume == "never") options.resume = ResumeMode::never;
     else if (flags.resume == "required") options.resume = ResumeMode::required;
     else if (flags.resume != "auto") options.resume = ResumeMode::required, options.resume_from = flags.resume;

@@ -21,7 +21,7 @@ std::string home_of_user() {
     struct stat status {};
     if (!user || !user->pw_dir || stat(user->pw_dir, &status) != 0 || status.st_uid != geteuid())
         fail(
-            {.code = ExitCode::failed,
+            {.kind = ErrorKind::failed,
              .what = "there is no place for prepared texts: HOME is not set, and the system knows no home of this user",
              .hint = kHint});
     return user->pw_dir;
@@ -48,7 +48,7 @@ std::string cache_folder() {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(folder).parent_path(), error);
     if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-        fail({.code = errno == ENOSPC || errno == EDQUOT ? ExitCode::resources : ExitCode::failed,
+        fail({.kind = errno == ENOSPC || errno == EDQUOT ? ErrorKind::resources : ErrorKind::failed,
               .what = "cannot make a place for prepared texts",
               .where = folder,
               .got = std::generic_category().message(errno),

@@ -23,11 +23,12 @@ TokenizerPtr named_tokenizer(const DataConfig& config) {
     return tokenizer_from_file(config.tokenizer);
 }
 
-TokenizerTrainingOptions training_options(const DataConfig& config) {
+TokenizerTrainingOptions training_options(const DataConfig& config, std::stop_token stop) {
     TokenizerTrainingOptions options;
     options.kind = config.tokenizer;
     options.size = 0;
     options.min_count = config.min_count;
+    options.stop = std::move(stop);
     return options;
 }
 
@@ -35,7 +36,7 @@ TokenizerPtr train_tokenizer(const DataConfig& config, const TokenizerTrainingOp
                              bool progress, std::string* division) {
     const bool alphabet = training.kind == "bytes" || (training.kind == "characters" && training.min_count <= 1);
     auto trainer = make_tokenizer_trainer(training);
-    CorpusReader reader(config, training.kind == "bytes");
+    CorpusReader reader(config, training.kind == "bytes", training.stop);
     double share = 1;
     if (sample_bytes > 0) {
         const auto all = double(reader.size(progress).bytes);

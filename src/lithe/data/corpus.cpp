@@ -9,6 +9,7 @@
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/cache_folder.h"
 #include "lithe/data/documents.h"
 #include "lithe/data/prepare.h"
@@ -28,13 +29,13 @@ bool readable_in_place(const DataConfig& config, const std::vector<Input>& input
 
 [[noreturn]] void fail_tokenizer(const std::string& path, const Tokenizer& wanted, const Tokenizer& found) {
     fail(
-        {.code = ExitCode::bad_file,
+        {.kind = ErrorKind::bad_file,
          .what = "the data has another tokenizer than it is to be read with",
          .where = path,
          .expected =
              "hash " + wanted.hash() + " (" + wanted.kind() + ", " + std::to_string(wanted.vocabulary_size()) + " ids)",
          .got = "hash " + found.hash() + " (" + found.kind() + ", " + std::to_string(found.vocabulary_size()) + " ids)",
-         .hint = "prepare the data with that tokenizer: lithe data prepare --tokenizer FILE"});
+         .hint = "prepare the data with that tokenizer: " + command("data prepare", {option("tokenizer", "FILE")})});
 }
 
 }  // namespace
@@ -55,7 +56,10 @@ std::pair<double, std::string> parse_source(const std::string& entry) {
 // Fills a Corpus; apart from it so that the header stays small.
 class CorpusBuilder {
  public:
-    CorpusBuilder(const DataConfig& config, TokenizerPtr tokenizer) : config_(config), given_(std::move(tokenizer)) {}
+    CorpusBuilder(const DataConfig& config, TokenizerPtr tokenizer, std::stop_token stop)
+        : config_(config),
+          given_(std::move(tokenizer)),
+          stop_(std::move(stop)) {}
 
     Corpus build() {
         if (!config_.sources.empty()) {
@@ -85,7 +89,7 @@ class CorpusBuilder {
     void from_one() {
         if (config_.path.empty() && config_.train.empty())
             fail_usage("no data is named", "data.path",
-                       "add to the configuration, or to the command line: --set data.path=FILE");
+                       "add to the configuration, or to the command line: " + setting("data.path=FILE"));
         if (TokenSet::looks_like(config_.path)) {
             from_token_set(config_.path);
         } else {
@@ -113,7 +117,7 @@ class CorpusBuilder {
             DataConfig config = config_;
             config.sources.clear();
             config.path = path;
-            Corpus one = Corpus::open(config, corpus_.tokenizer_ ? corpus_.tokenizer_ : given_);
+            Corpus one = Corpus::open(config, corpus_.tokenizer_ ? corpus_.tokenizer_ : given_, stop_);
             corpus_.tokenizer_ = one.tokenizer_;
             for (size_t s = 0; s < 3; ++s)
                 for (const CorpusSplit& split : one.splits_)
@@ -151,7 +155,8 @@ class CorpusBuilder {
     void from_plain(const Listing& listing) {
         corpus_.division_ = division_words(listing, config_);
         corpus_.tokenizer_ = given_ ? given_ : named_tokenizer(config_);
-        if (!corpus_.tokenizer_) corpus_.tokenizer_ = train_tokenizer(config_, training_options(config_), 0, false);
+        if (!corpus_.tokenizer_)
+            corpus_.tokenizer_ = train_tokenizer(config_, training_options(config_, stop_), 0, false);
         const auto& bytes = dynamic_cast<const tokenize::ByteTokenizer&>(*corpus_.tokenizer_);
         std::array<int32_t, 256> ids{};
         for (int byte = 0; byte < 256; ++byte) ids[size_t(byte)] = bytes.id_of(static_cast<unsigned char>(byte));
@@ -196,7 +201,7 @@ class CorpusBuilder {
     // another process may have made it anew meanwhile.
     void clear(const std::string& path) {
         if (!fs::exists(path)) return;
-        FileLock lock(path + "/.lock", "for another process that prepares the same text", IfHeld::wait);
+        FileLock lock(path + "/.lock", "for another process that prepares the same text", IfHeld::wait, stop_);
         if (TokenSet::is_finished(path) ? opens(path, false) : is_preparation(path)) return;
         remove_own_files(path, [](const std::string& name) { return name != ".lock" && TokenSet::is_own_file(name); });
     }
@@ -217,17 +222,19 @@ class CorpusBuilder {
         PrepareOptions options;
         options.progress = true;
         options.share = true;
+        options.stop = stop_;
         prepare_tokens(config_, path, options, tokenizer);
         from_token_set(path);
     }
 
     DataConfig config_;
     TokenizerPtr given_;
+    std::stop_token stop_;
     Corpus corpus_;
 };
 
-Corpus Corpus::open(const DataConfig& config, TokenizerPtr tokenizer) {
-    return CorpusBuilder(config, std::move(tokenizer)).build();
+Corpus Corpus::open(const DataConfig& config, TokenizerPtr tokenizer, std::stop_token stop) {
+    return CorpusBuilder(config, std::move(tokenizer), std::move(stop)).build();
 }
 
 const std::string& Corpus::fingerprint() const {

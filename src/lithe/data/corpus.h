@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,8 +33,9 @@ std::pair<double, std::string> parse_source(const std::string& entry);
 class Corpus {
  public:
     // `tokenizer`: read the text with this one instead of what the configuration names; a token set must have been made
-    // with it. Throws: bad_file for missing, empty or damaged input, usage for settings that do not fit.
-    static Corpus open(const DataConfig& config, TokenizerPtr tokenizer = nullptr);
+    // with it. Throws: bad_file for missing, empty or damaged input, usage for settings that do not fit, stopped when a
+    // stop is asked for.
+    static Corpus open(const DataConfig& config, TokenizerPtr tokenizer = nullptr, std::stop_token stop = {});
 
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     // Throws when the corpus has no such split or it is empty.

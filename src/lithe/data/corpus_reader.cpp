@@ -8,6 +8,7 @@
 #include "lithe/base/rng.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
+#include "lithe/base/wording.h"
 #include "lithe/formats/packed.h"
 
 namespace lithe {
@@ -64,14 +65,15 @@ class WithoutDuplicates {
 
 }  // namespace
 
-CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts)
+CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts, std::stop_token stop)
     : config_(config),
       rule_(parse_split(config.split)),
       listing_(find_inputs(config)),
+      stop_(std::move(stop)),
       exact_cuts_(exact_cuts) {
     if (listing_.inputs.empty())
         fail_usage("no data is named", "data.path",
-                   "add to the configuration, or to the command line: --set data.path=FILE");
+                   "add to the configuration, or to the command line: " + setting("data.path=FILE"));
     if (rule_.by == SplitBy::files && listing_.inputs[0].split < 0)
         fail_usage("data.split = \"files\" needs a folder", config.path);
     if (!config.parallel.empty() && config.deduplicate != "none")
@@ -122,14 +124,15 @@ void CorpusReader::count(bool progress) {
     double shown = 0;
     uint64_t offset = 0;
     Beginnings beginnings;
-    const auto statistics = read_documents(config_, inputs, [&](const DocumentPart& part) {
+    const auto tell = [&](const DocumentPart& part) {
         if (part.begins) beginnings.add(offset);
         offset += part.text.size();
         if (!progress || timer.seconds() < shown + 0.5) return;
         shown = timer.seconds();
         log_progress("counting " + format_bytes(double(part.input_bytes)) + ", " +
                      format_bytes(double(part.input_bytes) / shown) + "/s");
-    });
+    };
+    const auto statistics = read_documents(config_, inputs, tell, {.stop = stop_});
     log_progress("");
     *size_ = {.documents = statistics.documents, .bytes = statistics.bytes};
     if (!by_bytes_) return;
@@ -154,7 +157,7 @@ int CorpusReader::split_of(const DocumentPart& part, uint64_t offset) const {
 }
 
 void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
-    ReadOptions options{.exact = exact_cuts_};
+    ReadOptions options{.exact = exact_cuts_, .stop = stop_};
     bool cut = false;
     if (by_bytes_) {
         const CorpusSize& all = size(false);

@@ -19,7 +19,7 @@ struct CorpusSize {
 class CorpusReader {
  public:
     // `exact_cuts`: cut a single document at the exact byte, as byte-level corpora are (else at the next character).
-    CorpusReader(const DataConfig& config, bool exact_cuts);
+    CorpusReader(const DataConfig& config, bool exact_cuts, std::stop_token stop = {});
 
     // Counts what there is: one pass over the input, unless file sizes tell. Called by read() where splits need it.
     const CorpusSize& size(bool progress);
@@ -42,6 +42,7 @@ class CorpusReader {
     SplitRule rule_;
     Listing listing_;
     DocumentStatistics read_;  // of the last read()
+    std::stop_token stop_;
     bool exact_cuts_, by_bytes_ = false, plain_ = true;
     uint64_t input_bytes_ = 0;
     std::unique_ptr<CorpusSize> size_;

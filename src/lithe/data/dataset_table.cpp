@@ -4,12 +4,14 @@
 namespace lithe {
 namespace {
 
-constexpr const char* kThree =
-    "--set data.train=DIR/train.txt --set data.valid=DIR/valid.txt --set data.test=DIR/test.txt";
-constexpr const char* kWords = " --set data.tokenizer=words";
-constexpr const char* kPairs =
-    "--set data.train=DIR/train.en --set data.valid=DIR/valid.en --set data.test=DIR/test.en --set "
-    "data.tokenizer=words";
+using Settings = std::vector<std::string>;
+const Settings kTwo = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt"};
+const Settings kThree = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt", "data.test=DIR/test.txt"};
+const Settings kWords = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt", "data.test=DIR/test.txt",
+                         "data.tokenizer=words"};
+const Settings kPairs = {"data.train=DIR/train.en", "data.valid=DIR/valid.en", "data.test=DIR/test.en",
+                         "data.tokenizer=words"};
+const Settings kTasks = {"data.train=DIR/train.tsv", "data.valid=DIR/valid.tsv"};
 
 // Where no size is published, a limit far above what the file has.
 constexpr uint64_t kMega = 1'000'000;
@@ -20,7 +22,7 @@ void add_characters(Table& table) {
     table.push_back({"shakespeare",
                      "tiny Shakespeare, 1.1 MB of plays; first 90 % train, rest valid",
                      "public domain",
-                     "--set data.train=DIR/train.txt --set data.valid=DIR/valid.txt",
+                     kTwo,
                      {{"shakespeare.txt",
                        {"https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"},
                        1115394,
@@ -55,7 +57,7 @@ void add_words(Table& table) {
         table.push_back({name,
                          "Wikipedia articles as words, rare ones <unk> (Merity et al. 2016)",
                          "CC BY-SA 3.0 (Wikipedia)",
-                         kThree + std::string(kWords),
+                         kWords,
                          {{file,
                            {"https://s3.amazonaws.com/research.metamind.io/wikitext/" + file,
                             "https://wikitext.smerity.com/" + file},
@@ -70,7 +72,7 @@ void add_words(Table& table) {
     table.push_back({"ptb",
                      "Penn Treebank as words, 10,000 of them (Mikolov et al. 2010)",
                      "LDC user agreement; text of the Wall Street Journal",
-                     kThree + std::string(kWords),
+                     kWords,
                      {{"ptb.train.txt", {ptb + "ptb.train.txt"}, 0, "md5:f26c4b92c5fdc7b3f8c7cdcb991d8420", 20 * kMega},
                       {"ptb.valid.txt", {ptb + "ptb.valid.txt"}, 0, "md5:aa0affc06ff7c36e977d7cd49e3839bf", 20 * kMega},
                       {"ptb.test.txt", {ptb + "ptb.test.txt"}, 0, "md5:8b80168b89c18661a38ef683c0dc3721", 20 * kMega}},
@@ -82,7 +84,7 @@ void add_words(Table& table) {
         {"lm1b",
          "one billion words of news, sentences shuffled (Chelba et al. 2013); held-out shard 0 is test, 1 is valid",
          "see statmt.org/lm-benchmark",
-         kThree + std::string(kWords),
+         kWords,
          {{billion, {"https://www.statmt.org/lm-benchmark/" + billion}, 1792209805, ""}},
          {{billion, "*training-monolingual.tokenized.shuffled/news.en-*", Step::append, "train.txt", ""},
           {billion, "*heldout-monolingual.tokenized.shuffled/news.en.heldout-00001-of-00050", Step::append, "valid.txt",
@@ -146,7 +148,7 @@ void add_tasks(Table& table) {
             {std::string("glue-") + task,
              std::string("GLUE task ") + file + " (Wang et al. 2018), tab-separated",
              "see gluebenchmark.com",
-             "--set data.train=DIR/train.tsv --set data.valid=DIR/valid.tsv",
+             kTasks,
              {{zip, {"https://dl.fbaipublicfiles.com/glue/data/" + zip}, 0, "", 1000 * kMega}},
              {{zip, "*/train.tsv", Step::append, "train.tsv", ""},
               {zip, task == std::string("mnli") ? "*/dev_matched.tsv" : "*/dev.tsv", Step::append, "valid.tsv", ""},

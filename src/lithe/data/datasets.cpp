@@ -10,13 +10,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/input.h"
 #include "lithe/data/list_files.h"
 #include "lithe/formats/packed.h"
@@ -95,7 +94,7 @@ void write_segments(const std::string& text, const std::string& output, Outputs&
     }
 }
 
-void unpack(const DatasetPart& part, const std::string& path, Outputs& out) {
+void unpack(const DatasetPart& part, const std::string& path, const std::stop_token& stop, Outputs& out) {
     PackedFile file(path);
     std::string buffer(1 << 20, '\0'), text;
     bool found = false;
@@ -105,19 +104,20 @@ void unpack(const DatasetPart& part, const std::string& path, Outputs& out) {
         text.clear();
         Digest digest(part.digest);
         while (const uint64_t count = file.read(buffer.data(), buffer.size())) {
-            if (stop_requested())
-                fail({.code = ExitCode::stopped, .what = "stopped while unpacking; start it again", .where = path});
+            if (stop.stop_requested())
+                fail({.kind = ErrorKind::stopped, .what = "stopped while unpacking; start it again", .where = path});
             digest.add({buffer.data(), size_t(count)});
             if (part.step == Step::append) out.at(part.output).write(buffer.data(), count);
             else text.append(buffer, 0, count);
         }
         if (const std::string got = digest.value(); got != part.digest)
-            fail({.code = ExitCode::bad_file,
+            fail({.kind = ErrorKind::bad_file,
                   .what = "the text is not the expected one",
                   .where = path + ", member " + file.name(),
                   .expected = part.digest,
                   .got = got,
-                  .hint = "remove the file, and it is downloaded again; or name another source with --mirror URL"});
+                  .hint = "remove the file, and it is downloaded again; or name another source with " +
+                          option("mirror", "URL")});
         if (part.step == Step::bytes) write_by_bytes(text, part.shares, out);
         if (part.step == Step::tagged) write_tagged(text, part.output, out);
         if (part.step == Step::segments) write_segments(text, part.output, out);
@@ -157,7 +157,7 @@ class Record {
         if (fs::exists(path_)) {
             const Json found = try_parse_json<Json>(read_file(path_, 1 << 20)).value_or(Json());
             if (!found.is_object() || !found.contains("name") || found["name"] != dataset.name)
-                fail_usage("the folder holds another data set", folder, "choose another with --out");
+                fail_usage("the folder holds another data set", folder, "choose another with " + option("out"));
             for (const char* list : {"files", "downloaded"})
                 if (found.contains(list) && found[list].is_array()) json_[list] = found[list];
         } else {
@@ -165,7 +165,7 @@ class Record {
             for (const std::string& name : output_names(dataset))
                 if (fs::exists(fs::symlink_status(folder + "/" + name)))
                     fail_usage("the folder holds a file " + name + " that is not of this data set", folder,
-                               "choose another with --out");
+                               "choose another with " + option("out"));
         }
         json_["name"] = dataset.name;
         json_["license"] = dataset.license;
@@ -214,15 +214,12 @@ const Dataset& find_dataset(const std::string& name) {
                "known are: " + join(names, ", "));
 }
 
-std::string settings_for(const Dataset& dataset, const std::string& folder) {
+std::vector<std::string> settings_for(const Dataset& dataset, const std::string& folder) {
     const std::string mark = "DIR";
-    std::vector<std::string> words;
-    std::istringstream use(dataset.use);
-    for (std::string word; use >> word;) {
-        if (const size_t at = word.find(mark); at != std::string::npos) word.replace(at, mark.size(), folder);
-        words.push_back(shell_quoted(word));
-    }
-    return join(words, " ");
+    std::vector<std::string> settings = dataset.settings;
+    for (std::string& each : settings)
+        if (const size_t at = each.find(mark); at != std::string::npos) each.replace(at, mark.size(), folder);
+    return settings;
 }
 
 std::vector<std::string> install_dataset(const Dataset& dataset, const std::string& folder,
@@ -237,7 +234,7 @@ std::vector<std::string> install_dataset(const Dataset& dataset, const std::stri
         record.add(file, paths[file.name], !was_there);
     }
     Outputs out(folder);
-    for (const DatasetPart& part : dataset.parts) unpack(part, paths.at(part.file), out);
+    for (const DatasetPart& part : dataset.parts) unpack(part, paths.at(part.file), options.stop, out);
     const auto names = out.finish();
     record.finish(names);
     std::error_code ignored;

@@ -26,7 +26,8 @@ struct DatasetPart {
 };
 
 struct Dataset {
-    std::string name, description, license, use;  // use: settings that read it, with DIR for its folder
+    std::string name, description, license;
+    std::vector<std::string> settings;  // that read it, with DIR for its folder
     std::vector<RemoteFile> files;
     std::vector<DatasetPart> parts;
 };
@@ -35,8 +36,8 @@ const std::vector<Dataset>& datasets();
 // Throws a usage error with the nearest name.
 const Dataset& find_dataset(const std::string& name);
 
-// The settings that read a data set in `folder`, as words for a shell.
-std::string settings_for(const Dataset& dataset, const std::string& folder);
+// The settings that read a data set in `folder`.
+std::vector<std::string> settings_for(const Dataset& dataset, const std::string& folder);
 
 // Downloads (or finds) the files in `folder`/downloads and writes the splits into `folder`; a folder that is complete
 // is left as it is. `mirrors` are tried first: a URL of the file itself, or of a folder that holds it. Returns what was

@@ -7,7 +7,6 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/json.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/data/list_files.h"
 #include "lithe/data/parallel_text.h"
@@ -292,8 +291,7 @@ void read_member(const DataConfig& config, PackedFile& file, Member member, Part
     member.whole = bytes.size() < kRead;
     const auto reader = make_reader(config, member, out);
     for (std::string_view text = head; !bytes.empty(); text = decoder.decode(bytes = file.read_full(kRead))) {
-        if (stop_requested())
-            fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = member.where});
+        out.check_stop(member.where);
         out.input_bytes += bytes.size();
         reader->feed(text);
     }
@@ -301,7 +299,8 @@ void read_member(const DataConfig& config, PackedFile& file, Member member, Part
     reader->finish();
 }
 
-void read_input(const DataConfig& config, const Input& input, NamedBy members, PartEmitter& out) {
+void read_input(const DataConfig& config, const Input& input, PartEmitter& out) {
+    const NamedBy members = out.options().members;
     PackedFile file(input.path, config.max_expansion);
     for (;;) {
         const bool more = file.next();
@@ -350,10 +349,10 @@ bool files_are_documents(const DataConfig& config, const std::vector<Input>& inp
 
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
                                   const std::function<void(const DocumentPart&)>& use, ReadOptions options) {
-    PartEmitter out(use, std::move(options.cuts), options.exact);
+    PartEmitter out(use, std::move(options));
     for (const Input& input : inputs) {
         out.split = input.split;
-        if (config.parallel.empty()) read_input(config, input, options.members, out);
+        if (config.parallel.empty()) read_input(config, input, out);
         else read_pairs(config, input, out);
     }
     return out.statistics;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct ReadOptions {
     bool exact = true;
     // Members of archives have the splits that their names say; those that say none are left out.
     NamedBy members = NamedBy::nothing;
+    std::stop_token stop = {};
 };
 
 // A document longer than this is given in parts. They end behind a single line break where there is one, else before a
@@ -45,7 +47,8 @@ bool files_are_documents(const DataConfig& config, const std::vector<Input>& inp
 
 // Calls `use` for every part. What a document is, says data.documents (text) or the format (a JSON line, a CSV row).
 // Formats are told by names, and JSON lines by their content too; UTF-16 and UTF-32 become UTF-8 and marks go, unless
-// data.format is "text". Throws bad_file with file and offset for what cannot be read.
+// data.format is "text". Throws bad_file with file and offset for what cannot be read, stopped when a
+// stop is asked for.
 DocumentStatistics read_documents(const DataConfig& config, const std::vector<Input>& inputs,
                                   const std::function<void(const DocumentPart&)>& use, ReadOptions options = {});
 

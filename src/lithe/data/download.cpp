@@ -18,9 +18,9 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
+#include "lithe/base/wording.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -32,7 +32,7 @@ uint64_t size_or_zero(const std::string& path) {
 }
 
 [[noreturn]] void fail_stopped() {
-    fail({.code = ExitCode::stopped,
+    fail({.kind = ErrorKind::stopped,
           .what = "stopped while downloading; the part that is there is used when started again"});
 }
 
@@ -62,7 +62,7 @@ class Transfer {
         const int reason = write_error_ ? write_error_ : errno;
         out_.reset();
         log_progress("");
-        if (stop_requested()) fail_stopped();
+        if (options_.stop.stop_requested()) fail_stopped();
         if (!written) {
             errno = reason;
             fail_errno("cannot write the download", part_);
@@ -153,7 +153,7 @@ class Transfer {
     }
     static int progress(void* self, curl_off_t total, curl_off_t now, curl_off_t, curl_off_t) {
         static_cast<Transfer*>(self)->show(double(total), double(now));
-        return stop_requested();
+        return static_cast<Transfer*>(self)->options_.stop.stop_requested();
     }
     void show(double total, double now) {
         if (!options_.progress || timer_.seconds() < shown_ + 0.5) return;
@@ -178,10 +178,10 @@ class Transfer {
     double shown_ = 0;
 };
 
-void pause(double seconds) {
+void pause(double seconds, const std::stop_token& stop) {
     Timer timer;
     while (timer.seconds() < seconds) {
-        if (stop_requested()) fail_stopped();
+        if (stop.stop_requested()) fail_stopped();
         usleep(20'000);
     }
 }
@@ -204,7 +204,7 @@ std::string fetch(const RemoteFile& file, const std::string& url, const std::str
     for (int attempt = 0; attempt < options.tries; ++attempt) {
         if (attempt > 0) {
             log_warning(url + ": " + reason + "; trying again");
-            pause(options.pause_seconds * std::pow(2, std::min(attempt - 1, 5)));
+            pause(options.pause_seconds * std::pow(2, std::min(attempt - 1, 5)), options.stop);
         }
         Transfer transfer(file, url, part, options);
         reason = transfer.run();
@@ -252,7 +252,7 @@ std::string Digest::value() {
 std::string digest_of(const std::string& path, const std::string& like) {
     Digest digest(like);
     std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-    if (!file) fail_errno("cannot open file", path, ExitCode::bad_file);
+    if (!file) fail_errno("cannot open file", path, ErrorKind::bad_file);
     std::string buffer(1 << 20, '\0');
     while (const size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
         digest.add({buffer.data(), count});
@@ -285,7 +285,7 @@ std::string download(const RemoteFile& file, const DownloadOptions& options) {
     }
     fail_file("cannot download " + file.name + ":\n  - " + join(reasons, "\n  - "), file.name,
               "fetch it on a machine with internet, put it at " + fs::absolute(path).lexically_normal().string() +
-                  ", and run the same command again; or name another source with --mirror URL");
+                  ", and run the same command again; or name another source with " + option("mirror", "URL"));
 }
 
 }  // namespace lithe

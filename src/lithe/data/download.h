@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +26,12 @@ struct DownloadOptions {
     int tries = 5;              // for each URL; between them a growing pause
     double pause_seconds = 1;
     bool progress = true;
+    std::stop_token stop = {};
 };
 
 // Returns the path of the file, complete and checked; one that is there already is only checked. Throws bad_file when
-// no URL gives it (the message says where to put it by hand), resources when the disk is full, stopped on a signal.
+// no URL gives it (the message says where to put it by hand), resources when the disk is full, stopped when a stop is
+// asked for.
 std::string download(const RemoteFile& file, const DownloadOptions& options);
 
 // To what a redirect of this URL may lead: a URL that is safe from changes on the way never to one that is not.

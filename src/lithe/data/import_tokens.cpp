@@ -5,8 +5,8 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/input.h"
 #include "lithe/data/round_writer.h"
 #include "lithe/formats/foreign_tokens.h"
@@ -41,8 +41,8 @@ class Importer {
         size_t document = 0;
         bool begins = true;
         for (uint64_t at = 0; at < file.size();) {
-            if (stop_requested())
-                fail({.code = ExitCode::stopped, .what = "stopped while importing; start it again", .where = path});
+            if (options_.stop.stop_requested())
+                fail({.kind = ErrorKind::stopped, .what = "stopped while importing; start it again", .where = path});
             const uint64_t end = piece_end(file, at, document);
             std::vector<int32_t> ids(size_t(end - at));
             file.read(at, end - at, ids.data());
@@ -50,7 +50,7 @@ class Importer {
                 if (ids[i] >= tokenizer_.vocabulary_size())
                     fail_file("token " + std::to_string(at + i) + " has the id " + std::to_string(ids[i]) +
                                   ", the tokenizer's vocabulary has " + std::to_string(tokenizer_.vocabulary_size()),
-                              path, "name the tokenizer that made the file with --tokenizer");
+                              path, "name the tokenizer that made the file with " + option("tokenizer"));
             const bool told = !file.documents().empty();
             if (told)
                 add(ids, split, begins || std::binary_search(file.documents().begin(), file.documents().end(), at));
@@ -112,7 +112,8 @@ void clear(const std::string& unfinished) { remove_own_files(unfinished, TokenSe
 }  // namespace
 
 TokenSetInfo import_tokens(const ImportOptions& options, const TokenizerPtr& tokenizer, const std::string& output) {
-    if (fs::exists(output)) fail_usage("the output is there already", output, "choose a new folder with --out");
+    if (fs::exists(output))
+        fail_usage("the output is there already", output, "choose a new folder with " + option("out"));
     TokenSetInfo info;
     info.vocabulary_size = tokenizer->vocabulary_size();
     info.token_bytes = token_bytes_of(info.vocabulary_size);
@@ -123,7 +124,8 @@ TokenSetInfo import_tokens(const ImportOptions& options, const TokenizerPtr& tok
     const std::string unfinished = output + ".unfinished";
     clear(unfinished);
     if (fs::exists(unfinished))
-        fail_usage("the folder for the unfinished import holds other files", unfinished, "choose another --out");
+        fail_usage("the folder for the unfinished import holds other files", unfinished,
+                   "choose another " + option("out"));
     make_folders(unfinished);
     try {
         DataConfig config;

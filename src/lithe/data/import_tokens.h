@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <stop_token>
 #include <string>
 
 #include "lithe/formats/token_set.h"
@@ -14,6 +15,7 @@ struct ImportOptions {
     std::string kind = "auto";         // as ForeignTokens
     uint64_t round_tokens = uint64_t(64) << 20;
     bool progress = false;
+    std::stop_token stop = {};
 };
 
 // The tokenizer must be the one that made the ids: every id is decoded, for the byte counts, and ids outside its

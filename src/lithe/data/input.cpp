@@ -16,6 +16,7 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/list_files.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/data/parallel_text.h"
@@ -42,11 +43,11 @@ void require_data(const std::string& path, const std::string& key) {
         if (S_ISDIR(status.st_mode)) refuse_own_folder(path);
         if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) return;
         fail_file("neither a file nor a folder: a device or pipe cannot be read twice", path,
-                  "pipe it into: lithe data prepare - --out DIR");
+                  "pipe it into: " + command("data prepare -", {option("out", "DIR")}));
     }
     const int reason = errno;
     fail(
-        {.code = ExitCode::bad_file,
+        {.kind = ErrorKind::bad_file,
          .what = "cannot find the data: " + std::string(std::strerror(reason)),
          .where = path,
          .hint = "set " + key +
@@ -60,7 +61,7 @@ constexpr size_t kDealt = 20;  // of so many files, one goes to valid and one to
 // sample.
 std::vector<Input> deal_files(const std::string& folder, const std::vector<FoundFile>& files) {
     if (files.size() < kDealt / 2)
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "data.split = \"files\" would leave no validation text",
               .where = folder,
               .expected = std::to_string(kDealt) + " files or more, of which number 10 goes to valid and 20 to test",
@@ -121,7 +122,7 @@ void require_text(const std::string& path, const DataConfig& config) {
     if (config.format == "text") return;
     const Content content = content_of_file(path);
     if (content.kind == ContentKind::binary)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "the file holds no text",
               .where = path,
               .expected = "text, JSON lines, CSV, or these in .gz .xz .zst .bz2, tar or zip",
@@ -171,7 +172,7 @@ SplitRule parse_split(const std::string& split) {
         shares.remove_prefix(10);
     }
     if (!parse_shares(shares, rule.shares))
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "data.split",
               .where = "data",
               .expected = "three shares such as \"90/5/5\", \"documents 90/5/5\", or \"files\" for a folder",
@@ -187,7 +188,7 @@ std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint6
 
 uint64_t file_size(const std::string& path) {
     struct stat status {};
-    if (stat(path.c_str(), &status) != 0) fail_errno("cannot find data", path, ExitCode::bad_file);
+    if (stat(path.c_str(), &status) != 0) fail_errno("cannot find data", path, ErrorKind::bad_file);
     return uint64_t(status.st_size);
 }
 

@@ -21,7 +21,7 @@ std::string absolute_path(const std::string& path) {
 void require_utf8_path(const std::string& path, const std::string& where) {
     const std::string whole = absolute_path(path);
     if (is_valid_utf8(whole)) return;
-    fail({.code = ExitCode::usage,
+    fail({.kind = ErrorKind::usage,
           .what = "the path is not UTF-8, and the records of lithe hold no other text",
           .where = where,
           .expected = "names in UTF-8",

@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/cache_folder.h"
 #include "lithe/data/corpus.h"
 #include "lithe/data/input.h"
@@ -80,9 +81,10 @@ std::optional<OwnFolder> own_folder(const std::string& path) {
         const fs::path run = above.parent_path();
         const std::string selector = shell_quoted(path);
         return OwnFolder{OwnKind::checkpoint, "a checkpoint of lithe",
-                         is_run(run) ? "a run goes on from it with: lithe train " + shell_quoted(run.string()) +
-                                           " --resume " + selector
-                                     : "its model is evaluated with: lithe eval " + selector + " --data TEXT"};
+                         is_run(run)
+                             ? "a run goes on from it with: " +
+                                   command("train " + shell_quoted(run.string()), {option("resume", selector)})
+                             : "its model is evaluated with: " + command("eval " + selector, {option("data", "TEXT")})};
     }
     if (folder.filename() == "checkpoints" && is_run(above))
         return OwnFolder{OwnKind::checkpoints, "the checkpoints of a run of lithe",
@@ -116,8 +118,9 @@ void refuse_text_inside(const DataConfig& config, const std::string& folder) {
             const auto [end, rest] = std::mismatch(place.begin(), place.end(), file.begin(), file.end());
             if (end != place.end()) continue;
             fail_usage("the folder holds a part of the text: " + file.string(), folder,
-                       "choose another folder with --run: a folder of lithe's own is no text, and its files would be "
-                       "left out from then on");
+                       "choose another folder with " + option("run") +
+                           ": a folder of lithe's own is no text, and its files would be "
+                           "left out from then on");
         }
     }
 }

@@ -81,7 +81,7 @@ class PairFeeder : public Feeder {
             if (std::min(source, target) > 1) pairs_.push_back({pair, target, source});
         }
         if (int64_t(pairs_.size()) < options_.batch)
-            fail({.code = ExitCode::usage,
+            fail({.kind = ErrorKind::usage,
                   .what = "too few pairs for a batch",
                   .where = "train.batch, train.length",
                   .expected = "at least " + std::to_string(options_.batch) + " pairs of at most " +

@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "lithe/base/error.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/text.h"
 #include "lithe/data/text_decoder.h"
 #include "lithe/formats/packed.h"
@@ -100,8 +99,7 @@ void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) 
                           ", which ends after line " + std::to_string((a ? target : source).number()),
                       (a ? source : target).path());
         if (!a) return;
-        if (stop_requested())
-            fail({.code = ExitCode::stopped, .what = "stopped while reading data", .where = input.path});
+        out.check_stop(input.path);
         out.input_bytes += from.size() + 1;
         if (from.empty() || to.empty()) {
             out.statistics.left_out.add(

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "lithe/base/error.h"
 #include "lithe/data/documents.h"
 
 namespace lithe {
@@ -11,14 +12,21 @@ namespace lithe {
 // Takes whole documents or pieces of them, gives parts of bounded size.
 class PartEmitter {
  public:
-    PartEmitter(const std::function<void(const DocumentPart&)>& use, std::vector<uint64_t> cuts, bool exact)
+    // `use` must outlive it.
+    PartEmitter(const std::function<void(const DocumentPart&)>& use, ReadOptions options)
         : use_(use),
-          cuts_(std::move(cuts)),
-          exact_(exact) {}
+          options_(std::move(options)) {}
     int split = -1;
     bool second = false;
     uint64_t input_bytes = 0;
     DocumentStatistics statistics;
+
+    const ReadOptions& options() const { return options_; }
+    // Throws when a stop is asked for; `where` is what is being read.
+    void check_stop(const std::string& where) const {
+        if (options_.stop.stop_requested())
+            fail({.kind = ErrorKind::stopped, .what = "stopped while reading data", .where = where});
+    }
 
     // More of the current document; the first piece begins one and brings its label.
     void add(std::string_view text, std::string_view label = {}) {
@@ -39,11 +47,12 @@ class PartEmitter {
     static constexpr size_t kSlack = 64;  // so that the last part is never empty
 
     void give(size_t length, bool last) {
-        while (!cuts_.empty() && statistics.bytes + length > cuts_.front()) {
-            size_t cut = size_t(cuts_.front() - std::min(cuts_.front(), statistics.bytes));
-            if (!exact_)
+        std::vector<uint64_t>& cuts = options_.cuts;
+        while (!cuts.empty() && statistics.bytes + length > cuts.front()) {
+            size_t cut = size_t(cuts.front() - std::min(cuts.front(), statistics.bytes));
+            if (!options_.exact)
                 while (cut < held_.size() && (static_cast<unsigned char>(held_[cut]) & 0xC0) == 0x80) ++cut;
-            cuts_.erase(cuts_.begin());
+            cuts.erase(cuts.begin());
             if (cut == 0 || cut >= length) continue;
             give_one(cut, false);
             length -= cut;
@@ -59,8 +68,7 @@ class PartEmitter {
         held_.erase(0, length);
     }
     const std::function<void(const DocumentPart&)>& use_;
-    std::vector<uint64_t> cuts_;
-    bool exact_;
+    ReadOptions options_;
     std::string held_;
     std::string label_;
     bool begun_ = false;

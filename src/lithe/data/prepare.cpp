@@ -15,6 +15,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/corpus_reader.h"
 #include "lithe/data/parallel_text.h"
 #include "lithe/data/part_batches.h"
@@ -122,12 +123,12 @@ void check_output(const std::string& output) {
     if (load_journal(output)) return;
     if (TokenSet::is_finished(output))
         fail_usage("the folder holds a finished token set", output,
-                   "choose another name with --out, or remove the folder");
+                   "choose another name with " + option("out") + ", or remove the folder");
     for (const auto& entry : fs::directory_iterator(output))
         if (const std::string name = entry.path().filename().string(); !is_first_trace(name))
             fail_usage("the folder is not empty: it holds " + printable(name) +
                            (name == kJournal ? ", which is not of an interrupted lithe data prepare" : ""),
-                       output, "choose a new folder with --out");
+                       output, "choose a new folder with " + option("out"));
 }
 
 // Tokens per byte of text of the first part, for the estimate of the disk space.
@@ -143,7 +144,7 @@ double density(const Tokenizer& tokenizer, const DataConfig& config) {
         });
     } catch (const ReaderGone&) {
     } catch (const Error& error) {
-        if (error.code() != ExitCode::usage) throw;  // else the encoding will tell, with the place
+        if (error.kind() != ErrorKind::usage) throw;  // else the encoding will tell, with the place
     }
     return result;
 }
@@ -151,12 +152,12 @@ double density(const Tokenizer& tokenizer, const DataConfig& config) {
 void check_space(const std::string& output, double needed) {
     const auto free = double(free_bytes(output));
     if (free >= needed) return;
-    fail({.code = ExitCode::resources,
+    fail({.kind = ErrorKind::resources,
           .what = "not enough disk space for the token set",
           .where = output,
           .expected = "about " + format_bytes(needed),
           .got = format_bytes(free),
-          .hint = "choose another place with --out, or free some space"});
+          .hint = "choose another place with " + option("out") + ", or free some space"});
 }
 
 class Preparation {
@@ -166,7 +167,7 @@ class Preparation {
           output_(std::move(output)),
           options_(options),
           tokenizer_(std::move(tokenizer)),
-          reader_(config, tokenizer_ ? tokenizer_->kind() == "bytes" : config.tokenizer == "bytes"),
+          reader_(config, tokenizer_ ? tokenizer_->kind() == "bytes" : config.tokenizer == "bytes", options.stop),
           threads_(options.threads > 0 ? options.threads : usable_processors()) {}
 
     TokenSetInfo run() {
@@ -178,7 +179,7 @@ class Preparation {
         FileLock lock(
             output_ + "/.lock",
             options_.share ? "for another process that prepares " + name() : "another process prepares this token set",
-            options_.share ? IfHeld::wait : IfHeld::fail);
+            options_.share ? IfHeld::wait : IfHeld::fail, options_.stop);
         if (options_.share && TokenSet::is_finished(output_)) return TokenSet(output_).info();
         check_output(output_);
         const auto old = load_journal(output_);
@@ -211,7 +212,8 @@ class Preparation {
         if (reader_.needs_size() || options_.progress) journal_.size = reader_.size(options_.progress);
         if (reader_.needs_size() && journal_.size.bytes == 0)
             fail_file("the data is empty", name(), "it was divided so: " + reader_.division());
-        if (!tokenizer_) tokenizer_ = train_tokenizer(config_, training_options(config_), 0, options_.progress);
+        if (!tokenizer_)
+            tokenizer_ = train_tokenizer(config_, training_options(config_, options_.stop), 0, options_.progress);
         TokenSetInfo& info = journal_.info;
         info.vocabulary_size = tokenizer_->vocabulary_size();
         info.token_bytes = token_bytes_of(info.vocabulary_size);
@@ -269,7 +271,7 @@ class Preparation {
         try {
             tokenizer_->encode(item.text, item.ids, SpecialText::plain);
         } catch (const Error& error) {
-            if (error.code() != ExitCode::usage) throw;
+            if (error.kind() != ErrorKind::usage) throw;
             fail_file(error.parts().what + " (counted from byte " + std::to_string(item.offset) + " of the text)",
                       name(), "make the tokenizer from this text too: lithe data train-tokenizer");
         }

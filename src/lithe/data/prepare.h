@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "lithe/data/choose_tokenizer.h"
@@ -18,12 +19,13 @@ struct PrepareOptions {
     std::string source;  // what to call the input; empty: its path
     uint64_t round_bytes =
         uint64_t(256) << 20;  // of text between two durable points; a shard holds one round of a split
+    std::stop_token stop = {};
 };
 
 // `output` is a folder: new, empty, or one that an interrupted prepare left; of that one only files that its journal
 // names are ever removed. Throws usage for settings that do not fit,
-// bad_file for input that cannot be read, resources when the disk is (or would be) full, stopped on a signal.
-// `tokenizer`: used instead of what the configuration names.
+// bad_file for input that cannot be read, resources when the disk is (or would be) full, stopped when a stop is asked
+// for. `tokenizer`: used instead of what the configuration names.
 TokenSetInfo prepare_tokens(const DataConfig& config, const std::string& output, const PrepareOptions& options,
                             TokenizerPtr tokenizer = nullptr);
 

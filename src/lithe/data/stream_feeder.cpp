@@ -18,7 +18,7 @@ class StreamFeeder : public Feeder {
         for (size_t s = 0; s < sources.size(); ++s) {
             const auto count = uint64_t(rows[s]);
             if (sources[s].tokens->size() / count < length_ + 1)
-                fail({.code = ExitCode::usage,
+                fail({.kind = ErrorKind::usage,
                       .what = "the split is too short for this batch",
                       .where = sources.size() == 1 ? "train.batch, train.length" : sources[s].name,
                       .expected = "at least " + std::to_string(count * (length_ + 1)) + " tokens (rows x (length + 1))",

@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/formats/content.h"
 
 namespace lithe {
@@ -36,7 +37,7 @@ void refuse_other_files(std::span<const std::byte> data, const std::string& name
     const std::string_view head(reinterpret_cast<const char*>(data.data()), std::min(data.size(), kContentHead));
     const Content content = content_of(head);
     auto refuse = [&](const std::string& what, const std::string& hint) {
-        fail_file("not a token file but " + what, name, hint + "; or name the kind with --kind");
+        fail_file("not a token file but " + what, name, hint + "; or name the kind with " + option("kind"));
     };
     if (content.name == "NumPy array")
         refuse("a NumPy array with its header", "write the ids alone: array.tofile(FILE)");
@@ -45,7 +46,8 @@ void refuse_other_files(std::span<const std::byte> data, const std::string& name
         refuse(content.name, "name a file of token ids");
     const bool words = std::all_of(
         head.begin(), head.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t'; });
-    if (head.size() >= 64 && words) refuse("text", "encode it: lithe data prepare --tokenizer FILE");
+    if (head.size() >= 64 && words)
+        refuse("text", "encode it: " + command("data prepare", {option("tokenizer", "FILE")}));
 }
 
 // Pairs of units of T: whether the second of each looks like the upper half of a number twice as wide.
@@ -68,12 +70,13 @@ int raw_width(std::span<const std::byte> data, const std::string& name) {
     const Upper wide = upper_halves<uint16_t>(data);
     if (wide == Upper::no) return 2;
     if (wide == Upper::perhaps)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "cannot tell how wide the ids of this file are",
               .where = name,
               .expected = "ids of 16 bits (nanoGPT), or of 32",
               .got = "every second 16-bit word is 0 or small, in a file too short to be sure",
-              .hint = "name the width: --kind nanogpt, --kind uint32 or --kind uint64"});
+              .hint = "name the width: " + option("kind", "nanogpt") + ", " + option("kind", "uint32") + " or " +
+                      option("kind", "uint64")});
     return upper_halves<uint32_t>(data) == Upper::no ? 4 : 8;
 }
 

@@ -181,12 +181,12 @@ PackedFile::PackedFile(const std::string& path, double max_expansion) : impl_(st
     impl_->max_expansion = max_expansion;
     impl_->member = std::filesystem::path(path).filename().string();
     struct stat status {};
-    if (stat(path.c_str(), &status) != 0) fail_errno("cannot open file", path, ExitCode::bad_file);
+    if (stat(path.c_str(), &status) != 0) fail_errno("cannot open file", path, ErrorKind::bad_file);
     if (S_ISDIR(status.st_mode)) fail_file("a folder where a file is expected", path);
     impl_->size = uint64_t(status.st_size);
     if (kind_of(path) == PackedKind::plain) {
         impl_->plain = std::fopen(path.c_str(), "rbe");
-        if (!impl_->plain) fail_errno("cannot open file", path, ExitCode::bad_file);
+        if (!impl_->plain) fail_errno("cannot open file", path, ErrorKind::bad_file);
         posix_fadvise(fileno(impl_->plain), 0, 0, POSIX_FADV_SEQUENTIAL);
         return;
     }
@@ -241,7 +241,7 @@ uint64_t PackedFile::read(char* buffer, uint64_t size) {
     uint64_t count = 0;
     if (p.plain) {
         count = std::fread(buffer, 1, size, p.plain);
-        if (count == 0 && std::ferror(p.plain)) fail_errno("cannot read file", p.path, ExitCode::bad_file);
+        if (count == 0 && std::ferror(p.plain)) fail_errno("cannot read file", p.path, ErrorKind::bad_file);
     } else {
         const la_ssize_t result = archive_read_data(p.packed, buffer, size);
         if (result < 0) p.damaged();

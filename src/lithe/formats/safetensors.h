@@ -33,7 +33,7 @@ struct SafetensorsHeader {
     uint64_t data_start = 0;  // in the file, bytes
 };
 
-// Checks everything but the values. `source` names the file in errors (exit code bad_file).
+// Checks everything but the values. `source` names the file in errors (of the kind bad_file).
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::string& source);
 
 // A memory-mapped safetensors file. Where the writer left the hash of the values in the metadata (write_safetensors

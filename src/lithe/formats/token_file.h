@@ -53,7 +53,7 @@ class TokenFileWriter {
 
 class TokenFile {
  public:
-    // Checks header, trailer and all sizes; exit code bad_file with the offset in words otherwise.
+    // Checks header, trailer and all sizes; throws bad_file with the offset in words otherwise.
     explicit TokenFile(const std::string& path);
     // The same on bytes in memory, for fuzzing; nothing is copied.
     TokenFile(std::span<const std::byte> bytes, std::string name);

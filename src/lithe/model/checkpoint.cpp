@@ -148,7 +148,7 @@ Manifest verify_checkpoint(const std::string& folder) {
         const auto size = fs::file_size(file, error);
         if (error) fail_file("the checkpoint lacks a file of its manifest: " + error.message(), file);
         if (size != each.bytes)
-            fail({.code = ExitCode::bad_file,
+            fail({.kind = ErrorKind::bad_file,
                   .what = "the file's size does not fit the manifest",
                   .where = file,
                   .expected = std::to_string(each.bytes) + " bytes",

@@ -19,7 +19,7 @@ struct CheckpointContent {
     std::string state_json, config_json, tokenizer_json;
 };
 
-// Throws with exit code `resources` when the disk is full; nothing half-written is left under `folder`.
+// Throws `resources` when the disk is full; nothing half-written is left under `folder`.
 void write_checkpoint(const std::string& folder, const CheckpointContent& content);
 // Removes the files that the folder's manifest names (where there is none yet, those that write_checkpoint begins
 // with), and the folder unless other files are in it: those stay.

@@ -73,7 +73,7 @@ void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::D
     const double needs = kLibraries + weight_bytes(model, working == at::kBFloat16 ? 2 : 4);
     const auto available = double(available_memory());
     if (!device.is_cpu() || needs <= available) return;
-    fail({.code = ExitCode::resources,
+    fail({.kind = ErrorKind::resources,
           .what = "the model does not fit into memory",
           .where = format_count(double(model.parameters().count())) + " parameters",
           .expected = "at most " + format_bytes(available),

@@ -8,7 +8,7 @@
 
 #include "lithe/base/file.h"
 #include "lithe/base/rng.h"
-#include "lithe/base/stop.h"
+#include "lithe/base/wording.h"
 #include "lithe/model/step_model.h"
 
 namespace lithe {
@@ -30,7 +30,7 @@ class Reader {
                         .threads = StepModel::worthwhile_threads(model, at::get_num_threads(), options.int8),
                         .int8 = options.int8});
         if (options.int8 && !step_)
-            fail_usage("this model has no single steps, and int8 weights need them", "--precision");
+            fail_usage("this model has no single steps, and int8 weights need them", option("precision"));
     }
 
     const float* step(int64_t token) {
@@ -91,7 +91,7 @@ int64_t Sampler::draw(const float* logits, int64_t size, uint64_t index) {
     const float* highest = std::max_element(logits, logits + size);
     const bool finite = std::all_of(logits, logits + size, [](float value) { return !std::isnan(value); });
     if (!finite || !std::isfinite(*highest))
-        fail({.code = ExitCode::diverged,
+        fail({.kind = ErrorKind::diverged,
               .what = "the model's logits are not finite",
               .hint = "take an earlier checkpoint"});
     if (options_.temperature <= 0) return highest - logits;
@@ -139,12 +139,12 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
     if (model.has_encoder())
         fail_usage("the model writes a text from another, and there is no command for that yet", "model.encoder",
                    "lithe eval scores it on pairs");
-    if (prompt.empty()) fail_usage("the prompt is empty: at least one token is needed", "--prompt");
+    if (prompt.empty()) fail_usage("the prompt is empty: at least one token is needed", option("prompt"));
     for (int64_t id : prompt)
         if (id < 0 || id >= model.vocabulary_size())
             fail_usage("prompt token " + std::to_string(id) + " is outside the vocabulary of " +
                            std::to_string(model.vocabulary_size()),
-                       "--prompt");
+                       option("prompt"));
     Reader reader(model, options);
     const int64_t positions = model.max_positions();
     std::vector<int64_t> seen = positions > 0 && int64_t(prompt.size()) >= positions ? last_half(prompt, positions)
@@ -153,7 +153,7 @@ std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int6
     Sampler sampler(options, prompt);
     made.reserve(size_t(std::clamp<int64_t>(options.tokens, 0, 1 << 20)));
     const float* logits = reader.read(seen);
-    while (int64_t(made.size()) < options.tokens && !stop_requested()) {
+    while (int64_t(made.size()) < options.tokens && !options.stop.stop_requested()) {
         const int64_t token = sampler.draw(logits, model.vocabulary_size(), made.size());
         if (token == options.end) break;
         made.push_back(token);

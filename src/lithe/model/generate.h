@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 
 #include "lithe/model/language_model.h"
 
@@ -20,6 +21,7 @@ struct SamplingOptions {
     int64_t segment = 256;       // prompt tokens per forward pass
     bool int8 = false;           // after the prompt, weights as int8 codes with a scale per row
     bool steps = true;  // after the prompt, single steps without tensors where the model has them; else forward()
+    std::stop_token stop = {};
 };
 
 // Draws tokens; keeps its working memory.

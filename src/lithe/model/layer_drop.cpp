@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 
 namespace lithe {
 
@@ -61,9 +62,9 @@ void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass) 
 std::vector<size_t> parse_layers(const std::string& text, size_t count) {
     std::vector<size_t> layers;
     auto wrong = [&] {
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "not a list of layers",
-              .where = "--layers",
+              .where = option("layers"),
               .expected = "rising numbers from 1 to " + std::to_string(count) + ", as 2,4,6, or every:2",
               .got = printable(text)});
     };

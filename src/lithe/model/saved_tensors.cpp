@@ -38,7 +38,7 @@ Tensor SavedTensors::take(const std::string& name) {
 void SavedTensors::take_into(const std::string& name, const Tensor& to) {
     const Place& from = place(name);
     if (to.sizes() != at::IntArrayRef(from.info.shape))
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "the tensor '" + printable(name) + "' does not fit",
               .where = from.file->path(),
               .expected = "shape " + ops::shape_of(to),

@@ -14,7 +14,7 @@ std::vector<int64_t> parse_cutoffs(const std::string& text, int64_t vocabulary) 
     for (std::string part; std::getline(parts, part, '/');) {
         const auto count = parse_count(part);
         if (!count || *count <= (cutoffs.empty() ? 0 : cutoffs.back()) || *count >= vocabulary)
-            fail({.code = ExitCode::usage,
+            fail({.kind = ErrorKind::usage,
                   .what = "model.cutoffs is not a rising list within the vocabulary",
                   .where = "model.cutoffs",
                   .expected = "as \"20000/40000/200000\", each below " + std::to_string(vocabulary),

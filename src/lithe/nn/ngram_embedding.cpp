@@ -14,7 +14,7 @@ namespace lithe {
 std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longest) {
     std::vector<int64_t> lengths;
     const auto refuse = [&](const std::string& what) {
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "model.ngram_lengths " + what,
               .where = "model.ngram_lengths",
               .expected = "all, or a rising list as \"2-6, 8, 12\", from 2 to " + std::to_string(kMostNgram),

@@ -9,7 +9,6 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/position_flags.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
 #include "lithe/objectives/parts.h"
 #include "lithe/ops/side_by_side.h"
@@ -63,7 +62,7 @@ static Pass pass_of(const LanguageModel& model, const EvaluationProtocol& protoc
 }
 
 std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
-                                         const EvaluationProtocol& given) {
+                                         const EvaluationProtocol& given, const std::stop_token& stop) {
     Timer timer;
     EvaluationResult result;
     result.objective = objective.name();
@@ -81,7 +80,7 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
     TextSums sums_of_text(text);
     int64_t number = 0;
     while (const Batch* batch = batches->next()) {
-        if (stop_requested()) return std::nullopt;
+        if (stop.stop_requested()) return std::nullopt;
         const DeviceBatch whole = DeviceBatch::of(*batch, device);
         const int64_t parts = std::min(most_parts, batch->rows);
         ops::side_by_side(parts, [&](int64_t part) {

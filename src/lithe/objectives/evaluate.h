@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stop_token>
 
 #include "lithe/data/corpus.h"
 #include "lithe/data/scored_text.h"
@@ -40,7 +41,7 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
 
 // nullopt when a stop was asked for before the end.
 std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
-                                         const EvaluationProtocol& protocol);
+                                         const EvaluationProtocol& protocol, const std::stop_token& stop = {});
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
 // ", 54 % of the text has no token of its own: not comparable with other tokenizers"; empty where all has.

@@ -18,7 +18,7 @@ LoadedModel load_model(const std::string& selector) {
                    "take what the search found: its found.toml, or a run in its trials/");
     const int64_t stated = loaded.config.model.vocabulary_size, vocabulary = loaded.objective->vocabulary();
     if (stated != 0 && stated != vocabulary)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "the tokenizer does not fit the model",
               .where = files.tokenizer,
               .expected = std::to_string(stated) + " ids (" + files.config + ")",

@@ -1,4 +1,5 @@
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/next.h"
 #include "lithe/objectives/translate.h"
@@ -114,13 +115,14 @@ std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer&
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {
     const int64_t stated = config.model.vocabulary_size, needed = make_objective(config, tokenizer)->vocabulary();
     if (stated != 0 && stated != needed)
-        fail({.code = ExitCode::usage,
+        fail({.kind = ErrorKind::usage,
               .what = "model.vocabulary_size does not fit the tokenizer",
               .where = "model.vocabulary_size",
               .expected = std::to_string(needed) + ", or 0 to take the tokenizer's",
               .got = std::to_string(stated),
-              .hint = "--set model.vocabulary_size=0, or name the tokenizer's own: data.vocabulary, data.path, "
-                      "--tokenizer of lithe import"});
+              .hint = setting("model.vocabulary_size=0") +
+                      ", or name the tokenizer's own: data.vocabulary, data.path, " + option("tokenizer") +
+                      " of lithe import"});
     return needed;
 }
 

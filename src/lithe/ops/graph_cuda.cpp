@@ -30,7 +30,7 @@ void forget(void* recording) { delete static_cast<at::cuda::CUDAGraph*>(recordin
 
 }  // namespace
 
-extern "C" const lithe::ops::GraphTable* lithe_cuda_graphs() {
+extern "C" __attribute__((visibility("default"))) const lithe::ops::GraphTable* lithe_cuda_graphs() {
     static const lithe::ops::GraphTable table{record, play, forget};
     return &table;
 }

@@ -6,10 +6,12 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
 #include <torch/version.h>
 
 #include <filesystem>
+#include <mutex>
 #include <set>
 #include <sstream>
 
@@ -31,6 +33,19 @@ std::string folder_of(const void* symbol) {
     return std::filesystem::path(info.dli_fname).parent_path().string();
 }
 
+// Beside what this code is a part of, the program or liblithe.so; an installed program has its libraries in ../lib.
+std::string own_cuda_library() {
+    Dl_info info{};
+    link_map* map = nullptr;
+    const auto* here = reinterpret_cast<const void*>(&own_cuda_library);
+    const bool known = dladdr1(here, &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0;
+    const bool program = !known || !map || !map->l_name || *map->l_name == 0;
+    const std::filesystem::path own = program ? std::filesystem::read_symlink("/proc/self/exe") : map->l_name;
+    const std::string name = "liblithe_cuda.so", beside = own.parent_path() / name;
+    const std::string installed = own.parent_path().parent_path() / "lib" / name;
+    return !std::filesystem::exists(beside) && std::filesystem::exists(installed) ? installed : beside;
+}
+
 // LibTorch 2.11 is the first that gives a stream of any device as a plain handle.
 constexpr bool kHasStreams = TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 11;
 
@@ -47,9 +62,9 @@ CudaStatus load_gpu() {
     if (!dlopen(torch.c_str(), RTLD_NOW | RTLD_GLOBAL))
         return {false, std::string(dlerror()) + "; fetch the CUDA libraries with: ./dev setup --cuda"};
     if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) return {false, "the driver shows no device"};
-    std::string own = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/liblithe_cuda.so";
     const char* reason = nullptr;
-    if (!kernels::load_cuda(own.c_str(), &reason)) return {false, std::string("liblithe_cuda.so: ") + reason};
+    if (!kernels::load_cuda(own_cuda_library().c_str(), &reason))
+        return {false, std::string("liblithe_cuda.so: ") + reason};
     return {true, ""};
 }
 
@@ -65,10 +80,7 @@ CudaStatus status_;
 
 }  // namespace
 
-void initialize() {
-    static bool done = false;
-    if (done) return;
-    done = true;
+static void initialize_once() {
     // LibTorch asks for huge pages: large tensors are read twice as fast where address translation is virtualised
     setenv("THP_MEM_ALLOC_ENABLE", "1", 0);
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
@@ -85,6 +97,11 @@ void initialize() {
     if (const int usable = usable_processors(); at::get_num_threads() > usable) at::set_num_threads(usable);
     static Warnings warnings;
     c10::WarningUtils::set_warning_handler(&warnings);
+}
+
+void initialize() {
+    static std::once_flag once;
+    std::call_once(once, initialize_once);
 }
 
 const CudaStatus& cuda_status() { return status_; }

@@ -14,7 +14,8 @@ using at::Tensor;
 
 namespace ops {
 
-// Routes kernels' parallel loops to LibTorch's thread pool and loads what a GPU needs. Call once, first thing in main.
+// Routes kernels' parallel loops to LibTorch's thread pool and loads what a GPU needs. Before any other call; only
+// the first one does it.
 void initialize();
 
 // Throws an Error that names the operator when `condition` is false.

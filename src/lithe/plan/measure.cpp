@@ -1,7 +1,6 @@
 #include "lithe/plan/measure.h"
 
 #include "lithe/base/median.h"
-#include "lithe/base/stop.h"
 #include "lithe/base/timer.h"
 #include "lithe/model/generate.h"
 #include "lithe/train/trainer.h"
@@ -11,9 +10,14 @@ namespace {
 
 constexpr int kWarmUp = 2, kFewest = 3, kMost = 200;
 
+void check_stop(const std::stop_token& stop) {
+    if (stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped while measuring this machine"});
+}
+
 }  // namespace
 
-double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds) {
+double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds,
+                              const std::stop_token& stop) {
     const auto objective = make_objective(config, corpus.tokenizer());
     const Models models = objective->models(config, std::make_shared<ParameterStore>());
     // tables take seconds to draw
@@ -27,7 +31,7 @@ double measure_training_speed(const Config& config, const Corpus& corpus, const 
     std::vector<double> times;
     Timer whole;
     for (int i = 0; i < kMost && (i < kWarmUp + kFewest || whole.seconds() < seconds); ++i) {
-        if (stop_requested()) fail({.code = ExitCode::stopped, .what = "stopped while measuring this machine"});
+        check_stop(stop);
         Timer timer;
         feeder->next(batch[0]);
         objective->prepare(batch[0], uint64_t(i), 0);
@@ -38,7 +42,7 @@ double measure_training_speed(const Config& config, const Corpus& corpus, const 
     return double(config.train.batch * config.train.length) / median(times);
 }
 
-double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine) {
+double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine, const std::stop_token& stop) {
     constexpr int64_t kTokens = 64;
     LanguageModel model(config, vocabulary);
     model.materialize(at::kFloat, machine.working, machine.device, std::nullopt);
@@ -46,12 +50,13 @@ double measure_latency(const Config& config, int64_t vocabulary, const Machine& 
     Timer timer;
     std::vector<double> gaps;
     double last = -1;
-    generate(model, prompt, {.tokens = kTokens, .segment = config.train.length}, [&](int64_t) {
+    generate(model, prompt, {.tokens = kTokens, .segment = config.train.length, .stop = stop}, [&](int64_t) {
         const double now = timer.seconds();
         if (last >= 0) gaps.push_back(now - last);
         last = now;
         return true;
     });
+    check_stop(stop);
     return median(gaps);
 }
 

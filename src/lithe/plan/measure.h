@@ -1,5 +1,7 @@
-// What a configuration does on this machine, by doing it for a second.
+// What a configuration does on this machine, by doing it for a second. Throws stopped when a stop is asked for.
 #pragma once
+
+#include <stop_token>
 
 #include "lithe/data/corpus.h"
 #include "lithe/train/machine.h"
@@ -7,9 +9,11 @@
 namespace lithe {
 
 // Tokens per second of training steps (data, forward, backward, update), the median over `seconds` of them.
-double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds);
+double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds,
+                              const std::stop_token& stop = {});
 
 // Seconds per token of generation with one stream, from the model's weights in the machine's precision.
-double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine);
+double measure_latency(const Config& config, int64_t vocabulary, const Machine& machine,
+                       const std::stop_token& stop = {});
 
 }  // namespace lithe

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/model/cost.h"
 #include "lithe/plan/planner.h"
 
@@ -24,7 +25,7 @@ std::string expected_text(const Plan& plan) {
     if (plan.corpus.valid_bytes == 0)
         return "nothing will tell: the text has no validation split (data.split, data.valid)";
     if (!plan.corpus.is_bytes) return "not known: the table was measured on bytes, this text has other tokens";
-    if (plan.altered) return "not known: --set changes what the table was measured on";
+    if (plan.altered) return "not known: " + any_setting() + " changes what the table was measured on";
     const Prediction& p = plan.chosen.expected;
     return fixed(p.bits, 3) + " bits per byte on the first " + grouped(scored_bytes(plan)) + " bytes of validation (" +
            fixed(p.low, 3) + " to " + fixed(p.high, 3) +
@@ -60,7 +61,8 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     const bool shorter = c.seconds < request.seconds;
     out += "training   " + format_seconds(c.seconds) + (shorter ? " of " + format_seconds(request.seconds) : "") +
            ", " + format_count(plan.tokens) + " tokens, " + fixed(plan.epochs, 2) + " times the text" +
-           (shorter ? ": more makes it worse (--set train.max_seconds=" + format_number(request.seconds) + ": all)\n"
+           (shorter ? ": more makes it worse (" + setting("train.max_seconds=" + format_number(request.seconds)) +
+                          ": all)\n"
                     : "\n");
     if (plan.latency > 0) out += "generation " + fixed(1e3 * plan.latency, 2) + " ms per token\n";
     return out + "expected   " + expected_text(plan) + "\n";

@@ -9,6 +9,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
+#include "lithe/base/wording.h"
 #include "lithe/model/cost.h"
 #include "lithe/plan/measure.h"
 
@@ -37,7 +38,7 @@ class Planner {
         : request_(request),
           base_(planned_config(request.settings)),
           machine_(set_up_machine(base_.train)),
-          corpus_(Corpus::open(base_.data)),
+          corpus_(Corpus::open(base_.data, nullptr, request.stop)),
           altered_(std::any_of(request.settings.begin(), request.settings.end(), changes_the_model)),
           timed_(states_the_time(request.settings)) {}
 
@@ -51,7 +52,8 @@ class Planner {
         for (;;) {
             plan.chosen = choose();
             const PlanShape& best = plan.chosen.shape;
-            plan.latency = request_.latency > 0 ? measure_latency(config_of(best), look_.vocabulary, machine_) : 0;
+            plan.latency =
+                request_.latency > 0 ? measure_latency(config_of(best), look_.vocabulary, machine_, request_.stop) : 0;
             release_free_memory();
             if (request_.latency <= 0 || plan.latency <= request_.latency) break;
             log_info("too slow   " + best.name() + ": " + format_number(1e3 * plan.latency) + " ms per token");
@@ -122,7 +124,7 @@ class Planner {
             if (rows > planned_rows(tokens)) continue;
             shape.ngram_rows = rows;
             const Config config = config_of(shape);
-            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngram_rows;  // as --set may say
+            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngram_rows;  // as a setting may say
             const LanguageModel model(config, look_.vocabulary);
             const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
             least_memory_ = std::min(least_memory_, memory);
@@ -142,9 +144,9 @@ class Planner {
         for (const PlanShape& shape : plan_shapes())
             if (const auto fits = candidate(shape, 0)) smallest_.push_back(*fits);
         if (smallest_.empty())
-            fail({.code = ExitCode::resources,
+            fail({.kind = ErrorKind::resources,
                   .what = "no model of the plan's family fits into this memory",
-                  .where = "--max-memory",
+                  .where = option("max-memory"),
                   .expected = "at least " + format_bytes(least_memory_),
                   .got = format_bytes(memory_limit()),
                   .hint = "give more, or write a configuration (configs/)"});
@@ -155,12 +157,13 @@ class Planner {
         if (smallest_.empty())
             fail_usage("no model of the plan's family generates a token in " + format_number(1e3 * request_.latency) +
                            " ms on this machine",
-                       "--target-latency", "allow more");
+                       option("target-latency"), "allow more");
     }
 
     double visit(PlanCandidate& candidate) {
         const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
-        const double speed = measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds);
+        const double speed =
+            measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds, request_.stop);
         release_free_memory();  // the tables of a candidate would stay beside the chosen one's
         log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
                     format_count(speed) + " tokens/s");
@@ -260,7 +263,7 @@ bool states_the_time(const std::vector<std::string>& settings) {
 
 Plan make_plan(const PlanRequest& request) {
     if (!(request.seconds >= 1))
-        fail_usage("a plan needs at least a second of training", "--max-time", "--max-time 10m");
+        fail_usage("a plan needs at least a second of training", option("max-time"), option("max-time", "10m"));
     return Planner(request).make();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <stop_token>
 
 #include "lithe/plan/prediction.h"
 #include "lithe/train/machine.h"
@@ -13,7 +14,8 @@ struct PlanRequest {
     double seconds = 600;               // of training
     double memory = 0;                  // bytes of the training process; 0: what the machine has
     double latency = 0;                 // seconds per generated token at most; 0: any
-    std::vector<std::string> settings;  // as of --set, "data.path=..." among them; they win over the plan
+    std::vector<std::string> settings;  // "data.path=..." among them; they win over the plan
+    std::stop_token stop = {};
 };
 
 struct PlanCandidate {
@@ -46,10 +48,10 @@ inline bool has_prediction(const Plan& plan) {
 // What the run scores at its end, and the prediction is of: so many bytes from the beginning of the validation split.
 uint64_t scored_bytes(const Plan& plan);
 
-// Whether --set gives the time: all of it is used then, also where the plan would end early.
+// Whether a setting gives the time: all of it is used then, also where the plan would end early.
 bool states_the_time(const std::vector<std::string>& settings);
 
-// Throws usage when nothing fits the limits, and what opening the corpus throws.
+// Throws usage when nothing fits the limits, what opening the corpus throws, stopped when a stop is asked for.
 Plan make_plan(const PlanRequest& request);
 
 std::string plan_text(const Plan& plan, const PlanRequest& request);

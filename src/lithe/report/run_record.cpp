@@ -10,6 +10,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
 #include "lithe/base/median.h"
+#include "lithe/base/wording.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -110,9 +111,11 @@ std::vector<Json> read_json_lines(const std::string& path) {
 
 RunRecord read_run_record(const std::string& folder) {
     const std::string config = folder + "/config.toml";
-    if (!fs::is_directory(folder)) fail_file("there is no such run folder", folder, "RUN is the --run of lithe train");
+    if (!fs::is_directory(folder))
+        fail_file("there is no such run folder", folder, "RUN is the " + option("run") + " of lithe train");
     if (!fs::exists(config))
-        fail_file("the folder holds no run (no config.toml)", folder, "RUN is the --run of lithe train");
+        fail_file("the folder holds no run (no config.toml)", folder,
+                  "RUN is the " + option("run") + " of lithe train");
     RunRecord record;
     record.folder = folder;
     fs::path normal = fs::path(folder).lexically_normal();

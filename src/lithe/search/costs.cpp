@@ -7,6 +7,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/median.h"
 #include "lithe/base/timer.h"
+#include "lithe/base/wording.h"
 #include "lithe/model/cost.h"
 #include "lithe/spec/slots.h"
 
@@ -151,7 +152,7 @@ CostTable read_costs(const std::string& path, const Config& config) {
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged cost table: ") + error.what(), path, "remove it: it is measured anew");
     }
-    fail_file("the cost table is of another search", path, "choose another folder with --run");
+    fail_file("the cost table is of another search", path, "choose another folder with " + option("run"));
 }
 
 }  // namespace lithe

@@ -5,6 +5,7 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/report/report.h"
@@ -34,16 +35,16 @@ std::string without_identities(const std::string& layout) {
 
 class Search {
  public:
-    Search(const Config& config, std::string folder, const std::vector<std::string>& argv)
+    Search(const Config& config, std::string folder, const SearchOptions& options)
         : config_(with_absolute_paths(config)),
           folder_(std::move(folder)),
-          argv_(argv),
+          options_(options),
           layout_(decoder_layout(config)),
           places_(slot_places(layout_)) {}
 
     SearchResult run() {
         check();
-        require_utf8_path(folder_, "--run");
+        require_utf8_path(folder_, option("run"));
         check_writable(folder_);
         refuse_text_inside(config_.data, folder_);
         make_folders(folder_);
@@ -74,9 +75,11 @@ class Search {
             problems.add("search.method = \"" + s.method + "\" trains many layouts: how long each?",
                          "search.trial_tokens");
         if (s.method != "gumbel" && t.max_tokens <= 0 && t.max_seconds <= 0)
-            problems.add("how long may the search take in all?", "train", "give --max-tokens or --max-time");
+            problems.add("how long may the search take in all?", "train",
+                         "give " + budget("tokens") + " or " + budget("time"));
         if (s.method == "gumbel" && t.max_tokens <= 0 && t.max_seconds <= 0 && t.max_steps <= 0)
-            problems.add("a search needs a budget", "train", "give --max-steps, --max-tokens or --max-time");
+            problems.add("a search needs a budget", "train",
+                         "give " + budget("steps") + ", " + budget("tokens") + " or " + budget("time"));
         if (s.budget > 0 && s.cost == "none") problems.add("a budget of what?", "search.budget", "set search.cost");
         for (const std::string& baseline : s.baselines) {
             Config concrete = trial_config(config_, baseline, 1);
@@ -99,7 +102,7 @@ class Search {
                 refused.push_back(difference);
         if (!refused.empty())
             fail_usage("the search cannot go on with other settings:\n  - " + join(refused, "\n  - "), folder_,
-                       "restore them, or start a new one with --run");
+                       "restore them, or start a new one with " + option("run"));
     }
 
     void set_up_costs() {
@@ -113,7 +116,7 @@ class Search {
         log_info("costs      " + config_.search.cost + " from " + format_number(costs_.cheapest()) + " to " +
                  format_number(costs_.dearest()));
         if (config_.search.budget > 0 && costs_.cheapest() > config_.search.budget)
-            fail({.code = ExitCode::usage,
+            fail({.kind = ErrorKind::usage,
                   .what = "no layout meets the budget",
                   .where = "search.budget",
                   .expected =
@@ -147,9 +150,7 @@ class Search {
             log_info("time       " + format_seconds(supernet.train.max_seconds) + " of " +
                      format_seconds(config_.train.max_seconds) + " for the network, the rest for " +
                      "training the result and what it is compared with");
-        TrainOptions options;
-        options.run = folder_ + "/supernet";
-        options.argv = argv_;
+        TrainOptions options = train_options(options_, folder_ + "/supernet");
         if (!costs_.slots.empty()) options.costs = costs_;
         Trainer trainer(supernet, options);
         const TrainResult trained = trainer.run();
@@ -205,7 +206,9 @@ class Search {
         TrainConfig train = config_.train;
         return set_up_machine(train);
     }
-    int64_t vocabulary() const { return checked_vocabulary(config_, Corpus::open(config_.data).tokenizer()); }
+    int64_t vocabulary() const {
+        return checked_vocabulary(config_, Corpus::open(config_.data, nullptr, options_.stop).tokenizer());
+    }
 
     // The result first, then what it is compared with.
     std::vector<Trial> comparison(const std::vector<int64_t>& choices) {
@@ -232,7 +235,7 @@ class Search {
         const std::vector<Trial> list = comparison(choices);
         for (size_t i = 0; i < list.size(); ++i) {
             Trial trial = list[i];
-            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, argv_);
+            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, options_);
             if (end == TrialEnd::stopped) return false;
             if (end == TrialEnd::out_of_time) {
                 left_out.push_back(list[i].origin + " " + list[i].layout);
@@ -245,8 +248,8 @@ class Search {
         if (left_out.empty()) return true;
         result_.stopped_by = "time";
         note("The time is over (" + format_seconds(time_->used()) + " of " + format_seconds(config_.train.max_seconds) +
-             "): not trained alone are " + join(left_out, ", ") +
-             ". The same command with a longer --max-time goes on with them.");
+             "): not trained alone are " + join(left_out, ", ") + ". The same command with a longer " + budget("time") +
+             " goes on with them.");
         return true;
     }
 
@@ -271,7 +274,7 @@ class Search {
             }
             Trial trial{0, config_.search.method, text_of(request->choices), source.tokens(request->rung),
                         cost_of(request->choices)};
-            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, argv_);
+            const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, options_);
             if (end == TrialEnd::stopped) return false;
             if (end == TrialEnd::out_of_time) {
                 note("The time is over: " + trial.layout + " was not trained to its end and does not count.");
@@ -294,7 +297,7 @@ class Search {
 
     Config config_;
     std::string folder_;
-    std::vector<std::string> argv_;
+    SearchOptions options_;
     LayoutNode layout_;
     std::vector<SlotPlace> places_;
     CostTable costs_;
@@ -305,8 +308,8 @@ class Search {
 
 }  // namespace
 
-SearchResult run_search(const Config& config, const std::string& folder, const std::vector<std::string>& argv) {
-    return Search(config, folder, argv).run();
+SearchResult run_search(const Config& config, const std::string& folder, const SearchOptions& options) {
+    return Search(config, folder, options).run();
 }
 
 bool is_search_folder(const std::string& path) {

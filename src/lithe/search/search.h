@@ -25,7 +25,7 @@ struct SearchResult {
 };
 
 // Throws usage for a layout without places, a budget that no layout meets, and settings that contradict each other.
-SearchResult run_search(const Config& config, const std::string& folder, const std::vector<std::string>& argv);
+SearchResult run_search(const Config& config, const std::string& folder, const SearchOptions& options);
 
 // Whether a search was begun there.
 bool is_search_folder(const std::string& path);

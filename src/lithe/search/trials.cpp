@@ -7,6 +7,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/report/report.h"
 #include "lithe/report/run_record.h"
 #include "lithe/spec/config_io.h"
@@ -119,19 +120,26 @@ static void check_same_text(const std::string& folder, const std::string& run) {
     if (before.empty() || now.empty() || before == now) return;
     if ((before.find(':') == std::string::npos) != (now.find(':') == std::string::npos)) return;  // of two kinds
     fail_usage("the text is not what it was when the search began (fingerprint " + before + " became " + now + ")",
-               folder, "put it back, or start a new search with --run");
+               folder, "put it back, or start a new search with " + option("run"));
+}
+
+TrainOptions train_options(const SearchOptions& options, std::string run) {
+    TrainOptions all;
+    all.run = std::move(run);
+    all.argv = options.argv;
+    all.stop = options.stop;
+    all.save_asked = options.save_asked;
+    return all;
 }
 
 TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
-                   SearchTime& time, const std::vector<std::string>& argv) {
+                   SearchTime& time, const SearchOptions& given) {
     if (const Trial* known = journal.find(trial.layout, trial.tokens)) {
         trial = *known;
         return TrialEnd::trained;
     }
     trial.number = int64_t(journal.trials().size());
-    TrainOptions options;
-    options.run = folder + "/trials/" + std::to_string(trial.number);
-    options.argv = argv;
+    const TrainOptions options = train_options(given, folder + "/trials/" + std::to_string(trial.number));
     set_aside(options.run, trial);
     const double before = seconds_saved(options.run), left = time.left();
     if (left <= 0 || before + left < quickest(journal, trial.tokens)) return TrialEnd::out_of_time;

@@ -2,7 +2,9 @@
 // stands in the journal is not trained again; what was stopped goes on where it stopped.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <stop_token>
 
 #include "lithe/search/search_time.h"
 #include "lithe/train/trainer.h"
@@ -38,12 +40,20 @@ class TrialJournal {
 // A configuration as of a trial: another layout, nothing searched, a budget in tokens.
 Config trial_config(const Config& searched, const std::string& layout, int64_t tokens);
 
+// What every training of a search gets.
+struct SearchOptions {
+    std::vector<std::string> argv;  // for records
+    std::stop_token stop = {};
+    std::function<bool()> save_asked = {};  // as TrainOptions'
+};
+TrainOptions train_options(const SearchOptions& options, std::string run);
+
 enum class TrialEnd { trained, stopped, out_of_time };
 
 // Trains it within what is left of the search's time, unless the journal knows its result; fills in number and results.
 // A trial is not begun when less time is left than the quickest of its length took. One that time cuts off has no
 // result, for it would not compare; it goes on when the search is given more. `stopped`: a stop was asked for.
 TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal& journal, Trial& trial,
-                   SearchTime& time, const std::vector<std::string>& argv);
+                   SearchTime& time, const SearchOptions& options);
 
 }  // namespace lithe

@@ -11,6 +11,7 @@
 #include "lithe/base/file.h"
 #include "lithe/base/json.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/spec/layout.h"
 #include "lithe/spec/migrations.h"
 
@@ -170,7 +171,7 @@ class Reader : public FieldVisitor {
     }
 
     std::string where(const std::string& name, const toml::node& node) const {
-        if (from_flags_.count(prefix_ + name)) return "--set";
+        if (from_flags_.count(prefix_ + name)) return any_setting();
         auto line = node.source().begin.line;
         return line > 0 ? file_ + " line " + std::to_string(line) : file_;
     }
@@ -269,7 +270,7 @@ std::vector<std::pair<std::string, std::string>> encoder_settings(const Config& 
 void apply_set(toml::table& root, const std::string& set, std::set<std::string>& from_flags, Problems& problems) {
     size_t equals = set.find('=');
     if (equals == std::string::npos || equals == 0)
-        return problems.add("expected key=value, got '" + printable(set) + "'", "--set");
+        return problems.add("expected key=value, got '" + printable(set) + "'", any_setting());
     std::string key = set.substr(0, equals), value = set.substr(equals + 1);
     toml::table parsed;
     auto parse = [&](const std::string& text) {
@@ -283,12 +284,13 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     std::stringstream parts(key);
     std::vector<std::string> path;
     for (std::string part; std::getline(parts, part, '.');) path.push_back(part);
-    if (path.size() > 8) return problems.add("key '" + printable(key) + "' is too deep", "--set");
+    if (path.size() > 8) return problems.add("key '" + printable(key) + "' is too deep", any_setting());
     for (size_t i = 0; i + 1 < path.size(); ++i) {
         auto [place, added] = table->insert(path[i], toml::table{});
         table = place->second.as_table();
         if (!table)
-            return problems.add("'" + printable(path[i]) + "' in '" + printable(key) + "' is not a section", "--set");
+            return problems.add("'" + printable(path[i]) + "' in '" + printable(key) + "' is not a section",
+                                any_setting());
     }
     table->insert_or_assign(path.back(), *parsed.get("value"));
     from_flags.insert(key);
@@ -344,7 +346,7 @@ void read_blocks(const toml::table& root, Config& config, Problems& problems, co
             std::string option_name(option.str());
             auto line = value.source().begin.line;
             std::string origin = from_flags.count("blocks." + name + "." + option_name)
-                                     ? "--set"
+                                     ? any_setting()
                                      : file + " line " + std::to_string(line);
             if (option_name == "kind") {
                 if (auto kind = value.value_exact<std::string>()) block.kind = *kind;
@@ -486,7 +488,7 @@ Config load_config(const std::string& path, const std::vector<std::string>& sets
         text = read_file(path, kMaxFile);
     } catch (const Error& error) {
         ErrorParts parts = error.parts();
-        parts.code = ExitCode::usage;
+        parts.kind = ErrorKind::usage;
         parts.what = "cannot read the configuration";
         fail(parts);
     }
@@ -549,7 +551,7 @@ Config config_from_json(std::string_view text, const std::string& name) {
         return read_config(std::move(table), name, {});
     } catch (const Error& error) {
         ErrorParts parts = error.parts();
-        parts.code = ExitCode::bad_file;
+        parts.kind = ErrorKind::bad_file;
         fail(parts);
     }
 }

@@ -58,7 +58,7 @@ void TrainConfig::visit(FieldVisitor& v) {
          .help = "on a GPU, record a step and play it again (CUDA graphs) where its work is the same for any tokens"},
         graphs);
     v.field({.name = "non_finite",
-             .help = "a loss or gradient that is not finite: stop with exit code 5, or leave the update out",
+             .help = "a loss or gradient that is not finite: end the run as diverged, or leave the update out",
              .choices = {"abort", "skip"}},
             non_finite);
     v.field({.name = "non_finite_limit",

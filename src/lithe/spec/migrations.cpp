@@ -141,13 +141,13 @@ int64_t schema_number(const std::string& schema, const std::string& name, int64_
     const auto [rest, fault] = fits ? std::from_chars(schema.data() + begin.size(), end, number)
                                     : std::from_chars_result{end, std::errc::invalid_argument};
     if (fault != std::errc() || rest != end || number < 1)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "a schema that is none of lithe's",
               .where = source,
               .expected = begin + std::to_string(newest),
               .got = printable(schema).substr(0, 60)});
     if (number > newest)
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "a newer version of lithe saved this: its schema is " + schema,
               .where = source,
               .hint = update_hint(newest)});

@@ -38,7 +38,7 @@ std::vector<AddedToken> read_added_tokens(const Json& list, const std::string& s
             fail_file("the added token with id " + std::to_string(id) + " has no content", source,
                       "give it its text in \"added_tokens\", or remove it there");
         if (const auto [known, added] = ids.emplace(token.content, token.id); !added && known->second != token.id)
-            fail({.code = ExitCode::bad_file,
+            fail({.kind = ErrorKind::bad_file,
                   .what = "an added token stands twice, with two ids",
                   .where = source,
                   .expected = "one id for \"" + printable(token.content) + "\"",

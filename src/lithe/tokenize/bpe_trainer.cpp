@@ -4,7 +4,7 @@
 #include <queue>
 #include <vector>
 
-#include "lithe/base/stop.h"
+#include "lithe/base/wording.h"
 #include "lithe/tokenize/byte_alphabet.h"
 #include "lithe/tokenize/gpt2_split.h"
 #include "lithe/tokenize/unicode.h"
@@ -129,11 +129,11 @@ void BpeTrainer::feed(std::string_view text) {
     }
 }
 
-Json BpeTrainer::finish(int64_t size, int64_t min_count, const std::string& end) {
+Json BpeTrainer::finish(int64_t size, int64_t min_count, const std::string& end, const std::stop_token& stop) {
     const int64_t smallest = 256 + !end.empty();
     if (size < smallest)
         fail_usage("byte-level BPE needs at least " + std::to_string(smallest) + " tokens, got " + std::to_string(size),
-                   "--size");
+                   option("size"));
     // bytes in the order of their characters, as GPT-2 numbers them
     std::vector<uint32_t> characters;
     for (int byte = 0; byte < 256; ++byte) characters.push_back(character_of_byte(static_cast<unsigned char>(byte)));
@@ -159,8 +159,8 @@ Json BpeTrainer::finish(int64_t size, int64_t min_count, const std::string& end)
     Pairs pairs(std::move(words));
     Json merges = Json::array();
     for (Candidate next; int64_t(tokens.size()) + !end.empty() < size && pairs.best(next) && next.count >= min_count;) {
-        if (stop_requested())
-            fail({.code = ExitCode::stopped, .what = "stopped while training the tokenizer; nothing was kept"});
+        if (stop.stop_requested())
+            fail({.kind = ErrorKind::stopped, .what = "stopped while training the tokenizer; nothing was kept"});
         const auto left = size_t(next.pair >> 32), right = size_t(uint32_t(next.pair));
         merges.push_back(tokens[left] + " " + tokens[right]);
         tokens.push_back(tokens[left] + tokens[right]);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,8 +16,8 @@ class BpeTrainer {
  public:
     void feed(std::string_view text);
     // A tokenizer.json of at most `size` tokens: 256 bytes, merges, and `end` as the last one. Pairs seen fewer than
-    // `min_count` times are left alone.
-    Json finish(int64_t size, int64_t min_count, const std::string& end);
+    // `min_count` times are left alone. Throws `stopped` when a stop is asked for.
+    Json finish(int64_t size, int64_t min_count, const std::string& end, const std::stop_token& stop);
     size_t distinct() const { return counts_.size(); }
 
  private:

@@ -164,7 +164,7 @@ class PipelineTokenizer : public Tokenizer {
         const bool known =
             token.id < model_->size() && !model_->token(token.id).empty() && model_->token(token.id) != token.content;
         if (!known && other == added_.end()) return;
-        fail({.code = ExitCode::bad_file,
+        fail({.kind = ErrorKind::bad_file,
               .what = "an added token has the id of another token",
               .where = source,
               .expected = "an id of its own for \"" + printable(token.content) + "\"",

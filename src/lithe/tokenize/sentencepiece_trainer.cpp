@@ -4,6 +4,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/tokenize/sentencepiece.h"
 #include "lithe/tokenize/unicode.h"
 
@@ -63,7 +64,9 @@ class Trainer : public TokenizerTrainer {
         const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &model);
         if (!status.ok())
             fail_usage("the SentencePiece library cannot train this: " + printable(status.ToString()),
-                       "train-tokenizer", "other values of --size, --coverage or --normalization, or more text");
+                       "train-tokenizer",
+                       "other values of " + option("size") + ", " + option("coverage") + " or " +
+                           option("normalization") + ", or more text");
         return sentencepiece_from_model(model, "training");
     }
 

@@ -6,6 +6,7 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/tokenize/bpe_trainer.h"
 #include "lithe/tokenize/bytes.h"
 #include "lithe/tokenize/characters.h"
@@ -116,7 +117,8 @@ class Bpe : public TokenizerTrainer {
     void feed(std::string_view text) override { trainer_.feed(text); }
     TokenizerPtr finish() override {
         const int64_t min_count = options_.min_count > 0 ? options_.min_count : 2;
-        return tokenize::read_pipeline(trainer_.finish(options_.size, min_count, options_.end), "training");
+        return tokenize::read_pipeline(trainer_.finish(options_.size, min_count, options_.end, options_.stop),
+                                       "training");
     }
 
  private:
@@ -155,7 +157,7 @@ std::unique_ptr<TokenizerTrainer> make_tokenizer_trainer(const TokenizerTraining
         if (options.kind == kind.name) return kind.make(options);
     fail_usage("unknown kind of tokenizer '" + printable(options.kind) + "'" +
                    did_you_mean(options.kind, tokenizer_training_kinds()),
-               "--kind", "one of: " + join(tokenizer_training_kinds(), ", "));
+               option("kind"), "one of: " + join(tokenizer_training_kinds(), ", "));
 }
 
 }  // namespace lithe

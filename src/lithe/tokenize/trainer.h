@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct TokenizerTrainingOptions {
     std::string end = "<|endoftext|>";       // bpe: the token between documents; empty: none
     std::string normalization = "identity";  // sentencepiece: its rule name
     double character_coverage = 0.9995;      // sentencepiece
+    std::stop_token stop = {};               // finish() throws `stopped` then, where it takes long
 };
 
 class TokenizerTrainer {

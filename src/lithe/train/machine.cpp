@@ -28,6 +28,12 @@ std::string choose_fp32_products() {
     return "LibTorch's default";
 }
 
+// Chosen once, for the choice is the process's.
+const std::string& fp32_products() {
+    static const std::string products = choose_fp32_products();
+    return products;
+}
+
 }  // namespace
 
 Machine set_up_machine(TrainConfig& train) {
@@ -45,7 +51,7 @@ Machine set_up_machine(TrainConfig& train) {
         train.precision = train.device == "cuda" || kernels::has_bf16_products() ? "bf16" : "fp32";
     machine.precision = train.precision;
     machine.working = train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-    machine.products = train.device == "cpu" ? choose_fp32_products() : "cuBLAS";
+    machine.products = train.device == "cpu" ? fp32_products() : "cuBLAS";
     return machine;
 }
 

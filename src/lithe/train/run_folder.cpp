@@ -10,6 +10,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -32,8 +33,8 @@ bool is_left_checkpoint(const std::string& name) {
 RunFolder::RunFolder(const std::string& path) : path_(path) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
     make_folders(path_ + "/checkpoints");
-    lock_ = std::make_unique<FileLock>(file(".lock"),
-                                       "two trainers cannot share a run folder; choose another with --run, or wait");
+    lock_ = std::make_unique<FileLock>(
+        file(".lock"), "two trainers cannot share a run folder; choose another with " + option("run") + ", or wait");
 }
 
 bool RunFolder::has_run(const std::string& path) {
@@ -50,12 +51,12 @@ void RunFolder::check_place(const std::string& path, bool fresh) {
     check_writable(path + "/checkpoints");
     if (fresh && has_run(path))
         fail_usage("the folder holds a run already", path,
-                   "choose another folder with --run, or resume it with --resume");
+                   "choose another folder with " + option("run") + ", or resume it with " + option("resume"));
     if (has_run(path) || looks_like(path)) return;
     for (const char* name : kReplaced)
         if (fs::exists(path + "/" + name))
             fail_usage("the folder is no run and holds a file " + std::string(name) + " that a run would replace", path,
-                       "choose another with --run");
+                       "choose another with " + option("run"));
 }
 
 void RunFolder::clean() {

@@ -4,16 +4,14 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/rng.h"
-#include "lithe/base/stop.h"
 
 namespace lithe {
 
-std::string TrainLoop::run() {
+std::string TrainLoop::next() {
     try {
-        for (;;)
-            if (std::string ended = round(); !ended.empty()) return ended;
+        return round();
     } catch (const Error& error) {
-        const bool between = error.code() == ExitCode::bad_file || error.code() == ExitCode::usage;
+        const bool between = error.kind() == ErrorKind::bad_file || error.kind() == ErrorKind::usage;
         if (between) keep_what_is_done();
         throw;
     }
@@ -21,10 +19,11 @@ std::string TrainLoop::run() {
 
 // One round: what ended the run, or nothing.
 std::string TrainLoop::round() {
-    if (stop_requested() || !run_.reached().empty())
+    const TrainOptions& options = run_.options;
+    if (options.stop.stop_requested() || !run_.reached().empty())
         for (const auto& hook : run_.hooks) hook->last_step_made();
-    if (stop_requested()) return "signal";
-    if (take_save_request()) run_.save(false);
+    if (options.stop.stop_requested()) return "signal";
+    if (options.save_asked && options.save_asked()) run_.save(false);
     for (const auto& hook : run_.hooks)
         if (!hook->between_steps()) return "";
     const std::string reached = run_.reached();
@@ -65,6 +64,7 @@ void TrainLoop::step() {
     done.seconds = timer.seconds();
     finish(done.seconds, done.tokens);
     for (const auto& hook : run_.hooks) hook->after_update(done);
+    if (run_.options.on_update) run_.options.on_update(done);
 }
 
 void TrainLoop::finish(double seconds, int64_t tokens) {

@@ -8,9 +8,9 @@ namespace lithe {
 class TrainLoop {
  public:
     explicit TrainLoop(TrainRun& run) : run_(run) {}
-    // Returns what ended the run; "signal": a stop was asked for. What was done is saved before an error of the text is
-    // thrown on.
-    std::string run();
+    // What is due, then one step. Returns what ended the run before it; "signal": a stop was asked for; "": it goes on.
+    // What was done is saved before an error of the text is thrown on.
+    std::string next();
 
  private:
     std::string round();

@@ -33,7 +33,7 @@ std::string TrainRun::last_checkpoint() const {
 std::optional<EvaluationResult> TrainRun::evaluate_valid() {
     const Tokenizer& tokenizer = corpus.tokenizer();
     if (!valid_text_) valid_text_.emplace(corpus.split("valid"), tokenizer);
-    return evaluate(*objective, models, *valid_text_, protocol_of(config, tokenizer));
+    return evaluate(*objective, models, *valid_text_, protocol_of(config, tokenizer), options.stop);
 }
 
 }  // namespace lithe

@@ -1,12 +1,13 @@
 #include "lithe/train/trainer.h"
 
 #include "lithe/base/log.h"
+#include "lithe/base/wording.h"
 #include "lithe/train/train_loop.h"
 
 namespace lithe {
 
 static std::string why_finished(const std::string& stopped_by) {
-    const std::string other = "start another with --run";
+    const std::string other = "start another with " + option("run");
     if (stopped_by == "early_stop")
         return "the run had stopped early already (train.patience); raise it to go on, or " + other;
     if (stopped_by == "settled") return "the search's choices had settled already; " + other;
@@ -16,17 +17,36 @@ static std::string why_finished(const std::string& stopped_by) {
 Trainer::~Trainer() { set_log_file(""); }
 
 TrainResult Trainer::run() {
+    while (step()) {}
+    return finish();
+}
+
+bool Trainer::step() {
+    if (run_->options.dry_run) stopped_by_ = "dry_run";
+    const int64_t before = run_->state.step;
+    while (stopped_by_.empty() && run_->state.step == before) stopped_by_ = loop_->next();
+    return stopped_by_.empty();
+}
+
+const TrainerState& Trainer::state() const { return run_->state; }
+
+int Trainer::threads() const { return run_->machine.threads; }
+
+std::optional<EvaluationResult> Trainer::evaluate() {
+    for (const auto& hook : run_->hooks) hook->before_evaluation();
+    const AveragedWeights averaged(*run_);
+    return run_->evaluate_valid();
+}
+
+TrainResult Trainer::finish() {
     TrainRun& r = *run_;
     TrainResult result;
     result.run = r.options.run;
     result.parameters = r.cost.parameters;
     result.expected_memory = r.memory.total();
     result.training_flops_per_token = r.cost.training_flops_per_token;
-    if (r.options.dry_run) {
-        result.stopped_by = "dry_run";
-        return result;
-    }
-    result.stopped_by = TrainLoop(r).run();
+    result.stopped_by = stopped_by_;
+    if (r.options.dry_run) return result;
     log_progress("");
     if (r.session_tokens == 0 && result.stopped_by != "signal") {
         log_info("finished   " + why_finished(result.stopped_by));
@@ -35,7 +55,7 @@ TrainResult Trainer::run() {
     }
     for (const auto& hook : r.hooks) hook->at_end(result);
     if (r.changed && !save(false))
-        fail({.code = ExitCode::resources,
+        fail({.kind = ErrorKind::resources,
               .what = "the last checkpoint could not be written",
               .where = r.folder->path(),
               .hint = "free some space and resume; " + r.last_checkpoint()});

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stop_token>
 
 #include "lithe/data/feeder.h"
 #include "lithe/objectives/evaluate.h"
@@ -40,6 +41,8 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
 
 enum class ResumeMode { automatic, never, required };
 
+struct StepDone;  // train/train_hook.h
+
 struct TrainOptions {
     std::string run;
     std::string source;  // the configuration or text that it was asked for with; kept in the folder's record
@@ -49,7 +52,13 @@ struct TrainOptions {
     std::optional<CostTable> costs;  // of a search's candidates
     // Told of every evaluation, with the share of the budget that is spent.
     std::function<void(const EvaluationResult& result, const TrainerState& state, double progress)> on_evaluation;
-    std::vector<std::string> argv;
+    // Told of every update that was made.
+    std::function<void(const StepDone& done)> on_update = {};
+    std::vector<std::string> argv;  // for records
+    // The step that is being made is finished and saved, then the run ends "by signal".
+    std::stop_token stop = {};
+    // Asked between steps; true: save now and go on.
+    std::function<bool()> save_asked = {};
 };
 
 struct TrainResult {
@@ -63,13 +72,25 @@ struct TrainResult {
 };
 
 struct TrainRun;
+class TrainLoop;
 
 class Trainer {
  public:
     // Checks everything that can be checked before the first step: configuration, data, memory, disk, the run folder.
     Trainer(Config config, TrainOptions options);
     ~Trainer();
+    // Goes on until something ends the run, and saves it.
     TrainResult run();
+    // The next update, and what is due before it. False: something has ended the run, and there is no more to be made.
+    bool step();
+    // What is left to be done when something has ended the run.
+    TrainResult finish();
+    // The validation text, by the weights that the run would be judged by; nullopt when a stop was asked for.
+    std::optional<EvaluationResult> evaluate();
+    // False when the disk is full; training goes on and it is tried again later.
+    bool save(bool best = false);
+    const TrainerState& state() const;
+    int threads() const;
 
  private:
     void set_up_machine_of(const std::optional<Config>& before);
@@ -81,7 +102,6 @@ class Trainer {
     void refuse_other_settings(const CheckpointPlace& place, const Config& saved, const nlohmann::json& state) const;
     void warn_of_another_rate(const Config& saved) const;
     void start_fresh();
-    bool save(bool best);
     void load_parts(const Manifest& manifest, const nlohmann::json& state);
     nlohmann::ordered_json machine_record() const;
     bool is_as_before(const nlohmann::json& machine_before) const;
@@ -89,6 +109,8 @@ class Trainer {
     nlohmann::ordered_json start_record() const;
 
     std::unique_ptr<TrainRun> run_;
+    std::unique_ptr<TrainLoop> loop_;
+    std::string stopped_by_;
     std::unique_ptr<Prefetcher> held_out_;  // until the search takes it
 };
 

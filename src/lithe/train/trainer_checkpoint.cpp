@@ -4,6 +4,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/spec/migrations.h"
@@ -110,7 +111,7 @@ void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& 
     if (!source.empty() && !r.options.source.empty() && source != r.options.source)
         refused.push_back("the run was begun with " + source + ", and this is " + r.options.source);
     fail_usage("the run cannot be resumed with other settings:\n  - " + join(refused, "\n  - "), place.folder,
-               "restore them, or start a new run with --run");
+               "restore them, or start a new run with " + option("run"));
 }
 
 // state.json in today's form.
@@ -189,10 +190,10 @@ void Trainer::warn_of_another_rate(const Config& saved) const {
     log_warning("with this budget the learning rate is " + short_number(now) + " here, where it was " +
                 short_number(before) +
                 " with the earlier one: the loss rises before it falls again. To train on at a "
-                "low rate, start a run with its weights: lithe train " +
-                shell_quoted(r.options.run + "/config.toml") +
-                " --run ANOTHER --set train.init_from=" + shell_quoted(r.options.run) +
-                " --set schedule.name=constant --set optimizer.learning_rate=" + short_number(low));
+                "low rate, start a run with its weights: " +
+                command("train " + shell_quoted(r.options.run + "/config.toml"),
+                        {option("run", "ANOTHER"), setting("train.init_from=" + shell_quoted(r.options.run)),
+                         setting("schedule.name=constant"), setting("optimizer.learning_rate=" + short_number(low))}));
 }
 
 void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) {
@@ -237,7 +238,7 @@ bool Trainer::save(bool best) {
         log_verbose("saved      step " + std::to_string(r.state.step));
         return true;
     } catch (const Error& error) {
-        if (error.code() != ExitCode::resources) throw;
+        if (error.kind() != ErrorKind::resources) throw;
         log_warning("no checkpoint of step " + std::to_string(r.state.step) +
                     " could be written; earlier ones are kept and training goes on: " + error.what());
         r.save_failed = true;

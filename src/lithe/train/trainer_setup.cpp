@@ -9,6 +9,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
+#include "lithe/base/wording.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/kernels/isa.h"
@@ -21,6 +22,7 @@
 #include "lithe/train/hooks/saving_hook.h"
 #include "lithe/train/hooks/search_hook.h"
 #include "lithe/train/hooks/text_hook.h"
+#include "lithe/train/train_loop.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -70,7 +72,7 @@ void check_schedule(const Config& config, Problems& problems) {
         problems.add((config.search.supernet ? "a search" : "schedule \"" + config.schedule.name + "\"") +
                          " needs a budget" + (axis == "auto" || axis == "budget" ? std::string() : " in " + axis) +
                          " to end at",
-                     "schedule", "give --max-steps, --max-tokens or --max-time");
+                     "schedule", "give " + budget("steps") + ", " + budget("tokens") + " or " + budget("time"));
     if (axis == "budget" && config.schedule.warmup >= 1)
         problems.add("a schedule over shares of the budget needs a warm-up that is a share", "schedule.warmup",
                      "give one below 1, or schedule.axis = \"steps\", \"tokens\" or \"time\"");
@@ -122,23 +124,25 @@ std::optional<Config> config_before(const TrainOptions& options) {
 
 void refuse_another_text(const DataConfig& before, const DataConfig& now, const TrainOptions& options) {
     if (!certainly_other_text(before, now)) return;
-    fail({.code = ExitCode::usage,
+    fail({.kind = ErrorKind::usage,
           .what = "the run in this folder is of another text",
           .where = options.run,
           .expected = data_name(before),
           .got = data_name(now),
-          .hint = "give this one a run of its own with --run FOLDER"});
+          .hint = "give this one a run of its own with " + option("run", "FOLDER")});
 }
 
 }  // namespace
 
-Trainer::Trainer(Config config, TrainOptions options) : run_(std::make_unique<TrainRun>()) {
+Trainer::Trainer(Config config, TrainOptions options)
+    : run_(std::make_unique<TrainRun>()),
+      loop_(std::make_unique<TrainLoop>(*run_)) {
     TrainRun& r = *run_;
     r.config = with_absolute_paths(std::move(config));
     r.request = r.config;
     r.options = std::move(options);
     r.save = [this](bool best) { return save(best); };
-    require_utf8_path(r.options.run, "--run");
+    require_utf8_path(r.options.run, option("run"));
     Problems problems;
     check_config(r.config, problems);
     check_schedule(r.config, problems);
@@ -158,7 +162,7 @@ Trainer::Trainer(Config config, TrainOptions options) : run_(std::make_unique<Tr
     set_up_machine_of(before);
     const Beginning beginning = beginning_of(r.config.train, r.options);
     r.text.emplace(r.config.data);  // before it is read
-    r.corpus = Corpus::open(r.config.data, beginning.tokenizer);
+    r.corpus = Corpus::open(r.config.data, beginning.tokenizer, r.options.stop);
     const int64_t vocabulary = checked_vocabulary(r.config, r.corpus.tokenizer());
     r.objective = make_objective(r.config, r.corpus.tokenizer());
     r.config.model.vocabulary_size = vocabulary;
@@ -249,7 +253,7 @@ void Trainer::check_memory() {
                         ", optimizer " + format_bytes(estimate.optimizer) + ", activations " +
                         format_bytes(estimate.activations) + ", carried state " + format_bytes(estimate.state) + ")";
     if (r.machine.device.is_cpu() && estimate.total() > available)
-        fail({.code = ExitCode::resources,
+        fail({.kind = ErrorKind::resources,
               .what = "the run does not fit into memory: it needs " + needs,
               .where = "train",
               .expected = "at most " + format_bytes(available),
@@ -291,7 +295,7 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
             place = RunFolder::newest_valid(r.options.run);
         }
         if (!place && r.options.resume == ResumeMode::required)
-            fail_file("there is no checkpoint to resume from", r.options.run, "start without --resume");
+            fail_file("there is no checkpoint to resume from", r.options.run, "start without " + option("resume"));
     }
     return place;
 }

@@ -22,7 +22,7 @@ void FailureHook::not_finite(const StepDecision& decision, const Update& update)
                              " of each stream)";
     const bool skips = train.non_finite == "skip";
     if (!skips || ++state.skipped_in_row > train.non_finite_limit)
-        fail({.code = ExitCode::diverged,
+        fail({.kind = ErrorKind::diverged,
               .what = what,
               .where = run_.folder->path(),
               .hint = calmer(run_.config.optimizer) + "; " + run_.last_checkpoint() +

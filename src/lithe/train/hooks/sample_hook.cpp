@@ -19,6 +19,7 @@ void SampleHook::write() {
     options.tokens = config.sample.tokens;
     options.temperature = config.sample.temperature;
     options.seed = uint64_t(config.train.seed);
+    options.stop = run_.options.stop;
     options.segment = config.train.length;
     const AveragedWeights averaged(run_);
     const Tokenizer& tokenizer = run_.corpus.tokenizer();

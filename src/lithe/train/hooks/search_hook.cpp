@@ -28,7 +28,7 @@ std::optional<int64_t> SearchHook::take_turn() {
     if (batch.begins) carried = State();
     const double loss = steps_.update_choices(batch, key, progress, carried);
     if (!std::isfinite(loss))
-        fail({.code = ExitCode::diverged,
+        fail({.kind = ErrorKind::diverged,
               .what = "step " + std::to_string(state.step + 1) + ": the loss of the choices is not finite",
               .where = run_.folder->path(),
               .hint = "lower optimizer.learning_rate or search.learning_rate"});

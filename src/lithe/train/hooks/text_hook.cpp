@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lithe/base/log.h"
+#include "lithe/base/wording.h"
 
 namespace lithe {
 
@@ -18,7 +19,8 @@ void TextHook::look() {
     run_.text.reset();
     log_warning("the text changed while it was trained on: " + change +
                 ". The run goes on with what it opened; evaluations of the file as it is now are of another text, and "
-                "the run is resumed only with the text as it was: put it back, or start another with --run");
+                "the run is resumed only with the text as it was: put it back, or start another with " +
+                option("run"));
 }
 
 }  // namespace lithe

@@ -1,27 +1,44 @@
-#include "lithe/base/stop.h"
+#include "lithe/cli/signals.h"
 
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <mutex>
 #include <thread>
 
 #include "lithe/base/mapping.h"
+#include "lithe/cli/exit_code.h"
 
 namespace lithe {
 namespace {
 
 std::atomic<int> interrupts{0};
-std::atomic<bool> stop_flag{false};
 std::atomic<bool> save_flag{false};
+
+// A request cannot be taken back: another source follows it.
+struct Requests {
+    std::mutex mutex;
+    std::stop_source source;
+};
+
+Requests& requests() {
+    static Requests& instance = *new Requests;  // never destroyed: the watcher outlives main()
+    return instance;
+}
+
+void request_stop() {
+    std::lock_guard lock(requests().mutex);
+    requests().source.request_stop();
+}
 
 void on_signal(int signal) {
     if (signal == SIGUSR1) {
         save_flag = true;
         return;
     }
-    if (signal == SIGINT && ++interrupts >= 2) _exit(130);
-    stop_flag = true;
+    if (signal == SIGINT && ++interrupts >= 2) _exit(int(ExitCode::interrupted));
+    request_stop();
 }
 
 }  // namespace
@@ -41,19 +58,21 @@ void watch_signals() {
     // A reader that went away or a file-size limit shows as an error of write(), not as a killed process.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    watch_mappings();
+    watch_mappings(int(ExitCode::bad_file));
 }
 
-bool stop_requested() { return stop_flag.load(std::memory_order_relaxed); }
+std::stop_token stop_by_signal() {
+    std::lock_guard lock(requests().mutex);
+    return requests().source.get_token();
+}
 
 bool take_save_request() { return save_flag.exchange(false); }
 
-void request_stop() { stop_flag = true; }
-
-void request_save() { save_flag = true; }
-
 void clear_requests() {
-    stop_flag = false;
+    {
+        std::lock_guard lock(requests().mutex);
+        requests().source = std::stop_source();
+    }
     save_flag = false;
     interrupts = 0;
 }

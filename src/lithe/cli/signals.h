@@ -1,6 +1,8 @@
-// Signals as a request that loops poll: SIGTERM and SIGINT ask to save and stop, SIGUSR1 asks to save and go on, a
-// second SIGINT ends the process at once with exit code 130.
+// Signals as requests: SIGTERM and SIGINT ask to save and stop, SIGUSR1 asks to save and go on, a second SIGINT ends
+// the process at once with ExitCode::interrupted.
 #pragma once
+
+#include <stop_token>
 
 namespace lithe {
 
@@ -8,12 +10,13 @@ namespace lithe {
 // that computes, for oneDNN's fp32 product keeps its stack pointer in heap memory, where a handler's frame would
 // overwrite what lies there.
 void watch_signals();
-bool stop_requested();
+
+// Of what is asked from now on: for everything that can be stopped.
+std::stop_token stop_by_signal();
 // True once per SIGUSR1.
 bool take_save_request();
-// For tests: as if the signal had come, and back.
-void request_stop();
-void request_save();
+
+// For tests: as if nothing had been asked for.
 void clear_requests();
 
 }  // namespace lithe

@@ -1,0 +1,15 @@
+# The program, the library with its headers and its package (find_package(lithe)), configurations. LibTorch stays where it is: both
+# find it by the path that they were built with.
+include(CMakePackageConfigHelpers)
+set(LITHE_PACKAGE lib/cmake/lithe)
+set_target_properties(lithe lithe_library PROPERTIES INSTALL_RPATH ${LITHE_TORCH_ROOT}/lib)
+install(TARGETS lithe RUNTIME DESTINATION bin)
+install(TARGETS lithe_library EXPORT lithe LIBRARY DESTINATION lib)
+if(LITHE_CUDA)
+  install(PROGRAMS ${CMAKE_BINARY_DIR}/liblithe_cuda.so DESTINATION lib)
+endif()
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/ DESTINATION include)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/configs/ DESTINATION share/lithe/configs)
+install(EXPORT lithe NAMESPACE lithe:: FILE lithe-config.cmake DESTINATION ${LITHE_PACKAGE})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/lithe-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/lithe-config-version.cmake DESTINATION ${LITHE_PACKAGE})

@@ -1,0 +1,119 @@
+#include "lithe/model.h"
+
+#include "lithe/api/threads.h"
+#include "lithe/base/error.h"
+#include "lithe/model/cost.h"
+#include "lithe/model/generate.h"
+#include "lithe/objectives/evaluate.h"
+#include "lithe/objectives/load_model.h"
+#include "lithe/train/machine.h"
+
+namespace lithe {
+namespace {
+
+// A text that is no corpus.
+class TextTokens : public TokenView {
+ public:
+    TextTokens(std::vector<int64_t> ids, uint64_t bytes) : ids_(std::move(ids)), bytes_(bytes) {}
+    uint64_t size() const override { return ids_.size(); }
+    uint64_t bytes() const override { return bytes_; }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        std::copy_n(ids_.begin() + std::ptrdiff_t(begin), count, out);
+    }
+
+ private:
+    std::vector<int64_t> ids_;
+    uint64_t bytes_;
+};
+
+}  // namespace
+
+struct Model::Impl {
+    LoadedModel loaded;
+    Machine machine;
+
+    const Tokenizer& tokenizer() const { return *loaded.tokenizer; }
+    std::vector<int64_t> tokens_of(std::string_view prompt) const {
+        if (!prompt.empty()) return tokenizer().encode(prompt);
+        const auto end = tokenizer().document_end();
+        if (end && loaded.config.data.document_end == "auto") return {*end};  // stood before each document
+        return tokenizer().encode(neutral_prompt(tokenizer()));
+    }
+};
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&& other) noexcept = default;
+Model& Model::operator=(Model&& other) noexcept = default;
+Model::~Model() = default;
+
+Model Model::open(const std::string& place, const ModelOptions& options) {
+    api::set_up();
+    auto impl = std::make_unique<Impl>();
+    LoadedModel& loaded = impl->loaded;
+    loaded = load_model(place);
+    TrainConfig& train = loaded.config.train;
+    train.threads = options.threads;
+    train.device = options.device;
+    if (!options.precision.empty()) train.precision = options.precision;
+    const Machine machine = impl->machine = set_up_machine(train);
+    check_weights_fit(*loaded.model, machine.working, machine.device);
+    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
+    load_parameters(loaded.model->parameters(), loaded.weights);
+    loaded.weights = {};  // the files may go
+    return Model(std::move(impl));
+}
+
+int64_t Model::vocabulary_size() const { return impl_->loaded.model->vocabulary_size(); }
+
+int64_t Model::parameters() const { return impl_->loaded.model->parameters().count(); }
+
+std::vector<int64_t> Model::encode(std::string_view text) const { return impl_->tokenizer().encode(text); }
+
+std::string Model::decode(const std::vector<int64_t>& tokens) const { return impl_->tokenizer().decode(tokens); }
+
+TextScore Model::score(std::string_view text, const std::stop_token& stop) const {
+    api::use_threads(impl_->machine.threads);
+    const LoadedModel& loaded = impl_->loaded;
+    const TextTokens tokens(encode(text), text.size());
+    if (tokens.size() < 2)
+        fail_usage("a text to be scored has at least 2 tokens, got " + std::to_string(tokens.size()), "score");
+    EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);
+    protocol.split = "text";
+    protocol.bytes = 0;
+    protocol.batch = 1;
+    protocol.lead = 0;
+    const ScoredText scored(tokens, *loaded.tokenizer);
+    const auto result = evaluate(*loaded.objective, loaded.models, scored, protocol, stop);
+    if (!result) fail({.kind = ErrorKind::stopped, .what = "stopped while scoring a text"});
+    return {.bits_per_byte = result->bits_per_byte,
+            .nats_per_token = result->loss,
+            .tokens = result->tokens,
+            .bytes = result->bytes};
+}
+
+Generated Model::generate(std::string_view prompt, const GenerateOptions& options) const {
+    api::use_threads(impl_->machine.threads);
+    const Tokenizer& tokenizer = impl_->tokenizer();
+    const std::vector<int64_t> begin = impl_->tokens_of(prompt);
+    const SamplingOptions sampling{.tokens = options.tokens,
+                                   .temperature = options.temperature,
+                                   .top_k = options.top_k,
+                                   .top_p = options.top_p,
+                                   .seed = options.seed,
+                                   .end = tokenizer.text_end(),
+                                   .segment = impl_->loaded.config.train.length,
+                                   .stop = options.stop};
+    StreamDecoder decoder(tokenizer, begin);
+    bool wanted = true;
+    Generated made;
+    made.tokens = lithe::generate(*impl_->loaded.model, begin, sampling, [&](int64_t token) {
+        if (options.on_token) wanted = options.on_token(token, decoder.next(token));
+        return wanted;
+    });
+    made.text = continuation(tokenizer, begin, made.tokens);
+    if (options.on_token) made.held_back = decoder.rest();
+    made.ended = wanted && int64_t(made.tokens.size()) < options.tokens && !options.stop.stop_requested();
+    return made;
+}
+
+}  // namespace lithe
