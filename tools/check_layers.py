@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-BELOW = "base spec formats tokenize data kernels ops nn blocks model objectives"  # the trainer
+BELOW = "base spec formats tokenize data score kernels ops nn blocks model infer objectives"  # the trainer
 # folder: the folders that it may include, itself aside
 LAYERS = {
     "base": "",
@@ -15,18 +15,20 @@ LAYERS = {
     "kernels": "base",
     "data": "base spec formats tokenize",
     "report": "base spec formats",
+    "score": "base",
     "ops": "base kernels",
     "nn": "base kernels ops",
     "blocks": "base spec kernels ops nn",
     "model": "base spec formats tokenize data kernels ops nn blocks",
-    "objectives": "base spec formats tokenize data kernels ops nn blocks model",
+    "infer": "base spec tokenize kernels ops nn blocks model",
+    "objectives": "base spec formats tokenize data score kernels ops nn blocks model infer",
     "train": BELOW + " report",
     "plan": BELOW + " train",
     "search": BELOW + " train report",
     "api": BELOW + " train plan search report",
     "cli": BELOW + " train plan search report",
 }
-TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report", "include"}
+TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report", "score", "include"}
 PUBLIC = {"error.h", "export.h"}  # of include/lithe, for every folder; the others are declared for api/
 
 # names of an earlier frame that must not come back, and what stands in their place

@@ -68,7 +68,7 @@ max_positions = {SEGMENT}
 token_types = 2
 embedding_norm = true
 pooler = true
-head = "masked"
+head = "transform"
 tie_embeddings = true
 [blocks.s]
 bias = true

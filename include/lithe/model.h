@@ -44,7 +44,10 @@ struct GenerateOptions {
     double temperature = 1.0;  // 0: the likeliest token
     int64_t top_k = 0;         // 0: all
     double top_p = 1.0;
-    uint64_t seed = 1;          // with the prompt it decides what is drawn
+    double min_p = 0.0;               // of the likeliest token's probability; others are out
+    double repetition_penalty = 1.0;  // above 1: tokens that stood there before become less likely
+    std::vector<std::string> stop_strings = {};  // the text ends before the first of these
+    uint64_t seed = 1;                           // with the prompt it decides what is drawn
     std::stop_token stop = {};  // ends the text after the token that is being made
     // Gets each token with the text that it makes certain, which may be none: half a character waits for the rest.
     // False ends the text.
@@ -55,7 +58,7 @@ struct Generated {
     std::string text;  // without the prompt
     std::vector<int64_t> tokens;
     std::string held_back;  // the end of the text, which on_token has not got
-    bool ended = false;     // the model ended the text itself
+    bool ended = false;     // by the model's end token or a stop string
 };
 
 class LITHE_API Model {

@@ -76,7 +76,8 @@ TEST(Training, SaysWhatIsWrong) {
     EXPECT_ERROR(Training::open({.config = config}), ErrorKind::usage, "needs a folder for its run [run]");
     EXPECT_ERROR(Training::open({.config = config, .settings = {"train.bach=2"}, .run = folder.file("r")}),
                  ErrorKind::usage, "unknown key train.bach, did you mean 'batch'? [a given setting]");
-    EXPECT_ERROR(Training::open({.run = folder.file("r")}), ErrorKind::usage, "data.path=FILE");
+    EXPECT_ERROR(Training::open({.settings = {"train.max_steps=2"}, .run = folder.file("r")}), ErrorKind::usage,
+                 "data.path=FILE");
     EXPECT_ERROR(Training::open({.config = config, .settings = {"schedule.name=cosine"}, .run = folder.file("r")}),
                  ErrorKind::usage, "(give train.max_steps, train.max_tokens or train.max_seconds)");
     EXPECT_ERROR(Training::open({.config = config, .text = folder.file("none"), .run = folder.file("r")}),

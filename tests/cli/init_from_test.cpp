@@ -1,6 +1,7 @@
 // Training that begins with the weights of a model.
 #include "lithe/objectives/load_model.h"
 #include "support/program.h"
+#include "support/run_essence.h"
 #include "support/tiny_run.h"
 
 namespace lithe {
@@ -72,6 +73,71 @@ TEST_F(InitFrom, RefusesWhatDoesNotFitAndWritesNothing) {
     EXPECT_FALSE(std::filesystem::exists(folder_.file("b")));
     EXPECT_FAILS(train("b", "1", from("none")), 3, "no such run or model file");
     EXPECT_FALSE(std::filesystem::exists(folder_.file("b")));
+}
+
+Tensor tensor_of(const std::string& run, const std::string& name) {
+    for (const NamedTensor& each : read_tensors(find_model(run).weights.front()))
+        if (each.name == name) return each.tensor;
+    ADD_FAILURE() << "no tensor " << name << " in " << run;
+    return {};
+}
+
+TEST_F(InitFrom, TakesPartsAndTellsTheRest) {
+    ASSERT_EQ(train("a", "5").code, 0);
+    ASSERT_EQ(train("fresh", "1", {"--set", "optimizer.learning_rate=0", "--set", "train.seed=9"}).code, 0);
+    auto settings = from("a");
+    for (const char* set : {"optimizer.learning_rate=0", "train.seed=9",
+                            "train.init_parts=[\"embeddings\", \"decoder.layers.2=decoder.layers.2\"]"})
+        settings.insert(settings.end(), {"--set", set});
+    const auto result = train("b", "1", settings);
+    ASSERT_EQ(result.code, 0) << result.err;
+    const std::string a = folder_.file("a"), b = folder_.file("b"), fresh = folder_.file("fresh");
+    int taken = 0, initial = 0;
+    for (const NamedTensor& each : read_tensors(find_model(b).weights.front())) {
+        const bool part = stands_under(each.name, "embeddings") || stands_under(each.name, "decoder.layers.2");
+        EXPECT_TRUE(at::equal(each.tensor, tensor_of(part ? a : fresh, each.name))) << each.name;
+        ++(part ? taken : initial);
+    }
+    EXPECT_GT(taken, 2);
+    EXPECT_GT(initial, 2);
+    for (const char* words : {"taken: embeddings.tokens", "from the seed: decoder.layers", "unused in the file: "})
+        EXPECT_NE(result.err.find(words), std::string::npos) << words << "\n" << result.err;
+}
+
+TEST_F(InitFrom, RefusesPartsThatThereAreNot) {
+    ASSERT_EQ(train("a", "1").code, 0);
+    const auto with = [&](const std::string& parts) {
+        auto settings = from("a");
+        settings.insert(settings.end(), {"--set", "train.init_parts=[\"" + parts + "\"]"});
+        return train("b", "1", settings);
+    };
+    EXPECT_FAILS(with("encoder"), 2, "the model has no parameters under 'encoder'");
+    EXPECT_FAILS(with("embeddings=encoder.embeddings"), 3, "'encoder.embeddings.tokens', which is missing");
+    EXPECT_FAILS(with("embeddings="), 2, "names no part of a model");
+    EXPECT_FAILS(with("embeddings.tokens=decoder.layers.0.srupp.weight"), 3, "parameter 'embeddings.tokens'");
+    EXPECT_FAILS(train("b", "1", {"--set", "train.init_parts=[\"embeddings\"]"}), 2, "no model is named");
+    EXPECT_FALSE(std::filesystem::exists(folder_.file("b")));
+}
+
+// What is frozen stays what it was, has no moments, and the run resumes to the bit.
+TEST_F(InitFrom, FrozenPartsStay) {
+    const std::vector<std::string> frozen = {"--set", "train.frozen=[\"embeddings\", \"decoder.layers.0\"]"};
+    ASSERT_EQ(train("zero", "1", {"--set", "optimizer.learning_rate=0"}).code, 0);
+    const auto whole = train("whole", "12", frozen);
+    ASSERT_EQ(whole.code, 0) << whole.err;
+    for (const NamedTensor& each : read_tensors(find_model(folder_.file("whole")).weights.front())) {
+        const bool part = stands_under(each.name, "embeddings") || stands_under(each.name, "decoder.layers.0");
+        EXPECT_EQ(at::equal(each.tensor, tensor_of(folder_.file("zero"), each.name)), part) << each.name;
+    }
+    for (const NamedTensor& each : read_tensors(find_model(folder_.file("whole")).folder + "/optimizer.safetensors"))
+        EXPECT_EQ(each.name.find("moment/embeddings"), std::string::npos) << each.name;
+    ASSERT_EQ(train("parts", "5", frozen).code, 0);
+    ASSERT_EQ(train("parts", "12", frozen).code, 0);
+    EXPECT_EQ(testing::saved_tensors(folder_.file("parts")), testing::saved_tensors(folder_.file("whole")));
+    EXPECT_FAILS(train("parts", "14"), 2, "train.frozen");
+    EXPECT_FAILS(train("b", "1", {"--set", "train.frozen=[\"encoder\"]"}), 2, "no parameters under encoder");
+    EXPECT_FAILS(train("b", "1", {"--set", "train.frozen=[\"embeddings\", \"decoder\", \"head\"]"}), 2,
+                 "every parameter is frozen");
 }
 
 }  // namespace

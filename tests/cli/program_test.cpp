@@ -178,7 +178,7 @@ TEST(Program, InfoCountsTheMaskToken) {
         "masked.toml",
         "[model]\nwidth = 8\nlayout = \"sf\"\ndirection = \"bidirectional\"\npositions = \"learned\"\nmax_positions = "
         "16\n"
-        "head = \"masked\"\ntie_embeddings = true\n[objective]\nname = \"masked\"\n[data]\nvocabulary = \"all\"\n");
+        "head = \"transform\"\ntie_embeddings = true\n[objective]\nname = \"masked\"\n[data]\nvocabulary = \"all\"\n");
     auto count = [&](const std::vector<std::string>& sets) {
         std::vector<std::string> arguments = {"info", config, "--json"};
         arguments.insert(arguments.end(), sets.begin(), sets.end());
@@ -232,7 +232,10 @@ TEST(Program, BenchmarksAConfigurationAndProfilesIt) {
     double sum = 0;
     for (const auto& phase : profiled["phases"]) sum += phase["milliseconds"].get<double>();
     EXPECT_NEAR(sum, profiled["milliseconds"].get<double>(), 1e-9 + 1e-6 * sum);
-    EXPECT_GT(run_bench("generate", {})["tokens_per_second"].get<double>(), 0);
+    const auto by_rows = run_bench("generate", {"--rows", "1,3"})["by_rows"];
+    ASSERT_EQ(by_rows.size(), 2u);
+    EXPECT_EQ(by_rows[1]["rows"], 3);
+    for (const auto& each : by_rows) EXPECT_GT(each["tokens_per_second"].get<double>(), 0);
     EXPECT_GT(run_bench("evaluate", {})["of_training_forward"].get<double>(), 0);
     EXPECT_FAILS(run({"bench", "train", "--config", folder.file("none")}), 2, "does not exist");
     EXPECT_FAILS(run({"bench", "train", "--only", "nothing"}), 2, "no benchmark row matches");

@@ -93,9 +93,10 @@ TEST(EncoderCommand, TrainsOnMaskedTokensAndCannotContinueAText) {
     TemporaryFolder folder;
     const std::string config = tiny_config(folder);
     std::vector<std::string> train = {"train", config, "--run", folder.file("r"), "--max-steps", "900", "--json"};
-    for (const char* set : {"model.layout=(sf)x2", "model.memory=0", "model.direction=bidirectional",
-                            "model.positions=learned", "model.head=masked", "objective.name=masked", "train.length=32",
-                            "train.batch=16", "model.width=32", "model.dropout=0", "optimizer.learning_rate=5e-3"})
+    for (const char* set :
+         {"model.layout=(sf)x2", "model.memory=0", "model.direction=bidirectional", "model.positions=learned",
+          "model.head=transform", "objective.name=masked", "train.length=32", "train.batch=16", "model.width=32",
+          "model.dropout=0", "optimizer.learning_rate=5e-3"})
         train.insert(train.end(), {"--set", set});
     const auto result = run(train);
     ASSERT_EQ(result.code, 0) << result.err;
@@ -213,7 +214,7 @@ TEST(ImportCommand, Bert) {
     expect_same_after_import(
         {"model.layout=sf", "model.memory=0", "model.direction=bidirectional", "model.norm=post",
          "model.positions=learned", "model.max_positions=8", "model.token_types=2", "model.embedding_norm=true",
-         "model.final_norm=false", "model.pooler=true", "model.head=masked", "model.tie_embeddings=true",
+         "model.final_norm=false", "model.pooler=true", "model.head=transform", "model.tie_embeddings=true",
          "blocks.s.bias=true", "objective.name=masked", "train.precision=fp32"},
         {{"embeddings.tokens", {"bert.embeddings.word_embeddings.weight"}},
          {"embeddings.positions", {"bert.embeddings.position_embeddings.weight"}},

@@ -285,7 +285,7 @@ INSTANTIATE_TEST_SUITE_P(AllKinds, Contract, ::testing::Range(0, int(block_varia
 // Both values of a switch and every one of a choice, for every kind.
 TEST(BlockVariants, EveryChoiceIsTested) {
     // a stack makes it of the model's direction, which BidirectionalSeesBothSides sets
-    const std::set<std::string> elsewhere = {"sru.bidirectional"};
+    const std::set<std::string> elsewhere = {"sru.bidirectional", "srupp.bidirectional", "projected_sru.bidirectional"};
     for (const BlockKind& kind : block_kinds()) {
         ModelConfig model;
         auto options = kind.make_options(model);

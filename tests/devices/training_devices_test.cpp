@@ -54,7 +54,7 @@ const char* const kModels[] = {
     "tie_embeddings = true\ncutoffs = \"20/35\"\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"sfrl\"\npositions = \"learned\"\nmax_positions = 12\nnorm = \"post\"\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"(sf)x2\"\ndirection = \"bidirectional\"\npositions = \"sinusoidal\"\n"
-    "head = \"masked\"\n[objective]\nname = \"masked\"\n",
+    "head = \"transform\"\n[objective]\nname = \"masked\"\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"(sf)x3\"\n[layer_drop]\nmethod = \"progressive\"\n",
 };
 

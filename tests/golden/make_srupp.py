@@ -6,7 +6,8 @@ as in the authors' package `sru` 3.0.0.dev6, SRUppAttention and SRUppProjectedLi
     U = norm(O) W3', then SRU's recurrence with the skip x;   without attention U = norm(x W1') W3'
 
 Rows of W3 are interleaved as in the package (unit, plane); a query sees all memory and itself and earlier ones, or with a
-window the last W + 1 of these.
+window the last W + 1 of these. Bidirectional, it sees all that is no padding, and the second half of the width, W3's rows of it interleaved for
+themselves, runs backwards; nothing is carried.
 """
 import numpy as np
 
@@ -24,7 +25,7 @@ def inputs():
             "memory": wave((M, D), 0.47, 1.1, 0.8), "c0": wave((1, D), 0.77, 0.2, 0.6)}
 
 
-def attended(p, heads, window):
+def attended(p, heads, window, both_ways=False, pad=()):
     """The attention's output [T][d] before the norm."""
     z = np.concatenate([p["memory"], p["x"]]) @ p["w1"].T
     memory = len(p["memory"])
@@ -32,6 +33,8 @@ def attended(p, heads, window):
     k, v = np.split(z @ p["w2"].T, 2, axis=1)
     query, key = np.arange(T)[:, None] + memory, np.arange(memory + T)[None]
     hidden = (key > query) | (key < query - window)
+    if both_ways:
+        hidden = np.isin(key, pad) & (query >= 0)
     size = D // heads
     mixed = [softmax(np.where(hidden, -1e30, q[:, h:h + size] @ k[:, h:h + size].T / np.sqrt(size))) @ v[:, h:h + size]
              for h in range(0, D, size)]
@@ -42,6 +45,18 @@ def layer(p, heads=1, window=10**6, attention=True):
     before = attended(p, heads, window) if attention else p["x"] @ p["w1"].T
     u = norm(before, p["gain"], p["norm_bias"]) @ p["w3"].T
     return forward({**p, "u": u.reshape(T, 1, 1, D, 3), "x": p["x"][:, None]}, T, 1, D)
+
+
+def both_ways(p, pad=()):
+    """h [T][D] of a segment that nothing stands before; in padding what reaches h is not compared."""
+    p = {**p, "memory": np.zeros((0, D)), "c0": np.zeros((1, D))}
+    u = norm(attended(p, 1, 0, True, pad), p["gain"], p["norm_bias"]) @ p["w3"].T
+    return forward({**p, "u": u.reshape(T, 1, 2, D // 2, 3), "x": p["x"][:, None]}, T, 1, D // 2, directions=2, pad=pad)[0]
+
+
+def loss_both_ways(p, pad=()):
+    h = both_ways(p, pad)
+    return (h * cosine(h.shape, 0.3)).sum()
 
 
 def loss(p, **more):
@@ -66,4 +81,8 @@ if __name__ == "__main__":
     golden.expect("loss, a window of 2", loss(p, window=2).real)
     golden.expect("loss, no memory", loss({**p, "memory": np.zeros((0, D))}).real)
     golden.expect("loss, no attention", loss(p, attention=False).real)
+    golden.expect("h, both ways", both_ways(p).real)
+    for name in ("scale", "w1", "w2", "w3", "x"):
+        golden.expect(f"d{name}, both ways", gradient(loss_both_ways, p, name))
+    golden.expect("h, both ways, the last step padding", both_ways(p, (T - 1,)).real)
     exit_with(golden)

@@ -4,6 +4,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include "lithe/base/position_flags.h"
 #include "support/block_maker.h"
 #include "support/waves.h"
 
@@ -116,6 +117,78 @@ TEST(GoldenSrupp, Variants) {
     MadeBlock projected(*find_block_kind("r"), model(), {{"projection", "4", "test"}});
     set_common(projected, "w2");
     EXPECT_NEAR(run(projected, false, -1).loss, 4.695650, 5e-6);
+}
+
+// Rows (direction, unit, plane) of make_srupp.py; ours are planes of each direction.
+Tensor planes_of_both_ways(const Tensor& w3) {
+    return w3.view({2, D / 2, 3, D}).transpose(1, 2).reshape({3 * D, D}).contiguous();
+}
+
+struct BothWays {
+    MadeBlock made;
+    Tensor x, h;
+    explicit BothWays(const Tensor& flags_TB = {})
+        : made(*find_block_kind("u"), encoder(), {{"projection", "4", "test"}}) {
+        set_common(made, "w3");
+        made.set("w2", wave({32}, 0.43, 0.9, 0.8));
+        made.set("w3", planes_of_both_ways(wave({48}, 0.29, 0.4, 0.9)));
+        made.set("scale", at::full({}, 0.5, at::kDouble));
+        x = wave({T, 1, D}, 0.53, 0.7, 0.9).set_requires_grad(true);
+        Pass pass;
+        pass.causal = false;
+        pass.set_flags(flags_TB);
+        BranchOutput out = made.block->branch(x, {}, pass);
+        EXPECT_TRUE(out.state.empty());
+        h = out.delta_TBD;
+    }
+    static ModelConfig encoder() {
+        ModelConfig config = model();
+        config.memory = 0;
+        config.direction = "bidirectional";
+        return config;
+    }
+};
+
+TEST(GoldenSrupp, BothWays) {
+    BothWays run;
+    expect_values(run.h,
+                  {0.398695, 0.792959, 0.818376, 0.526874, 0.298080, -0.242004, -0.569883, -0.643068, -0.825298,
+                   -0.593683, -0.228260, 0.164414},
+                  5e-6, "h");
+    torch::autograd::backward({(run.h * cosine(run.h.sizes(), 0.3)).sum()}, {});
+    const auto gradient = [&](const char* name) { return run.made.parameter(name).grad(); };
+    expect_values(gradient("scale"), {0.052630}, 5e-6, "dscale");
+    expect_values(gradient("w1"),
+                  {0.035940, 0.030943, 0.017457, -0.000820, 0.004900, 0.012382, 0.016466, 0.016032, -0.032403,
+                   -0.026771, -0.013793, 0.002969, -0.002742, 0.005638, 0.012472, 0.015884},
+                  5e-6, "dW1");
+    expect_values(gradient("w2"),
+                  {0.001188,  0.003515,  0.001095,  -0.002804, 0.004217,  0.009276,  0.001809,  -0.008101,
+                   0.001551,  0.002511,  0.000080,  -0.002459, -0.003209, -0.007645, -0.001757, 0.006504,
+                   0.004772,  0.004544,  -0.001821, -0.005726, 0.002040,  0.004071,  0.000605,  -0.003678,
+                   -0.014407, -0.019326, 0.001853,  0.020529,  0.007595,  0.010711,  -0.000636, -0.011125},
+                  5e-6, "dW2");
+    expect_values(
+        gradient("w3").view({2, 3, D / 2, D}).transpose(1, 2),
+        {0.078507,  0.114636,  -0.040595, -0.090777, 0.026801,  0.024832,  -0.020352, -0.025526, -0.124210, -0.123256,
+         0.065039,  0.083595,  0.059967,  0.115615,  -0.099858, -0.200729, 0.044024,  0.050914,  -0.049834, -0.076858,
+         -0.032158, -0.017857, 0.007323,  -0.007239, -0.057499, -0.028123, 0.068215,  0.064578,  0.010010,  0.005780,
+         -0.011161, -0.011117, -0.028771, -0.025740, 0.006408,  0.003598,  0.159760,  0.239841,  -0.152073, -0.294384,
+         0.016914,  0.020085,  -0.013849, -0.022246, -0.015077, -0.097799, -0.020607, 0.055266},
+        5e-6, "dW3");
+    expect_values(run.x.grad(),
+                  {0.729018, 0.899892, 0.707462, 0.552793, 0.342368, 0.042083, -0.224312, -0.372735, -0.714610,
+                   -0.598289, -0.974341, -0.799861},
+                  5e-6, "dx");
+}
+
+TEST(GoldenSrupp, BothWaysPaddingIsNotSeen) {
+    Tensor flags = at::zeros({T, 1}, at::kByte);
+    flags.select(0, T - 1).fill_(int64_t(kPadding));
+    expect_values(BothWays(flags).h,
+                  {0.398581, 0.793029, 0.802650, 0.526563, 0.297813, -0.235902, -0.568546, -0.641385, 0.000000,
+                   0.000000, 0.000000, 0.000000},
+                  5e-6, "h");
 }
 
 TEST(GoldenSrupp, AttentionStartsSilent) {

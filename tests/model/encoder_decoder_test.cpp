@@ -110,7 +110,7 @@ TEST(EncoderDecoder, GradientsReachBothStacks) {
     Aux aux;
     const Bag source = model->encode_source(ids(5, 2, 1), {}, true, {}, aux);
     torch::autograd::backward(
-        {model->loss(ids(6, 2, 3), ids(6, 2, 4), {}, model->pass(true), TargetDensity::most, source).sum}, {});
+        {model->loss(ids(6, 2, 3), ids(6, 2, 4), {}, model->pass(true), {}, source).sum}, {});
     ParameterStore& store = model->parameters();
     store.collect_gradients(true);
     for (size_t i = 0; i < store.size(); ++i)
@@ -123,7 +123,7 @@ TEST(EncoderDecoder, WrongStacksAreTold) {
     };
     told("[model]\nwidth = 8\nlayout = \"scf\"\n", "reads the encoder's output");
     told("[model]\nwidth = 8\nlayout = \"sf\"\n[model.encoder]\nlayout = \"sf\"\n", "no block of the decoder reads");
-    told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"u\"\n", "only runs forward in time");
+    told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"l\"\n", "only runs forward in time");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"scf\"\n", "reads the encoder's output");
     const std::string two = "[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"sf\"\n";
     told(two + "ngrams = 3\n", "n-grams are looked up by a decoder alone");

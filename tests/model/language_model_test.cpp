@@ -3,7 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "lithe/model/cost.h"
-#include "lithe/model/generate.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/objectives/next.h"
@@ -83,25 +83,6 @@ TEST(LanguageModel, GradientsOfTheLossMatchAutograd) {
         expect_close(fused[i], model->parameters().working(i).grad(), 1e-10, model->parameters().spec(i).name);
 }
 
-TEST(LanguageModel, CachedGenerationEqualsTheFullForwardPass) {
-    for (const char* text : kModels) {
-        auto model = make(text);
-        std::vector<int64_t> prompt = {1, 2, 3, 4, 5};
-        for (bool cache : {true, false}) {
-            SamplingOptions options{.tokens = 12, .temperature = 0, .cache = cache, .memory = 64, .segment = 3};
-            std::vector<int64_t> made = generate(*model, prompt, options, [](int64_t) { return true; });
-            std::vector<int64_t> seen = prompt;
-            for (int64_t token : made) {
-                Pass pass = model->pass(false);
-                Tensor logits = model->forward(at::tensor(seen, at::kLong).view({-1, 1}), {}, pass).logits_TBV;
-                EXPECT_EQ(token, logits.select(0, logits.size(0) - 1).argmax().item<int64_t>())
-                    << text << " after " << seen.size() << (cache ? " cached" : "");
-                seen.push_back(token);
-            }
-        }
-    }
-}
-
 // memory_form decides what training keeps, and what it is said to cost.
 TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
     const std::string text = "[model]\nwidth = 16\nlayout = \"u\"\nmemory = 8\nmemory_form = ";
@@ -118,57 +99,10 @@ TEST(LanguageModel, TrainingKeepsInputsOrProjections) {
     EXPECT_DOUBLE_EQ(flops[0] - flops[1], 2 * 2 * d * p + 4 * 8 * p);
 }
 
-TEST(LanguageModel, AbsolutePositionsEndAndGenerationGoesOn) {
+TEST(LanguageModel, AbsolutePositionsEnd) {
     auto model = make("[model]\nwidth = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 10\n");
     EXPECT_ERROR(model->forward(ids(11, 1), {}, model->pass(false)), ErrorKind::usage,
                  "beyond the model's 10 absolute positions");
-    EXPECT_EQ(generate(*model, {1, 2, 3}, {.tokens = 40}, [](int64_t) { return true; }).size(), 40u);
-    EXPECT_EQ(generate(*model, std::vector<int64_t>(25, 1), {.tokens = 4}, [](int64_t) { return true; }).size(), 4u);
-}
-
-TEST(LanguageModel, GenerationStopsAtTheEndOfTheText) {
-    auto model = make("[model]\nwidth = 16\nlayout = \"u\"\n");
-    const auto all = generate(*model, {1, 2, 3}, {.tokens = 40, .seed = 5}, [](int64_t) { return true; });
-    ASSERT_EQ(all.size(), 40u);
-    const SamplingOptions options{.tokens = 40, .seed = 5, .end = all[10]};
-    std::vector<int64_t> seen;
-    const auto made = generate(*model, {1, 2, 3}, options, [&](int64_t token) { return seen.push_back(token), true; });
-    const auto first = std::find(all.begin(), all.end(), all[10]);
-    EXPECT_EQ(made, std::vector<int64_t>(all.begin(), first));
-    EXPECT_EQ(seen, made);
-}
-
-// The same draws after prompts that end alike made the same text of a model that sees little.
-TEST(LanguageModel, OtherPromptsDrawOtherTokens) {
-    const Tensor flat = at::zeros({50});
-    auto draws = [&](const SamplingOptions& options, const std::vector<int64_t>& prompt) {
-        Sampler sampler(options, prompt);
-        std::vector<int64_t> tokens;
-        for (uint64_t i = 0; i < 20; ++i) tokens.push_back(sampler.draw(flat.data_ptr<float>(), 50, i));
-        return tokens;
-    };
-    EXPECT_EQ(draws({.seed = 3}, {1, 2}), draws({.seed = 3}, {1, 2}));
-    EXPECT_NE(draws({.seed = 3}, {1, 2}), draws({.seed = 3}, {2, 2}));
-    EXPECT_NE(draws({.seed = 3}, {1, 2}), draws({.seed = 4}, {1, 2}));
-}
-
-int64_t sample_token(const Tensor& logits, const SamplingOptions& options, uint64_t index) {
-    return Sampler(options, {}).draw(logits.data_ptr<float>(), logits.numel(), index);
-}
-
-TEST(LanguageModel, SamplingObeysItsLimitsAndSeed) {
-    Tensor logits = at::tensor({1.0f, 3.0f, 2.0f, -1.0f});
-    EXPECT_EQ(sample_token(logits, {.temperature = 0}, 0), 1);
-    for (uint64_t i = 0; i < 50; ++i) {
-        EXPECT_EQ(sample_token(logits, {.top_k = 1}, i), 1);
-        EXPECT_EQ(sample_token(logits, {.top_p = 0.5}, i), 1);
-        EXPECT_NE(sample_token(logits, {.top_k = 3}, i), 3);
-        EXPECT_EQ(sample_token(logits, {.seed = 4}, i), sample_token(logits, {.seed = 4}, i));
-    }
-    double ones = 0;
-    for (uint64_t i = 0; i < 4000; ++i) ones += sample_token(logits, {}, i) == 1;
-    EXPECT_NEAR(ones / 4000, std::exp(3) / (std::exp(1) + std::exp(3) + std::exp(2) + std::exp(-1)), 0.03);
-    EXPECT_ERROR(sample_token(at::full({3}, NAN, at::kFloat), {}, 0), ErrorKind::diverged, "not finite");
 }
 
 // The totals of SRU++ (Lei 2021, tables 2 and 3 in millions; added up in tests/golden/make_parameters.py), from the
@@ -221,7 +155,7 @@ TEST(Checkpoint, SavesAndLoadsTheSameModel) {
     LanguageModel model(config, 256);
     model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     CheckpointContent content{
-        named_masters(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
+        model_tensors(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
     const std::string place = folder.file("run/checkpoints/step-000000003");
     write_checkpoint(place, content);
     write_checkpoint(place, content);  // again, over itself
@@ -247,7 +181,7 @@ TEST(Checkpoint, EveryDamageIsNamed) {
     model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     const std::string place = folder.file("run/checkpoints/step-000000001");
     CheckpointContent content{
-        named_masters(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
+        model_tensors(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()};
     for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "manifest.json"}) {
         write_checkpoint(place, content);
         std::string bytes = testing::read_all(place + "/" + name);
@@ -271,7 +205,7 @@ TEST(Checkpoint, WeightsOfAnotherModelAreRefused) {
     small.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     other.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
     write_checkpoint(folder.file("c/step-000000001"),
-                     {named_masters(small.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
+                     {model_tensors(small.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
     EXPECT_ERROR(load_parameters(other.parameters(), folder.file("c/step-000000001/model.safetensors")),
                  ErrorKind::bad_file, "the weights do not fit the configuration");
 }

@@ -2,6 +2,7 @@
 #include "lithe/model/manifest.h"
 
 #include "lithe/base/file.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/bytes.h"
@@ -26,7 +27,7 @@ struct Saved {
     Saved() {
         model.materialize(at::kFloat, at::kFloat, at::kCPU, 9);
         write_checkpoint(
-            place, {named_masters(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
+            place, {model_tensors(model.parameters()), {}, "", to_json(config), tokenize::ByteTokenizer().to_json()});
     }
     Json manifest() const { return Json::parse(read_all(place + "/manifest.json")); }
     void write(const Json& manifest) const { std::ofstream(place + "/manifest.json") << manifest.dump(); }
@@ -52,12 +53,12 @@ struct Saved {
 TEST(Manifest, ListsFilesWithTheirRoles) {
     const Saved saved;
     const Json manifest = saved.manifest();
-    EXPECT_EQ(manifest["schema"], "lithe.checkpoint/2");
+    EXPECT_EQ(manifest["schema"], "lithe.checkpoint/3");
     EXPECT_EQ(manifest["files"][0]["file"], "model.safetensors");
     EXPECT_EQ(manifest["files"][0]["role"], "model");
     EXPECT_EQ(manifest["files"][0]["shard"], 0);
     const Manifest read = verify_checkpoint(saved.place);
-    EXPECT_EQ(read.schema, 2);
+    EXPECT_EQ(read.schema, 3);
     EXPECT_EQ(read.path("config"), saved.place + "/config.json");
     EXPECT_TRUE(read.paths("optimizer").empty());
     EXPECT_ERROR(read.path("state"), ErrorKind::bad_file, "lacks a file of role 'state'");
@@ -65,7 +66,7 @@ TEST(Manifest, ListsFilesWithTheirRoles) {
 
 TEST(Manifest, AModelMayLieInSeveralFilesOfAnyNames) {
     const Saved saved;
-    std::vector<NamedTensor> tensors = named_masters(saved.model.parameters());
+    std::vector<NamedTensor> tensors = model_tensors(saved.model.parameters());
     const std::vector<NamedTensor> first(tensors.begin(), tensors.begin() + 3),
         rest(tensors.begin() + 3, tensors.end());
     write_tensors(saved.place + "/b.safetensors", first);
@@ -100,11 +101,11 @@ TEST(Manifest, RolesThatNobodyKnowsAreCheckedAndLeftAlone) {
 TEST(Manifest, ANewerSchemaIsToldWithTheRemedy) {
     const Saved saved;
     Json manifest = saved.manifest();
-    manifest["schema"] = "lithe.checkpoint/3";
+    manifest["schema"] = "lithe.checkpoint/4";
     manifest["files"] = "in another form";
     saved.write(manifest);
-    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "its schema is lithe.checkpoint/3");
-    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "reads up to 2: update lithe");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "its schema is lithe.checkpoint/4");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "reads up to 3: update lithe");
     EXPECT_ERROR(refuse_newer_manifest(saved.place), ErrorKind::bad_file, "a newer version of lithe saved this");
     for (const char* other : {"lithe.checkpoint/0", "lithe.checkpoint/x", "lithe.state/1", "2"}) {
         manifest["schema"] = other;
@@ -112,6 +113,39 @@ TEST(Manifest, ANewerSchemaIsToldWithTheRemedy) {
         EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "none of lithe's");
         EXPECT_NO_THROW(refuse_newer_manifest(saved.place));
     }
+}
+
+// The files lie there, and the manifest lost one of them: what is left is no model only, and no training either.
+TEST(Manifest, ATrainingPartIsThereWholeOrNotAtAll) {
+    for (const auto& [lost, left] : {std::pair("optimizer", "state"), std::pair("state", "optimizer")}) {
+        const Saved saved;
+        EXPECT_FALSE(verify_checkpoint(saved.place).has_training());
+        EXPECT_ERROR(require_training(read_manifest(saved.place)), ErrorKind::bad_file,
+                     "a model only: its manifest lacks files of roles 'optimizer' and 'state'");
+        saved.folder.write("run/checkpoints/step-000000001/left.bin", "part");
+        saved.add("left.bin", left);
+        EXPECT_ERROR(verify_checkpoint(saved.place), ErrorKind::bad_file,
+                     "the manifest lacks a file of role '" + std::string(lost) + "'");
+        EXPECT_NO_THROW(load_model(saved.place)) << "its model is whole";
+        saved.folder.write("run/checkpoints/step-000000001/lost.bin", "part");
+        saved.add("lost.bin", lost);
+        EXPECT_NO_THROW(require_training(verify_checkpoint(saved.place)));
+    }
+}
+
+// Evaluation reads nothing of it: only training looks at its content.
+TEST(Manifest, AModelIsReadBesideADamagedTrainingPart) {
+    const Saved saved;
+    saved.folder.write("run/checkpoints/step-000000001/moments.bin", "moments");
+    saved.folder.write("run/checkpoints/step-000000001/state.json", "{}");
+    saved.add("moments.bin", "optimizer");
+    saved.add("state.json", "state");
+    EXPECT_NO_THROW(verify_checkpoint(saved.place));
+    saved.folder.write("run/checkpoints/step-000000001/moments.bin", "Moments");
+    EXPECT_NO_THROW(load_model(saved.place));
+    EXPECT_ERROR(verify_checkpoint(saved.place), ErrorKind::bad_file, "checksum does not fit the manifest");
+    saved.folder.write("run/checkpoints/step-000000001/moments.bin", "short");
+    EXPECT_ERROR(load_model(saved.place), ErrorKind::bad_file, "size does not fit the manifest");
 }
 
 TEST(Manifest, NamesNothingOutsideItsFolder) {

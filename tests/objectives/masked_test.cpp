@@ -14,7 +14,7 @@ namespace {
 
 const std::string kEncoder =
     "[model]\nwidth = 8\nheads = 2\nlayout = \"(sf)x2\"\ndirection = \"bidirectional\"\npositions = \"learned\"\n"
-    "max_positions = 16\ntoken_types = 2\nembedding_norm = true\npooler = true\nhead = \"masked\"\n"
+    "max_positions = 16\ntoken_types = 2\nembedding_norm = true\npooler = true\nhead = \"transform\"\n"
     "tie_embeddings = true\n[objective]\nname = \"masked\"\n";
 
 std::unique_ptr<LanguageModel> encoder(const std::vector<std::string>& sets = {}) {
@@ -112,8 +112,8 @@ TEST(Encoder, LossIsThatOfTheScoredPositionsAlone) {
     const Tensor logits = model->forward(ids, {}, pass).logits_TBV;
     const double expected =
         -(at::log_softmax(logits[1][0], 0)[3] + at::log_softmax(logits[3][1], 0)[10]).item<double>();
-    EXPECT_NEAR(model->loss(ids, targets, {}, pass, TargetDensity::few).sum.item<double>(), expected, 1e-10);
-    const Tensor none = model->loss(ids, at::full({4, 2}, -1, at::kLong), {}, pass, TargetDensity::few).sum;
+    EXPECT_NEAR(model->loss(ids, targets, {}, pass, {.density = TargetDensity::few}).sum.item<double>(), expected, 1e-10);
+    const Tensor none = model->loss(ids, at::full({4, 2}, -1, at::kLong), {}, pass, {.density = TargetDensity::few}).sum;
     EXPECT_EQ(none.item<double>(), 0);
     EXPECT_TRUE(none.requires_grad());
 }
@@ -153,7 +153,7 @@ TEST(Encoder, ContradictionsAreTold) {
     EXPECT_ERROR(checked({"model.direction=\"causal\""}), ErrorKind::usage, "predicted from both sides");
     EXPECT_ERROR(checked({"objective.random_share=0.5"}), ErrorKind::usage, "more than all");
     EXPECT_ERROR(encoder({"model.memory=4"}), ErrorKind::usage, "model.memory = 0");
-    EXPECT_ERROR(encoder({"model.layout=\"u\""}), ErrorKind::usage, "only runs forward");
+    EXPECT_ERROR(encoder({"model.layout=\"l\""}), ErrorKind::usage, "only runs forward");
     const auto bare = encoder({"model.head=\"none\""});
     EXPECT_ERROR(bare->forward(at::zeros({2, 1}, at::kLong), {}, bare->pass(false)), ErrorKind::usage,
                  "without a head");

@@ -83,6 +83,9 @@ TEST(CrossEntropy, ChecksItsTargets) {
     EXPECT_ERROR(loss({0, 5, 1}), ErrorKind::failed, "target 5 is outside the vocabulary of 5");
     EXPECT_ERROR(loss({0, -2, 1}), ErrorKind::failed, "target -2");
     EXPECT_EQ(loss({-1, -1, -1}), 0);
+    EXPECT_ERROR(ops::linear_cross_entropy(h, wave({1, 2}, 0.5, 0.2, 1.0), at::zeros({1}, at::kDouble),
+                                           at::zeros({3}, at::kLong), 0.1),
+                 ErrorKind::failed, "smoothing needs two tokens");
 }
 
 // In one chunk and in many, with some targets not scored, against the plain formula.
@@ -93,17 +96,26 @@ TEST(CrossEntropy, EqualsAtenInChunks) {
     for (Tensor& each : leaves) each.set_requires_grad(true);
     Tensor targets = at::arange(rows, at::kLong).mul(7).remainder(vocabulary + 1) - 1;
     auto gradients = [&](const Tensor& loss) {
-        torch::autograd::backward({loss * 0.3}, {});
-        std::vector<Tensor> all = {loss.detach()};
-        for (Tensor& each : leaves) all.push_back(each.grad().clone()), each.mutable_grad().reset();
-        return all;
+        torch::autograd::backward({loss * 0.3}, {}, true);
+        std::vector<Tensor> found = {loss.detach()};
+        for (Tensor& each : leaves) {
+            found.push_back(each.grad().clone());
+            each.mutable_grad().reset();
+        }
+        return found;
     };
     Tensor logp = at::log_softmax(at::linear(leaves[0], leaves[1], leaves[2]), 1);
     Tensor picked = logp.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1);
-    auto expected = gradients(-(picked * targets.ge(0)).sum());
-    for (int64_t chunk_bytes : {int64_t(1), int64_t(70 * 37 * 8), int64_t(32 << 20)}) {
-        auto got = gradients(ops::linear_cross_entropy(leaves[0], leaves[1], leaves[2], targets, chunk_bytes));
-        for (size_t i = 0; i < got.size(); ++i) expect_close(got[i], expected[i], 1e-11, "loss, dh, dweight, dbias");
+    const Tensor plain = -(picked * targets.ge(0)).sum(), all = -(logp * targets.ge(0).unsqueeze(1)).sum();
+    for (const double smoothing : {0.0, 0.1}) {
+        const double each = smoothing / double(vocabulary - 1);
+        const auto expected = gradients(plain * (1 - smoothing - each) + all * each);
+        for (int64_t chunk_bytes : {int64_t(1), int64_t(70 * 37 * 8), int64_t(32 << 20)}) {
+            const auto got =
+                gradients(ops::linear_cross_entropy(leaves[0], leaves[1], leaves[2], targets, smoothing, chunk_bytes));
+            for (size_t i = 0; i < got.size(); ++i)
+                expect_close(got[i], expected[i], 1e-11, "loss, dh, dweight, dbias");
+        }
     }
 }
 

@@ -57,7 +57,7 @@ const Exact kExact[] = {
       "search.warmup=0.1", "search.settled=0", "search.sampling=straight_through"}},
     {"masked",
      {"train.precision=fp32", "model.layout=(sf)x2", "model.memory=0", "model.direction=bidirectional",
-      "model.positions=learned", "model.head=masked", "objective.name=masked"}},
+      "model.positions=learned", "model.head=transform", "objective.name=masked"}},
     {"evaluation", {"train.precision=fp32", "evaluation.every=7"}},
     {"documents", {"train.precision=fp32", "data.order=documents", "data.documents=line"}},
     {"single_rows", {"train.precision=fp32", "data.order=documents", "data.documents=line", "data.rows=single"}},
@@ -204,14 +204,15 @@ TEST(Resume, AnEvaluationMadeUpForIsKept) {
     ASSERT_EQ(run(arguments, log), 0) << read_all(log);
     const std::string place = list_checkpoints(path)[0].folder;
     auto state = nlohmann::ordered_json::parse(read_all(place + "/state.json"));
-    state["evaluated_step"] = -1, state["evaluations"] = 0,
-    state["best_score"] = 0.5;  // so that it is not the best again
+    state["evaluation"]["step"] = -1;
+    state["evaluation"]["evaluations"] = 0;
+    state["evaluation"]["best_score"] = 0.5;  // so that it is not the best again
     write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
                              state.dump(), read_all(place + "/config.json"), read_all(place + "/tokenizer.json")});
     ASSERT_EQ(run(arguments, log), 0) << read_all(log);
     auto after = nlohmann::json::parse(read_all(list_checkpoints(path)[0].folder + "/state.json"));
-    EXPECT_EQ(after["evaluated_step"], 20);
-    EXPECT_EQ(after["evaluations"], 1);
+    EXPECT_EQ(after["evaluation"]["step"], 20);
+    EXPECT_EQ(after["evaluation"]["evaluations"], 1);
 }
 
 TEST(Lock, TwoTrainersCannotShareARun) {

@@ -67,12 +67,12 @@ TEST(Comparison, ReadsARunFolder) {
     EXPECT_EQ(run.steps, 40);
     EXPECT_EQ(run.tokens, 4000);
     EXPECT_DOUBLE_EQ(run.seconds, 20);
-    EXPECT_DOUBLE_EQ(*run.last_bits, 1.75);
+    EXPECT_DOUBLE_EQ(*run.last_score, 1.75);
     EXPECT_DOUBLE_EQ(*run.joules, 1200);
     EXPECT_EQ(run.settings.at("model.layout"), "ux2");
     EXPECT_EQ(run.machine.at("threads"), "2");
     // 2 bytes per token: nats per token to bits per byte
-    EXPECT_NEAR(run.train.back().bits, (2 + 3.0 / 40) / std::log(2) / 2, 1e-6);
+    EXPECT_NEAR(run.train.back().value, (2 + 3.0 / 40) / std::log(2) / 2, 1e-6);
 }
 
 TEST(Comparison, WhatWasLeftToTheMachineIsWhatItMadeOfIt) {
@@ -102,7 +102,7 @@ TEST(Comparison, SeedsAreAGroupAndDifferencesAreTested) {
     const Comparison comparison = compare(folder, {"plain-seed1", "plain-seed2", "fast-seed1", "fast-seed2"});
     ASSERT_EQ(comparison.groups.size(), 2u);
     EXPECT_EQ(comparison.groups[0].name, "fast (2 seeds)");
-    EXPECT_NEAR(comparison.groups[0].bits.mean, 1.501, 1e-9);
+    EXPECT_NEAR(comparison.groups[0].scores.mean, 1.501, 1e-9);
     EXPECT_NEAR(*comparison.groups[1].difference, 0.201, 1e-9);
     EXPECT_LT(*comparison.groups[1].p, 0.01);
     EXPECT_NE(verdict_of(comparison.groups[1]).find("real, p"), std::string::npos);
@@ -184,7 +184,7 @@ TEST(Comparison, ADifferenceWithinNoiseIsNoWin) {
     ASSERT_LT(comparison.runs[1].seconds, comparison.runs[0].seconds);
     EXPECT_EQ(comparison_json(comparison)["fronts"]["seconds"], (nlohmann::json{"best"}));
     for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison)})
-        EXPECT_NE(shown.find("Costs within 2 % and bits per byte within 0.1 % count as equal"), std::string::npos);
+        EXPECT_NE(shown.find("Costs within 2 % and scores within 0.1 % count as equal"), std::string::npos);
 }
 
 TEST(Comparison, FrontsAreOfGroups) {

@@ -13,7 +13,8 @@ TEST(SearchRank, AResultThatIsFourthOfFiveSaysSo) {
                                       {"baseline", "ss", 1.2},
                                       {"baseline", "ff", 1.7},
                                       {"random", "us", 1.3},
-                                      {"random", "su", 1.4}});
+                                      {"random", "su", 1.4}},
+                                     ScoreKind());
     ASSERT_TRUE(rank);
     EXPECT_EQ(rank->place, 4u);
     EXPECT_EQ(rank->of, 5u);
@@ -23,16 +24,27 @@ TEST(SearchRank, AResultThatIsFourthOfFiveSaysSo) {
 }
 
 TEST(SearchRank, TheBestIsTheBest) {
-    const auto rank = rank_of_result({{"found", "sf", 1.2}, {"baseline", "ss", 1.2}, {"random", "us", 1.3}});
+    const auto rank =
+        rank_of_result({{"found", "sf", 1.2}, {"baseline", "ss", 1.2}, {"random", "us", 1.3}}, ScoreKind());
     ASSERT_TRUE(rank);
     EXPECT_EQ(rank->place, 1u);
     EXPECT_NE(rank->sentence.find("is first of three"), std::string::npos) << rank->sentence;
     EXPECT_NE(rank->sentence.find("the next is baseline ss with 1.2000"), std::string::npos) << rank->sentence;
-    const auto dear = rank_of_result({{"found", "u", 1.5, 2}, {"baseline", "sf", 1.2, 9}, {"random", "s", 1.6, 2}});
+    const auto dear =
+        rank_of_result({{"found", "u", 1.5, 2}, {"baseline", "sf", 1.2, 9}, {"random", "s", 1.6, 2}}, ScoreKind());
     EXPECT_NE(dear->sentence.find("only second of three"), std::string::npos);
     EXPECT_NE(dear->sentence.find("baseline sf with 1.2000 at 4.5 times the cost."), std::string::npos);
-    EXPECT_FALSE(rank_of_result({{"found", "sf", 1.2}}));
-    EXPECT_FALSE(rank_of_result({}));
+    EXPECT_FALSE(rank_of_result({{"found", "sf", 1.2}}, ScoreKind()));
+    EXPECT_FALSE(rank_of_result({}, ScoreKind()));
+}
+
+TEST(SearchRank, KnowsWhatIsBetter) {
+    const ScoreKind accuracy{"accuracy", "of 1 right", false};
+    const auto rank = rank_of_result({{"found", "sf", 0.9}, {"baseline", "ss", 0.8}, {"random", "us", 0.7}}, accuracy);
+    ASSERT_TRUE(rank);
+    EXPECT_EQ(rank->place, 1u);
+    EXPECT_NE(rank->sentence.find("0.9000 of 1 right; the next is baseline ss with 0.8000"), std::string::npos)
+        << rank->sentence;
 }
 
 TEST(SearchPage, ShowsTheRankTheNotesAndBothConfigurations) {

@@ -103,7 +103,7 @@ TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
     CostShape shape = cost_shape(config);
     shape.batch = 1;
     EXPECT_NEAR(result.trials[1].cost / count_cost(baseline, shape).flops_per_token, 1, 1e-9);
-    EXPECT_GT(*result.bits_per_byte, 0);
+    EXPECT_GT(result.score->value, 0);
     const Config found = load_config(run + "/found.toml");
     EXPECT_EQ(found.model.layout, result.layout);
     EXPECT_FALSE(found.search.supernet);
@@ -159,7 +159,7 @@ TEST(Search, SaysWhereItsResultStands) {
     ASSERT_TRUE(result.rank);
     EXPECT_EQ(result.rank->of, result.trials.size());
     size_t better = 0;
-    for (const Trial& trial : result.trials) better += trial.bits_per_byte < *result.bits_per_byte;
+    for (const Trial& trial : result.trials) better += trial.score.value < result.score->value;
     EXPECT_EQ(result.rank->place, better + 1);
     EXPECT_NE(read_all(run + "/search.html").find(result.rank->sentence), std::string::npos);
     EXPECT_EQ(nlohmann::json::parse(read_all(run + "/search.json"))["rank"]["sentence"], result.rank->sentence);
@@ -231,7 +231,7 @@ TEST(Search, TimeEndsAllOfIt) {
     const SearchResult result = run_search(config, run, {});
     EXPECT_EQ(result.stopped_by, "time");
     EXPECT_TRUE(result.trials.empty());
-    EXPECT_FALSE(result.bits_per_byte);
+    EXPECT_FALSE(result.score);
     EXPECT_FALSE(result.rank);
     ASSERT_FALSE(result.notes.empty());
     EXPECT_NE(result.notes.back().find("not trained alone are found " + result.layout), std::string::npos);
@@ -267,7 +267,7 @@ TEST(Search, ATrialThatTimeCutsOffHasNoResult) {
     EXPECT_EQ(run_trial(config, folder.file("s"), journal, trial, enough, {}), TrialEnd::trained);
     TrialJournal other(folder.file("other"));
     EXPECT_EQ(run_trial(config, folder.file("other"), other, whole, enough, {}), TrialEnd::trained);
-    EXPECT_EQ(trial.bits_per_byte, whole.bits_per_byte);
+    EXPECT_EQ(trial.score.value, whole.score.value);
     // what takes longer than is left is not begun
     const double trial_seconds = trial.seconds;
     trial = Trial{0, "baseline", "sus", 4000};
@@ -311,7 +311,7 @@ TEST(Search, EvolutionGoesOnFromItsJournal) {
     ASSERT_EQ(resumed.trials.size(), result.trials.size());
     for (size_t i = 0; i < result.trials.size(); ++i) {
         EXPECT_EQ(resumed.trials[i].layout, result.trials[i].layout);
-        EXPECT_EQ(resumed.trials[i].bits_per_byte, result.trials[i].bits_per_byte);
+        EXPECT_EQ(resumed.trials[i].score.value, result.trials[i].score.value);
     }
 
     Config other = config;

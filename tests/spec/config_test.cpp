@@ -93,14 +93,14 @@ TEST(Config, RefusesDamagedInput) {
 TEST(Config, VersionsAreKnown) {
     const Config config = parse_config("version = 1\n[evaluation]\ntokens = 7\n", "before");
     EXPECT_EQ(config.evaluation.bytes, 7) << "a name of version 1";
-    EXPECT_EQ(to_toml(config).rfind("version = 2\n", 0), 0u);
+    EXPECT_EQ(to_toml(config).rfind("version = 3\n", 0), 0u);
     EXPECT_TRUE(differences(config, parse_config(to_toml(config), "printed")).empty());
     EXPECT_TRUE(differences(config, config_from_json(to_json(config), "printed")).empty());
-    const char* newer = "version = 3\n[model]\nwarp = 9\n";
-    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "settings of version 3");
-    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "reads up to 2: update lithe");
+    const char* newer = "version = 4\n[model]\nwarp = 9\n";
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "settings of version 4");
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "reads up to 3: update lithe");
     EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "unknown key model.warp");
-    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ErrorKind::usage, "expected a whole number from 1 to 2");
+    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ErrorKind::usage, "expected a whole number from 1 to 3");
 }
 
 TEST(Config, ShippedConfigurationsParse) {

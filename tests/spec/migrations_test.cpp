@@ -1,6 +1,7 @@
 // What earlier versions called things.
 #include "lithe/spec/migrations.h"
 
+#include "lithe/spec/config_io.h"
 #include "support/errors.h"
 
 namespace lithe {
@@ -89,7 +90,7 @@ TEST(Migrations, StateOfSchema1) {
     const nlohmann::json config = {{"train", {{"precision", "bf16"}, {"parts", 2}, {"threads", 0}}}};
     nlohmann::json state = {{"schema", "lithe.state/1"}, {"step", 7}, {"updates", 5}};
     migrate_state(state, config);
-    EXPECT_EQ(state, (nlohmann::json{{"schema", "lithe.state/2"},
+    EXPECT_EQ(state, (nlohmann::json{{"schema", "lithe.state/3"},
                                      {"step", 7},
                                      {"optimizer", {{"updates", 5}}},
                                      {"machine", {{"precision", "bf16"}, {"parts", 2}}}}));
@@ -99,6 +100,41 @@ TEST(Migrations, StateOfSchema1) {
     state = {{"schema", "lithe.state/1"}, {"step", 7}};
     migrate_state(state, {});
     EXPECT_EQ(state["optimizer"]["updates"], 7) << "older ones left no update out";
+}
+
+TEST(Migrations, StateOfSchema2) {
+    nlohmann::json state = {{"schema", "lithe.state/2"},
+                            {"step", 7},
+                            {"evaluated_step", 5},
+                            {"evaluated_seconds", 1.5},
+                            {"evaluations", 2},
+                            {"without_best", 1},
+                            {"best_score", 1.25},
+                            {"best_step", 3},
+                            {"skipped", 4},
+                            {"skipped_in_row", 0},
+                            {"settled", true},
+                            {"stopped_early", true},
+                            {"search", {{"begin", 2}}},
+                            {"machine", {{"parts", 2}}}};
+    migrate_state(state, {});
+    EXPECT_EQ(state, (nlohmann::json{{"schema", "lithe.state/3"},
+                                     {"step", 7},
+                                     {"evaluation",
+                                      {{"step", 5},
+                                       {"train_seconds", 1.5},
+                                       {"evaluations", 2},
+                                       {"without_best", 1},
+                                       {"best_score", 1.25},
+                                       {"best_step", 3}}},
+                                     {"failures", {{"skipped", 4}, {"skipped_in_row", 0}}},
+                                     {"search", {{"begin", 2}, {"settled", true}}},
+                                     {"machine", {{"parts", 2}}}}));
+}
+
+TEST(Migrations, ValuesHaveTheirNamesOfToday) {
+    EXPECT_EQ(parse_config("version = 2\n[model]\nhead = \"masked\"\n", "old.toml").model.head, "transform");
+    EXPECT_EQ(parse_config("[model]\nhead = \"none\"\n", "new.toml").model.head, "none");
 }
 
 TEST(Migrations, SchemasAreNumbers) {

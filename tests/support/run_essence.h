@@ -20,7 +20,8 @@ inline std::string essence(const std::string& run) {
     const auto all = list_checkpoints(run);
     if (all.empty()) return "no checkpoint";
     auto state = nlohmann::json::parse(read_all(all[0].folder + "/state.json"));
-    for (const char* key : {"train_seconds", "evaluated_seconds"}) state.erase(key);
+    state.erase("train_seconds");
+    if (state.contains("evaluation")) state["evaluation"].erase("train_seconds");
     return state.dump() + saved_tensors(run);
 }
 

@@ -38,7 +38,7 @@ struct Stepped {
     Stepped(const std::string& text, const Options& options)
         : config(parse_config(text, "test", {"model.vocabulary_size=" + std::to_string(options.vocabulary)})),
           objective(make_objective(config, tokenize::ByteTokenizer())),
-          models(objective->models(config, std::make_shared<ParameterStore>())),
+          models(training_models(*objective, config)),
           model(models.main()) {
         model.materialize(options.master, options.working, options.device, 7);
         optimizer =

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lithe/model/parameter_files.h"
 #include "lithe/train/optimizer.h"
 #include "support/errors.h"
 #include "support/files.h"
@@ -28,7 +29,7 @@ struct Trained {
         }
         store.materialize(at::kFloat, at::kFloat, at::kCPU, 1);
         optimizer = std::make_unique<Optimizer>(config, store);
-        part = checkpoint_part_of(*optimizer, store);
+        part = checkpoint_part_of(*optimizer, store, 1);
     }
     void update() {
         for (size_t i = 0; i < store.size(); ++i) {
@@ -68,7 +69,13 @@ TEST(CheckpointPart, MomentsAreNamedByTheirParameters) {
     for (const auto& [name, value] : trained.moments()) names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"first_moment/matrix", "first_moment/vector", "second_moment/matrix",
                                             "second_moment/vector", "slow/matrix", "slow/vector", "weights/matrix",
-                                            "weights/vector", "table_sum/table"}));
+                                            "weights/vector"}));
+    std::set<std::string> of_table;
+    nlohmann::ordered_json state;
+    for (const NamedTensor& each : saved(trained, state))
+        if (!names.count(each.name)) of_table.insert(each.name);
+    EXPECT_EQ(of_table, (std::set<std::string>{"drawn/table", "table_sum/table", "weights/table.kept",
+                                               "weights/table.rows"}));
     OptimizerConfig muon;
     muon.name = "muon";
     EXPECT_FALSE(Trained({"matrix", "vector"}, muon).moments().count("second_moment/matrix")) << "Muon has none";
@@ -95,6 +102,11 @@ TEST(CheckpointPart, TheOptimizerIsLoadedWhateverTheOrderOfParameters) {
         EXPECT_TRUE(at::equal(got.at(name), value)) << name;
         EXPECT_GT(value.abs().max().item<double>(), 0) << name;
     }
+    const Tensor& sums = other.optimizer->table_sums()[0];
+    EXPECT_TRUE(at::equal(sums, one.optimizer->table_sums()[0]));
+    EXPECT_EQ(sums.gt(0).sum().item<int64_t>(), 2);
+    const Tensor &table = other.store.master(other.store.tables()[0]), &before = one.store.master(one.store.tables()[0]);
+    EXPECT_TRUE(at::equal(table, before)) << "every bit, of rows without an update too";
     // the file of a model has the average; the weights, which go on, come from here
     for (size_t i = 0; i < other.store.size(); ++i)
         if (other.store.spec(i).role != Role::table) {
@@ -123,6 +135,31 @@ TEST(CheckpointPart, WhatIsMissingUnknownOrOfAnotherShapeIsTold) {
     auto other = tensors;
     other[0].tensor = at::zeros({2});
     EXPECT_ERROR(load(other), ErrorKind::bad_file, "expected shape [3, 5], got [2]");
+}
+
+// Until schema 2 the model's file had the whole table, and this one a sum for each row.
+TEST(CheckpointPart, ATableOfAnEarlierVersionComesFromTheModelsFile) {
+    const TemporaryFolder folder;
+    Trained one({"vector", "table"}, OptimizerConfig()), other({"vector", "table"}, OptimizerConfig());
+    one.update();
+    nlohmann::ordered_json state;
+    std::vector<NamedTensor> tensors;
+    for (const NamedTensor& each : saved(one, state))
+        if (each.name.find("table") == std::string::npos) tensors.push_back(each);
+    tensors.push_back({"table_sum/table", one.optimizer->table_sums()[0]});
+    write_tensors(folder.file("o"), tensors);
+    SavedTensors earlier(folder.file("o"));
+    EXPECT_ERROR(other.part->load(earlier, nlohmann::json(state)), ErrorKind::bad_file,
+                 "the rows of the table 'table' are missing");
+    const NamedTensor vector{"vector", one.store.master(0)}, table{"table", one.store.master(1)};
+    write_tensors(folder.file("m"), {vector, table});
+    other.store.set_own_rows(0, RowSet::none(4));
+    load_parameters(other.store, folder.file("m"), {.coded_tables = false});
+    SavedTensors again(folder.file("o"));
+    other.part->load(again, nlohmann::json(state));
+    EXPECT_TRUE(at::equal(other.store.master(1), one.store.master(1)));
+    EXPECT_TRUE(at::equal(other.optimizer->table_sums()[0], one.optimizer->table_sums()[0]));
+    EXPECT_EQ(other.store.own_rows(0).count(), 4) << "which of them were drawn is not known any more";
 }
 
 // Schema 1 laid moments out flat, each parameter's begin at a multiple of 32 numbers.

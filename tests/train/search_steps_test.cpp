@@ -44,12 +44,16 @@ TEST(SearchSteps, SettledWhenNothingChangedForItsShare) {
     for (const bool asked : {true, false}) {
         Steps made({"search.warmup=0.2", asked ? "search.settled=0.5" : "search.settled=0"});
         made.steps.turn_of_choices(20, 0.2);
-        EXPECT_FALSE(made.steps.note_choices(0.5));
+        const auto settled = [&](double progress) {
+            made.steps.note_choices(progress);
+            return made.steps.progress().settled;
+        };
+        EXPECT_FALSE(settled(0.5));
         ASSERT_TRUE(made.steps.architecture().load(
             {"architecture.0.logits", at::tensor(std::vector<double>{0, 1}, at::TensorOptions(at::kDouble))}));
-        EXPECT_FALSE(made.steps.note_choices(0.55)) << "the likeliest changed";
-        EXPECT_FALSE(made.steps.note_choices(0.94));
-        EXPECT_EQ(made.steps.note_choices(0.96), asked) << "0.4 of the budget later";
+        EXPECT_FALSE(settled(0.55)) << "the likeliest changed";
+        EXPECT_FALSE(settled(0.94));
+        EXPECT_EQ(settled(0.96), asked) << "0.4 of the budget later";
     }
 }
 

@@ -2,8 +2,8 @@
 
 #include "lithe/api/threads.h"
 #include "lithe/base/error.h"
-#include "lithe/model/cost.h"
-#include "lithe/model/generate.h"
+#include "lithe/infer/decode.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/train/machine.h"
@@ -56,9 +56,7 @@ Model Model::open(const std::string& place, const ModelOptions& options) {
     train.device = options.device;
     if (!options.precision.empty()) train.precision = options.precision;
     const Machine machine = impl->machine = set_up_machine(train);
-    check_weights_fit(*loaded.model, machine.working, machine.device);
-    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
-    load_parameters(loaded.model->parameters(), loaded.weights);
+    open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     loaded.weights = {};  // the files may go
     return Model(std::move(impl));
 }
@@ -95,24 +93,28 @@ Generated Model::generate(std::string_view prompt, const GenerateOptions& option
     api::use_threads(impl_->machine.threads);
     const Tokenizer& tokenizer = impl_->tokenizer();
     const std::vector<int64_t> begin = impl_->tokens_of(prompt);
-    const SamplingOptions sampling{.tokens = options.tokens,
-                                   .temperature = options.temperature,
-                                   .top_k = options.top_k,
-                                   .top_p = options.top_p,
-                                   .seed = options.seed,
-                                   .end = tokenizer.text_end(),
-                                   .segment = impl_->loaded.config.train.length,
-                                   .stop = options.stop};
-    StreamDecoder decoder(tokenizer, begin);
-    bool wanted = true;
+    const LanguageModel& model = *impl_->loaded.model;
+    Session session(model, {.segment = impl_->loaded.config.train.length});
+    const DecodeOptions decoding{.sampling = {.temperature = options.temperature,
+                                              .top_k = options.top_k,
+                                              .top_p = options.top_p,
+                                              .min_p = options.min_p,
+                                              .repetition_penalty = options.repetition_penalty,
+                                              .seed = options.seed},
+                                 .until = {.tokens = options.tokens,
+                                           .end = tokenizer.text_end(),
+                                           .strings = options.stop_strings},
+                                 .stop = options.stop};
     Generated made;
-    made.tokens = lithe::generate(*impl_->loaded.model, begin, sampling, [&](int64_t token) {
-        if (options.on_token) wanted = options.on_token(token, decoder.next(token));
-        return wanted;
-    });
-    made.text = continuation(tokenizer, begin, made.tokens);
-    if (options.on_token) made.held_back = decoder.rest();
-    made.ended = wanted && int64_t(made.tokens.size()) < options.tokens && !options.stop.stop_requested();
+    UseToken use;
+    if (options.on_token) use = [&](size_t, int64_t token, const std::string& text) {
+        if (token == kNoToken) made.held_back = text;
+        return token == kNoToken || options.on_token(token, text);
+    };
+    Decoded decoded = lithe::decode(session, 1, {{begin, 0}}, decoding, &tokenizer, use).front();
+    made.tokens = std::move(decoded.tokens);
+    made.text = std::move(decoded.text);
+    made.ended = decoded.ending == "end" || decoded.ending == "stop";
     return made;
 }
 

@@ -29,6 +29,8 @@ std::string printable(std::string_view bytes);  // valid UTF-8 stays; anything e
 std::string for_terminal(std::string_view bytes);
 bool is_valid_utf8(std::string_view bytes);
 std::string_view trimmed(std::string_view text, std::string_view spaces = " \t\r\n");  // without those at both ends
+// "Bits per byte" of "bits per byte".
+std::string capitalized(std::string text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string to_hex(uint64_t value);  // 16 digits
 // As one word of a POSIX shell's command line: as it is where that is safe, else in single quotes.

@@ -72,10 +72,16 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
 StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
     float *qkv = program.vector(3 * width_), *mixed = program.vector(width_), *delta = program.vector(width_);
     program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
-    auto load = program.attention(
-        {.q = qkv, .kv = qkv + width_, .width = width_, .heads = values_.heads, .memory = memory, .out = mixed});
+    auto load = program.attention({.q = qkv,
+                                   .kv = qkv + width_,
+                                   .q_stride = 3 * width_,
+                                   .kv_stride = 3 * width_,
+                                   .width = width_,
+                                   .heads = values_.heads,
+                                   .memory = memory,
+                                   .out = mixed});
     program.product({.weight = out_.weight, .bias = out_.bias, .x = mixed, .y = delta});
-    return {delta, [load](const State& state) { load(state.get("projections")); }};
+    return {delta, [load](const State& state, int64_t row) { load(state.get("projections"), row); }};
 }
 
 double AttentionBlock::flops_per_token(const CostShape& shape) const {

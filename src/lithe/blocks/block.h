@@ -55,8 +55,9 @@ struct CostShape {
 
 // A block's part in a program of single steps.
 struct StepOutput {
-    const float* y = nullptr;                // the delta; null: the kind has no single steps, use branch()
-    std::function<void(const State&)> load;  // takes over a state that branch() left; empty: there is none
+    const float* y = nullptr;  // the delta of all rows [rows][D]; null: the kind has no single steps, use branch()
+    // Takes over the state of one row that branch() left; empty: there is none.
+    std::function<void(const State& state, int64_t row)> load;
 };
 
 class Block {
@@ -65,7 +66,8 @@ class Block {
     virtual BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const = 0;
     // The next state when the block is left out of a training step: a memory of inputs takes x in all the same.
     virtual State skip(const Tensor& /*x_TBD*/, const State& /*state*/, const Call& /*call*/) const { return {}; }
-    // Appends one time step at batch 1 to a program: reads x [D]; attention keeps `memory` earlier positions.
+    // Appends one time step to a program: reads x [rows][D]; attention keeps `memory` earlier positions of each row.
+    // What a row carries lies in StepProgram::carried().
     virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
     virtual double flops_per_token(const CostShape& shape) const = 0;

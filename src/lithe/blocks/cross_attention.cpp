@@ -48,7 +48,7 @@ BranchOutput CrossAttentionBlock::branch(const Tensor& x_TBD, const State& state
     ops::check(keys_values.defined(), "cross-attention", "there is no source: an encoder runs before its decoder");
     ops::check(keys_values.size(1) == x_TBD.size(1), "cross-attention",
                "a source of " + std::to_string(keys_values.size(1)) + " rows for " + std::to_string(x_TBD.size(1)));
-    const Tensor padding_BS = anew ? call.bag.get(kSourcePadding) : state.get("source_padding");
+    const Tensor padding_BS = anew ? call.bag.get(kSourcePadding) : state.get("hidden");
     ops::AttentionInput in{.q_TBP = query_(x_TBD), .heads = values_.heads};
     // the source stands where a memory does: before a segment of its own that is empty
     in.memory_MBX = keys_values;
@@ -62,8 +62,8 @@ BranchOutput CrossAttentionBlock::branch(const Tensor& x_TBD, const State& state
     BranchOutput out;
     out.delta_TBD = out_(ops::attention(in));
     if (call.pass.training) return out;
-    out.state.put("source", keys_values, 1);
-    if (padding_BS.defined()) out.state.put("source_padding", padding_BS, 0);
+    out.state.put("source", keys_values, 1, 0);
+    if (padding_BS.defined()) out.state.put("hidden", padding_BS, 0, 1);
     return out;
 }
 

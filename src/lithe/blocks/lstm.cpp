@@ -43,21 +43,22 @@ BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Ca
 
 StepOutput LstmBlock::add_step(StepProgram& program, const float* x, int64_t) const {
     const int64_t d = width_;
-    float *from_x = program.vector(4 * d), *from_h = program.vector(4 * d), *h = program.vector(d),
-          *c = program.vector(d);
+    float *from_x = program.vector(4 * d), *from_h = program.vector(4 * d), *h = program.carried(d),
+          *c = program.carried(d);
     program.product({.weight = w_input_, .bias = b_input_, .x = x, .y = from_x, .planes = 4, .settled = false});
     program.product({.weight = w_state_, .bias = b_state_, .x = h, .y = from_h, .planes = 4});
-    program.parts(d, [=](int64_t begin, int64_t end) {
+    program.parts(d, [=](int64_t row, int64_t begin, int64_t end) {
         auto sigmoid = [](float v) { return 1 / (1 + std::exp(-v)); };
         for (int64_t i = begin; i < end; ++i) {
-            auto gate = [&](int64_t plane) { return from_x[plane * d + i] + from_h[plane * d + i]; };
-            c[i] = sigmoid(gate(1)) * c[i] + sigmoid(gate(0)) * std::tanh(gate(2));
-            h[i] = sigmoid(gate(3)) * std::tanh(c[i]);
+            const int64_t gates = row * 4 * d + i, at = row * d + i;
+            auto gate = [&](int64_t plane) { return from_x[gates + plane * d] + from_h[gates + plane * d]; };
+            c[at] = sigmoid(gate(1)) * c[at] + sigmoid(gate(0)) * std::tanh(gate(2));
+            h[at] = sigmoid(gate(3)) * std::tanh(c[at]);
         }
     });
-    return {h, [=](const State& state) {
-                copy_state(state.get("h"), d, h);
-                copy_state(state.get("c"), d, c);
+    return {h, [=](const State& state, int64_t row) {
+                copy_state(state.get("h"), d, h + row * d);
+                copy_state(state.get("c"), d, c + row * d);
             }};
 }
 

@@ -36,9 +36,9 @@ BlockKind kind(const char* name, char letter, BlockTraits traits, const char* de
 
 std::span<const BlockKind> block_kinds() {
     static const BlockKind table[] = {
-        kind<SruppBlock, SruppValues>("srupp", 'u', {.own_residual = true},
+        kind<SruppBlock, SruppValues>("srupp", 'u', {.bidirectional = true, .own_residual = true},
                                       "SRU++: recurrence whose input passes through attention"),
-        kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.own_residual = true},
+        kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.bidirectional = true, .own_residual = true},
                                                     "SRU++ without attention: projected linear, norm, recurrence"),
         kind<SruBlock, SruValues>("sru", 0, {.bidirectional = true, .own_residual = true},
                                   "SRU: simple recurrent unit, also bidirectional"),

@@ -46,16 +46,18 @@ StepOutput RelativeAttentionBlock::add_step(StepProgram& program, const float* x
     float *content = program.vector(width_), *place = program.vector(width_);
     program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
     const Tensor u = u_.tensor().detach().to(at::kFloat), v = v_.tensor().detach().to(at::kFloat);
-    program.parts(width_, [=](int64_t begin, int64_t end) {
+    program.parts(width_, [=, width = width_](int64_t row, int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-            content[i] = qkv[i] + u.data_ptr<float>()[i];
-            place[i] = qkv[i] + v.data_ptr<float>()[i];
+            content[row * width + i] = qkv[row * 3 * width + i] + u.data_ptr<float>()[i];
+            place[row * width + i] = qkv[row * 3 * width + i] + v.data_ptr<float>()[i];
         }
     });
     at::NoGradGuard no_grad;
     const Tensor distances = distance_sinusoids(memory + 1, width_, values_.clamp_length, at::kFloat).flip(0);
     auto load = program.attention({.q = content,
                                    .kv = qkv + width_,
+                                   .q_stride = width_,
+                                   .kv_stride = 3 * width_,
                                    .width = width_,
                                    .heads = values_.heads,
                                    .memory = memory,
@@ -63,7 +65,7 @@ StepOutput RelativeAttentionBlock::add_step(StepProgram& program, const float* x
                                    .distance_q = place,
                                    .distance_r = at::linear(distances, positions_.weight.tensor().to(at::kFloat))});
     program.product({.weight = out_.weight, .bias = out_.bias, .x = mixed, .y = delta});
-    return {delta, [load](const State& state) { load(state.get("projections")); }};
+    return {delta, [load](const State& state, int64_t row) { load(state.get("projections"), row); }};
 }
 
 double RelativeAttentionBlock::flops_per_token(const CostShape& shape) const {

@@ -48,7 +48,11 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
     const int64_t in = values.projection > 0 ? values.projection : d;
     if (values.projection > 0)
         w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
-    w_ = site.store.add({site.name + ".w", {planes * d, in}, Role::matrix, Init::xavier(in, planes * d), planes});
+    w_ = site.store.add({site.name + ".w",
+                         {planes * d, in},
+                         Role::matrix,
+                         Init::xavier(in, planes * d),
+                         planes * (values.bidirectional ? 2 : 1)});
     if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d, site.model.norm_epsilon);
     cell_ = SruCell(site.store, site.name,
                     {.width = d,

@@ -40,13 +40,28 @@ StepOutput SruCell::add_step(StepProgram& program, const float* u, const float* 
                           .u = u,
                           .v = v_.tensor().data_ptr<float>(),
                           .bias = bias_.tensor().data_ptr<float>(),
-                          .c = program.vector(width),
+                          .c = program.carried(width),
                           .h = program.vector(width),
                           .tanh = options_.tanh};
-    if (options_.planes == 4) step.skip = u + 3 * width;
-    else if (options_.skip) step.skip = x, step.alpha = float(alpha_);
-    program.parts(width, [step](int64_t begin, int64_t end) { kernels::step_sru(step, begin, end); });
-    return {step.h, [c = step.c, width](const State& state) { copy_state(state.get("c"), width, c); }};
+    const int64_t planes = plane_rows();
+    int64_t skip_stride = width;
+    if (options_.planes == 4) {
+        step.skip = u + 3 * width;
+        skip_stride = planes;
+    } else if (options_.skip) {
+        step.skip = x;
+        step.alpha = float(alpha_);
+    }
+    program.parts(width, [=](int64_t row, int64_t begin, int64_t end) {
+        kernels::StepSru now = step;
+        now.u += row * planes;
+        if (now.skip) now.skip += row * skip_stride;
+        now.c += row * width;
+        now.h += row * width;
+        kernels::step_sru(now, begin, end);
+    });
+    return {step.h,
+            [=](const State& state, int64_t row) { copy_state(state.get("c"), width, step.c + row * width); }};
 }
 
 }  // namespace lithe

@@ -10,6 +10,9 @@
 // so that Z itself stands for keys and values: memory positions need no product by W2, and half is read and kept per
 // key.
 //
+// Bidirectional, as an encoder has it: attention sees the whole segment, half of SRU's width runs backwards in time
+// (kernels/sru/sru.h), the skip of each half being its half of X, and nothing is carried.
+//
 // W1 [d'][d], W2 [2d'][d'], W3 [3][D][d'] in planes; `a` a learned scalar that starts at 0. Parameters: u 4dd' + 2d'^2
 // + 2d' + 4d + 1, r 4dd' + 2d' + 4d.
 #pragma once
@@ -27,6 +30,7 @@ struct SruppValues {
     double highway_bias = -2;
     bool rescale = false;
     double dropout = 0, attention_dropout = 0;
+    bool bidirectional = false;
     static SruppValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
@@ -56,9 +60,10 @@ struct ProjectedSruValues {
     double highway_bias = -2;
     bool rescale = false;
     double dropout = 0;
+    bool bidirectional = false;
     static ProjectedSruValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
-    void check(const ModelConfig&, const std::string&, Problems&) const {}
+    void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
 };
 
 class ProjectedSruBlock : public Block {

@@ -37,8 +37,11 @@ struct State {
     void for_each(const std::function<void(const std::string& path, const StateTensor&)>& use) const;
 };
 
-// The rows of several states below each other; they must have one shape but for the number of rows.
+// The rows of several states below each other. Along their time axes they end together: what reaches back less far is
+// filled up in front, and marked in "hidden". Throws where they differ otherwise.
 State join_rows(const std::vector<State>& states);
+// Without the positions at the front of time axes that are hidden from every row.
+State trimmed(const State& state);
 
 // A state tensor of batch 1 as `count` fp32 numbers; zeros where it is undefined.
 void copy_state(const Tensor& value, int64_t count, float* to);

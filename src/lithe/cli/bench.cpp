@@ -41,7 +41,7 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
         "kernels", "each kernel as a share of an in-place stream's bandwidth; gated by parity with its reference");
     CLI::App* train =
         app.add_subcommand("train", "training steps of known models as a share of the matrix-product ceiling");
-    CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, batch 1");
+    CLI::App* generate = app.add_subcommand("generate", "tokens per second of generation, one token after another");
     CLI::App* evaluate = app.add_subcommand(
         "evaluate", "tokens per second of evaluating a long text, beside the forward pass of training on it");
     CLI::App* latency = app.add_subcommand(
@@ -76,6 +76,9 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
     generate->add_option("--precision", flags->precision, "fp32, bf16 or int8 weights, or both: all of them")
         ->capture_default_str()
         ->check(CLI::IsMember({"fp32", "bf16", "int8", "both"}));
+    generate->add_option("--rows", flags->rows, "texts that are written side by side, as 1,4,16,64")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 4096));
     return [=, &context] {
         if (kernels->parsed()) return bench_kernels(*flags, context);
         if (evaluate->parsed()) return bench_evaluate(*flags, context);

@@ -19,6 +19,7 @@ struct BenchFlags {
     std::string device = "auto";
     std::string config;                // a configuration file to measure instead of the known models
     std::vector<std::string> configs;  // latency: files
+    std::vector<int64_t> rows = {1};   // generate: texts at a time
 };
 
 int bench_kernels(const BenchFlags& flags, const CommandContext& context);

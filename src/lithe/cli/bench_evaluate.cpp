@@ -15,20 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-class RandomText : public TokenView {
- public:
-    RandomText(uint64_t size, int64_t vocabulary) : size_(size), vocabulary_(vocabulary) {}
-    uint64_t size() const override { return size_; }
-    uint64_t bytes() const override { return size_; }
-    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
-        for (uint64_t i = 0; i < count; ++i) out[i] = random_id(1, begin + i, vocabulary_);
-    }
-
- private:
-    uint64_t size_;
-    int64_t vocabulary_;
-};
-
 // Seconds of the forward pass of one training step, the graph for its backward pass made.
 double forward_seconds(const LanguageModel& model, const Config& config, int64_t parts, int repeats) {
     std::vector<State> states(static_cast<size_t>(parts));
@@ -64,12 +50,13 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
     const int64_t segment = config.train.batch * config.train.length, segments = std::max(8, flags.repeats);
     EvaluationProtocol protocol;
-    protocol.batch = config.train.batch, protocol.length = config.train.length, protocol.memory = config.model.memory;
+    protocol.batch = config.train.batch;
+    protocol.length = config.train.length;
+    protocol.memory = config.model.memory;
     protocol.lead = 0;
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i)
-        seconds.push_back(evaluate(*objective, models,
-                                   RandomText(uint64_t(segment * segments) + 1, model.vocabulary_size()), protocol)
+        seconds.push_back(evaluate(*objective, models, RandomText(uint64_t(segment * segments) + 1, config), protocol)
                               .value()
                               .seconds);
     const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), ceiling.device);

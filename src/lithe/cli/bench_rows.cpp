@@ -105,15 +105,17 @@ Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabular
     return ids;
 }
 
-Batch random_batch(const Config& config, uint64_t key, int64_t vocabulary) {
-    Batch batch{.length = config.train.length, .rows = config.train.batch};
-    batch.tokens = batch.length * batch.rows;
-    for (int64_t i = 0; i < batch.tokens; ++i) {
-        batch.inputs.push_back(random_id(key, uint64_t(i), vocabulary));
-        batch.targets.push_back(random_id(key + 100, uint64_t(i), vocabulary));
-    }
-    return batch;
+RandomText::RandomText(uint64_t size, const Config& config)
+    : size_(size),
+      document_(uint64_t(std::max<int64_t>(1, config.train.length - 1))),  // and an end token
+      vocabulary_(vocabulary_of(config)) {}
+
+void RandomText::read(uint64_t begin, uint64_t count, int64_t* out) const {
+    for (uint64_t i = 0; i < count; ++i) out[i] = random_id(1, begin + i, vocabulary_);
 }
+
+// An even number, so that they are pairs, too.
+uint64_t RandomText::documents() const { return std::max<uint64_t>(2, size_ / document_ / 2 * 2); }
 
 std::unique_ptr<Objective> objective_of(const Config& config) {
     return make_objective(config, tokenize::ByteTokenizer());

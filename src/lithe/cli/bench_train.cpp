@@ -5,6 +5,7 @@
 #include "lithe/cli/bench_rows.h"
 #include "lithe/model/cost.h"
 #include "lithe/ops/profile.h"
+#include "lithe/tokenize/bytes.h"
 #include "lithe/train/step_runner.h"
 
 namespace lithe {
@@ -15,7 +16,7 @@ using Json = nlohmann::ordered_json;
 Json time_training(const BenchRow& row, const std::string& precision, const BenchFlags& flags, const Ceiling& ceiling) {
     Config config = config_of(row);
     const auto objective = objective_of(config);
-    const Models models = objective->models(config, std::make_shared<ParameterStore>());
+    const Models models = training_models(*objective, config);
     LanguageModel& model = models.main();
     const bool bf16 = precision == "bf16";
     model.materialize(at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, ceiling.device, 1);
@@ -23,13 +24,17 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     const int64_t parts = batch_parts(config, at::get_num_threads(), ceiling.device);
     StepRunner step(*objective, models, optimizer, {.parts = parts, .graphs = config.train.graphs});
     ModelCost cost = count_cost(model, cost_shape(config));
+    constexpr uint64_t kSegments = 64;  // of text, which is then read again
+    const RandomText text(kSegments * uint64_t(config.train.batch * config.train.length), config);
+    const auto feeder = objective->feeder(config, tokenize::ByteTokenizer(), {{&text, 1, "random"}});
     uint64_t count = 0;
+    int64_t tokens = 0;
     std::vector<Batch> batch(1);
     auto run = [&] {
         ops::ProfileScope whole("step");
         {
             ops::ProfileScope scope("lithe::data");
-            batch[0] = random_batch(config, count, model.vocabulary_size());
+            feeder->next(batch[0]);
             objective->prepare(batch[0], count, 0);
         }
         Timer timer;
@@ -41,7 +46,9 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     const int64_t warm_up = warm_up_steps(config);
     for (int64_t i = 0; i < flags.repeats + warm_up; ++i) {
         const double time = run();
-        if (i >= warm_up) seconds.push_back(time);
+        if (i < warm_up) continue;
+        seconds.push_back(time);
+        tokens += batch[0].tokens;
     }
     Json profile;
     if (flags.profile) {
@@ -49,8 +56,8 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
         for (int i = 0; i < flags.repeats; ++i) run();
         profile = profile_json(profiler.rows(), flags.repeats, ceiling.gflops(bf16), ceiling.stream_gb_per_s);
     }
-    const double tokens = double(config.train.batch * config.train.length), time = median(seconds);
-    const double gflops = tokens * cost.training_flops_per_token / time / 1e9;
+    const double time = median(seconds), speed = double(tokens) / double(flags.repeats) / time;
+    const double gflops = speed * cost.training_flops_per_token / 1e9;
     Json result = {{"name", row.name},
                    {"precision", precision},
                    {"parts", parts},
@@ -58,7 +65,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
                    {"parameters", cost.parameters},
                    {"milliseconds", 1e3 * time},
                    {"min_milliseconds", 1e3 * *std::min_element(seconds.begin(), seconds.end())},
-                   {"tokens_per_second", tokens / time},
+                   {"tokens_per_second", speed},
                    {"gflops", gflops},
                    {"of_ceiling", gflops / ceiling.gflops(bf16)},
                    {"peak_rss_bytes", peak_memory()}};

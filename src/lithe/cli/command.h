@@ -29,6 +29,7 @@ CommandAction set_up_train(CLI::App& app, const CommandContext& context);
 CommandAction set_up_plan(CLI::App& app, const CommandContext& context);
 CommandAction set_up_eval(CLI::App& app, const CommandContext& context);
 CommandAction set_up_generate(CLI::App& app, const CommandContext& context);
+CommandAction set_up_translate(CLI::App& app, const CommandContext& context);
 CommandAction set_up_search(CLI::App& app, const CommandContext& context);
 CommandAction set_up_compare(CLI::App& app, const CommandContext& context);
 CommandAction set_up_info(CLI::App& app, const CommandContext& context);

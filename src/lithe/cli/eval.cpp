@@ -9,9 +9,10 @@
 #include "lithe/cli/command.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
-#include "lithe/model/cost.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/load_model.h"
+#include "lithe/report/numbers.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/machine.h"
 
@@ -21,7 +22,8 @@ namespace {
 struct Flags {
     std::string model, data, field, format, bytes, mask, precision, layers;
     std::vector<std::string> sets;
-    int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
+    int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0, beam = 5;
+    double length_penalty = 1;
 };
 
 // "FILE:split"; a file without a split is scored whole.
@@ -85,6 +87,28 @@ void warn_of_another_text(const LoadedModel& loaded, const Corpus& corpus) {
     log_warning(data_name(loaded.config.data) + " is not what the run was trained on: the result is of another text");
 }
 
+// Scores of what the models write; what needs it, but for the split, as the loss's evaluation.
+std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, const ScoredText& text, uint64_t bytes) {
+    if (flags.beam == 0) return std::nullopt;
+    std::optional<Writing> writing = loaded.objective->write(
+        loaded.models, text, *loaded.tokenizer,
+        {.beam = flags.beam, .length_penalty = flags.length_penalty, .bytes = bytes, .stop = stop_by_signal()});
+    if (writing && writing->scores.empty() && !writing->texts.empty())
+        log_warning("no BLEU: the tokenizer does not give the references back; lithe translate " +
+                    shell_quoted(flags.model) + " --in FILE --reference FILE scores against the text itself");
+    return writing;
+}
+
+nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
+    nlohmann::ordered_json json = {
+        {"texts", writing.texts.size()}, {"beam", flags.beam}, {"length_penalty", flags.length_penalty}};
+    for (const auto& [score, signature] : writing.scores) {
+        json["scores"].push_back(to_json(score));
+        json["scores"].back()["signature"] = signature;
+    }
+    return json;
+}
+
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
@@ -95,11 +119,9 @@ int run(const Flags& flags, const CommandContext& context) {
     choose_data(flags.data, loaded.config, split);
     loaded.config = with_data_settings(loaded.config, flags);
     const Corpus corpus = open_data(flags, loaded);
-    check_weights_fit(*loaded.model, machine.working, machine.device);
     const bool own = flags.data.empty() || flags.data[0] == ':';
     if (own && flags.sets.empty() && flags.field.empty() && flags.format.empty()) warn_of_another_text(loaded, corpus);
-    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
-    load_parameters(loaded.model->parameters(), loaded.weights);
+    open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
 
     EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);
     protocol.split = split == "all" ? "train" : split;
@@ -124,14 +146,20 @@ int run(const Flags& flags, const CommandContext& context) {
     json["model"] = loaded.folder;
     if (!flags.layers.empty()) json["layers"] = flags.layers;
     json["data"] = data_name(loaded.config.data);
+    const std::optional<Writing> writing = write(flags, loaded, text, protocol.bytes);
+    if (writing) json["written"] = scores_json(*writing, flags);
     if (context.json) {
         print_json("eval", json);
     } else {
-        std::cout << format_number(result->bits_per_byte) << " bits per byte, loss " << format_number(result->loss)
-                  << " nats per token, perplexity " << format_number(result->perplexity) << unspoken_text(*result)
-                  << "\n"
+        std::cout << format_number(result->score.value) << " " << result->score.kind.unit << ", loss "
+                  << format_number(result->loss) << " nats per token, perplexity " << format_number(result->perplexity)
+                  << unspoken_text(*result) << "\n"
                   << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, "
                   << format_seconds(result->seconds) << std::endl;
+        if (writing)
+            for (const auto& [score, signature] : writing->scores)
+                std::cout << fixed_digits(score.value, 2) << " " << score.kind.unit << " of " << writing->texts.size()
+                          << " texts, beam " << flags.beam << ", " << signature << std::endl;
     }
     return 0;
 }
@@ -167,6 +195,12 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(0, 1 << 30));
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
+    app.add_option("--beam", flags->beam, "translations: hypotheses of each text; 0: none are written")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1024));
+    app.add_option("--length-penalty", flags->length_penalty, "of a beam: scores are divided by the length to this power")
+        ->capture_default_str()
+        ->check(number_between(0.0, 10.0));
     app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

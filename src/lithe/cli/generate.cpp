@@ -1,7 +1,6 @@
-#include "lithe/model/generate.h"
-
 #include <iostream>
 #include <random>
+#include <sstream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -12,33 +11,38 @@
 #include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
-#include "lithe/model/cost.h"
+#include "lithe/infer/beam_search.h"
+#include "lithe/infer/decode.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct Flags {
-    std::string model, prompt_file, precision, layers;
+    std::string model, prompt_file, prompts, precision, layers;
     std::optional<std::string> prompt;
     std::optional<uint64_t> seed;
     SamplingOptions sampling;
+    StopOptions until;
+    int64_t memory = 0, samples = 1, rows = 16, beam = 0, alternatives = -1;
+    double length_penalty = 1;
     bool no_stream = false, no_cache = false, special = false;
     int64_t threads = 0;
 };
 
-// What is printed before the continuation, and its tokens.
+// What is printed before a continuation, and its tokens.
 struct Prompt {
     std::string text;
     std::vector<int64_t> tokens;
 };
 
-Prompt prompt_of(const Flags& flags, const LoadedModel& loaded) {
+Prompt tokens_of(std::string text, const Flags& flags, const LoadedModel& loaded) {
     const Tokenizer& tokenizer = *loaded.tokenizer;
-    Prompt prompt;
-    if (!flags.prompt_file.empty()) prompt.text = read_file(flags.prompt_file, 64 << 20);
-    else prompt.text = flags.prompt ? *flags.prompt : neutral_prompt(tokenizer);
+    Prompt prompt{std::move(text), {}};
     prompt.tokens = tokenizer.encode(prompt.text, flags.special ? SpecialText::parsed : SpecialText::plain);
     if (!prompt.tokens.empty()) return prompt;
     // nothing to continue: what stood before each document in training
@@ -50,48 +54,202 @@ Prompt prompt_of(const Flags& flags, const LoadedModel& loaded) {
     return prompt;
 }
 
+// The lines of --prompts, or the one prompt.
+std::vector<Prompt> prompts_of(const Flags& flags, const LoadedModel& loaded) {
+    std::vector<Prompt> prompts;
+    if (flags.prompts.empty()) {
+        std::string text = flags.prompt ? *flags.prompt : neutral_prompt(*loaded.tokenizer);
+        if (!flags.prompt_file.empty()) text = read_file(flags.prompt_file, 64 << 20);
+        prompts.push_back(tokens_of(std::move(text), flags, loaded));
+        return prompts;
+    }
+    std::istringstream lines(read_file(flags.prompts, 64 << 20));
+    for (std::string line; std::getline(lines, line);) {
+        if (line.ends_with('\r')) line.pop_back();
+        if (line.empty())
+            fail_usage("line " + std::to_string(prompts.size() + 1) + " is empty", flags.prompts, "a prompt is a line");
+        prompts.push_back(tokens_of(line, flags, loaded));
+    }
+    if (prompts.empty()) fail_usage("the file of prompts is empty", flags.prompts, "a prompt is a line");
+    return prompts;
+}
+
+// One text: of which prompt, and what was made.
+struct Text {
+    size_t prompt;
+    Decoded made;
+    double score = 0;  // of a beam
+};
+
+class Generation {
+ public:
+    Generation(const Flags& flags, const LoadedModel& loaded, const std::vector<Prompt>& prompts, bool stream)
+        : flags_(flags),
+          loaded_(loaded),
+          prompts_(prompts),
+          stream_(stream) {}
+
+    std::vector<Text> run() { return flags_.beam > 0 ? search() : sample(); }
+
+ private:
+    Session::Options session_options(int64_t rows) const {
+        return {.most_rows = rows,
+                .memory = flags_.memory,
+                .segment = loaded_.config.train.length,
+                .keep_projections = !flags_.no_cache,
+                .int8 = flags_.precision == "int8"};
+    }
+
+    std::vector<Text> sample() {
+        std::vector<DecodeRequest> requests;
+        for (const Prompt& prompt : prompts_)
+            for (int64_t number = 0; number < flags_.samples; ++number) requests.push_back({prompt.tokens, number});
+        const int64_t rows = std::min(flags_.rows, int64_t(requests.size()));
+        Session session(*loaded_.model, session_options(rows));
+        const DecodeOptions options{
+            .sampling = flags_.sampling, .until = flags_.until, .alternatives = flags_.alternatives, .stop = stop_by_signal()};
+        UseToken use;
+        if (stream_) use = [](size_t, int64_t, const std::string& text) {
+            std::cout << on_terminal(text) << std::flush;
+            return true;
+        };
+        std::vector<Text> texts;
+        for (Decoded& each : decode(session, rows, requests, options, loaded_.tokenizer.get(), use))
+            texts.push_back({texts.size() / size_t(flags_.samples), std::move(each)});
+        return texts;
+    }
+
+    // Prompt by prompt, so that a long list does not have to fit into memory at once.
+    std::vector<Text> search() {
+        if (!flags_.until.end)
+            fail_usage("this model's tokenizer has no token that ends a text, and a beam compares ended ones", "--beam");
+        if (flags_.samples > flags_.beam) 
+            fail_usage("a beam of " + std::to_string(flags_.beam) + " gives at most so many texts", "--samples");
+        Session session(*loaded_.model, session_options(flags_.beam));
+        const BeamOptions options{.beam = flags_.beam,
+                                  .end = *flags_.until.end,
+                                  .length_penalty = flags_.length_penalty,
+                                  .most_tokens = flags_.until.tokens,
+                                  .stop = stop_by_signal()};
+        std::vector<Text> texts;
+        for (size_t number = 0; number < prompts_.size() && !options.stop.stop_requested(); ++number) {
+            auto found = beam_search(session, {prompts_[number].tokens}, options).front();
+            found.resize(std::min(found.size(), size_t(flags_.samples)));
+            for (BeamHypothesis& each : found) texts.push_back(text_of(number, std::move(each)));
+        }
+        return texts;
+    }
+
+    Text text_of(size_t prompt, BeamHypothesis hypothesis) const {
+        Text text{prompt, {}, hypothesis.score};
+        text.made.text = continuation(*loaded_.tokenizer, prompts_[prompt].tokens, hypothesis.tokens);
+        text.made.ending = int64_t(hypothesis.tokens.size()) < flags_.until.tokens ? "end" : "tokens";
+        text.made.tokens = std::move(hypothesis.tokens);
+        if (flags_.alternatives >= 0) text.made.log_p = std::move(hypothesis.log_p);
+        return text;
+    }
+
+    const Flags& flags_;
+    const LoadedModel& loaded_;
+    const std::vector<Prompt>& prompts_;
+    bool stream_;
+};
+
+Json probabilities(const Decoded& made, const Tokenizer& tokenizer) {
+    Json list = Json::array();
+    for (size_t i = 0; i < std::min(made.tokens.size(), made.log_p.size()); ++i) {
+        Json entry = {{"token", made.tokens[i]},
+                      {"text", printable(tokenizer.decode(std::vector<int64_t>{made.tokens[i]}))},
+                      {"log_p", made.log_p[i]}};
+        if (i < made.alternatives.size())
+            for (const TokenProbability& each : made.alternatives[i])
+                entry["likeliest"].push_back({{"token", each.token}, {"log_p", each.log_p}});
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
+Json text_json(const Text& text, const Prompt& prompt, const Flags& flags, const Tokenizer& tokenizer) {
+    Json json = {{"prompt", printable(prompt.text)},
+                 {"text", printable(text.made.text)},
+                 {"tokens", text.made.tokens.size()},
+                 {"ending", text.made.ending}};
+    if (flags.beam > 0) json["score"] = text.score;
+    if (flags.alternatives >= 0) json["log_probabilities"] = probabilities(text.made, tokenizer);
+    return json;
+}
+
+void print_probabilities(const Text& text, const Tokenizer& tokenizer) {
+    for (const Json& each : probabilities(text.made, tokenizer)) {
+        std::cout << each["log_p"].get<double>() << "\t" << for_terminal(each["text"].get<std::string>());
+        if (each.contains("likeliest"))
+            for (const Json& other : each["likeliest"])
+                std::cout << "\t" << other["log_p"].get<double>() << " "
+                          << for_terminal(printable(tokenizer.decode(std::vector<int64_t>{other["token"].get<int64_t>()})));
+        std::cout << "\n";
+    }
+}
+
+// Several texts stand one below the other, an empty line between them.
+void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prompts, const Flags& flags,
+                 const Tokenizer& tokenizer) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+        if (i > 0) std::cout << "\n";
+        std::cout << on_terminal(prompts[texts[i].prompt].text + texts[i].made.text) << "\n";
+        if (flags.alternatives >= 0) print_probabilities(texts[i], tokenizer);
+    }
+    std::cout << std::flush;
+}
+
+void check_flags(const Flags& flags) {
+    if (flags.beam == 0) return;
+    const SamplingOptions& s = flags.sampling;
+    const SamplingOptions plain;
+    if (s.temperature != plain.temperature || s.top_k != plain.top_k || s.top_p != plain.top_p ||
+        s.min_p != plain.min_p || s.repetition_penalty != plain.repetition_penalty)
+        fail_usage("a beam takes the likeliest texts and draws nothing", "--beam",
+                   "leave out --temperature, --top-k, --top-p, --min-p and --repetition-penalty, or --beam");
+    if (!flags.until.strings.empty()) fail_usage("a beam compares texts that ended by themselves", "--stop");
+}
+
 int run(Flags flags, const CommandContext& context) {
+    check_flags(flags);
     LoadedModel loaded = load_model(flags.model);
+    if (loaded.model->has_encoder())
+        fail_usage("this model writes a text from another", flags.model, "lithe translate does it");
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
-    flags.sampling.int8 = flags.precision == "int8";  // of the single steps; the prompt is read as trained
-    if (!flags.precision.empty() && !flags.sampling.int8) loaded.config.train.precision = flags.precision;
+    // int8: of the single steps; the prompt is read as trained
+    if (!flags.precision.empty() && flags.precision != "int8") loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     const Tokenizer& tokenizer = *loaded.tokenizer;
-    const Prompt prompt = prompt_of(flags, loaded);
-    StreamDecoder decoder(tokenizer, prompt.tokens);
-    check_weights_fit(*loaded.model, machine.working, machine.device);
-    loaded.model->materialize(at::kFloat, machine.working, machine.device, std::nullopt);
-    load_parameters(loaded.model->parameters(), loaded.weights);
-    flags.sampling.cache = !flags.no_cache;
-    flags.sampling.stop = stop_by_signal();
-    flags.sampling.segment = loaded.config.train.length;
-    flags.sampling.end = tokenizer.text_end();
+    const std::vector<Prompt> prompts = prompts_of(flags, loaded);
+    open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
+    flags.until.end = tokenizer.text_end();
     flags.sampling.seed = flags.seed ? *flags.seed : std::random_device()();
-    const bool stream = !flags.no_stream && !context.json;
-    if (stream) std::cout << on_terminal(prompt.text) << std::flush;
+    const bool one = prompts.size() == 1 && flags.samples == 1;
+    const bool stream = one && !flags.no_stream && !context.json && flags.beam == 0 && flags.alternatives < 0;
     Timer timer;
-    auto tokens = generate(*loaded.model, prompt.tokens, flags.sampling, [&](int64_t token) {
-        if (stream) std::cout << on_terminal(decoder.next(token)) << std::flush;
-        return true;
-    });
-    const bool ended = int64_t(tokens.size()) < flags.sampling.tokens && !flags.sampling.stop.stop_requested();
+    if (stream) std::cout << on_terminal(prompts[0].text) << std::flush;
+    const std::vector<Text> texts = Generation(flags, loaded, prompts, stream).run();
     const double seconds = timer.seconds();
-    const std::string text = continuation(tokenizer, prompt.tokens, tokens);
-    if (stream) std::cout << on_terminal(decoder.rest()) << std::endl;
-    else if (!context.json) std::cout << on_terminal(prompt.text + text) << std::endl;
-    if (context.json)
-        print_json("generate", {{"model", loaded.folder},
-                                {"prompt", printable(prompt.text)},
-                                {"text", printable(text)},
-                                {"tokens", tokens.size()},
-                                {"ended", ended},
-                                {"seed", flags.sampling.seed},
-                                {"seconds", seconds},
-                                {"tokens_per_second", double(tokens.size()) / seconds}});
-    if (!flags.seed && flags.sampling.temperature > 0)
+    size_t tokens = 0;
+    for (const Text& text : texts) tokens += text.made.tokens.size();
+    if (stream) std::cout << std::endl;
+    else if (!context.json) print_texts(texts, prompts, flags, tokenizer);
+    if (context.json) {
+        Json json = {{"model", loaded.folder}};
+        if (one && texts.size() == 1) json.update(text_json(texts[0], prompts[0], flags, tokenizer));
+        else
+            for (const Text& text : texts) json["texts"].push_back(text_json(text, prompts[text.prompt], flags, tokenizer));
+        json["seed"] = flags.sampling.seed;
+        json["seconds"] = seconds;
+        json["tokens_per_second"] = double(tokens) / seconds;
+        print_json("generate", json);
+    }
+    if (!flags.seed && flags.sampling.temperature > 0 && flags.beam == 0)
         log_info("seed       " + std::to_string(flags.sampling.seed) + "    (the same text again: --seed)");
-    return flags.sampling.stop.stop_requested() ? int(ExitCode::stopped) : 0;
+    return stop_by_signal().stop_requested() ? int(ExitCode::stopped) : 0;
 }
 
 }  // namespace
@@ -101,10 +259,18 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("model", flags->model, "RUN, RUN@best, RUN@step:N, or a .safetensors file")->required();
     auto* prompt = app.add_option("--prompt", flags->prompt,
                                   "text to continue; default a line end; \"\": what stands before each document");
-    app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
+    auto* file = app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
+    app.add_option("--prompts", flags->prompts, "continue each line of this file")->excludes(prompt)->excludes(file);
+    app.add_option("--samples", flags->samples, "texts for each prompt")
+        ->capture_default_str()
+        ->check(CLI::Range(int64_t(1), int64_t(1) << 20));
+    app.add_option("--rows", flags->rows, "texts that are written side by side")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 4096));
+    app.add_option("--stop", flags->until.strings, "end the text before this string; may be given several times");
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
-    app.add_option("--tokens", flags->sampling.tokens, "tokens to make")
+    app.add_option("--tokens", flags->until.tokens, "tokens to make")
         ->capture_default_str()
         ->check(CLI::Range(int64_t(0), int64_t(1) << 40));
     app.add_option("--temperature", flags->sampling.temperature, "0: always the likeliest token")
@@ -116,8 +282,24 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--top-p", flags->sampling.top_p, "only the likeliest that together reach p")
         ->capture_default_str()
         ->check(number_between(0.0, 1.0));
+    app.add_option("--min-p", flags->sampling.min_p, "only tokens with this share of the likeliest's probability")
+        ->capture_default_str()
+        ->check(number_between(0.0, 1.0));
+    app.add_option("--repetition-penalty", flags->sampling.repetition_penalty,
+                   "above 1: tokens that stood there before become less likely")
+        ->capture_default_str()
+        ->check(number_between(0.01, 100.0));
+    app.add_option("--beam", flags->beam, "search the likeliest text with so many hypotheses instead of drawing; 0: no")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1024));
+    app.add_option("--length-penalty", flags->length_penalty, "of a beam: scores are divided by the length to this power")
+        ->capture_default_str()
+        ->check(number_between(0.0, 10.0));
+    app.add_option("--logprobs", flags->alternatives,
+                   "also tell log-probabilities: of each token, and of so many of the likeliest in its place")
+        ->check(CLI::Range(0, 1024));
     app.add_option("--seed", flags->seed, "with it the same prompt gives the same text; default another each time");
-    app.add_option("--memory", flags->sampling.memory, "earlier positions that attention sees; 0: as trained")
+    app.add_option("--memory", flags->memory, "earlier positions that attention sees; 0: as trained")
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 24));
     app.add_option("--precision", flags->precision, "fp32, bf16 or int8 weights; default as trained")

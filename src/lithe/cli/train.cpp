@@ -71,9 +71,8 @@ nlohmann::ordered_json result_json(const TrainResult& result) {
                                    {"seconds", result.state.train_seconds},
                                    {"stopped_by", result.stopped_by}};
     if (result.valid) json["valid"] = to_json(*result.valid, false);
-    if (result.state.best_step >= 0)
-        json["best"] = {{"bits_per_byte", result.state.best_score}, {"step", result.state.best_step}};
-    if (result.state.skipped > 0) json["skipped_updates"] = result.state.skipped;
+    if (result.best) json["best"] = {{result.best->kind.name, result.best->value}, {"step", result.best_step}};
+    if (result.skipped > 0) json["skipped_updates"] = result.skipped;
     json["perf"] = {{"tokens_per_second", result.tokens_per_second},
                     {"flops_per_token", result.training_flops_per_token},
                     {"gflops", result.gflops},
@@ -177,7 +176,8 @@ std::optional<Promise> promised(const std::string& run) {
 
 // Whether an evaluation is of the bytes that the promise is about; the first of them is not scored.
 bool is_about(const Promise& promise, const EvaluationResult& result) {
-    return result.protocol.split == "valid" && result.bytes + 1 == promise.first_bytes;
+    return result.score.kind == ScoreKind() && result.protocol.split == "valid" &&
+           result.bytes + 1 == promise.first_bytes;
 }
 
 // A first evaluation knows more of a text than the plan did.
@@ -239,7 +239,8 @@ int run(const Flags& flags, const CommandContext& context) {
                             {"high", promise->expected.high},
                             {"first_bytes", promise->first_bytes}};
     if (context.json) print_json("train", json);
-    else if (result.valid) std::cout << format_number(result.valid->bits_per_byte) << " bits per byte" << std::endl;
+    else if (result.valid)
+        std::cout << format_number(result.valid->score.value) << " " << result.valid->score.kind.unit << std::endl;
     return result.stopped_by == "signal" ? int(ExitCode::stopped) : 0;
 }
 

@@ -68,89 +68,116 @@ void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch&
 
 namespace {
 
+struct PairLengths {
+    uint64_t number;
+    int64_t target, source;
+    int64_t longer() const { return std::max(target, source); }
+};
+
+// The pairs of a window, sorted by length and cut into batches, which come in a random order.
+class PairWindow {
+ public:
+    PairWindow() = default;
+    PairWindow(std::vector<PairLengths> pairs, int64_t tokens, uint64_t key) : pairs_(std::move(pairs)), key_(key) {
+        std::sort(pairs_.begin(), pairs_.end(), [](const PairLengths& a, const PairLengths& b) {
+            return std::make_tuple(a.longer(), a.target, a.source, a.number) <
+                   std::make_tuple(b.longer(), b.target, b.source, b.number);
+        });
+        for (size_t i = 0, begin = 0; i < pairs_.size(); ++i) {
+            const bool full = int64_t(i + 1 - begin) * pairs_[i].longer() > tokens;
+            if (full && i > begin) ends_.push_back(begin = i);
+            if (i + 1 == pairs_.size()) ends_.push_back(i + 1);
+        }
+    }
+    uint64_t batches() const { return ends_.size(); }
+    std::vector<uint64_t> batch(uint64_t number) const {
+        const auto taken = size_t(permuted(number, batches(), key_));
+        std::vector<uint64_t> numbers;
+        for (size_t i = taken == 0 ? 0 : ends_[taken - 1]; i < ends_[taken]; ++i) numbers.push_back(pairs_[i].number);
+        return numbers;
+    }
+
+ private:
+    std::vector<PairLengths> pairs_;
+    std::vector<size_t> ends_;  // of batches
+    uint64_t key_ = 0;
+};
+
 class PairFeeder : public Feeder {
  public:
     PairFeeder(const TokenView& tokens, const PairOptions& options) : view_(tokens, options.end), options_(options) {
         uint64_t longer = 0;
-        for (uint64_t pair = 0; pair < view_.size(); ++pair) {
-            const int64_t source = view_.source_length(pair), target = view_.target_length(pair);
-            if (std::max(source, target) > options_.length) {
-                ++longer;
-                continue;
-            }
-            if (std::min(source, target) > 1) pairs_.push_back({pair, target, source});
+        for (uint64_t number = 0; number < view_.size(); ++number) {
+            const PairLengths pair{number, view_.target_length(number), view_.source_length(number)};
+            if (pair.longer() > options_.length) ++longer;
+            else if (std::min(pair.source, pair.target) > 1) pairs_.push_back(pair);
         }
-        if (int64_t(pairs_.size()) < options_.batch)
+        if (pairs_.empty())
             fail({.kind = ErrorKind::usage,
-                  .what = "too few pairs for a batch",
-                  .where = "train.batch, train.length",
-                  .expected = "at least " + std::to_string(options_.batch) + " pairs of at most " +
-                              std::to_string(options_.length) + " tokens a side",
-                  .got = std::to_string(pairs_.size()),
-                  .hint = "lower train.batch, or raise train.length"});
+                  .what = "no pair is short enough",
+                  .where = "train.length",
+                  .expected = "pairs of at most " + std::to_string(options_.length) + " tokens a side",
+                  .got = std::to_string(view_.size()) + " longer or empty ones",
+                  .hint = "raise train.length"});
         if (longer > 0)
             log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(view_.size()) +
                      " are longer than train.length and are left out");
+        open(0, 0);
     }
 
     void next(Batch& batch) override {
-        if (at_.at == batches()) {
-            ++at_.epoch;
-            at_.at = 0;
-        }
-        fill_pairs(view_, batch_number(at_.epoch, at_.at), batch);
+        step_over_ends();
+        fill_pairs(view_, window_.batch(in_window_), batch);
+        ++in_window_;
         ++at_.at;
     }
     FeedPosition position() const override { return at_; }
     void seek(const FeedPosition& position) override {
-        if (position.at > batches() || !position.rows.empty())
+        uint64_t number = 0, left = position.at;
+        open(position.epoch, 0);
+        while (left > window_.batches() && number + 1 < windows()) {
+            left -= window_.batches();
+            open(position.epoch, ++number);
+        }
+        if (left > window_.batches() || !position.rows.empty())
             fail_file("data position " + std::to_string(position.at) + " is none of pairs", "checkpoint",
                       "resume with the settings that the run was started with");
+        in_window_ = left;
         at_ = position;
     }
     bool uses_flags() const override { return true; }
 
  private:
-    struct Pair {
-        uint64_t number;
-        int64_t target, source;  // lengths
-    };
-    static constexpr uint64_t kWindow = 32;  // batches whose pairs are sorted together
+    static constexpr uint64_t kWindow = 32;  // batches of the longest pairs, at least
 
-    uint64_t batches() const { return pairs_.size() / uint64_t(options_.batch); }
+    uint64_t window_size() const { return kWindow * uint64_t(options_.batch); }
+    uint64_t windows() const { return (pairs_.size() + window_size() - 1) / window_size(); }
 
-    std::vector<uint64_t> batch_number(uint64_t epoch, uint64_t number) {
-        const uint64_t window = number / kWindow, key = combine_key(options_.seed, epoch);
-        sort_window(epoch, window);
-        const uint64_t of_window = std::min(kWindow, batches() - window * kWindow);
-        const uint64_t taken = permuted(number % kWindow, of_window, combine_key(key, window));
-        const auto begin = window_.begin() + int64_t(taken) * options_.batch;
-        std::vector<uint64_t> numbers;
-        std::transform(begin, begin + options_.batch, std::back_inserter(numbers),
-                       [](const Pair& pair) { return pair.number; });
-        return numbers;
+    void step_over_ends() {
+        if (in_window_ < window_.batches()) return;
+        if (number_ + 1 < windows()) return open(at_.epoch, number_ + 1);
+        ++at_.epoch;
+        at_.at = 0;
+        open(at_.epoch, 0);
     }
 
-    void sort_window(uint64_t epoch, uint64_t window) {
-        if (sorted_epoch_ == epoch && sorted_window_ == window && !window_.empty()) return;
-        sorted_epoch_ = epoch;
-        sorted_window_ = window;
-        const uint64_t size = kWindow * uint64_t(options_.batch), used = batches() * uint64_t(options_.batch);
-        const uint64_t key = combine_key(combine_key(options_.seed, "pairs"), epoch);
-        window_.clear();
-        for (uint64_t i = window * size; i < std::min(used, (window + 1) * size); ++i)
-            window_.push_back(pairs_[permuted(i, pairs_.size(), key)]);
-        std::sort(window_.begin(), window_.end(), [](const Pair& a, const Pair& b) {
-            return std::tie(a.target, a.source, a.number) < std::tie(b.target, b.source, b.number);
-        });
+    void open(uint64_t epoch, uint64_t number) {
+        const uint64_t order = combine_key(combine_key(options_.seed, "pairs"), epoch), size = window_size();
+        std::vector<PairLengths> pairs;
+        for (uint64_t i = number * size; i < std::min<uint64_t>(pairs_.size(), (number + 1) * size); ++i)
+            pairs.push_back(pairs_[permuted(i, pairs_.size(), order)]);
+        window_ = PairWindow(std::move(pairs), options_.batch * options_.length,
+                             combine_key(combine_key(options_.seed, epoch), number));
+        number_ = number;
+        in_window_ = 0;
     }
 
     PairView view_;
     PairOptions options_;
-    std::vector<Pair> pairs_;
+    std::vector<PairLengths> pairs_;
     FeedPosition at_;
-    std::vector<Pair> window_;
-    uint64_t sorted_epoch_ = 0, sorted_window_ = 0;
+    PairWindow window_;
+    uint64_t number_ = 0, in_window_ = 0;  // the window's number in the epoch, and the next batch's in the window
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Pairs of a source and a target text, for models that read one and write the other.
 //
-// Documents 2n and 2n + 1 of a parallel corpus are a pair (data/parallel_text.h). A batch is so many pairs of similar
-// length: each epoch's random order is cut into windows, whose pairs are sorted by length, and whose batches are taken
-// in a random order.
+// Documents 2n and 2n + 1 of a parallel corpus are a pair (data/parallel_text.h). A batch is pairs of similar length, as
+// many as fit into so many tokens a side, padding included: many short ones or few long ones. Each epoch's random order
+// is cut into windows, whose pairs are sorted by length, and whose batches are taken in a random order.
 #pragma once
 
 #include "lithe/data/feeder.h"
@@ -18,6 +18,9 @@ class PairView {
     // Tokens of a side with its end token; 1: there is no text.
     int64_t source_length(uint64_t pair) const { return length(2 * pair); }
     int64_t target_length(uint64_t pair) const { return length(2 * pair + 1); }
+    // The tokens of a side with its end token.
+    std::vector<int64_t> source(uint64_t pair) const { return read(2 * pair); }
+    std::vector<int64_t> target(uint64_t pair) const { return read(2 * pair + 1); }
     // Fills row number `row` of a batch whose sizes are set: the source with its end token, the end token before the
     // target as its first input, and behind it as its last target. The rest of the row is padding.
     void fill(Batch& batch, int64_t row, uint64_t pair) const;
@@ -33,13 +36,13 @@ class PairView {
 void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch& batch);
 
 struct PairOptions {
-    int64_t batch = 1;   // pairs
+    int64_t batch = 1;   // a batch has at most batch x length tokens a side
     int64_t length = 1;  // tokens of a side, with its end token: longer pairs are left out
     uint64_t seed = 0;
     int64_t end = 0;
 };
 
-// Throws a usage error where fewer pairs fit than a batch has.
+// Throws a usage error where no pair fits.
 std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options);
 
 }  // namespace lithe

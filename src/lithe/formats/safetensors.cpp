@@ -43,9 +43,28 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kValuesHash = "lithe.xxh3";  // metadata: hash of the tensors' XXH3-64 hashes in file order
 
-void append_hash(std::string& hashes, const void* data, size_t size) {
-    const uint64_t hash = hash_bytes({static_cast<const char*>(data), size});
+using HashState = std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)>;
+
+HashState new_hash() {
+    HashState state(XXH3_createState(), XXH3_freeState);
+    XXH3_64bits_reset(state.get());
+    return state;
+}
+
+void append_hash(std::string& hashes, const XXH3_state_t& state) {
+    const uint64_t hash = XXH3_64bits_digest(&state);
     hashes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+}
+
+// Calls `use` with the tensor's bytes. Throws where its pieces are not as long as its shape needs.
+void each_piece(const TensorToWrite& tensor, uint64_t bytes, const std::function<void(const void*, size_t)>& use) {
+    if (!tensor.pieces) return use(tensor.data, bytes);
+    uint64_t made = 0;
+    tensor.pieces([&](const void* data, size_t size) {
+        made += size;
+        use(data, size);
+    });
+    if (made != bytes) fail({.what = "the tensor '" + tensor.name + "' is not as long as its shape"});
 }
 
 // Calls `use` with one stretch of this part after another; none needs memory once it was used.
@@ -58,11 +77,10 @@ template <class F> void pass_through(const MappedFile& file, std::span<const std
     }
 }
 
-uint64_t hash_of(const MappedFile& file, std::span<const std::byte> part) {
-    std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
-    XXH3_64bits_reset(state.get());
+HashState hash_of(const MappedFile& file, std::span<const std::byte> part) {
+    HashState state = new_hash();
     pass_through(file, part, [&](auto stretch) { XXH3_64bits_update(state.get(), stretch.data(), stretch.size()); });
-    return XXH3_64bits_digest(state.get());
+    return state;
 }
 
 uint64_t unsigned_of(const Json& value, const std::string& source, const std::string& what) {
@@ -158,10 +176,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path)
     const auto stated = header_.metadata.find(kValuesHash);
     if (stated == header_.metadata.end()) return;
     std::string hashes;
-    for (const TensorInfo& tensor : header_.tensors) {
-        const uint64_t hash = hash_of(file_, data(tensor));
-        hashes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
-    }
+    for (const TensorInfo& tensor : header_.tensors) append_hash(hashes, *hash_of(file_, data(tensor)));
     if (to_hex(hash_bytes(hashes)) != stated->second) bad(path, "the checksum of its values does not fit");
 }
 
@@ -196,7 +211,10 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
         header[tensor.name] = Json::object({{"dtype", dtype_name(tensor.dtype)},
                                             {"shape", tensor.shape},
                                             {"data_offsets", {position, position + bytes}}});
-        append_hash(hashes, tensor.data, bytes);
+        const HashState state = new_hash();
+        each_piece(tensor, bytes,
+                   [&](const void* data, size_t size) { XXH3_64bits_update(state.get(), data, size); });
+        append_hash(hashes, *state);
         position += bytes;
     }
     header["__metadata__"][kValuesHash] = to_hex(hash_bytes(hashes));
@@ -207,7 +225,8 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
     writer.write(text);
     for (const TensorToWrite& tensor : tensors) {
         const auto& offsets = header[tensor.name]["data_offsets"];
-        writer.write(tensor.data, offsets[1].get<uint64_t>() - offsets[0].get<uint64_t>());
+        each_piece(tensor, offsets[1].get<uint64_t>() - offsets[0].get<uint64_t>(),
+                   [&](const void* data, size_t size) { writer.write(data, size); });
     }
 }
 

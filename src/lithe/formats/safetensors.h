@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -46,6 +47,7 @@ class SafetensorsFile {
     std::span<const std::byte> data(const TensorInfo& tensor) const;
     // Copies its bytes to `place`; they need no memory on the way.
     void copy(const TensorInfo& tensor, void* place) const;
+    const MappedFile& mapping() const { return file_; }
     const std::string& path() const { return file_.path(); }
 
  private:
@@ -53,11 +55,15 @@ class SafetensorsFile {
     SafetensorsHeader header_;
 };
 
+// Gives `use` the bytes of a tensor, one stretch after another, the same each time.
+using Pieces = std::function<void(const std::function<void(const void* data, size_t size)>& use)>;
+
 struct TensorToWrite {
     std::string name;
     DType dtype = DType::f32;
     std::vector<int64_t> shape;
     const void* data = nullptr;  // contiguous
+    Pieces pieces = {};          // instead of data: what would need too much memory at once
 };
 
 // Writes the tensors in the reference writer's order (widest type first, then by name), aligned; the caller closes.

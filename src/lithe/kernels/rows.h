@@ -14,6 +14,7 @@ KernelRow cross_entropy_row();
 KernelRow norm_row();
 KernelRow optimizer_row();
 KernelRow table_row();
+KernelRow coded_row();
 KernelRow step_row();
 
 }  // namespace lithe::kernels

@@ -12,6 +12,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -38,11 +39,11 @@ std::string read_pointer(const std::string& run, const std::string& name) {
     return run + "/checkpoints/" + text;
 }
 
-// Without a pointer that helps: the newest that verifies, as a run that goes on takes it.
+// Without a pointer that helps: the newest whose model verifies.
 std::string newest_whole(const std::string& run) {
     for (const CheckpointPlace& place : list_checkpoints(run)) {
         try {
-            verify_checkpoint(place.folder);
+            verify_model(place.folder);
             return place.folder;
         } catch (const Error& error) {
             log_warning("checkpoint of step " + std::to_string(place.step) + " is skipped: " + error.what());
@@ -140,26 +141,48 @@ void remove_checkpoint(const std::string& folder) {
     remove_own_files(folder, [](const std::string& name) { return name == kManifest; });
 }
 
-Manifest verify_checkpoint(const std::string& folder) {
+static void verify_file(const std::string& folder, const ManifestFile& sealed, bool content) {
+    const std::string file = folder + "/" + sealed.file;
+    std::error_code error;
+    const auto size = fs::file_size(file, error);
+    if (error) fail_file("the checkpoint lacks a file of its manifest: " + error.message(), file);
+    if (size != sealed.bytes)
+        fail({.kind = ErrorKind::bad_file,
+              .what = "the file's size does not fit the manifest",
+              .where = file,
+              .expected = std::to_string(sealed.bytes) + " bytes",
+              .got = std::to_string(size)});
+    if (content && to_hex(hash_file(file)) != sealed.xxh3)
+        fail_file("the file's checksum does not fit the manifest", file,
+                  "it is damaged; take another checkpoint (RUN@step:N)");
+}
+
+static Manifest verify(const std::string& folder, bool moments) {
     Manifest manifest = read_manifest(folder);
-    for (const ManifestFile& each : manifest.files) {
-        const std::string file = folder + "/" + each.file;
-        std::error_code error;
-        const auto size = fs::file_size(file, error);
-        if (error) fail_file("the checkpoint lacks a file of its manifest: " + error.message(), file);
-        if (size != each.bytes)
-            fail({.kind = ErrorKind::bad_file,
-                  .what = "the file's size does not fit the manifest",
-                  .where = file,
-                  .expected = std::to_string(each.bytes) + " bytes",
-                  .got = std::to_string(size)});
-        if (to_hex(hash_file(file)) != each.xxh3)
-            fail_file("the file's checksum does not fit the manifest", file,
-                      "it is damaged; take another checkpoint (RUN@step:N)");
-    }
+    for (const ManifestFile& each : manifest.files)
+        verify_file(folder, each, moments || each.role != "optimizer");
     if (manifest.paths("model").empty()) fail_file("the manifest lacks a model", folder + "/" + kManifest);
     for (const char* needed : {"config", "tokenizer"}) manifest.path(needed);
     return manifest;
+}
+
+Manifest verify_checkpoint(const std::string& folder) {
+    Manifest manifest = verify(folder, true);
+    const bool optimizer = !manifest.paths("optimizer").empty(), state = !manifest.paths("state").empty();
+    if (state) manifest.path("state");
+    if (optimizer != state)
+        fail_file(std::string("the manifest lacks a file of role '") + (state ? "optimizer" : "state") + "'",
+                  folder + "/" + kManifest, "its model can be evaluated and generated from");
+    return manifest;
+}
+
+Manifest verify_model(const std::string& folder) { return verify(folder, false); }
+
+void require_training(const Manifest& manifest) {
+    if (manifest.has_training()) return;
+    fail_file("the checkpoint is a model only: its manifest lacks files of roles 'optimizer' and 'state'",
+              manifest.folder + "/" + kManifest,
+              "begin another run with its weights: " + setting("train.init_from=" + shell_quoted(manifest.folder)));
 }
 
 std::string checkpoint_name(int64_t step) {
@@ -206,7 +229,7 @@ ModelFiles find_model(const std::string& selector) {
     }
     const bool named = fs::exists(path + "/" + kManifest) || fs::exists(path + "/" + kModel);
     const std::string folder = named ? path : checkpoint_of_run(path, which);
-    const Manifest manifest = verify_checkpoint(folder);
+    const Manifest manifest = verify_model(folder);
     return {manifest.paths("model"), manifest.path("config"), manifest.path("tokenizer"), folder};
 }
 

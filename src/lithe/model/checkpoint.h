@@ -24,8 +24,13 @@ void write_checkpoint(const std::string& folder, const CheckpointContent& conten
 // Removes the files that the folder's manifest names (where there is none yet, those that write_checkpoint begins
 // with), and the folder unless other files are in it: those stay.
 void remove_checkpoint(const std::string& folder);
-// Throws a bad_file error that names the first file that does not fit the manifest.
+// Throw a bad_file error that names the first file that does not fit the manifest, or what is missing. A checkpoint has
+// either both an optimizer and a state or, as a model only, neither.
 Manifest verify_checkpoint(const std::string& folder);
+// Of what only training reads, moments and exact rows, it looks at the sizes alone.
+Manifest verify_model(const std::string& folder);
+// Throws bad_file with what is missing where a run cannot go on from it: a model only.
+void require_training(const Manifest& manifest);
 
 // RUN is a run folder, RUN@best, RUN@latest, RUN@step:N, a checkpoint folder, or a .safetensors file with its
 // config.json. Returns the checkpoint folder, or the folder of the file.

@@ -64,9 +64,10 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
 constexpr double kLibraries = 220.0 * 1024 * 1024;  // LibTorch itself
 
 static double weight_bytes(const LanguageModel& model, int working_bytes) {
-    const auto tables = double(model.parameters().count_in_tables());
-    const auto parameters = double(model.parameters().count()) - tables;
-    return parameters * (4 + (working_bytes == 2 ? 2 : 0)) + tables * 4;
+    const ParameterStore& store = model.parameters();
+    const auto tables = double(store.count_in_tables()), mapped = double(store.count_coded());
+    const double parameters = double(store.count()) - tables;
+    return parameters * (4 + (working_bytes == 2 ? 2 : 0)) + (tables - mapped) * 4;
 }
 
 void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device) {
@@ -88,18 +89,31 @@ static double lookup_bytes(const ModelConfig& model) {
     return tables * double(model.ngram_width) * 2 * 4;
 }
 
+// What an optimizer keeps of each number that is in no table.
+static double moment_bytes(const OptimizerConfig& optimizer) {
+    return (optimizer.name == "sgd" ? 4 : 8) + (optimizer.lookahead_steps > 0 ? 4 : 0) + (optimizer.average > 0 ? 4 : 0);
+}
+
+double checkpoint_bytes(const LanguageModel& model, const OptimizerConfig& optimizer, double state) {
+    const ParameterStore& store = model.parameters();
+    double tables = 0;
+    for (const size_t index : store.tables()) {
+        constexpr double kRow = 2 + 4 + 0.25;  // scale, sum of squares, bits in both files
+        tables += double(store.spec(index).count()) * (1 + 4) + double(store.spec(index).shape[0]) * kRow;
+    }
+    const auto others = double(store.count() - store.count_in_tables());
+    return others * 4 + double(store.count_in_flat()) * moment_bytes(optimizer) + tables + state;
+}
+
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
     MemoryEstimate estimate;
-    const auto tables = double(model.parameters().count_in_tables());
-    const auto parameters = double(model.parameters().count()) - tables;
+    const auto trained = double(model.parameters().count_in_flat());
     const auto tokens = double(config.train.batch) * double(config.train.length);
     CostShape shape = cost_shape(config);
     shape.element_size = working_bytes;
     estimate.weights = weight_bytes(model, working_bytes);
     // the flat gradient and moments
-    estimate.optimizer =
-        parameters * (4 + (config.optimizer.name == "sgd" ? 4 : 8) + (config.optimizer.lookahead_steps > 0 ? 4 : 0) +
-                      (config.optimizer.average > 0 ? 4 : 0));
+    estimate.optimizer = trained * (4 + moment_bytes(config.optimizer));
     double numbers = 2 * double(model.config().width);
     const double dropped = config.model.dropout > 0 ? double(model.config().width) : 0;  // of a shell
     for (const AppliedBlock& applied : model.stack().blocks) {
@@ -117,7 +131,7 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     const double activations = tokens * (numbers * working_bytes + lookup_bytes(model.config())) +
                                std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
     // gradients of each part of a batch come as activations go
-    const double gradients = parameters * double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
+    const double gradients = trained * double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
     estimate.activations = std::max(activations, gradients);
     estimate.base = kLibraries;
     return estimate;

@@ -33,9 +33,12 @@ struct MemoryEstimate {
     double total() const { return weights + optimizer + activations + state + base; }
 };
 // Throws resources when the weights alone, as evaluation and generation have them, do not fit into this machine's
-// memory or what is left of its limits: the kernel would end the process without a word.
+// memory or what is left of its limits: the kernel would end the process without a word. Tables that are read where
+// they lie in a file need none that the system could not take back.
 void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device);
 // For training as configured; `working_bytes` is 2 for bf16.
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes);
+// Of one checkpoint at most: of tables it holds the rows that training reached, as codes and in fp32.
+double checkpoint_bytes(const LanguageModel& model, const OptimizerConfig& optimizer, double state);
 
 }  // namespace lithe

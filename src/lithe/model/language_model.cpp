@@ -28,8 +28,10 @@ static void check_parts(const ModelConfig& model, Problems& problems) {
     const bool both_ways = model.direction == "bidirectional";
     if (both_ways && model.memory > 0)
         problems.add("a bidirectional model sees its segment only: model.memory = 0", "model.memory");
-    if (model.head != "linear" && !model.cutoffs.empty())
-        problems.add("an adaptive softmax has its own head: model.head = \"linear\"", "model.head");
+    const bool bins = !model.cutoffs.empty(), adaptive = model.head == "adaptive";
+    if (bins && !adaptive && model.head != "linear")
+        problems.add("an adaptive softmax has its own head: model.head = \"adaptive\"", "model.head");
+    if (adaptive && !bins) problems.add("an adaptive softmax needs model.cutoffs", "model.head");
     if (model.pooler && !both_ways) problems.add("the pooler reads an encoder's first position", "model.pooler");
 }
 
@@ -108,6 +110,11 @@ static TokenStack make_decoder(const Config& config, ParameterStore& store, int6
     return {store, config.model, layout, resolve_blocks(layout, config.model, config.blocks, problems), shape};
 }
 
+// Embeddings in bins bring theirs.
+static const HeadKind& head_kind(const ModelConfig& model) {
+    return *find_head_kind(model.cutoffs.empty() ? model.head : "adaptive");
+}
+
 // Both read one vocabulary: of the same width they share its vectors.
 static TokenStack make_encoder(const Config& config, ParameterStore& store, int64_t vocabulary,
                                const TokenStack& decoder) {
@@ -136,13 +143,13 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
         pooler_ = store.add({"pooler.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
         pooler_bias_ = store.add({"pooler.bias", {d}, Role::vector, Init::constant(0)});
     }
-    if (!decoder_.embedding().adaptive() && config_.head != "none")
-        head_ = OutputHead(store, {.vocabulary = vocabulary_size,
-                                   .width = d,
-                                   .transform = config_.head == "masked",
-                                   .norm_epsilon = config_.norm_epsilon,
-                                   .tied = config_.tie_embeddings ? decoder_.embedding().tokens() : Parameter(),
-                                   .init = embedding_init(config_)});
+    head_ =
+        head_kind(config_).make(store, {.outputs = vocabulary_size,
+                                        .width = d,
+                                        .norm_epsilon = config_.norm_epsilon,
+                                        .tied = config_.tie_embeddings ? decoder_.embedding().tokens() : Parameter(),
+                                        .init = embedding_init(config_),
+                                        .adaptive = decoder_.embedding().adaptive()});
     naming_.reset();
 }
 
@@ -157,9 +164,7 @@ bool LanguageModel::steady_work() const {
 }
 
 double LanguageModel::outer_flops_per_token() const {
-    const AdaptiveVocabulary& adaptive = decoder_.embedding().adaptive();
-    const double head = adaptive ? adaptive.flops_per_token() : head_ ? head_.flops_per_token() : 0;
-    return head + decoder_.embedding().flops_per_token();
+    return (head_ ? head_->flops_per_token() : 0) + decoder_.embedding().flops_per_token();
 }
 
 Bag LanguageModel::encode_source(const Tensor& ids_SB, const Tensor& flags_SB, bool training, const DrawKeys& keys,
@@ -184,13 +189,15 @@ TokenStack::Output LanguageModel::hidden(const Tensor& ids_TB, const State& stat
 LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& state, const Pass& pass,
                                              const Bag& source) const {
     TokenStack::Output h = hidden(ids_TB, state, pass, source);
-    Output out{{}, std::move(h.state), std::move(h.aux)};
-    const AdaptiveVocabulary& adaptive = decoder_.embedding().adaptive();
-    out.logits_TBV =
-        adaptive
-            ? adaptive.log_probabilities(h.h_TBD.flatten(0, 1)).view({ids_TB.size(0), ids_TB.size(1), vocabulary_size_})
-            : head_.logits(h.h_TBD);
-    return out;
+    return {head_->logits(h.h_TBD), std::move(h.state), std::move(h.aux)};
+}
+
+LanguageModel::Next LanguageModel::next(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source,
+                                        bool wants_logits) const {
+    TokenStack::Output h = hidden(ids_TB, state, pass, source);
+    Next next{{}, std::move(h.state)};
+    if (wants_logits) next.logits_BV = head_->logits(h.h_TBD.select(0, ids_TB.size(0) - 1));
+    return next;
 }
 
 Tensor LanguageModel::encode(const Tensor& ids_TB, const Pass& pass) const {
@@ -204,11 +211,11 @@ Tensor LanguageModel::pool(const Tensor& ids_TB, const Pass& pass) const {
 }
 
 LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state,
-                                        const Pass& pass, TargetDensity density, const Bag& source) const {
+                                        const Pass& pass, const LossOptions& options, const Bag& source) const {
     TokenStack::Output h = hidden(ids_TB, state, pass, source);
     Loss out{{}, std::move(h.state), std::move(h.aux)};
     Tensor h_ND = h.h_TBD.flatten(0, 1), targets_N = targets_TB.flatten();
-    if (density == TargetDensity::few) {
+    if (options.density == TargetDensity::few) {
         const Tensor scored = targets_N.ge(0).nonzero().squeeze(1);
         if (scored.numel() == 0) {  // a small batch may hold none
             out.sum = h_ND.to(ops::compute_type(h_ND.scalar_type())).sum() * 0;
@@ -217,8 +224,7 @@ LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targ
         h_ND = h_ND.index_select(0, scored);
         targets_N = targets_N.index_select(0, scored);
     }
-    const AdaptiveVocabulary& adaptive = decoder_.embedding().adaptive();
-    out.sum = adaptive ? adaptive.loss(h_ND, targets_N) : head_.loss(h_ND, targets_N);
+    out.sum = head_->loss(h_ND, targets_N, options.smoothing);
     return out;
 }
 

@@ -5,13 +5,17 @@
 
 #include <optional>
 
+#include "lithe/model/head.h"
 #include "lithe/model/token_stack.h"
-#include "lithe/nn/output_head.h"
 
 namespace lithe {
 
 // How many targets are not -1: where few are, logits are computed for these only.
 enum class TargetDensity { most, few };
+struct LossOptions {
+    TargetDensity density = TargetDensity::most;
+    double smoothing = 0;  // of labels
+};
 
 class LanguageModel {
  public:
@@ -33,6 +37,14 @@ class LanguageModel {
     // `source`: what encode_source() made; a state that it left behind holds it, too.
     Output forward(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source = {}) const;
 
+    // What follows a segment: logits [B][V] of its last position alone, and the next state. `wants_logits` false: none.
+    struct Next {
+        Tensor logits_BV;
+        State state;
+    };
+    Next next(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source = {},
+              bool wants_logits = true) const;
+
     // Summed negative log-likelihood in nats over all targets, as a fp32 scalar, and what forward() returns.
     struct Loss {
         Tensor sum;
@@ -40,7 +52,7 @@ class LanguageModel {
         Aux aux;
     };
     Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Pass& pass,
-              TargetDensity density = TargetDensity::most, const Bag& source = {}) const;
+              const LossOptions& options = {}, const Bag& source = {}) const;
 
     // Runs the encoder over a source: ids [S][B] and their flags (padding), undefined for none; its blocks' own losses
     // and metrics are added to `aux`. Throws usage without [model.encoder].
@@ -52,7 +64,7 @@ class LanguageModel {
     Tensor encode(const Tensor& ids_TB, const Pass& pass) const;
     // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.pooler.
     Tensor pool(const Tensor& ids_TB, const Pass& pass) const;
-    bool has_head() const { return decoder_.embedding().adaptive() || head_; }
+    bool has_head() const { return head_ != nullptr; }
 
     // Entries that every pass has which is made from now on.
     PassEntries& standing_entries() { return decoder_.standing_entries(); }
@@ -81,9 +93,9 @@ class LanguageModel {
     // host.
     bool steady_work() const;
 
-    // For single steps (model/step_model.h).
+    // For single steps (infer/step_model.h).
     const TokenStack& decoder() const { return decoder_; }
-    const OutputHead& head() const { return head_; }
+    const Head* head() const { return head_.get(); }  // null without one
 
  private:
     TokenStack::Output hidden(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source) const;
@@ -95,7 +107,7 @@ class LanguageModel {
     TokenStack decoder_;
     std::optional<TokenStack> encoder_;
     Parameter pooler_, pooler_bias_;
-    OutputHead head_;
+    std::unique_ptr<Head> head_;
     at::Device device_ = at::kCPU;
 };
 

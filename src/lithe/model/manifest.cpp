@@ -43,7 +43,7 @@ std::vector<ManifestFile> files_of_schema_1(const Json& entries, const std::stri
     return files;
 }
 
-std::vector<ManifestFile> files_of_schema_2(const Json& entries, const std::string& path) {
+std::vector<ManifestFile> files_with_roles(const Json& entries, const std::string& path) {
     if (!entries.is_array()) fail_file("not a checkpoint manifest", path);
     std::vector<ManifestFile> files;
     std::set<std::string> names;
@@ -92,7 +92,7 @@ Manifest read_manifest(const std::string& folder) {
     Manifest manifest{.folder = folder};
     manifest.schema = schema_number(json["schema"], "lithe.checkpoint", kCheckpointSchema, path);
     manifest.files =
-        manifest.schema == 1 ? files_of_schema_1(json["files"], path) : files_of_schema_2(json["files"], path);
+        manifest.schema == 1 ? files_of_schema_1(json["files"], path) : files_with_roles(json["files"], path);
     return manifest;
 }
 

@@ -25,11 +25,13 @@ struct Manifest {
 
     // Paths of a role's files, by shard; none where it has none.
     std::vector<std::string> paths(const std::string& role) const;
+    // Whether a run can go on from it; else it is a model only.
+    bool has_training() const { return !paths("optimizer").empty() && !paths("state").empty(); }
     // The path of a role's only file. Throws bad_file where there is none, or more than one.
     std::string path(const std::string& role) const;
 };
 
-// Reads schemas 1 and 2. Throws bad_file for what is damaged, and for a newer schema, with its number.
+// Reads every schema up to today's. Throws bad_file for what is damaged, and for a newer schema, with its number.
 Manifest read_manifest(const std::string& folder);
 // Throws bad_file where the folder's checkpoint is of a newer schema; says nothing of what cannot be read.
 void refuse_newer_manifest(const std::string& folder);

@@ -6,8 +6,7 @@ namespace lithe {
 
 SavedTensors::SavedTensors(const TensorFiles& files) {
     for (const std::string& path : files) {
-        files_.push_back(std::make_unique<SafetensorsFile>(path));
-        const SafetensorsFile* file = files_.back().get();
+        const auto file = files_.emplace_back(std::make_shared<const SafetensorsFile>(path));
         for (const TensorInfo& info : file->header().tensors)
             if (!places_.emplace(info.name, Place{file, info}).second)
                 fail_file("the tensor '" + printable(info.name) + "' stands in two files", path);
@@ -25,6 +24,11 @@ const SavedTensors::Place& SavedTensors::place(const std::string& name) const {
     const auto found = places_.find(name);
     if (found == places_.end()) fail_file("the tensor '" + printable(name) + "' is missing", path());
     return found->second;
+}
+
+SavedTensors::Mapped SavedTensors::mapped(const std::string& name) const {
+    const Place& from = place(name);
+    return {{from.info.dtype, from.info.shape, from.file->data(from.info)}, {from.file, &from.file->mapping()}};
 }
 
 Tensor SavedTensors::take(const std::string& name) {

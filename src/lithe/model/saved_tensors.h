@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lithe/formats/coded_table.h"
 #include "lithe/formats/safetensors.h"
 #include "lithe/model/tensor_files.h"
 
@@ -21,10 +22,18 @@ class SavedTensors {
     // Those that begin with `prefix`, in order.
     std::vector<std::string> names(const std::string& prefix = "") const;
     const std::vector<int64_t>& shape(const std::string& name) const { return place(name).info.shape; }
+    // Where a tensor's bytes lie, and the mapping that they are in.
+    struct Mapped {
+        TensorBytes tensor;
+        std::shared_ptr<const MappedFile> file;
+    };
+    Mapped mapped(const std::string& name) const;
 
     // Throw bad_file where it is missing; `take_into`, too, where the shape is another.
     Tensor take(const std::string& name);
     void take_into(const std::string& name, const Tensor& to);
+    // It was read by mapped().
+    void note_taken(const std::string& name) { taken_.insert(name); }
     // Throws bad_file when there is one that nothing took.
     void check_all_taken() const;
 
@@ -39,12 +48,12 @@ class SavedTensors {
 
  private:
     struct Place {
-        const SafetensorsFile* file;
+        std::shared_ptr<const SafetensorsFile> file;
         TensorInfo info;
     };
     const Place& place(const std::string& name) const;
 
-    std::vector<std::unique_ptr<SafetensorsFile>> files_;
+    std::vector<std::shared_ptr<const SafetensorsFile>> files_;
     std::map<std::string, Place> places_;
     std::set<std::string> taken_;
 };

@@ -1,12 +1,10 @@
 #include "lithe/model/tensor_files.h"
 
 #include <algorithm>
-#include <set>
 
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
 #include "lithe/model/saved_tensors.h"
-#include "lithe/spec/migrations.h"
 
 namespace lithe {
 namespace {
@@ -16,31 +14,7 @@ struct TypePair {
     DType file;
 };
 constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64},
-                               {at::kByte, DType::u8},   {at::kLong, DType::i64},      {at::kInt, DType::i32}};
-
-// Under today's names.
-SavedTensors model_tensors(const ParameterStore& store, const TensorFiles& files) {
-    SavedTensors tensors(files);
-    for (const auto& [before, now] : renamed_parameters(parameter_names(store), tensors.names()))
-        tensors.rename(before, now);
-    return tensors;
-}
-
-void check_shapes(const ParameterStore& store, const SavedTensors& tensors) {
-    Problems problems;
-    std::set<std::string> wanted;
-    for (size_t i = 0; i < store.size(); ++i) {
-        const ParameterSpec& spec = store.spec(i);
-        wanted.insert(spec.name);
-        if (!tensors.has(spec.name)) problems.add("parameter '" + spec.name + "' is missing");
-        else if (tensors.shape(spec.name) != spec.shape)
-            problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(tensors.shape(spec.name)) +
-                         ", the configuration needs " + ops::shape_of(spec.shape));
-    }
-    for (const std::string& name : tensors.names())
-        if (!wanted.count(name)) problems.add("tensor '" + printable(name) + "' belongs to no parameter");
-    check_fit(problems, tensors.path(), "take the configuration that they were trained with: config.json beside them");
-}
+                               {at::kByte, DType::u8},   {at::kChar, DType::i8}, {at::kLong, DType::i64},      {at::kInt, DType::i32}};
 
 }  // namespace
 
@@ -62,6 +36,13 @@ FileSeal write_tensors(const std::string& path, const std::vector<NamedTensor>& 
     std::vector<Tensor> keep;
     std::vector<TensorToWrite> list;
     for (const NamedTensor& each : tensors) {
+        if (each.made) {
+            list.push_back({.name = each.name,
+                            .dtype = each.made->dtype,
+                            .shape = each.made->shape,
+                            .pieces = each.made->pieces});
+            continue;
+        }
         keep.push_back(each.tensor.detach().to(at::kCPU).contiguous());
         list.push_back(
             {each.name, file_type(each.tensor.scalar_type()), each.tensor.sizes().vec(), keep.back().data_ptr()});
@@ -83,12 +64,6 @@ std::vector<NamedTensor> read_tensors(const std::string& path) {
     return tensors;
 }
 
-std::vector<NamedTensor> named_masters(const ParameterStore& store) {
-    std::vector<NamedTensor> tensors;
-    for (size_t i = 0; i < store.size(); ++i) tensors.push_back({store.spec(i).name, store.master(i)});
-    return tensors;
-}
-
 std::vector<std::string> parameter_names(const ParameterStore& store) {
     std::vector<std::string> names;
     for (size_t i = 0; i < store.size(); ++i) names.push_back(store.spec(i).name);
@@ -103,17 +78,6 @@ void check_fit(const Problems& problems, const std::string& path, const std::str
         lines.push_back("…");
     }
     fail_file("the weights do not fit the configuration: " + join(lines, "; "), path, hint);
-}
-
-void check_parameters(const ParameterStore& store, const TensorFiles& files) {
-    check_shapes(store, model_tensors(store, files));
-}
-
-void load_parameters(ParameterStore& store, const TensorFiles& files) {
-    SavedTensors tensors = model_tensors(store, files);
-    check_shapes(store, tensors);
-    for (size_t i = 0; i < store.size(); ++i) tensors.take_into(store.spec(i).name, store.master(i));
-    store.refresh_working();
 }
 
 }  // namespace lithe

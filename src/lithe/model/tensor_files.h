@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,16 @@
 
 namespace lithe {
 
+// A tensor that is made while it is written: it would need too much memory at once.
+struct MadeTensor {
+    DType dtype = DType::f32;
+    std::vector<int64_t> shape;
+    Pieces pieces;
+};
 struct NamedTensor {
     std::string name;
     Tensor tensor;
+    std::shared_ptr<const MadeTensor> made = nullptr;  // instead
 };
 
 // Size and XXH3-64 of a file that was written.
@@ -38,14 +46,8 @@ class TensorFiles : public std::vector<std::string> {
     TensorFiles(std::vector<std::string> paths) : std::vector<std::string>(std::move(paths)) {}
 };
 
-std::vector<NamedTensor> named_masters(const ParameterStore& store);
 std::vector<std::string> parameter_names(const ParameterStore& store);
 // Throws bad_file with the first of the problems, unless there are none.
 void check_fit(const Problems& problems, const std::string& path, const std::string& hint);
-// Throws bad_file unless the files have every parameter with its shape, and nothing else; reads their headers only.
-// Names of earlier schemas are known (spec/migrations.h).
-void check_parameters(const ParameterStore& store, const TensorFiles& files);
-// Copies such files' tensors into the store's masters, whatever the order in either.
-void load_parameters(ParameterStore& store, const TensorFiles& files);
 
 }  // namespace lithe

@@ -122,8 +122,8 @@ StepOutput Shell::add_step(StepProgram& program, const float* x, int64_t memory)
     if (pre) program.norm(parts_->norm, x, width, normed);
     StepOutput branch = parts_->block->add_step(program, pre ? normed : x, memory);
     if (!branch.y) return {};
-    program.parts(width, [=, delta = branch.y](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) y[i] = x[i] + delta[i];
+    program.parts(width, [=, delta = branch.y](int64_t row, int64_t begin, int64_t end) {
+        for (int64_t i = row * width + begin; i < row * width + end; ++i) y[i] = x[i] + delta[i];
     });
     if (!parts_->post) return {y, branch.load};
     float* out = program.vector(width);
@@ -132,17 +132,17 @@ StepOutput Shell::add_step(StepProgram& program, const float* x, int64_t memory)
 }
 
 StepOutput Sequence::add_step(StepProgram& program, const float* x, int64_t memory) const {
-    std::vector<std::function<void(const State&)>> loads;
+    std::vector<std::function<void(const State&, int64_t)>> loads;
     for (const auto& unit : units_) {
         StepOutput out = unit->add_step(program, x, memory);
         if (!out.y) return {};
         x = out.y;
         loads.push_back(std::move(out.load));
     }
-    return {x, [loads = std::move(loads)](const State& state) {
+    return {x, [loads = std::move(loads)](const State& state, int64_t row) {
                 static const State empty;
                 for (size_t i = 0; i < loads.size(); ++i)
-                    if (loads[i]) loads[i](i < state.parts.size() ? state.parts[i] : empty);
+                    if (loads[i]) loads[i](i < state.parts.size() ? state.parts[i] : empty, row);
             }};
 }
 

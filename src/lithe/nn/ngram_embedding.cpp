@@ -57,18 +57,21 @@ void NgramEmbedding::rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t*
     seen[0] = id;
 }
 
-void NgramEmbedding::add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const {
-    const int64_t width = options_.width;
-    float *found = program.vector(tables() * width), *projected = program.vector(model_width_);
-    const float* table = table_.tensor().data_ptr<float>();
-    program.single([=, this] {
+void NgramEmbedding::add_step(StepProgram& program, const int64_t* tokens, int64_t* seen, float* x) const {
+    const int64_t width = options_.width, model_width = model_width_;
+    float *found = program.vector(tables() * width), *projected = program.vector(model_width);
+    const CodedTable* coded = table_.coded();
+    const float* table = coded ? nullptr : table_.tensor().data_ptr<float>();
+    program.each_row([=, this](int64_t row) {
         int64_t rows[kMostNgram];
-        rows_of(*token, seen, 1, rows);
-        for (int64_t n = 0; n < tables(); ++n) std::copy_n(table + rows[n] * width, width, found + n * width);
+        rows_of(tokens[row], seen + row * history(), 1, rows);
+        float* to = found + row * tables() * width;
+        if (coded) return coded->look_up(rows, tables(), to);
+        for (int64_t n = 0; n < tables(); ++n) std::copy_n(table + rows[n] * width, width, to + n * width);
     });
     program.product({.weight = projection_, .x = found, .y = projected});
-    program.parts(model_width_, [=](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) x[i] += projected[i];
+    program.parts(model_width, [=](int64_t row, int64_t begin, int64_t end) {
+        for (int64_t i = row * model_width + begin; i < row * model_width + end; ++i) x[i] += projected[i];
     });
 }
 
@@ -89,7 +92,9 @@ Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, 
         }
     }
     after = last.to(ids_TB.device());
-    Tensor found = at::embedding(table_.tensor(), rows.to(ids_TB.device()), -1, false, true);
+    const CodedTable* coded = table_.coded();
+    const Tensor found = coded ? coded->look_up(rows)
+                               : at::embedding(table_.tensor(), rows.to(ids_TB.device()), -1, false, true);
     return at::linear(found.flatten(2).to(projection_.tensor().scalar_type()), projection_.tensor());
 }
 

@@ -35,8 +35,9 @@ class NgramEmbedding {
 
     // Rows of the tables for one more token. seen: the last N-1 ids, `stride` apart, newest first; updated.
     void rows_of(int64_t id, int64_t* seen, int64_t stride, int64_t* rows) const;
-    // One step at batch 1: adds the looked-up embedding to x [d]. `token` and `seen` [N-1] are read when it runs.
-    void add_step(StepProgram& program, const int64_t* token, int64_t* seen, float* x) const;
+    // One step: adds the looked-up embedding to x [rows][d]. `tokens` [rows] and `seen` [rows][N-1] are read when it
+    // runs.
+    void add_step(StepProgram& program, const int64_t* tokens, int64_t* seen, float* x) const;
     int64_t history() const { return options_.lengths.back() - 1; }
 
     // ids [T][B]; flags: bits of base/position_flags.h, or undefined; before, after: the last N-1 ids [N-1][B], -1 for

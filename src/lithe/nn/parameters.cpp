@@ -17,25 +17,41 @@ thread_local int64_t current_part = 0;
 constexpr int64_t kGrain = 1 << 14;  // numbers that a thread draws at least
 constexpr int64_t kAlignment = 32;   // numbers: parameters start at cache lines, also in bf16
 
-template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key) {
+int64_t row_size(const ParameterSpec& spec) {
+    return spec.shape.empty() ? 1 : spec.count() / std::max<int64_t>(1, spec.shape[0]);
+}
+
+template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key, int64_t begin, int64_t end) {
     const Init& init = spec.init;
-    const int64_t count = spec.count();
-    const int64_t row = spec.shape.empty() ? 1 : count / std::max<int64_t>(1, spec.shape[0]);
-    parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            double value = init.value;
-            if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
-            if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
-            if (init.kind == Init::Kind::normal) {  // Box-Muller
-                double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
-                value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
-            }
-            data[i] = T(value);
+    const int64_t row = row_size(spec);
+    for (int64_t i = begin; i < end; ++i) {
+        double value = init.value;
+        if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
+        if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
+        if (init.kind == Init::Kind::normal) {  // Box-Muller
+            double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
+            value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
         }
-    });
+        data[i] = T(value);
+    }
+}
+
+uint64_t key_of(const ParameterSpec& spec, uint64_t seed) {
+    return combine_key(combine_key(seed, "init"), spec.name);
+}
+
+// Numbers [begin, end) of a parameter, which begins at `at` of a tensor in memory.
+void draw(const Tensor& into, int64_t at, const ParameterSpec& spec, uint64_t seed, int64_t begin, int64_t end) {
+    if (into.scalar_type() == at::kDouble)
+        return fill(into.data_ptr<double>() + at, spec, key_of(spec, seed), begin, end);
+    fill(into.data_ptr<float>() + at, spec, key_of(spec, seed), begin, end);
 }
 
 }  // namespace
+
+bool stands_under(const std::string& name, const std::string& path) {
+    return name.rfind(path, 0) == 0 && (name.size() == path.size() || name[path.size()] == '.');
+}
 
 const char* role_name(Role role) {
     switch (role) {
@@ -62,6 +78,7 @@ PartScope::PartScope(int64_t part) : before_(current_part) { current_part = part
 PartScope::~PartScope() { current_part = before_; }
 
 const Tensor& Parameter::tensor() const { return store_->leaf(index_); }
+const CodedTable* Parameter::coded() const { return store_->coded(index_); }
 
 const Tensor& ParameterStore::leaf(size_t index) const {
     return current_part == 0 ? working_[index] : more_leaves_[size_t(current_part - 1)][index];
@@ -71,7 +88,8 @@ void ParameterStore::set_parts(int64_t parts) {
     more_leaves_.clear();
     for (int64_t part = 1; part < parts; ++part) {
         std::vector<Tensor>& leaves = more_leaves_.emplace_back();
-        for (const Tensor& each : working_) leaves.push_back(each.detach().set_requires_grad(true));
+        for (const Tensor& each : working_)
+            leaves.push_back(each.requires_grad() ? each.detach().set_requires_grad(true) : each);
     }
 }
 
@@ -79,10 +97,10 @@ Parameter ParameterStore::add(ParameterSpec spec) {
     spec.name = scope_ + spec.name;
     if (!names_.insert(spec.name).second) fail({.what = "two parameters are called '" + spec.name + "'"});
     if (materialized()) fail({.what = "parameter '" + spec.name + "' is added after the store was materialized"});
-    offsets_.push_back(flat_size_);
-    if (spec.role == Role::table) tables_.push_back(specs_.size());
-    else flat_size_ += (spec.count() + kAlignment - 1) / kAlignment * kAlignment;
     specs_.push_back(std::move(spec));
+    if (specs_.back().role == Role::table) tables_.push_back(specs_.size() - 1);
+    frozen_.push_back(false);
+    coded_.emplace_back();
     return Parameter(this, specs_.size() - 1);
 }
 
@@ -95,39 +113,116 @@ Parameter ParameterStore::add_shared(ParameterSpec spec, bool share) {
     return add(std::move(spec));
 }
 
+std::vector<std::string> ParameterStore::freeze(const std::vector<std::string>& paths) {
+    if (materialized()) fail({.what = "parameters are frozen after the store was materialized"});
+    std::vector<std::string> unknown;
+    for (const std::string& path : paths) {
+        bool any = false;
+        for (size_t i = 0; i < specs_.size(); ++i) {
+            if (!stands_under(specs_[i].name, path)) continue;
+            frozen_[i] = true;
+            any = true;
+        }
+        if (!any) unknown.push_back(path);
+    }
+    return unknown;
+}
+
+bool ParameterStore::all_frozen() const { return std::find(frozen_.begin(), frozen_.end(), false) == frozen_.end(); }
+
+void ParameterStore::lay_out() {
+    offsets_.clear();
+    flat_size_ = 0;
+    for (size_t i = 0; i < specs_.size(); ++i) {
+        offsets_.push_back(flat_size_);
+        if (flat(i)) flat_size_ += (specs_[i].count() + kAlignment - 1) / kAlignment * kAlignment;
+    }
+}
+
 bool ParameterStore::has_copy(size_t index) const {
-    return working_flat_.defined() && specs_[index].shape.size() == 2 && specs_[index].role != Role::vector &&
+    return has_copies_ && specs_[index].shape.size() == 2 && specs_[index].role != Role::vector &&
            specs_[index].role != Role::table;
 }
 
 void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, at::Device device,
                                  std::optional<uint64_t> seed) {
+    lay_out();
     master_flat_ = at::zeros({flat_size_}, at::TensorOptions(master));
-    std::vector<Tensor> own(specs_.size());  // tables
+    std::vector<Tensor> own(specs_.size());  // outside the flat buffer
     for (size_t i = 0; i < specs_.size(); ++i) {
+        if (coded_[i]) continue;
         Tensor into = master_flat_;
-        if (specs_[i].role == Role::table) into = own[i] = at::zeros(specs_[i].shape, at::TensorOptions(master));
+        if (!flat(i)) into = own[i] = at::zeros(specs_[i].shape, at::TensorOptions(master));
         if (!seed) continue;
-        const uint64_t key = combine_key(combine_key(*seed, "init"), specs_[i].name);
         const int64_t at = own[i].defined() ? 0 : offsets_[i];
-        if (master == at::kDouble) fill(into.data_ptr<double>() + at, specs_[i], key);
-        else fill(into.data_ptr<float>() + at, specs_[i], key);
+        parallel_for(specs_[i].count(), kGrain,
+                     [&](int64_t begin, int64_t end) { draw(into, at, specs_[i], *seed, begin, end); });
     }
     master_flat_ = master_flat_.to(device);
-    if (working != master) working_flat_ = master_flat_.to(working);
+    has_copies_ = working != master;
+    if (has_copies_) working_flat_ = master_flat_.to(working);
     master_.clear();
     working_.clear();
     table_gradients_.assign(tables_.size(), Tensor());
+    own_rows_.assign(tables_.size(), Tensor());
+    for (size_t table = 0; seed && table < tables_.size(); ++table)
+        own_rows_[table] = at::zeros({specs_[tables_[table]].shape[0]}, at::TensorOptions(at::kByte).device(device));
     for (size_t i = 0; i < specs_.size(); ++i) {
+        if (coded_[i]) {
+            master_.emplace_back();
+            working_.emplace_back();
+            continue;
+        }
         if (own[i].defined()) {
             master_.push_back(own[i].to(device));
-            working_.push_back(master_[i].detach().set_requires_grad(true));
+            const Tensor used = has_copy(i) ? master_[i].to(working) : master_[i].detach();
+            working_.push_back(used.set_requires_grad(!frozen_[i]));
             continue;
         }
         master_.push_back(master_view(master_flat_, i));
         Tensor leaf = has_copy(i) ? master_view(working_flat_, i) : master_view(master_flat_, i);
         working_.push_back(leaf.detach().set_requires_grad(true));
     }
+}
+
+RowSet ParameterStore::own_rows(size_t table) const {
+    const int64_t rows = specs_[tables_[table]].shape[0];
+    if (!own_rows_[table].defined()) return RowSet::all(rows);
+    return RowSet::of_flags(own_rows_[table].cpu().data_ptr<uint8_t>(), rows);
+}
+
+void ParameterStore::set_own_rows(size_t table, const RowSet& rows) {
+    Tensor flags = at::zeros({rows.rows()}, at::kByte);
+    for (const int64_t row : rows.list()) flags.data_ptr<uint8_t>()[row] = 1;
+    own_rows_[table] = flags.to(master_[tables_[table]].device());
+}
+
+void ParameterStore::mark_own_rows(size_t table, const Tensor& rows) {
+    Tensor& flags = own_rows_[table];
+    if (!flags.defined()) return;
+    if (flags.is_cuda()) return flags.index_fill_(0, rows, 1), void();
+    for (int64_t i = 0; i < rows.numel(); ++i) flags.data_ptr<uint8_t>()[rows.data_ptr<int64_t>()[i]] = 1;
+}
+
+Tensor ParameterStore::drawn_first_row(size_t table, uint64_t seed) const {
+    const size_t index = tables_[table];
+    const int64_t width = row_size(specs_[index]);
+    const Tensor drawn = at::empty({width}, at::TensorOptions(master_[index].scalar_type()));
+    draw(drawn, 0, specs_[index], seed, 0, width);
+    return drawn;
+}
+
+void ParameterStore::draw_other_rows(size_t table, const RowSet& own, uint64_t seed) {
+    const size_t index = tables_[table];
+    const Tensor drawn = master_[index].cpu();
+    const int64_t width = row_size(specs_[index]);
+    parallel_for(own.rows(), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width)),
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t row = begin; row < end; ++row)
+                         if (own.rank(row) < 0) draw(drawn, 0, specs_[index], seed, row * width, (row + 1) * width);
+                 });
+    const at::NoGradGuard no_grad;
+    if (master_[index].is_cuda()) master_[index].copy_(drawn);
 }
 
 Tensor ParameterStore::master_view(const Tensor& flat, size_t index) const {
@@ -177,7 +272,7 @@ void ParameterStore::collect_gradients(bool first) {
     auto dense = [&] {
         const at::NoGradGuard no_grad;
         for (size_t i = 0; i < specs_.size(); ++i)
-            if (specs_[i].role != Role::table) collect(i, first);
+            if (flat(i)) collect(i, first);
     };
     auto tables = [&] {
         const at::NoGradGuard no_grad;
@@ -198,7 +293,10 @@ void ParameterStore::exchange(Tensor& flat) {
 
 void ParameterStore::refresh_working() {
     at::NoGradGuard no_grad;
-    if (working_flat_.defined()) working_flat_.copy_(master_flat_);
+    if (!has_copies_) return;
+    working_flat_.copy_(master_flat_);
+    for (size_t i = 0; i < specs_.size(); ++i)
+        if (frozen_[i] && has_copy(i)) working_[i].copy_(master_[i]);
 }
 
 int64_t ParameterStore::count() const {
@@ -214,9 +312,24 @@ int64_t ParameterStore::count_without_embeddings() const {
     return total;
 }
 
+int64_t ParameterStore::count_coded() const {
+    int64_t total = 0;
+    for (size_t i : tables_)
+        if (coded_[i]) total += specs_[i].count();
+    return total;
+}
+
 int64_t ParameterStore::count_in_tables() const {
     int64_t total = 0;
-    for (size_t i : tables_) total += specs_[i].count();
+    for (const ParameterSpec& spec : specs_)
+        if (spec.role == Role::table) total += spec.count();
+    return total;
+}
+
+int64_t ParameterStore::count_in_flat() const {
+    int64_t total = 0;
+    for (size_t i = 0; i < specs_.size(); ++i)
+        if (flat(i)) total += specs_[i].count();
     return total;
 }
 

@@ -9,11 +9,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "lithe/nn/coded_table.h"
 #include "lithe/ops/torch.h"
 
 namespace lithe {
@@ -44,6 +46,9 @@ struct ParameterSpec {
     int64_t count() const;
 };
 
+// Whether `name` is `path` or stands under it: "decoder.layers" has "decoder.layers.3.attention.query".
+bool stands_under(const std::string& name, const std::string& path);
+
 class ParameterStore;
 
 // A handle; cheap to copy. The store must outlive it.
@@ -52,6 +57,7 @@ class Parameter {
     Parameter() = default;
     Parameter(const ParameterStore* store, size_t index) : store_(store), index_(index) {}
     const Tensor& tensor() const;  // what forward passes use: the working copy, a leaf that takes gradients
+    const CodedTable* coded() const;  // instead of it, where the parameter is a table in a file; else null
     size_t index() const { return index_; }
     explicit operator bool() const { return store_ != nullptr; }
 
@@ -95,10 +101,31 @@ class ParameterStore {
     // With `share`: the parameter of this name if there is one already, of the same shape.
     Parameter add_shared(ParameterSpec spec, bool share = true);
 
+    // Before materialize(). Parameters under these paths ("embeddings", "decoder.layers.0") stay as they are: they have
+    // no gradient and no moments, and lie outside the flat buffers. Returns the paths under which there is none.
+    std::vector<std::string> freeze(const std::vector<std::string>& paths);
+    bool all_frozen() const;
+    bool frozen(size_t index) const { return frozen_[index]; }
+    // Whether it lies in the flat buffers: neither a table nor frozen.
+    bool flat(size_t index) const { return !frozen_[index] && specs_[index].role != Role::table; }
+
     // Allocates and draws the initial values from the seed; without one all are zero, to be loaded. `master` is fp32
     // (fp64 in tests); `working` is `master` or bf16.
     void materialize(at::ScalarType master, at::ScalarType working, at::Device device, std::optional<uint64_t> seed);
     bool materialized() const { return master_flat_.defined(); }
+
+    // Before materialize(): this table is read from a file and has no master. The store cannot be trained then.
+    void set_coded(size_t index, std::shared_ptr<const CodedTable> table) { coded_.at(index) = std::move(table); }
+    const CodedTable* coded(size_t index) const { return coded_[index].get(); }
+    // The rows of table number `table` of the store that are not as the seed draws them: what updates reached, and what
+    // was loaded.
+    RowSet own_rows(size_t table) const;
+    void set_own_rows(size_t table, const RowSet& rows);
+    // These rows [n] got an update.
+    void mark_own_rows(size_t table, const Tensor& rows);
+    // Writes the rows that are not `own` as materialize() draws them from this seed.
+    void draw_other_rows(size_t table, const RowSet& own, uint64_t seed);
+    Tensor drawn_first_row(size_t table, uint64_t seed) const;  // [width], in memory
 
     size_t size() const { return specs_.size(); }
     const ParameterSpec& spec(size_t index) const { return specs_[index]; }
@@ -108,9 +135,9 @@ class ParameterStore {
     // After materialize(): how many parts of a batch may be computed side by side.
     void set_parts(int64_t parts);
     const Tensor& master(size_t index) const { return master_[index]; }
-    Tensor gradient(size_t index) const;  // view of the flat gradient
-    Tensor master_view(const Tensor& flat,
-                       size_t index) const;  // the parameter's part of a buffer laid out like the master
+    // What lies in the flat buffers: a view of the gradient, the part of a buffer laid out like the master, its place.
+    Tensor gradient(size_t index) const;
+    Tensor master_view(const Tensor& flat, size_t index) const;
     int64_t offset(size_t index) const { return offsets_[index]; }
     const Tensor& master_flat() const { return master_flat_; }
     const Tensor& gradient_flat() const { return gradient_flat_; }
@@ -123,11 +150,12 @@ class ParameterStore {
     void drop_gradients();
     // Whether a gradient reached the parameter since the last collect_gradients(true).
     bool touched(size_t index) const { return touched_[index]; }
-    // Tables, by index, and the rows' gradients of the last pass: sparse, a row once for each time that it was looked
-    // up; undefined: none.
+    // Tables that are trained, by index, and the rows' gradients of the last pass: sparse, a row once for each time
+    // that it was looked up; undefined: none.
     const std::vector<size_t>& tables() const { return tables_; }
     const Tensor& table_gradient(size_t table) const { return table_gradients_[table]; }
-    // Exchanges all masters but tables with numbers that are laid out like them; writes the working copies anew.
+    // Exchanges all masters of the flat buffer with numbers that are laid out like them; writes the working copies
+    // anew.
     void exchange(Tensor& flat);
     // After masters were changed from outside: writes the working copies anew.
     void refresh_working();
@@ -135,22 +163,29 @@ class ParameterStore {
     int64_t count() const;                     // of numbers in all parameters
     int64_t count_without_embeddings() const;  // nor tables
     int64_t count_in_tables() const;
+    int64_t count_in_flat() const;  // those that are trained, without tables
+    int64_t count_coded() const;    // of those in tables that are read from a file
 
  private:
+    void lay_out();
     void collect_tables(std::vector<Tensor>& leaves, bool first);
     void collect(size_t index, bool first);
 
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::string scope_;
+    std::vector<bool> frozen_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
     std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...
     std::vector<bool> touched_;
     std::vector<size_t> tables_;
     std::vector<Tensor> table_gradients_;
+    std::vector<Tensor> own_rows_;  // by table: bytes [rows], 1 for one of its own; undefined: all are
+    std::vector<std::shared_ptr<const CodedTable>> coded_;  // by parameter
     Tensor master_flat_, gradient_flat_, working_flat_;
     int64_t flat_size_ = 0;
+    bool has_copies_ = false;
 };
 
 }  // namespace lithe

@@ -32,23 +32,36 @@ std::pair<int64_t, int64_t> part_of(int64_t size, int member, int members) {
 }
 
 float* StepProgram::vector(int64_t size) {
-    vectors_.emplace_back(size_t(size), 0.0f);
+    vectors_.emplace_back(size_t(most_rows_ * size), 0.0f);
     return vectors_.back().data();
+}
+
+float* StepProgram::carried(int64_t size) {
+    carried_.push_back({vector(size), size});
+    return carried_.back().numbers;
 }
 
 template <class W>
 void StepProgram::add_product(const W* weight, const float* scale, const Product& args, int64_t rows, int64_t columns) {
-    const float* bias = args.bias ? args.bias.tensor().data_ptr<float>() : nullptr;
-    const kernels::StepProduct<W> product{weight, columns, args.x, args.y, bias, scale};
+    const kernels::StepProduct<W> product{.weight = weight,
+                                          .columns = columns,
+                                          .x = args.x,
+                                          .y = args.y,
+                                          .bias = args.bias ? args.bias.tensor().data_ptr<float>() : nullptr,
+                                          .scale = scale,
+                                          .rows = rows};
     const int64_t width = rows / args.planes, planes = args.planes;
-    operations_.push_back({[=, this, activation = args.activation](int member) {
-                               const auto [begin, end] = part_of(width, member, team_.size());
-                               for (int64_t plane = 0; plane < planes; ++plane) {
-                                   kernels::step_product(product, plane * width + begin, plane * width + end);
-                                   activate(activation, product.y, plane * width + begin, plane * width + end);
-                               }
-                           },
-                           args.settled});
+    const auto work = [=, this, activation = args.activation](int member) {
+        const auto [begin, end] = part_of(width, member, team_.size());
+        kernels::StepProduct<W> now = product;
+        now.batch = rows_;
+        for (int64_t plane = 0; plane < planes; ++plane) {
+            kernels::step_product(now, plane * width + begin, plane * width + end);
+            for (int64_t row = 0; row < rows_; ++row)
+                activate(activation, now.y + row * rows, plane * width + begin, plane * width + end);
+        }
+    };
+    operations_.push_back({.work = work, .settled = args.settled});
 }
 
 // Large pieces lie in huge pages (ops/torch.cpp), where a matrix alone would mostly lie in small ones. What is never
@@ -85,124 +98,224 @@ void StepProgram::product(const Product& args) {
 void StepProgram::norm(const LayerNorm& norm, const float* x, int64_t size, float* y) {
     const float *gain = norm.gain().data_ptr<float>(), *bias = norm.bias().data_ptr<float>();
     const double epsilon = norm.epsilon();
-    single([=] { kernels::step_norm(x, gain, bias, size, epsilon, y); });
+    each_row([=](int64_t row) { kernels::step_norm(x + row * size, gain, bias, size, epsilon, y + row * size); });
 }
 
-void StepProgram::parts(int64_t size, std::function<void(int64_t, int64_t)> work, bool settled) {
-    operations_.push_back({[=, this, work = std::move(work)](int member) {
-                               const auto [begin, end] = part_of(size, member, team_.size());
-                               work(begin, end);
-                           },
-                           settled});
+void StepProgram::parts(int64_t size, PartOfRow work, bool settled) {
+    const auto each = [=, this, work = std::move(work)](int member) {
+        const auto [begin, end] = part_of(size, member, team_.size());
+        for (int64_t row = 0; row < rows_; ++row) work(row, begin, end);
+    };
+    operations_.push_back({.work = each, .settled = settled});
 }
 
-void StepProgram::single(std::function<void()> work) {
-    operations_.push_back({.work = [work = std::move(work)](int) { work(); }, .settled = true, .alone = true});
+void StepProgram::each_row(std::function<void(int64_t)> work) {
+    const auto each = [this, work = std::move(work)](int member) {
+        for (int64_t row = member; row < rows_; row += team_.size()) work(row);
+    };
+    operations_.push_back({.work = each, .by_row = true});
 }
 
-// Keys and values in a ring of memory + 1 rows; each member takes a stretch of it, around the row that the new key will
-// take, and member 0 also the new key itself.
+// Keys and values of a row in a ring of memory + 1 places; each member takes a stretch of it, around the place that the
+// new key will take; who has the row takes also the new key itself.
 namespace {
 
-// Keys and values of the newest positions, and what one query makes of them.
 template <class S> struct Ring {
-    std::vector<S> rows;
-    std::vector<float> scores, highest, sum, out;
+    Tensor room;  // what is never written takes no memory
+    S* places = nullptr;
     int64_t filled = 0, next = 0;
-    std::vector<S> distances;   // [heads][capacity][size]
-    std::vector<float> by_age;  // [heads][capacity]
+    std::vector<float> highest, sum, out;  // of parts
+    std::vector<float> by_age;             // [heads][capacity]
 };
 
-// Prepares the rows by distance; the result computes the query's products with them, one for each age of a key.
-template <class S>
-std::function<void(int)> scores_by_age(const std::shared_ptr<Ring<S>>& ring, const StepProgram::Attention& args,
-                                       int members) {
-    const int64_t capacity = args.memory + 1, heads = args.heads, size = args.width / heads;
-    const Tensor rows = args.distance_r.to(at::kFloat).view({capacity, heads, size}).transpose(0, 1).contiguous();
-    ring->distances.resize(size_t(rows.numel())), ring->by_age.resize(size_t(heads * capacity));
-    for (int64_t i = 0; i < rows.numel(); ++i)
-        kernels::from_compute(rows.data_ptr<float>()[i], ring->distances[size_t(i)]);
-    return [=, q = args.distance_q](int member) {
-        const int64_t ages = std::min(capacity, ring->filled + 1);
+// The rings of all rows, and what they share.
+template <class S> struct Rings {
+    int64_t capacity, width, heads, size, parts;
+    std::vector<std::unique_ptr<Ring<S>>> of_row;
+    std::vector<float> scores;  // [members][capacity]
+    std::vector<S> distances;   // [heads][capacity][size]
+
+    Rings(const StepProgram::Attention& args, int64_t rows, int members)
+        : capacity(args.memory + 1),
+          width(args.width),
+          heads(args.heads),
+          size(args.width / args.heads),
+          parts(2 * members + 1),
+          scores(size_t(members * capacity)) {
+        for (int64_t row = 0; row < rows; ++row) of_row.push_back(make());
+        if (args.distance_q) set_distances(args.distance_r);
+    }
+
+    std::unique_ptr<Ring<S>> make() const {
+        auto ring = std::make_unique<Ring<S>>();
+        const auto type = sizeof(S) == 2 ? at::kBFloat16 : at::kFloat;
+        ring->room = at::empty({capacity * 2 * width}, at::TensorOptions(type));
+        ring->places = static_cast<S*>(ring->room.data_ptr());
+        ring->highest.resize(size_t(parts * heads));
+        ring->sum.resize(size_t(parts * heads));
+        ring->out.resize(size_t(parts * width));
+        return ring;
+    }
+
+    void set_distances(const Tensor& distance_r) {
+        const Tensor rows = distance_r.to(at::kFloat).view({capacity, heads, size}).transpose(0, 1).contiguous();
+        distances.resize(size_t(rows.numel()));
+        for (int64_t i = 0; i < rows.numel(); ++i)
+            kernels::from_compute(rows.data_ptr<float>()[i], distances[size_t(i)]);
+        for (auto& ring : of_row) ring->by_age.resize(size_t(heads * capacity));
+    }
+
+    void keep(std::span<const int64_t> rows) {
+        std::vector<std::unique_ptr<Ring<S>>> now(rows.size());
+        std::vector<size_t> doubles;
+        std::vector<size_t> holder(of_row.size(), rows.size());  // who took a row's ring
+        for (size_t i = 0; i < rows.size(); ++i) {
+            const auto from = size_t(rows[i]);
+            if (holder[from] == rows.size()) {
+                now[i] = std::move(of_row[from]);
+                holder[from] = i;
+            } else {
+                doubles.push_back(i);
+            }
+        }
+        std::vector<std::unique_ptr<Ring<S>>> spare;
+        for (auto& ring : of_row)
+            if (ring) spare.push_back(std::move(ring));
+        for (const size_t i : doubles) {
+            now[i] = std::move(spare.back());
+            spare.pop_back();
+            copy(*now[holder[size_t(rows[i])]], *now[i]);
+        }
+        for (auto& ring : spare) now.push_back(std::move(ring));
+        of_row = std::move(now);
+    }
+
+    void copy(const Ring<S>& from, Ring<S>& to) const {
+        std::copy_n(from.places, from.filled * 2 * width, to.places);
+        to.filled = from.filled;
+        to.next = from.next;
+    }
+
+    // The newest of projections [M][1][2P].
+    void load(const Tensor& projections, int64_t row) {
+        Ring<S>& ring = *of_row[size_t(row)];
+        ring.filled = 0;
+        ring.next = 0;
+        if (!projections.defined()) return;
+        const Tensor rows = projections.detach().to(at::kCPU, at::kFloat).reshape({-1, 2 * width}).contiguous();
+        const int64_t count = std::min(rows.size(0), capacity - 1), first = rows.size(0) - count;
+        const float* from = rows.data_ptr<float>() + first * 2 * width;
+        for (int64_t i = 0; i < count * 2 * width; ++i) kernels::from_compute(from[i], ring.places[i]);
+        ring.filled = count;
+        ring.next = count;
+    }
+
+    // A member's products of the query with the rows by distance, one for each age of a key.
+    void score_ages(Ring<S>& ring, const float* q, int member, int members) const {
+        const int64_t ages = std::min(capacity, ring.filled + 1);
         for (int64_t h = 0; h < heads; ++h)
-            kernels::step_product<S>({.weight = ring->distances.data() + h * capacity * size,
+            kernels::step_product<S>({.weight = distances.data() + h * capacity * size,
                                       .columns = size,
                                       .x = q + h * size,
-                                      .y = ring->by_age.data() + h * capacity},
+                                      .y = ring.by_age.data() + h * capacity},
                                      ages * member / members, ages * (member + 1) / members);
-    };
-}
+    }
+
+    // Keys [begin, end) as part number `part`.
+    void attend(Ring<S>& ring, const float* q, int member, int64_t part, int64_t begin, int64_t end) {
+        if (begin >= end) {
+            std::fill_n(ring.sum.data() + part * heads, heads, 0.0f);
+            return;
+        }
+        kernels::step_attend<S>({.heads = heads,
+                                 .size = size,
+                                 .scale = float(1 / std::sqrt(double(size))),
+                                 .q = q,
+                                 .k = ring.places,
+                                 .v = ring.places + width,
+                                 .row = 2 * width,
+                                 .scores = scores.data() + member * capacity,
+                                 .highest = ring.highest.data() + part * heads,
+                                 .sum = ring.sum.data() + part * heads,
+                                 .out = ring.out.data() + part * width,
+                                 .by_age = ring.by_age.empty() ? nullptr : ring.by_age.data(),
+                                 .ages = capacity,
+                                 .newest = begin > ring.next ? ring.next + capacity : ring.next},
+                                begin, end);
+    }
+
+    // A member's stretch of the earlier keys.
+    void attend_stretch(Ring<S>& ring, const float* q, int member, int members) {
+        const int64_t begin = ring.filled * member / members, end = ring.filled * (member + 1) / members;
+        const bool holds = ring.next >= begin && ring.next < end;
+        attend(ring, q, member, 2 * member, begin, holds ? ring.next : end);
+        attend(ring, q, member, 2 * member + 1, holds ? ring.next + 1 : end, end);
+    }
+
+    // The new key, and what all parts come to.
+    void finish(Ring<S>& ring, const float* q, const float* kv, int member, float* out) {
+        S* place = ring.places + ring.next * 2 * width;
+        for (int64_t i = 0; i < 2 * width; ++i) kernels::from_compute(kv[i], place[i]);
+        attend(ring, q, member, parts - 1, ring.next, ring.next + 1);
+        for (int64_t h = 0; h < heads; ++h)
+            kernels::merge_attention(parts, ring.highest.data(), ring.sum.data(), ring.out.data(), h, heads, size,
+                                     out + h * size);
+        ring.filled = std::max(ring.filled, ring.next + 1);
+        ring.next = (ring.next + 1) % capacity;
+    }
+};
 
 }  // namespace
 
-template <class S> std::function<void(const Tensor&)> StepProgram::add_attention(const Attention& args) {
-    const int64_t capacity = args.memory + 1, width = args.width, heads = args.heads, size = width / heads;
+template <class S> StepProgram::LoadRow StepProgram::add_attention(const Attention& args) {
     const int members = team_.size();
-    const int64_t parts = 2 * members + 1;
-    auto ring = std::make_shared<Ring<S>>();
-    ring->rows.resize(size_t(capacity * 2 * width));
-    ring->scores.resize(size_t(members * capacity));
-    ring->highest.resize(size_t(parts * heads)), ring->sum.resize(size_t(parts * heads));
-    ring->out.resize(size_t(parts * width));
-    if (args.distance_q) operations_.push_back({scores_by_age<S>(ring, args, members), true});
-    const auto scale = float(1 / std::sqrt(double(size)));
-    auto attend = [=](int member, int64_t part, int64_t begin, int64_t end) {
-        if (begin >= end) return std::fill_n(ring->sum.data() + part * heads, heads, 0.0f), void();
-        kernels::step_attend<S>({.heads = heads,
-                                 .size = size,
-                                 .scale = scale,
-                                 .q = args.q,
-                                 .k = ring->rows.data(),
-                                 .v = ring->rows.data() + width,
-                                 .row = 2 * width,
-                                 .scores = ring->scores.data() + member * capacity,
-                                 .highest = ring->highest.data() + part * heads,
-                                 .sum = ring->sum.data() + part * heads,
-                                 .out = ring->out.data() + part * width,
-                                 .by_age = args.distance_q ? ring->by_age.data() : nullptr,
-                                 .ages = capacity,
-                                 .newest = begin > ring->next ? ring->next + capacity : ring->next},
-                                begin, end);
-    };
-    operations_.push_back({[=](int member) {
-                               const int64_t begin = ring->filled * member / members,
-                                             end = ring->filled * (member + 1) / members;
-                               const bool holds = ring->next >= begin && ring->next < end;
-                               attend(member, 2 * member, begin, holds ? ring->next : end);
-                               attend(member, 2 * member + 1, holds ? ring->next + 1 : end, end);
-                           },
-                           true});
-    single([=] {
-        S* row = ring->rows.data() + ring->next * 2 * width;
-        for (int64_t i = 0; i < 2 * width; ++i) kernels::from_compute(args.kv[i], row[i]);
-        attend(0, parts - 1, ring->next, ring->next + 1);
-        for (int64_t h = 0; h < heads; ++h)
-            kernels::merge_attention(parts, ring->highest.data(), ring->sum.data(), ring->out.data(), h, heads, size,
-                                     args.out + h * size);
-        ring->filled = std::max(ring->filled, ring->next + 1);
-        ring->next = (ring->next + 1) % capacity;
-    });
-    return [=](const Tensor& projections) {
-        ring->filled = ring->next = 0;
-        if (!projections.defined()) return;
-        Tensor rows = projections.detach().to(at::kFloat).reshape({-1, 2 * width}).contiguous();
-        const int64_t count = std::min(rows.size(0), args.memory), first = rows.size(0) - count;
-        const float* from = rows.data_ptr<float>() + first * 2 * width;
-        for (int64_t i = 0; i < count * 2 * width; ++i) kernels::from_compute(from[i], ring->rows[size_t(i)]);
-        ring->filled = ring->next = count;
-    };
+    const auto rings = std::make_shared<Rings<S>>(args, most_rows_, members);
+    const int64_t width = args.width, kv_stride = args.kv_stride, q_stride = args.q_stride;
+    if (args.distance_q)
+        operations_.push_back({.work = [=, this, q = args.distance_q](int member) {
+            for (int64_t row = 0; row < rows_; ++row)
+                rings->score_ages(*rings->of_row[size_t(row)], q + row * width, member, members);
+        }});
+    operations_.push_back({.work = [=, this, q = args.q](int member) {
+        for (int64_t row = 0; row < rows_; ++row)
+            rings->attend_stretch(*rings->of_row[size_t(row)], q + row * q_stride, member, members);
+    }});
+    // as each_row, which does not tell the member
+    operations_.push_back({.work =
+                               [=, this, q = args.q, kv = args.kv, out = args.out](int member) {
+                                   for (int64_t row = member; row < rows_; row += members)
+                                       rings->finish(*rings->of_row[size_t(row)], q + row * q_stride,
+                                                     kv + row * kv_stride, member, out + row * width);
+                               },
+                           .by_row = true});
+    keepers_.push_back([rings](std::span<const int64_t> rows) { rings->keep(rows); });
+    return [rings](const Tensor& projections, int64_t row) { rings->load(projections, row); };
 }
 
-std::function<void(const Tensor&)> StepProgram::attention(const Attention& args) {
+StepProgram::LoadRow StepProgram::attention(const Attention& args) {
     return storage_ == at::kBFloat16 ? add_attention<kernels::bfloat16>(args) : add_attention<float>(args);
+}
+
+void StepProgram::keep(std::span<const int64_t> rows) {
+    std::vector<float> now;
+    for (const Carried& each : carried_) {
+        now.clear();
+        for (const int64_t row : rows) {
+            const float* from = each.numbers + row * each.size;
+            now.insert(now.end(), from, from + each.size);
+        }
+        std::copy(now.begin(), now.end(), each.numbers);
+    }
+    for (const auto& keeper : keepers_) keeper(rows);
+    rows_ = int64_t(rows.size());
 }
 
 void StepProgram::run() {
     team_.run([this](int64_t member, int64_t) {
         for (size_t i = 0; i < operations_.size(); ++i) {
             const Operation& operation = operations_[i];
-            if (member == 0 || !operation.alone) operation.work(int(member));
-            const bool goes_on = operation.alone && i + 1 < operations_.size() && operations_[i + 1].alone;
+            operation.work(int(member));
+            const bool goes_on = operation.by_row && i + 1 < operations_.size() && operations_[i + 1].by_row;
             if (operation.settled && !goes_on) team_.barrier();
         }
     });

@@ -1,13 +1,14 @@
-// One token at batch 1 on a CPU, as a list of operations that a few threads run in step: no tensors, no allocation, no
-// dispatch per token. Built from the same parameters as the tensors' path and equal to it up to rounding.
+// One token of a few rows on a CPU, as a list of operations that a few threads run in step: no tensors, no allocation,
+// no dispatch per token. Built from the same parameters as the tensors' path and equal to it up to rounding.
 //
-// Blocks append their operations (Block::add_step). Vectors are fp32; weights are the model's working copies (fp32 or
-// bf16), or int8 with a scale per row, made when the program is built.
+// Blocks append their operations (Block::add_step). Vectors are fp32, one below the other for each row; weights are the
+// model's working copies (fp32 or bf16), or int8 with a scale per row, made when the program is built.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "lithe/base/team.h"
@@ -19,60 +20,85 @@ namespace lithe {
 
 class StepProgram {
  public:
-    // `storage`: the type of the weights, fp32 or bf16, and of kept keys and values.
-    StepProgram(int threads, at::ScalarType storage, bool quantize)
-        : team_(threads),
-          storage_(storage),
-          quantize_(quantize) {}
+    struct Options {
+        int64_t most_rows = 1;
+        int threads = 1;
+        at::ScalarType storage = at::kFloat;  // of the weights, fp32 or bf16, and of kept keys and values
+        bool quantize = false;
+    };
+    explicit StepProgram(const Options& options)
+        : team_(options.threads),
+          storage_(options.storage),
+          quantize_(options.quantize),
+          most_rows_(options.most_rows) {}
 
-    // A vector of zeros that lives as long as the program.
+    // Vectors [most_rows][size] of zeros that live as long as the program.
     float* vector(int64_t size);
+    // The same, for what a row carries to its next step.
+    float* carried(int64_t size);
 
     enum class Activation { none, relu, gelu };
     struct Product {
         Parameter weight, bias;    // bias may be empty
-        const float* x = nullptr;  // [columns]
-        float* y = nullptr;        // [rows]
-        int64_t planes = 1;        // rows are planes of equal size, and a thread takes the same part of each
+        const float* x = nullptr;  // [rows][columns]
+        float* y = nullptr;        // [rows][weight's rows]
+        int64_t planes = 1;        // the weight's rows are planes of equal size, and a thread takes the same part of each
         Activation activation = Activation::none;
         bool settled = true;  // false: no thread reads another's part of y before the next operation's end
     };
     void product(const Product& args);
     void norm(const LayerNorm& norm, const float* x, int64_t size, float* y);
-    // Runs `work(begin, end)` on every thread's part of [0, size); threads meet afterwards.
-    void parts(int64_t size, std::function<void(int64_t begin, int64_t end)> work, bool settled = true);
-    // Runs `work` on one thread.
-    void single(std::function<void()> work);
-    // One query over keys and values kept in the program, the newest `memory` and its own; kv: keys, values [2 P].
+    // Runs `work(row, begin, end)` on every thread's part of [0, size) of each row; threads meet afterwards.
+    using PartOfRow = std::function<void(int64_t row, int64_t begin, int64_t end)>;
+    void parts(int64_t size, PartOfRow work, bool settled = true);
+    // Runs `work(row)` for each row, a row on one thread.
+    void each_row(std::function<void(int64_t row)> work);
+    // One query a row over the keys and values that the program keeps of it, the newest `memory` and its own; kv: keys,
+    // values [2 P].
     struct Attention {
         const float *q = nullptr, *kv = nullptr;
+        int64_t q_stride = 0, kv_stride = 0;  // numbers from one row to the next
         int64_t width = 0, heads = 1, memory = 0;
         float* out = nullptr;  // [P]
         // A second term by distance: queries [P], and rows [memory + 1][P] from distance 0 up; undefined: none.
         const float* distance_q = nullptr;
         Tensor distance_r;
     };
-    // Returns what a prompt's projections [M][1][2P] are given to.
-    std::function<void(const Tensor&)> attention(const Attention& args);
+    // Returns what a row's projections [M][1][2P] are given to.
+    using LoadRow = std::function<void(const Tensor& projections, int64_t row)>;
+    LoadRow attention(const Attention& args);
 
+    // How many rows the next runs have, the first ones.
+    void set_rows(int64_t rows) { rows_ = rows; }
+    int64_t rows() const { return rows_; }
+    // What is carried of these rows, in this order; a row that stands there twice is doubled.
+    void keep(std::span<const int64_t> rows);
     void run();
 
  private:
+    using Work = std::function<void(int member)>;
     struct Operation {
-        std::function<void(int member)> work;
-        bool settled;        // threads meet afterwards
-        bool alone = false;  // of one thread: several in a row need one meeting
+        Work work;
+        bool settled = true;  // threads meet afterwards
+        bool by_row = false;  // rows are shared out alike in all such: several in a row need one meeting
     };
     template <class W>
     void add_product(const W* weight, const float* scale, const Product& args, int64_t rows, int64_t columns);
-    template <class S> std::function<void(const Tensor&)> add_attention(const Attention& args);
+    template <class S> LoadRow add_attention(const Attention& args);
     int8_t* room_for_codes(int64_t count);
 
     Team team_;
     at::ScalarType storage_;
     bool quantize_;
+    int64_t most_rows_, rows_ = 1;
     std::vector<Operation> operations_;
     std::deque<std::vector<float>> vectors_;
+    struct Carried {
+        float* numbers;
+        int64_t size;
+    };
+    std::vector<Carried> carried_;
+    std::vector<std::function<void(std::span<const int64_t>)>> keepers_;  // of keys and values
     std::vector<Tensor> codes_;  // pieces that hold the codes of many weights
     int64_t codes_left_ = 0;     // in the last piece
 };

@@ -104,7 +104,7 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
     const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
     result.loss = sum / double(result.tokens);
     result.bits_per_byte = sum / std::numbers::ln2 / sums_of_text.bytes;
-    result.score.value = result.bits_per_byte;
+    result.score = {objective.score_kind(), result.bits_per_byte};
     result.perplexity = std::exp(result.loss);
     result.seconds = timer.seconds();
     return result;
@@ -119,11 +119,11 @@ std::string unspoken_text(const EvaluationResult& result) {
 }
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
-    nlohmann::ordered_json json = {
-        {"bits_per_byte", result.bits_per_byte}, {"loss", result.loss}, {"perplexity", result.perplexity}};
+    nlohmann::ordered_json json = {{"score", to_json(result.score)},
+                                   {"bits_per_byte", result.bits_per_byte},
+                                   {"loss", result.loss},
+                                   {"perplexity", result.perplexity}};
     if (!with_protocol) return json;
-    json["score"] = {
-        {"name", result.score.name}, {"unit", result.score.unit}, {"less_is_better", result.score.less_is_better}};
     json["tokens"] = result.tokens;
     json["bytes"] = result.bytes;
     json["unspoken_share"] = result.unspoken_share;

@@ -11,19 +11,12 @@
 #include <optional>
 #include <stop_token>
 
+#include "lithe/base/score.h"
 #include "lithe/data/corpus.h"
 #include "lithe/data/scored_text.h"
 #include "lithe/objectives/objective.h"
 
 namespace lithe {
-
-// What a model is judged by.
-struct Score {
-    std::string name = "bits_per_byte", unit = "bits per byte";
-    bool less_is_better = true;
-    double value = 0;
-    bool better_than(double other) const { return less_is_better ? value < other : value > other; }
-};
 
 struct EvaluationResult {
     Score score;

@@ -15,8 +15,7 @@ struct LoadedModel {
     TensorFiles weights;
     std::string folder;
 };
-// Checks the files and builds the models; the caller materializes the main one and calls load_parameters with
-// `weights`. `selector`: as find_model() takes it.
+// Checks the files and builds the models; the caller hands the main one and `weights` to open_parameters. `selector`: as find_model() takes it.
 LoadedModel load_model(const std::string& selector);
 
 }  // namespace lithe

@@ -8,11 +8,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lithe/base/score.h"
 #include "lithe/data/feeder.h"
 #include "lithe/data/scored_text.h"
 #include "lithe/model/language_model.h"
@@ -50,6 +53,24 @@ struct ScoringWords {
     std::string unscored;       // which tokens are not, in words; empty: the first
 };
 
+// Texts that models wrote, beside those that stand there.
+struct Writing {
+    struct Text {
+        std::string source, reference, text;
+    };
+    std::vector<Text> texts;
+    // Of all texts, each with what its computation equals; none where the tokenizer loses something of the references.
+    std::vector<std::pair<Score, std::string>> scores;
+};
+struct WriteOptions {
+    int64_t beam = 5;
+    double length_penalty = 1;
+    uint64_t most = 0;   // texts, from the first; 0: all
+    uint64_t bytes = 0;  // of the text, from the first; 0: all
+    bool leaves_out_long = false;  // what the models have no positions for; false: it is refused
+    std::stop_token stop = {};
+};
+
 class Objective {
  public:
     virtual ~Objective() = default;
@@ -81,6 +102,16 @@ class Objective {
     virtual std::unique_ptr<ScoredBatches> scored_batches(const ScoredText& text,
                                                           const EvaluationProtocol& protocol) const = 0;
     virtual ScoringWords scoring_words() const { return {}; }
+    // What evaluations of it are ranked by.
+    virtual ScoreKind score_kind() const { return {}; }
+    // Whether its loss is the mean cross-entropy of tokens, so that it can be told in bits per byte.
+    virtual bool loss_is_cross_entropy() const { return true; }
+    // What the models write where the text has its targets; nullopt where they are not trained to write. Throws stopped
+    // when a stop was asked for.
+    virtual std::optional<Writing> write(const Models&, const ScoredText&, const Tokenizer&,
+                                         const WriteOptions&) const {
+        return std::nullopt;
+    }
     // The sum of the scored tokens' negative log-likelihoods in nats, and the next state, under `pass` with the batch's
     // flags.
     virtual std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
@@ -111,6 +142,10 @@ void check_config(const Config& config, Problems& problems);
 void settle_objective(Config& config);
 // Throws usage for an unknown name or wrong options.
 std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer);
+
+// The models to be trained, in a store of their own; what train.frozen names is frozen. Throws usage where it names
+// nothing of theirs, or all.
+Models training_models(const Objective& objective, const Config& config);
 
 // Ids of a model to be made. Throws usage where model.vocabulary_size states another number.
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer);

@@ -112,6 +112,17 @@ std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer&
     return find_kind(config.objective.name)->make(*options, config, tokenizer);
 }
 
+Models training_models(const Objective& objective, const Config& config) {
+    const auto store = std::make_shared<ParameterStore>();
+    Models models = objective.models(config, store);
+    const std::vector<std::string> unknown = store->freeze(config.train.frozen);
+    if (!unknown.empty())
+        fail_usage("the model has no parameters under " + join(unknown, ", "), "train.frozen",
+                   "a path is a parameter's name or its beginning, as embeddings or decoder.layers.0");
+    if (store->all_frozen()) fail_usage("every parameter is frozen: nothing would be trained", "train.frozen");
+    return models;
+}
+
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {
     const int64_t stated = config.model.vocabulary_size, needed = make_objective(config, tokenizer)->vocabulary();
     if (stated != 0 && stated != needed)

@@ -45,7 +45,7 @@ LossOutput TokenObjective::loss(const Models& models, const DeviceBatch& batch, 
                                 const DrawKeys& keys) const {
     Pass pass = models.main().pass(training, keys);
     pass.set_flags(batch.flags_TB);
-    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, state, pass, density_);
+    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, state, pass, {.density = density_});
     LossOutput result;
     result.terms.push_back({.name = kCrossEntropy, .sum = std::move(out.sum)});
     add_aux(std::move(out.aux), batch, result);
@@ -56,7 +56,7 @@ LossOutput TokenObjective::loss(const Models& models, const DeviceBatch& batch, 
 std::pair<Tensor, State> TokenObjective::score(const Models& models, const DeviceBatch& batch, const State& state,
                                                Pass pass) const {
     pass.set_flags(batch.flags_TB);
-    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, state, pass, density_);
+    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, state, pass, {.density = density_});
     return {std::move(out.sum), std::move(out.state)};
 }
 

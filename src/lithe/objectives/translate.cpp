@@ -6,6 +6,9 @@
 #include "lithe/base/log.h"
 #include "lithe/base/rng.h"
 #include "lithe/data/pair_feeder.h"
+#include "lithe/objectives/translator.h"
+#include "lithe/score/bleu.h"
+#include "lithe/score/chrf.h"
 
 namespace lithe {
 
@@ -15,6 +18,10 @@ void TranslateValues::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 0.9},
             label_smoothing);
+    v.field({.name = "bleu_tokens",
+             .help = "what BLEU counts: 13a, mteval's tokens of plain text; none, words of a text that is tokenized",
+             .choices = {"13a", "none"}},
+            bleu_tokens);
 }
 
 void TranslateValues::check(const Config& config, Problems& problems) const {
@@ -27,15 +34,6 @@ void TranslateValues::check(const Config& config, Problems& problems) const {
         problems.add("pairs come from one text: data.parallel beside data.train", "data.sources");
 }
 
-Tensor smoothed_loss(const Tensor& logits_NV, const Tensor& targets_N, double smoothing) {
-    const Tensor scored = targets_N.ge(0).nonzero().squeeze(1);
-    const Tensor log_p = at::log_softmax(logits_NV.index_select(0, scored), 1);
-    const Tensor nll = -log_p.gather(1, targets_N.index_select(0, scored).unsqueeze(1)).sum();
-    if (smoothing <= 0) return nll;
-    const double each = smoothing / double(logits_NV.size(1) - 1);
-    return nll * (1 - smoothing - each) - log_p.sum() * each;
-}
-
 LossOutput TranslateObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
                                     const DrawKeys& keys) const {
     const LanguageModel& model = models.main();
@@ -44,10 +42,10 @@ LossOutput TranslateObjective::loss(const Models& models, const DeviceBatch& bat
     const Bag source = model.encode_source(batch.source_SB, batch.source_flags_SB, training, keys, aux);
     Pass pass = model.pass(training, keys);
     pass.set_flags(batch.flags_TB);
-    auto out = model.forward(batch.ids_TB, {}, pass, source);
+    const LossOptions options{.density = TargetDensity::few, .smoothing = values_.label_smoothing};
+    auto out = model.loss(batch.ids_TB, batch.targets_TB, {}, pass, options, source);
     aux.append(std::move(out.aux));
-    const Tensor sum = smoothed_loss(out.logits_TBV.flatten(0, 1), batch.targets_TB.flatten(), values_.label_smoothing);
-    result.terms.push_back({.name = kCrossEntropy, .sum = sum});
+    result.terms.push_back({.name = kCrossEntropy, .sum = out.sum});
     add_aux(std::move(aux), batch, result);
     return result;  // pairs stand alone: no state
 }
@@ -117,8 +115,60 @@ std::pair<Tensor, State> TranslateObjective::score(const Models& models, const D
     Aux aux;
     const Bag source = models.main().encode_source(batch.source_SB, batch.source_flags_SB, false, {}, aux);
     pass.set_flags(batch.flags_TB);
-    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, {}, pass, TargetDensity::few, source);
+    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, {}, pass, {.density = TargetDensity::few}, source);
     return {std::move(out.sum), State()};
+}
+
+namespace {
+
+std::vector<std::pair<Score, std::string>> scores_of(const std::vector<Writing::Text>& texts, BleuTokens tokens) {
+    std::vector<std::string> written, references;
+    for (const Writing::Text& each : texts) {
+        written.push_back(each.text);
+        references.push_back(each.reference);
+    }
+    return {{{{"bleu", "BLEU", false}, corpus_bleu(written, references, tokens).score}, bleu_signature(tokens)},
+            {{{"chrf", "chrF", false}, corpus_chrf(written, references)}, chrf_signature()}};
+}
+
+}  // namespace
+
+std::optional<Writing> TranslateObjective::write(const Models& models, const ScoredText& text,
+                                                 const Tokenizer& tokenizer, const WriteOptions& options) const {
+    const PairView view(text.tokens(), end_);
+    const uint64_t tokens = options.bytes > 0 ? text.tokens_within(options.bytes) : text.tokens().size();
+    uint64_t count = options.most > 0 ? std::min(options.most, view.size()) : view.size();
+    while (count > 0 && text.tokens().document_begin(2 * count - 2) >= tokens) --count;
+    const auto text_of = [&](std::vector<int64_t> ids) {
+        ids.pop_back();  // the end
+        return tokenizer.decode(ids);
+    };
+    const int64_t most = models.main().encoder()->embedding().max_positions();
+    std::vector<std::vector<int64_t>> sources;
+    Writing writing;
+    for (uint64_t pair = 0; pair < count; ++pair) {
+        std::vector<int64_t> source = view.source(pair);
+        const bool fits = most == 0 || int64_t(source.size()) <= most;
+        if (!fits && options.leaves_out_long) continue;
+        if (!fits)
+            fail_usage("source " + std::to_string(pair + 1) + " has " + std::to_string(source.size()) +
+                           " tokens with its end, and the encoder reads " + std::to_string(most),
+                       "data", "cut it into sentences, or leave the pair out");
+        writing.texts.push_back({text_of(source), text_of(view.target(pair)), ""});
+        sources.push_back(std::move(source));
+    }
+    const TranslateOptions how{.beam = options.beam,
+                               .length_penalty = options.length_penalty,
+                               .stop = options.stop,
+                               .progress = [](double done) {
+                                   log_progress("translating " + std::to_string(int(100 * done)) + " %");
+                               }};
+    std::vector<Translated> made = Translator(models.main(), tokenizer, end_).translate(sources, how);
+    log_progress("");
+    for (size_t i = 0; i < made.size(); ++i) writing.texts[i].text = std::move(made[i].text);
+    if (tokenizer.lossless() && !writing.texts.empty())
+        writing.scores = scores_of(writing.texts, values_.bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a);
+    return writing;
 }
 
 std::unique_ptr<Objective> make_translate(const ObjectiveOptions& options, const Config&, const Tokenizer& tokenizer) {

@@ -13,6 +13,7 @@ namespace lithe {
 
 struct TranslateValues {
     double label_smoothing = 0.1;
+    std::string bleu_tokens = "13a";
     void visit(FieldVisitor& v);
     void check(const Config& config, Problems& problems) const;
 };
@@ -27,6 +28,7 @@ class TranslateObjective : public TokenObjective {
     void prepare(Batch&, uint64_t, int64_t) const override {}  // feeders give pairs
     LossOutput loss(const Models& models, const DeviceBatch& batch, const State& state, bool training,
                     const DrawKeys& keys) const override;
+    bool loss_is_cross_entropy() const override { return values_.label_smoothing <= 0; }
     bool reads_pairs() const override { return true; }
     std::unique_ptr<Feeder> feeder(const Config& config, const Tokenizer& tokenizer,
                                    std::vector<FeedSource> sources) const override;
@@ -35,6 +37,9 @@ class TranslateObjective : public TokenObjective {
     ScoringWords scoring_words() const override {
         return {.carries_state = false, .unscored = "the sources, and pairs longer than the length"};
     }
+    std::optional<Writing> write(const Models& models, const ScoredText& text, const Tokenizer& tokenizer,
+                                 const WriteOptions& options) const override;
+    int64_t end() const { return end_; }
     std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
                                    Pass pass) const override;
 
@@ -45,8 +50,5 @@ class TranslateObjective : public TokenObjective {
 
 std::unique_ptr<Objective> make_translate(const ObjectiveOptions& options, const Config& config,
                                           const Tokenizer& tokenizer);
-
-// sum over n with targets >= 0 of the smoothed loss above, of logits [N][V] in at least fp32.
-Tensor smoothed_loss(const Tensor& logits_NV, const Tensor& targets_N, double smoothing);
 
 }  // namespace lithe

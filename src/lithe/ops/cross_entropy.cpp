@@ -17,12 +17,18 @@ constexpr int64_t kLeastRows = 64;  // fewer would spend the time on reading the
 // Losses of a chunk; with `differentiate`, logits become d(sum of losses) / d(logits).
 template <class S>
 void run_kernel(const Tensor& logits, const Tensor& bias, const Tensor& targets, const Tensor& loss, const Tensor& lse,
-                const Tensor& ones, bool differentiate) {
+                const Tensor& ones, double smoothing, bool differentiate) {
     using C = kernels::Compute<S>;
     kernels::CrossEntropyArgs<S> args;
-    args.rows = logits.size(0), args.vocabulary = logits.size(1);
-    args.logits = pointer<S>(logits), args.bias = pointer<C>(bias), args.targets = pointer<int64_t>(targets);
-    args.lse = pointer<C>(lse), args.loss = pointer<C>(loss), args.weight = pointer<C>(ones);
+    args.rows = logits.size(0);
+    args.vocabulary = logits.size(1);
+    args.logits = pointer<S>(logits);
+    args.bias = pointer<C>(bias);
+    args.targets = pointer<int64_t>(targets);
+    args.lse = pointer<C>(lse);
+    args.loss = pointer<C>(loss);
+    args.weight = pointer<C>(ones);
+    args.smoothing = C(smoothing);
     if (!logits.is_cuda()) {
         kernels::cross_entropy_forward(args);
         if (differentiate) kernels::cross_entropy_backward(args);
@@ -79,9 +85,10 @@ void accumulate(Tensor& sum, Tensor part, bool single) {
 }  // namespace
 
 Tensor linear_cross_entropy(const Tensor& h_ND, const Tensor& weight_VD, const Tensor& bias_V, const Tensor& targets_N,
-                            int64_t chunk_bytes) {
+                            double smoothing, int64_t chunk_bytes) {
     ProfileScope scope("lithe::cross_entropy");
     check_input(h_ND, weight_VD, bias_V, targets_N);
+    check(smoothing <= 0 || weight_VD.size(0) > 1, "cross_entropy", "smoothing needs two tokens at least");
     const bool differentiate = needs_gradient(h_ND, weight_VD, bias_V);
     std::shared_ptr<LinearCrossEntropyNode> node;
     if (differentiate) node = make_node<LinearCrossEntropyNode>(h_ND, weight_VD, bias_V);
@@ -100,7 +107,7 @@ Tensor linear_cross_entropy(const Tensor& h_ND, const Tensor& weight_VD, const T
         if (logits.numel() > 0)
             for_storage(logits.scalar_type(), "cross_entropy", [&](auto* type) {
                 run_kernel<std::remove_pointer_t<decltype(type)>>(logits, bias, targets.narrow(0, begin, count), loss,
-                                                                  lse, ones, differentiate);
+                                                                  lse, ones, smoothing, differentiate);
             });
         total += loss.sum();
         if (!differentiate) continue;

@@ -2,7 +2,7 @@
 
 #include "lithe/base/median.h"
 #include "lithe/base/timer.h"
-#include "lithe/model/generate.h"
+#include "lithe/infer/decode.h"
 #include "lithe/train/trainer.h"
 
 namespace lithe {
@@ -19,14 +19,13 @@ void check_stop(const std::stop_token& stop) {
 double measure_training_speed(const Config& config, const Corpus& corpus, const Machine& machine, double seconds,
                               const std::stop_token& stop) {
     const auto objective = make_objective(config, corpus.tokenizer());
-    const Models models = objective->models(config, std::make_shared<ParameterStore>());
+    const Models models = training_models(*objective, config);
     // tables take seconds to draw
     models.main().materialize(at::kFloat, machine.working, machine.device, std::nullopt);
     Optimizer optimizer(config.optimizer, models.main().parameters());
     StepRunner step(*objective, models, optimizer,
                     {.parts = batch_parts(config, machine.threads, machine.device), .graphs = config.train.graphs});
-    const FeedOptions options{.batch = config.train.batch, .length = config.train.length};
-    auto feeder = make_stream_feeder({{&corpus.split("train"), 1, "train"}}, options);
+    const auto feeder = objective->feeder(config, corpus.tokenizer(), {{&corpus.split("train"), 1, "train"}});
     std::vector<Batch> batch(1);
     std::vector<double> times;
     Timer whole;
@@ -50,7 +49,8 @@ double measure_latency(const Config& config, int64_t vocabulary, const Machine& 
     Timer timer;
     std::vector<double> gaps;
     double last = -1;
-    generate(model, prompt, {.tokens = kTokens, .segment = config.train.length, .stop = stop}, [&](int64_t) {
+    const DecodeOptions options{.until = {.tokens = kTokens}, .stop = stop};
+    generate(model, prompt, options, {.segment = config.train.length}, [&](int64_t) {
         const double now = timer.seconds();
         if (last >= 0) gaps.push_back(now - last);
         last = now;

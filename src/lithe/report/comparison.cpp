@@ -75,9 +75,11 @@ std::vector<size_t> front_of(const Comparison& comparison, const Measure& measur
         std::vector<Trade> trades;
         for (size_t i = 0; i < comparison.groups.size(); ++i) {
             const RunGroup& group = comparison.groups[i];
-            if (group.ranking != ranking || group.bits.count == 0) continue;
-            if (const auto cost = mean_of(measure, comparison.runs, group))
-                known.push_back(i), trades.push_back({*cost, group.bits.mean});
+            if (group.ranking != ranking || group.scores.count == 0) continue;
+            if (const auto cost = mean_of(measure, comparison.runs, group)) {
+                known.push_back(i);
+                trades.push_back({*cost, group.score.as_loss(group.scores.mean)});
+            }
         }
         for (size_t place : unbeaten(trades)) front.push_back(known[place]);
     }
@@ -105,12 +107,12 @@ std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs, const
     for (const Ranking& ranking : rankings)
         if (!ranking.apart.empty()) warnings.push_back(ranking.apart);
     for (const RunRecord& run : runs)
-        if (!run.last_bits) warnings.push_back(run.name + " was never evaluated");
+        if (!run.last_score) warnings.push_back(run.name + " was never evaluated");
     for (const Ranking& ranking : rankings) {
         const RunRecord* first = nullptr;
         for (size_t i : ranking.runs) {
             const RunRecord& run = runs[i];
-            if (!run.last_bits) continue;
+            if (!run.last_score) continue;
             if (!first) first = &run;
             if (run.protocol() != first->protocol())
                 warnings.push_back(run.name + " was evaluated in another way than " + first->name + ": " +

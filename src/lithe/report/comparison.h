@@ -29,15 +29,16 @@ struct RunGroup {
     std::string name;
     std::vector<size_t> runs;
     size_t ranking = 0;
-    Sample bits;                                // per byte, of the last evaluations, one value per seed
+    ScoreKind score;                            // of its ranking
+    Sample scores;                              // of the last evaluations, one value per seed
     double least = 0, most = 0;                 // of those values
     bool alone = false;                         // no other group of its ranking was evaluated
     bool several_seeds = false;                 // here and in the best group of its ranking
-    std::optional<double> difference, half, p;  // from that group; half of its 95 % interval, Welch's test
+    std::optional<double> difference, half, p;  // from that group's mean; half of its 95 % interval, Welch's test
     std::string sentence;                       // the verdict in words
 };
 
-// Runs whose bits per byte may be ranked: of one text, scored on the same stretch of it.
+// Runs whose scores may be ranked: of one kind and one text, on the same stretch of it.
 struct Ranking {
     std::vector<size_t> runs;
     std::string apart;  // why not with others; "" where the others say it
@@ -62,8 +63,8 @@ std::optional<double> energy_of(const RunRecord& run, const Prices& prices);
 std::string verdict_of(const RunGroup& group);
 
 // Which runs may be ranked against each other. Runs of another text (other fingerprint; with another tokenizer, whose
-// fingerprint says nothing, other settings that name the text) or scored on another stretch are apart, and so are
-// those whose tokenizer leaves bytes unspoken, from all with another tokenizer.
+// fingerprint says nothing, other settings that name the text), with another kind of score or scored on another stretch
+// are apart, and so are those whose tokenizer leaves bytes unspoken, from all with another tokenizer.
 std::vector<Ranking> rank_apart(const std::vector<RunRecord>& runs);
 // By settings without the seed; with difference from the best, test and sentence.
 std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs, const std::vector<Ranking>& rankings);
@@ -74,6 +75,8 @@ Comparison compare_runs(std::vector<RunRecord> runs, const Prices& prices);
 
 // Tables of a comparison; the first row is the head.
 using Rows = std::vector<std::vector<std::string>>;
+// The unit of all runs' scores, where they have one.
+std::string score_unit(const Comparison& comparison);
 Rows run_rows(const Comparison& comparison);
 Rows difference_rows(const Comparison& comparison);
 Rows group_rows(const Comparison& comparison, size_t ranking);

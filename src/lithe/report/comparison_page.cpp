@@ -30,13 +30,13 @@ std::vector<Axis> axes(const Prices& prices) {
 
 Curve curve_of(const RunRecord& run, const Axis& axis, int colour) {
     std::vector<CurvePoint> points;
-    for (const RunPoint& point : run.train) points.push_back({axis.of(run, point), point.bits});
+    for (const RunPoint& point : run.train) points.push_back({axis.of(run, point), point.value});
     return {run.name, thinned(smoothed(points), 200), true, colour};
 }
 
 Curve dots_of(const RunRecord& run, const Axis& axis, int colour) {
     Curve dots{"", {}, false, colour};
-    for (const RunPoint& point : run.valid) dots.points.push_back({axis.of(run, point), point.bits});
+    for (const RunPoint& point : run.valid) dots.points.push_back({axis.of(run, point), point.value});
     return dots;
 }
 
@@ -45,18 +45,31 @@ std::string title_of(const Comparison& comparison, size_t ranking) {
     return title.empty() ? "" : "<p><b>" + escape_html(title) + "</b></p>";
 }
 
+// Of the first of a ranking's runs that was scored; all have it.
+std::string unit_of(const Comparison& comparison, size_t ranking) {
+    for (const size_t run : comparison.rankings[ranking].runs)
+        if (comparison.runs[run].last_score) return comparison.runs[run].score.unit;
+    return ScoreKind().unit;
+}
+
 std::string curves(const Comparison& comparison) {
-    std::string html =
-        "<h2>Curves</h2><p class=\"soft\">Bits per byte: lines training (smoothed), dots validation.</p>";
+    std::string html = "<h2>Curves</h2>";
     for (size_t ranking = 0; ranking < comparison.rankings.size(); ++ranking) {
-        html += title_of(comparison, ranking);
+        const RunRecord& first = comparison.runs[comparison.rankings[ranking].runs[0]];
+        const std::string unit = unit_of(comparison, ranking);
+        html += title_of(comparison, ranking) + "<p class=\"soft\">" + escape_html(capitalized(unit)) +
+                (first.trains_on_score() ? ": lines training (smoothed), dots validation.</p>"
+                                         : " of validation; training's loss in nats is drawn apart.</p>");
         for (const Axis& axis : axes(comparison.prices)) {
-            std::vector<Curve> list;
+            std::vector<Curve> losses, scores;
             for (size_t i : comparison.rankings[ranking].runs) {
-                list.push_back(curve_of(comparison.runs[i], axis, int(i)));
-                list.push_back(dots_of(comparison.runs[i], axis, int(i)));
+                const RunRecord& run = comparison.runs[i];
+                (run.trains_on_score() ? scores : losses).push_back(curve_of(run, axis, int(i)));
+                scores.push_back(dots_of(run, axis, int(i)));
             }
-            html += chart_html(training_chart("Bits per byte against " + axis.title, axis.unit, std::move(list)));
+            const std::string against = " against " + axis.title;
+            html += chart_html(training_chart(capitalized(unit) + against, axis.unit, std::move(scores)));
+            html += chart_html(training_chart("Training loss" + against, axis.unit, std::move(losses)));
         }
     }
     return html;
@@ -64,16 +77,16 @@ std::string curves(const Comparison& comparison) {
 
 // One dot per run; the line joins the means of groups that are not beaten.
 std::string front(const Comparison& comparison, const Measure& measure, size_t ranking) {
-    Chart chart{"Bits per byte against " + measure.title, measure.unit, {}};
+    Chart chart{capitalized(unit_of(comparison, ranking)) + " against " + measure.title, measure.unit, {}};
     Curve line{"", {}, true, 0};
     for (size_t group : comparison.fronts.at(measure.key))
         if (comparison.groups[group].ranking == ranking)
             line.points.push_back(
-                {*mean_of(measure, comparison.runs, comparison.groups[group]), comparison.groups[group].bits.mean});
+                {*mean_of(measure, comparison.runs, comparison.groups[group]), comparison.groups[group].scores.mean});
     chart.curves.push_back(std::move(line));
     for (size_t i : comparison.rankings[ranking].runs) {
-        const auto cost = measure.of(comparison.runs[i]), bits = comparison.runs[i].last_bits;
-        if (cost && bits) chart.curves.push_back({"", {{*cost, *bits, comparison.runs[i].name}}, false, int(i)});
+        const auto cost = measure.of(comparison.runs[i]), score = comparison.runs[i].last_score;
+        if (cost && score) chart.curves.push_back({"", {{*cost, *score, comparison.runs[i].name}}, false, int(i)});
     }
     return chart_html(chart);
 }

@@ -40,8 +40,9 @@ std::vector<std::string> names_of(const Comparison& comparison, const std::vecto
 Json run_json(const Comparison& comparison, const RunRecord& run) {
     Json json = {{"name", run.name},
                  {"folder", run.folder},
-                 {"bits_per_byte", optional_json(run.last_bits)},
-                 {"best_bits_per_byte", optional_json(run.best_bits)},
+                 {run.score.name, optional_json(run.last_score)},
+                 {"best_" + run.score.name, optional_json(run.best_score)},
+                 {"less_is_better", run.score.less_is_better},
                  {"unspoken_share", run.unspoken_share()},
                  {"protocol", run.protocol()},
                  {"steps", run.steps},
@@ -57,8 +58,8 @@ Json group_json(const Comparison& comparison, const RunGroup& group) {
     return {{"name", group.name},
             {"runs", names_of(comparison, group.runs)},
             {"ranking", group.ranking + 1},
-            {"bits_per_byte", group.bits.count > 0 ? Json(group.bits.mean) : Json()},
-            {"half_interval_95", group.bits.count > 1 ? Json(group.bits.half) : Json()},
+            {group.score.name, group.scores.count > 0 ? Json(group.scores.mean) : Json()},
+            {"half_interval_95", group.scores.count > 1 ? Json(group.scores.half) : Json()},
             {"difference", optional_json(group.difference)},
             {"difference_half_interval_95", optional_json(group.half)},
             {"p", optional_json(group.p)},
@@ -75,7 +76,7 @@ std::string ranking_text(const Comparison& comparison, size_t ranking) {
         if (group.ranking == ranking && comparison.groups.size() > 1) text += group.sentence + "\n";
     for (const Measure& measure : comparison.measures)
         if (const auto names = front_names(comparison, measure, ranking); !names.empty())
-            text += "not beaten in bits per byte and " + measure.title + ": " + join(names, ", ") + "\n";
+            text += "not beaten in score and " + measure.title + ": " + join(names, ", ") + "\n";
     return text;
 }
 
@@ -108,7 +109,7 @@ Json comparison_json(const Comparison& comparison) {
         for (size_t group : comparison.fronts.at(measure.key))
             json["fronts"][measure.key].push_back(comparison.groups[group].name);
     }
-    json["equal_within"] = {{"cost", kEqualCost}, {"bits_per_byte", kEqualLoss}};
+    json["equal_within"] = {{"cost", kEqualCost}, {"score", kEqualLoss}};
     json["notes"] = comparison.warnings;
     return json;
 }

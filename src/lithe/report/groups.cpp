@@ -1,5 +1,6 @@
 // Runs that differ in their seed only, as one: name, mean, difference from the best, and what that says.
 #include <algorithm>
+#include <cmath>
 
 #include "lithe/base/text.h"
 #include "lithe/report/comparison.h"
@@ -49,23 +50,26 @@ void take_results(RunGroup& group, const std::vector<RunRecord>& runs) {
     std::map<std::string, int> seeds;
     for (size_t run : group.runs) {
         ++seeds[seed_of(runs[run])];
-        if (runs[run].last_bits) of_seed[seed_of(runs[run])].push_back(*runs[run].last_bits);
+        if (!runs[run].last_score) continue;
+        of_seed[seed_of(runs[run])].push_back(*runs[run].last_score);
+        group.score = runs[run].score;
     }
-    std::vector<double> bits;
-    for (const auto& [seed, values] : of_seed) bits.push_back(describe(values).mean);
-    group.bits = describe(bits);
-    if (!bits.empty()) group.least = *std::min_element(bits.begin(), bits.end());
-    if (!bits.empty()) group.most = *std::max_element(bits.begin(), bits.end());
+    std::vector<double> scores;
+    for (const auto& [seed, values] : of_seed) scores.push_back(describe(values).mean);
+    group.scores = describe(scores);
+    if (!scores.empty()) group.least = *std::min_element(scores.begin(), scores.end());
+    if (!scores.empty()) group.most = *std::max_element(scores.begin(), scores.end());
     group.name = name_of(runs, group.runs, seeds.size());
 }
 
 std::string sentence_of(const RunGroup& group, const RunGroup& best) {
-    if (group.bits.count == 0) return group.name + " was never evaluated: it is not ranked.";
-    const std::string bits = fixed_digits(group.bits.mean, 4) + " bits per byte";
-    if (group.alone) return group.name + " has " + bits + "; nothing here may be ranked against it.";
-    if (!group.difference) return group.name + " is the best, with " + bits + ".";
-    const std::string worse = group.name + " is " + fixed_digits(*group.difference, 4) + " bits per byte (" +
-                              three_digits(100 * *group.difference / best.bits.mean) + " %) worse than " + best.name;
+    if (group.scores.count == 0) return group.name + " was never evaluated: it is not ranked.";
+    const std::string score = fixed_digits(group.scores.mean, 4) + " " + group.score.unit;
+    if (group.alone) return group.name + " has " + score + "; nothing here may be ranked against it.";
+    if (!group.difference) return group.name + " is the best, with " + score + ".";
+    const double by = group.score.as_loss(*group.difference);
+    const std::string worse = group.name + " is " + fixed_digits(by, 4) + " " + group.score.unit + " (" +
+                              three_digits(100 * by / std::abs(best.scores.mean)) + " %) worse than " + best.name;
     if (!group.several_seeds)
         return worse + "; with one seed on a side it cannot be told whether chance alone makes such a difference.";
     if (!group.p) return worse + "; seeds do not differ, so that there is nothing to test it by.";
@@ -77,13 +81,13 @@ std::string sentence_of(const RunGroup& group, const RunGroup& best) {
 // `groups`: all of one ranking, the best first.
 void compare_with_best(const std::vector<RunGroup*>& groups) {
     RunGroup& best = *groups[0];
-    best.alone = groups.size() < 2 || groups[1]->bits.count == 0;
+    best.alone = groups.size() < 2 || groups[1]->scores.count == 0;
     for (RunGroup* group : groups) {
-        if (group != &best && group->bits.count > 0) {
-            group->difference = group->bits.mean - best.bits.mean;
-            group->several_seeds = group->bits.count > 1 && best.bits.count > 1;
-            group->p = welch_p(group->bits, best.bits);
-            group->half = welch_half(group->bits, best.bits);
+        if (group != &best && group->scores.count > 0) {
+            group->difference = group->scores.mean - best.scores.mean;
+            group->several_seeds = group->scores.count > 1 && best.scores.count > 1;
+            group->p = welch_p(group->scores, best.scores);
+            group->half = welch_half(group->scores, best.scores);
         }
         group->sentence = sentence_of(*group, best);
     }
@@ -92,7 +96,7 @@ void compare_with_best(const std::vector<RunGroup*>& groups) {
 }  // namespace
 
 std::string verdict_of(const RunGroup& group) {
-    if (group.bits.count == 0) return "not evaluated";
+    if (group.scores.count == 0) return "not evaluated";
     if (!group.difference) return group.alone ? "alone" : "best";
     if (!group.several_seeds) return "one run on a side: no test";
     if (!group.p) return "seeds do not differ: no test";
@@ -117,8 +121,8 @@ std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs, const std::
         }
         std::stable_sort(groups.begin() + std::ptrdiff_t(first), groups.end(),
                          [](const RunGroup& a, const RunGroup& b) {
-                             if ((a.bits.count > 0) != (b.bits.count > 0)) return a.bits.count > 0;
-                             return a.bits.mean < b.bits.mean;
+                             if ((a.scores.count > 0) != (b.scores.count > 0)) return a.scores.count > 0;
+                             return a.score.better(a.scores.mean, b.scores.mean);
                          });
         std::vector<RunGroup*> of_ranking;
         for (size_t i = first; i < groups.size(); ++i) of_ranking.push_back(&groups[i]);
@@ -130,8 +134,12 @@ std::vector<RunGroup> group_runs(const std::vector<RunRecord>& runs, const std::
 std::optional<double> mean_of(const Measure& measure, const std::vector<RunRecord>& runs, const RunGroup& group) {
     double sum = 0;
     size_t known = 0;
-    for (size_t run : group.runs)
-        if (const auto value = measure.of(runs[run])) sum += *value, ++known;
+    for (size_t run : group.runs) {
+        const auto value = measure.of(runs[run]);
+        if (!value) continue;
+        sum += *value;
+        ++known;
+    }
     return known > 0 ? std::optional(sum / double(known)) : std::nullopt;
 }
 

@@ -51,13 +51,14 @@ std::string other_settings(const RunRecord& run, const RunRecord& than) {
 
 // What was scored: bytes that differ by a token at an end are the same stretch.
 std::string other_stretch(const RunRecord& run, const RunRecord& than) {
-    if (!run.last_bits || !than.last_bits) return "";
-    for (const auto& [key, missing] : {std::pair("split", "valid"), {"objective", "next"}}) {
+    if (!run.last_score || !than.last_score) return "";
+    for (const auto& [key, missing] :
+         {std::pair("split", std::string("valid")), std::pair("objective", ObjectiveConfig().name)}) {
         auto of = [&, k = key, m = missing](const RunRecord& record) {
             const nlohmann::json protocol = record.protocol();
             return protocol.is_object() && protocol.contains(k) && protocol[k].is_string()
                        ? protocol[k].get<std::string>()
-                       : std::string(m);
+                       : m;
         };
         if (of(run) != of(than)) return std::string(key) + " \"" + of(run) + "\", not \"" + of(than) + "\"";
     }
@@ -68,7 +69,7 @@ std::string other_stretch(const RunRecord& run, const RunRecord& than) {
     return fixed_digits(ours, 0) + " bytes, not " + fixed_digits(theirs, 0);
 }
 
-// Why bits per byte of `run` say nothing beside those of `than`; "" when the text is the same.
+// Why the score of `run` says nothing beside those of `than`; "" when the text is the same.
 std::string other_text(const RunRecord& run, const RunRecord& than) {
     const bool known = !run.data_fingerprint.empty() && !than.data_fingerprint.empty();
     if (known && tokenizer_of(run) == tokenizer_of(than)) {
@@ -79,6 +80,9 @@ std::string other_text(const RunRecord& run, const RunRecord& than) {
         return run.name + " was trained on other data than " + than.name + " (" + other +
                "): they are not ranked together.";
     }
+    if (run.last_score && than.last_score && !(run.score == than.score))
+        return run.name + " is scored in " + run.score.unit + ", " + than.name + " in " + than.score.unit +
+               ": they are not ranked together.";
     const std::string stretch = other_stretch(run, than);
     return stretch.empty() ? ""
                            : run.name + " was scored on another text than " + than.name + " (" + stretch +

@@ -31,9 +31,21 @@ std::string text_of(const Json& json, const char* key) {
     return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
 }
 
-RunPoint point_of(const Json& line, double bits) {
-    return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), bits,
+RunPoint point_of(const Json& line, double value) {
+    return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), value,
             number_of(line, "learning_rate")};
+}
+
+// A run has one kind of score; should it change, what was scored before says nothing beside it.
+void take_score(RunRecord& record, const Score& score, const RunPoint& point) {
+    if (!(score.kind == record.score)) {
+        record.valid.clear();
+        record.best_score.reset();
+    }
+    record.score = score.kind;
+    record.valid.push_back(point);
+    record.last_score = score.value;
+    if (!record.best_score || score.kind.better(score.value, *record.best_score)) record.best_score = score.value;
 }
 
 void read_metrics(RunRecord& record) {
@@ -41,16 +53,15 @@ void read_metrics(RunRecord& record) {
     for (const Json& line : read_json_lines(record.folder + "/metrics.jsonl")) {
         if (line.contains("valid")) {
             const Json& valid = line["valid"];
-            const double bits = number_of(valid, "bits_per_byte"), bytes = number_of(valid, "bytes");
-            if (!(bits > 0)) continue;
+            const std::optional<Score> score = score_of(valid);
+            if (!score || !std::isfinite(score->value)) continue;
+            const double bytes = number_of(valid, "bytes");
             if (bytes > 0 && number_of(valid, "tokens") > 0)
                 record.bytes_per_token = bytes / number_of(valid, "tokens");
             record.last_valid = valid;
-            record.valid.push_back(point_of(line, bits));
-            record.last_bits = bits;
-            record.best_bits = std::min(record.best_bits.value_or(bits), bits);
+            take_score(record, *score, point_of(line, score->value));
         } else if (line.contains("loss") && line["loss"].is_number()) {
-            record.train.push_back(point_of(line, line["loss"].get<double>() / std::numbers::ln2));
+            record.train.push_back(point_of(line, line["loss"].get<double>()));
             speeds.push_back(number_of(line, "tokens_per_second"));
             record.peak_memory = std::max(record.peak_memory, number_of(line, "peak_rss_bytes"));
             if (line.contains("joules")) record.joules = number_of(line, "joules");
@@ -60,7 +71,8 @@ void read_metrics(RunRecord& record) {
         record.seconds = std::max(record.seconds, number_of(line, "seconds"));
     }
     record.tokens_per_second = median(std::move(speeds));
-    for (RunPoint& point : record.train) point.bits /= record.bytes_per_token;
+    if (!record.trains_on_score()) return;
+    for (RunPoint& point : record.train) point.value /= std::numbers::ln2 * record.bytes_per_token;
 }
 
 // The machine of the last start.

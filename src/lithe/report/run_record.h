@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "lithe/base/score.h"
 #include "lithe/spec/config.h"
 
 namespace lithe {
 
 struct RunPoint {
     double step = 0, tokens = 0, seconds = 0;
-    double bits = 0;           // per byte
+    double value = 0;          // the score; of training, see RunRecord::train
     double learning_rate = 0;  // of training
 };
 
@@ -22,12 +23,14 @@ struct RunRecord {
     Config config;
     std::map<std::string, std::string> settings;  // "optimizer.learning_rate" -> its value as JSON
     std::map<std::string, std::string> machine;   // cpu, isa, device, threads, precision of the last start
-    std::vector<RunPoint> train, valid;           // training loss is scaled to bits per byte by the validation text
+    ScoreKind score;                              // of the last evaluation
+    std::vector<RunPoint> valid;                  // evaluations by that score
+    std::vector<RunPoint> train;  // the loss, scaled to bits per byte where that is the score; else nats
     double bytes_per_token = 1;
-    std::string data_fingerprint;                // of text and tokenizer; "" when it was not recorded
-    std::string tokenizer_hash;                  // likewise
-    nlohmann::json last_valid;                   // the last evaluation; null without one
-    std::optional<double> last_bits, best_bits;  // per byte, of the validation text
+    std::string data_fingerprint;  // of text and tokenizer; "" when it was not recorded
+    std::string tokenizer_hash;    // likewise
+    nlohmann::json last_valid;     // the last evaluation; null without one
+    std::optional<double> last_score, best_score;
     int64_t steps = 0, tokens = 0;
     double seconds = 0;            // of training
     double tokens_per_second = 0;  // median
@@ -45,6 +48,8 @@ struct RunRecord {
     }
     // The share of the bytes scored last that the unknown token stands for, or no token at all.
     double unspoken_share() const;
+    // Whether loss and score are of one unit, so that one chart shows both.
+    bool trains_on_score() const { return score.name == ScoreKind().name; }
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };
 

@@ -123,34 +123,42 @@ std::string cost_table(const Json& costs) {
     return "<h2>What candidates cost</h2>" + table_html(rows);
 }
 
+double value_of(const Json& trial) { return score_of(trial).value_or(Score()).value; }
+
+double loss_of(const Json& trial) {
+    const Score score = score_of(trial).value_or(Score());
+    return score.kind.as_loss(score.value);
+}
+
 std::string trials(const std::string& folder, const Json& costs) {
     auto lines = read_json_lines(folder + "/trials.jsonl");
     if (lines.empty()) return "";
     std::stable_sort(lines.begin(), lines.end(), [](const Json& a, const Json& b) {
         if (number_of(a, "tokens") != number_of(b, "tokens")) return number_of(a, "tokens") > number_of(b, "tokens");
-        return number_of(a, "bits_per_byte") < number_of(b, "bits_per_byte");
+        return loss_of(a) < loss_of(b);
     });
+    const ScoreKind kind = score_of(lines[0]).value_or(Score()).kind;
     const bool priced = costs.is_object() && costs.value("cost", "none") != "none";
-    std::vector<std::vector<std::string>> rows(1, {"trial", "layout", "bits/byte", "tokens", "time", "parameters"});
+    std::vector<std::vector<std::string>> rows(1, {"trial", "layout", kind.unit, "tokens", "time", "parameters"});
     if (priced) rows[0].push_back(cost_name(costs.value("cost", "")));
     Curve dots{"", {}, false, 1}, front{"", {}, true, 0};
     const double most = number_of(lines[0], "tokens");
     for (const Json& line : lines) {
         rows.push_back({line.value("origin", "") + " " + std::to_string(count_of(line, "number")),
-                        line.value("layout", ""), fixed_digits(number_of(line, "bits_per_byte"), 4),
+                        line.value("layout", ""), fixed_digits(value_of(line), 4),
                         format_count(number_of(line, "tokens")), format_seconds(number_of(line, "seconds")),
                         format_count(number_of(line, "parameters"))});
         if (priced) rows.back().push_back(three_digits(number_of(line, "cost")));
         if (number_of(line, "tokens") == most)
-            dots.points.push_back({priced ? number_of(line, "cost") : number_of(line, "parameters"),
-                                   number_of(line, "bits_per_byte"),
+            dots.points.push_back({priced ? number_of(line, "cost") : number_of(line, "parameters"), value_of(line),
                                    lines.size() <= 12 ? line.value("layout", "") : ""});
     }
     std::vector<Trade> trades;
-    for (const CurvePoint& point : dots.points) trades.push_back({point.x, point.y});
-    for (size_t place : unbeaten(trades)) front.points.push_back({trades[place].cost, trades[place].loss});
+    for (const CurvePoint& point : dots.points) trades.push_back({point.x, kind.as_loss(point.y)});
+    for (size_t place : unbeaten(trades))
+        front.points.push_back({trades[place].cost, kind.as_loss(trades[place].loss)});
     const std::string against = priced ? cost_name(costs.value("cost", "")) : "parameters";
-    return "<h2>Trials</h2>" + chart_html({"Bits per byte against " + against, against, {front, dots}}) +
+    return "<h2>Trials</h2>" + chart_html({capitalized(kind.unit) + " against " + against, against, {front, dots}}) +
            "<p class=\"soft\">Full trials, each of one seed; the line joins those that no other beats in both. " +
            equality_text() + "</p>" + table_html(rows);
 }
@@ -183,8 +191,7 @@ std::string page(const std::string& folder) {
                 cost_name(result.value("cost_of", "")),
                 three_digits(number_of(result, "cost")) +
                     (result.contains("budget") ? " of at most " + three_digits(number_of(result, "budget")) : ""));
-        if (result.contains("bits_per_byte"))
-            html += table_row("bits per byte", fixed_digits(number_of(result, "bits_per_byte"), 4));
+        if (const auto score = score_of(result)) html += table_row(score->kind.unit, fixed_digits(score->value, 4));
     } else {
         html += table_row("state", "not finished");
     }

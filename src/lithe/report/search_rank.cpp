@@ -28,21 +28,21 @@ std::string cost_beside(const TrainedLayout& rival, const TrainedLayout& result)
 
 }  // namespace
 
-std::optional<SearchRank> rank_of_result(const std::vector<TrainedLayout>& layouts) {
+std::optional<SearchRank> rank_of_result(const std::vector<TrainedLayout>& layouts, const ScoreKind& kind) {
     if (layouts.size() < 2) return std::nullopt;
     const TrainedLayout& result = layouts[0];
     const auto better = std::count_if(layouts.begin() + 1, layouts.end(), [&](const TrainedLayout& other) {
-        return other.bits_per_byte < result.bits_per_byte;
+        return kind.better(other.score, result.score);
     });
     const TrainedLayout& rival = *std::min_element(
         layouts.begin() + 1, layouts.end(),
-        [](const TrainedLayout& a, const TrainedLayout& b) { return a.bits_per_byte < b.bits_per_byte; });
+        [&](const TrainedLayout& a, const TrainedLayout& b) { return kind.better(a.score, b.score); });
     SearchRank rank{size_t(better) + 1, layouts.size(), ""};
-    const std::string named = rival.origin + " " + rival.layout + " with " + fixed_digits(rival.bits_per_byte, 4) +
-                              cost_beside(rival, result);
+    const std::string named =
+        rival.origin + " " + rival.layout + " with " + fixed_digits(rival.score, 4) + cost_beside(rival, result);
     rank.sentence = std::string("The result is ") + (better > 0 ? "only " : "") + ordinal(rank.place) + " of " +
-                    cardinal(rank.of) + " layouts trained equally long, with " + fixed_digits(result.bits_per_byte, 4) +
-                    " bits per byte; " + (better > 0 ? "the best is " : "the next is ") + named +
+                    cardinal(rank.of) + " layouts trained equally long, with " + fixed_digits(result.score, 4) + " " +
+                    kind.unit + "; " + (better > 0 ? "the best is " : "the next is ") + named +
                     ". Each was trained with one seed.";
     return rank;
 }

@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "lithe/base/score.h"
+
 namespace lithe {
 
 struct TrainedLayout {
     std::string origin;  // "found", "baseline", "random"
     std::string layout;
-    double bits_per_byte = 0;
+    double score = 0;
     double cost = 0;  // 0: not known
 };
 
@@ -21,6 +23,6 @@ struct SearchRank {
 
 // The first is the result. nullopt with fewer than two: there is nothing to compare it with. Equals share the better
 // place.
-std::optional<SearchRank> rank_of_result(const std::vector<TrainedLayout>& layouts);
+std::optional<SearchRank> rank_of_result(const std::vector<TrainedLayout>& layouts, const ScoreKind& kind);
 
 }  // namespace lithe

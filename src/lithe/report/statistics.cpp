@@ -91,8 +91,8 @@ std::optional<double> welch_half(const Sample& a, const Sample& b) {
 }
 
 std::string equality_text() {
-    return "Costs within " + three_digits(100 * kEqualCost) + " % and bits per byte within " +
-           three_digits(100 * kEqualLoss) + " % count as equal.";
+    return "Costs within " + three_digits(100 * kEqualCost) + " % and scores within " + three_digits(100 * kEqualLoss) +
+           " % count as equal.";
 }
 
 // To beat is to be clearly better in one and not clearly worse in the other. That never goes round in a circle: each

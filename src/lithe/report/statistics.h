@@ -24,13 +24,13 @@ std::optional<double> welch_p(const Sample& a, const Sample& b);
 // when welch_p is below 0.05. nullopt where that is.
 std::optional<double> welch_half(const Sample& a, const Sample& b);
 
-// Something that takes `cost` and gives `loss`; both are to be small.
+// Something that takes `cost` and gives `loss` (ScoreKind::as_loss); both are to be small.
 struct Trade {
     double cost = 0, loss = 0;
 };
 // What two runs of one configuration differ by is no win: costs within 2 % and losses within 0.1 % count as equal.
 constexpr double kEqualCost = 0.02, kEqualLoss = 0.001;
-// "Costs within 2 % and bits per byte within 0.1 % count as equal."
+// "Costs within 2 % and scores within 0.1 % count as equal."
 std::string equality_text();
 // The Pareto front: indices of those for which no other is at least as good in both and better in one, by rising cost.
 std::vector<size_t> unbeaten(const std::vector<Trade>& trades);

@@ -38,7 +38,7 @@ std::vector<int64_t> TrialSource::child() {
     const Result* parent = nullptr;
     for (int64_t i = 0; i < config_.tournament; ++i) {
         const Result& drawn = all[size_t(oldest + below(alive))];
-        if (!parent || drawn.bits < parent->bits) parent = &drawn;
+        if (!parent || drawn.loss < parent->loss) parent = &drawn;
     }
     std::vector<int64_t> choices = parent->choices;
     const auto place = size_t(below(int64_t(choices.size())));
@@ -52,7 +52,7 @@ std::optional<TrialRequest> TrialSource::promotion() {
         std::vector<Result*> order;
         for (Result& result : rungs_[rung]) order.push_back(&result);
         std::stable_sort(order.begin(), order.end(),
-                         [](const Result* a, const Result* b) { return a->bits < b->bits; });
+                         [](const Result* a, const Result* b) { return a->loss < b->loss; });
         const auto upper = size_t(double(order.size()) / config_.eta);
         for (size_t i = 0; i < upper; ++i) {
             if (order[i]->promoted) continue;
@@ -74,15 +74,15 @@ std::optional<TrialRequest> TrialSource::ask() {
     return std::nullopt;
 }
 
-void TrialSource::tell(const TrialRequest& request, double bits_per_byte) {
-    rungs_.at(size_t(request.rung)).push_back({request.choices, bits_per_byte, false});
+void TrialSource::tell(const TrialRequest& request, double loss) {
+    rungs_.at(size_t(request.rung)).push_back({request.choices, loss, false});
 }
 
 std::optional<TrialRequest> TrialSource::best() const {
     for (size_t rung = rungs_.size(); rung-- > 0;) {
         if (rungs_[rung].empty()) continue;
         const Result& best = *std::min_element(rungs_[rung].begin(), rungs_[rung].end(),
-                                               [](const Result& a, const Result& b) { return a.bits < b.bits; });
+                                               [](const Result& a, const Result& b) { return a.loss < b.loss; });
         return TrialRequest{best.choices, int64_t(rung)};
     }
     return std::nullopt;

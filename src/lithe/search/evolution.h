@@ -23,7 +23,8 @@ class TrialSource {
                 std::function<bool(const std::vector<int64_t>&)> allowed);
     // nullopt: no new layout could be found.
     std::optional<TrialRequest> ask();
-    void tell(const TrialRequest& request, double bits_per_byte);
+    // Of less loss is the better (ScoreKind::as_loss).
+    void tell(const TrialRequest& request, double loss);
     // Of the highest rung that was reached; nullopt before the first result.
     std::optional<TrialRequest> best() const;
     // Tokens of a trial on a rung.
@@ -32,7 +33,7 @@ class TrialSource {
  private:
     struct Result {
         std::vector<int64_t> choices;
-        double bits = 0;
+        double loss = 0;
         bool promoted = false;
     };
     std::vector<int64_t> random_layout();

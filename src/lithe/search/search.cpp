@@ -241,10 +241,10 @@ class Search {
                 left_out.push_back(list[i].origin + " " + list[i].layout);
                 continue;
             }
-            if (i == 0) result_.bits_per_byte = trial.bits_per_byte;
-            trained.push_back({list[i].origin, trial.layout, trial.bits_per_byte, trial.cost});
+            if (i == 0) result_.score = trial.score;
+            trained.push_back({list[i].origin, trial.layout, trial.score.value, trial.cost});
         }
-        if (result_.bits_per_byte) result_.rank = rank_of_result(trained);
+        if (result_.score) result_.rank = rank_of_result(trained, result_.score->kind);
         if (left_out.empty()) return true;
         result_.stopped_by = "time";
         note("The time is over (" + format_seconds(time_->used()) + " of " + format_seconds(config_.train.max_seconds) +
@@ -280,10 +280,10 @@ class Search {
                 note("The time is over: " + trial.layout + " was not trained to its end and does not count.");
                 break;
             }
-            source.tell(*request, trial.bits_per_byte);
+            source.tell(*request, trial.score.kind.as_loss(trial.score.value));
             if (const auto best = source.best()) {
                 take(best->choices);
-                result_.bits_per_byte = journal_->find(result_.layout, source.tokens(best->rung))->bits_per_byte;
+                result_.score = journal_->find(result_.layout, source.tokens(best->rung))->score;
             }
         }
         if (result_.layout.empty()) fail_usage("the search made no trial", "train", "raise its budget");
@@ -321,7 +321,7 @@ nlohmann::ordered_json to_json(const SearchResult& result, const Config& config)
                                    {"stopped_by", result.stopped_by}, {"layout", result.layout},
                                    {"cost_of", config.search.cost},   {"cost", result.cost}};
     if (config.search.budget > 0) json["budget"] = config.search.budget;
-    if (result.bits_per_byte) json["bits_per_byte"] = *result.bits_per_byte;
+    if (result.score) json["score"] = to_json(*result.score);
     if (result.rank)
         json["rank"] = {{"place", result.rank->place}, {"of", result.rank->of}, {"sentence", result.rank->sentence}};
     json["notes"] = result.notes;

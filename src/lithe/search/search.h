@@ -18,7 +18,7 @@ struct SearchResult {
     std::string stopped_by;  // "finished", "time" before all trainings of gumbel's comparison, "signal"
     std::string layout;      // what was found
     double cost = 0;
-    std::optional<double> bits_per_byte;  // trained alone; of gumbel with search.retrain_tokens
+    std::optional<Score> score;  // trained alone; of gumbel with search.retrain_tokens
     std::vector<Trial> trials;
     std::optional<SearchRank> rank;  // among what gumbel's search.retrain_tokens trained
     std::vector<std::string> notes;  // what was left out and why, a sentence each

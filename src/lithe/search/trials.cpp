@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 nlohmann::ordered_json to_json(const Trial& trial) {
     return {{"number", trial.number},   {"origin", trial.origin},
             {"layout", trial.layout},   {"tokens", trial.tokens},
-            {"cost", trial.cost},       {"bits_per_byte", trial.bits_per_byte},
+            {"cost", trial.cost},       {"score", to_json(trial.score)},
             {"seconds", trial.seconds}, {"parameters", trial.parameters}};
 }
 
@@ -30,7 +30,9 @@ static Trial trial_from_json(const nlohmann::json& json) {
     trial.layout = json.at("layout");
     trial.tokens = whole(json.at("tokens"));
     trial.cost = json.at("cost");
-    trial.bits_per_byte = json.at("bits_per_byte");
+    const auto score = score_of(json);
+    if (!score) throw std::runtime_error("it has no score");
+    trial.score = *score;
     trial.seconds = json.at("seconds");
     trial.parameters = whole(json.at("parameters"));
     return trial;
@@ -77,7 +79,8 @@ void TrialJournal::add(const Trial& trial) {
 Config trial_config(const Config& searched, const std::string& layout, int64_t tokens) {
     Config config = with_layout(searched, layout);
     config.train.max_tokens = tokens;
-    config.train.max_steps = 0, config.train.max_seconds = 0;
+    config.train.max_steps = 0;
+    config.train.max_seconds = 0;
     config.schedule.axis = "tokens";  // time may cut a trial off, and moves nothing
     config.sample.tokens = 0;
     config.checkpoint.keep = 1;  // of hundreds
@@ -157,7 +160,7 @@ TrialEnd run_trial(const Config& config, const std::string& folder, TrialJournal
     if (!result.valid)
         fail_file("a search compares layouts on a validation split, and the data has none", config.data.path,
                   "set data.split or data.valid");
-    trial.bits_per_byte = result.valid->bits_per_byte;
+    trial.score = result.valid->score;
     trial.seconds = result.state.train_seconds;
     trial.parameters = result.parameters;
     journal.add(trial);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stop_token>
 
+#include "lithe/base/score.h"
 #include "lithe/search/search_time.h"
 #include "lithe/train/trainer.h"
 
@@ -18,7 +19,8 @@ struct Trial {
     int64_t tokens = 0;  // to train on
     double cost = 0;     // in the unit of search.cost
     // results
-    double bits_per_byte = 0, seconds = 0;  // of training
+    Score score;
+    double seconds = 0;  // of training
     int64_t parameters = 0;
 };
 nlohmann::ordered_json to_json(const Trial& trial);

@@ -35,9 +35,9 @@ static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
 
 static void visit_encoder(ModelConfig& model, FieldVisitor& v) {
     v.field({.name = "head",
-             .help = "what turns the stack's output into logits: linear; masked: BERT's (product, gelu, norm) before "
-                     "it; none: an encoder alone, for its counts",
-             .choices = {"linear", "masked", "none"}},
+             .help = "what turns the stack's output into logits: linear; transform: BERT's (product, gelu, norm) "
+                     "before it; adaptive: with model.cutoffs; none: an encoder alone, for its counts",
+             .choices = {"linear", "transform", "adaptive", "none"}},
             model.head);
     v.field({.name = "embedding_norm", .help = "layer norm of the embeddings' sum, as in BERT"}, model.embedding_norm);
     v.field(

@@ -153,6 +153,8 @@ struct TrainConfig {
     double max_seconds = 0;
     int64_t seed = 1;
     std::string init_from;
+    std::vector<std::string> init_parts;
+    std::vector<std::string> frozen;
     std::string precision = "auto";
     std::string device = "auto";
     int64_t threads = 0;
@@ -190,6 +192,7 @@ struct SampleConfig {
     std::string prompt = "The ";
     int64_t tokens = 200;
     double temperature = 0.8;
+    int64_t pairs = 200;
     void visit(FieldVisitor& v);
 };
 

@@ -393,6 +393,11 @@ void rename_settings(toml::table& root) {
         section->insert(each.now, *value);
         section->erase(each.before);
     }
+    for (const RenamedValue& each : renamed_values()) {
+        toml::table* section = root[each.section].as_table();
+        if (section && (*section)[each.setting].value<std::string>() == each.before)
+            section->insert_or_assign(each.setting, each.now);
+    }
 }
 
 // Takes the version out of the settings. Without one they are anybody's, and of today.

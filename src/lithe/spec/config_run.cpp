@@ -39,6 +39,14 @@ void TrainConfig::visit(FieldVisitor& v) {
                      "RUN@step:N or a .safetensors file of the same shape; empty = random weights"},
             init_from);
     v.field(
+        {.name = "init_parts",
+         .help = "paths of the parameters that train.init_from gives, as \"embeddings\" or \"encoder=decoder\" (the "
+                 "encoder's from that model's decoder); the rest begins at random; empty = all"},
+        init_parts);
+    v.field({.name = "frozen",
+             .help = "paths of the parameters that are not trained, as \"embeddings\" or \"decoder.layers.0\""},
+            frozen);
+    v.field(
         {.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}},
         precision);
     v.field({.name = "device", .help = "where it runs", .choices = {"auto", "cpu", "cuda"}}, device);
@@ -144,6 +152,11 @@ void SampleConfig::visit(FieldVisitor& v) {
     v.field({.name = "tokens", .help = "length of a sample", .unit = Amount::count, .minimum = 0, .maximum = 1 << 20},
             tokens);
     v.field({.name = "temperature", .help = "0 = the likeliest token", .minimum = 0, .maximum = 100}, temperature);
+    v.field({.name = "pairs",
+             .help = "of translations: so many pairs of validation are translated and scored, a beam of 5; 0 = none",
+             .minimum = 0,
+             .maximum = 1e9},
+            pairs);
 }
 
 }  // namespace lithe

@@ -15,6 +15,8 @@ namespace {
 
 constexpr RenamedSetting kSettings[] = {{"evaluation", "tokens", "bytes"}};
 
+constexpr RenamedValue kValues[] = {{"model", "head", "masked", "transform"}};
+
 struct Role {
     const char *file, *role;
 };
@@ -127,6 +129,41 @@ Rank rank_of(const std::string& name, bool adaptive) {
     return {2, 0, 0};  // of the stack
 }
 
+void state_from_1_to_2(nlohmann::json& state, const nlohmann::json& config) {
+    state["schema"] = "lithe.state/2";
+    // a run that was saved before updates were counted apart left none out
+    const bool counted = state.contains("updates");
+    if (counted || state.contains("step")) state["optimizer"] = {{"updates", state[counted ? "updates" : "step"]}};
+    state.erase("updates");
+    if (state.contains("best_bits")) state["best_score"] = state["best_bits"];
+    state.erase("best_bits");
+    if (!config.is_object() || !config.contains("train") || !config["train"].is_object()) return;
+    for (const char* key : {"precision", "parts"})
+        if (config["train"].contains(key)) state["machine"][key] = config["train"][key];
+}
+
+// Counters that moved from the loop to what counts them.
+struct MovedCounter {
+    const char *before, *part, *now;
+};
+constexpr MovedCounter kMovedCounters[] = {
+    {"evaluated_step", "evaluation", "step"},     {"evaluated_seconds", "evaluation", "train_seconds"},
+    {"evaluations", "evaluation", "evaluations"}, {"without_best", "evaluation", "without_best"},
+    {"best_score", "evaluation", "best_score"},   {"best_step", "evaluation", "best_step"},
+    {"skipped", "failures", "skipped"},           {"skipped_in_row", "failures", "skipped_in_row"}};
+
+void state_from_2_to_3(nlohmann::json& state) {
+    state["schema"] = "lithe.state/3";
+    for (const MovedCounter& each : kMovedCounters) {
+        if (!state.contains(each.before)) continue;
+        state[each.part][each.now] = state[each.before];
+        state.erase(each.before);
+    }
+    if (state.contains("search") && state.contains("settled")) state["search"]["settled"] = state["settled"];
+    state.erase("settled");
+    state.erase("stopped_early");  // follows from the others
+}
+
 }  // namespace
 
 std::string update_hint(int64_t newest) {
@@ -165,6 +202,8 @@ void refuse_newer_schema(const std::string& schema, const std::string& name, int
 
 std::span<const RenamedSetting> renamed_settings() { return kSettings; }
 
+std::span<const RenamedValue> renamed_values() { return kValues; }
+
 std::string role_in_schema_1(const std::string& file) {
     for (const Role& each : kRoles)
         if (file == each.file) return each.role;
@@ -172,17 +211,9 @@ std::string role_in_schema_1(const std::string& file) {
 }
 
 void migrate_state(nlohmann::json& state, const nlohmann::json& config) {
-    if (!state.is_object() || state.value("schema", "") != "lithe.state/1") return;
-    state["schema"] = "lithe.state/" + std::to_string(kStateSchema);
-    // a run that was saved before updates were counted apart left none out
-    const bool counted = state.contains("updates");
-    if (counted || state.contains("step")) state["optimizer"] = {{"updates", state[counted ? "updates" : "step"]}};
-    state.erase("updates");
-    if (state.contains("best_bits")) state["best_score"] = state["best_bits"];
-    state.erase("best_bits");
-    if (!config.is_object() || !config.contains("train") || !config["train"].is_object()) return;
-    for (const char* key : {"precision", "parts"})
-        if (config["train"].contains(key)) state["machine"][key] = config["train"][key];
+    if (!state.is_object()) return;
+    if (state.value("schema", "") == "lithe.state/1") state_from_1_to_2(state, config);
+    if (state.value("schema", "") == "lithe.state/2") state_from_2_to_3(state);
 }
 
 std::map<std::string, std::string> renamed_parameters(const std::vector<std::string>& today,

@@ -3,7 +3,8 @@
 //
 //   schema 1   parameters "body.7.attention.qkv" (7: blocks with weights of their own, counted), moments as flat
 //              tensors in the order in which the model made its parameters, a closed list of files
-//   schema 2   today: docs/file_formats.md
+//   schema 2   a model's file has its tables whole, in fp32, and the training part none of their rows
+//   schema 3   today: docs/file_formats.md
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@
 namespace lithe {
 
 // Today's numbers.
-inline constexpr int64_t kCheckpointSchema = 2;  // of manifest.json: "lithe.checkpoint/2"
-inline constexpr int64_t kStateSchema = 2;       // of state.json: "lithe.state/2"
-inline constexpr int64_t kConfigVersion = 2;     // of config.toml and config.json: version = 2
+inline constexpr int64_t kCheckpointSchema = 3;  // of manifest.json: "lithe.checkpoint/3"
+inline constexpr int64_t kStateSchema = 3;       // of state.json: "lithe.state/3"
+inline constexpr int64_t kConfigVersion = 3;     // of config.toml and config.json: version = 3
 
 // The number of a schema "NAME/N". Throws bad_file where it is another name, and for numbers above `newest` with the
 // number and the remedy.
@@ -34,11 +35,17 @@ struct RenamedSetting {
 };
 std::span<const RenamedSetting> renamed_settings();
 
+// Values that had another name before version 3, by setting.
+struct RenamedValue {
+    const char *section, *setting, *before, *now;
+};
+std::span<const RenamedValue> renamed_values();
+
 // What a file of schema 1 is for; empty: there was none of this name.
 std::string role_in_schema_1(const std::string& file);
 
-// state.json of schema 1 in today's form; `config` is config.json beside it, which held what the machine had made of
-// the settings.
+// state.json of earlier schemas in today's form; `config` is config.json beside it, which held what the machine had
+// made of the settings.
 void migrate_state(nlohmann::json& state, const nlohmann::json& config);
 
 // Today's names of what a schema-1 file calls otherwise, by the names in the file. `today`: the model's parameters, the

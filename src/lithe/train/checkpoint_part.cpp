@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "lithe/base/json.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/spec/migrations.h"
 #include "lithe/train/feed_position.h"
 #include "lithe/train/optimizer.h"
@@ -14,24 +15,58 @@ using Json = nlohmann::ordered_json;
 
 class OptimizerPart : public CheckpointPart {
  public:
-    OptimizerPart(Optimizer& optimizer, ParameterStore& store) : optimizer_(optimizer), store_(store) {}
+    OptimizerPart(Optimizer& optimizer, ParameterStore& store, uint64_t seed)
+        : optimizer_(optimizer),
+          store_(store),
+          seed_(seed) {}
     std::string name() const override { return "optimizer"; }
 
     // While a checkpoint is written, the model has the average of the weights and the optimizer the weights.
     void save(std::vector<NamedTensor>& tensors, Json& state) const override {
         for (const Optimizer::Moment& moment : optimizer_.moments()) tensors.push_back({moment.name, moment.value});
+        for (NamedTensor& each : table_tensors(store_, seed_)) tensors.push_back(std::move(each));
+        for (size_t table = 0; table < store_.tables().size(); ++table)
+            if (has_sums(table))
+                tensors.push_back({sum_name(table), optimizer_.table_sums()[table].index_select(0, own_rows(table))});
         state = {{"updates", optimizer_.updates()}};
     }
 
     void load(SavedTensors& saved, const nlohmann::json& state) override {
         for (const Optimizer::Moment& moment : optimizer_.moments()) saved.take_into(moment.name, moment.value);
+        for (size_t table = 0; table < store_.tables().size(); ++table) load_table_of(saved, table);
         optimizer_.set_updates(whole(state.at("updates")));
         if (optimizer_.average().defined()) store_.exchange(optimizer_.average());
     }
 
  private:
+    std::string sum_name(size_t table) const { return "table_sum/" + store_.spec(store_.tables()[table]).name; }
+
+    // A frozen table has none.
+    bool has_sums(size_t table) const { return !store_.frozen(store_.tables()[table]); }
+
+    // Of rows without an update the sum is 0.
+    Tensor own_rows(size_t table) const {
+        return at::tensor(store_.own_rows(table).list(), at::kLong).to(optimizer_.table_sums()[table].device());
+    }
+
+    void load_table_of(SavedTensors& saved, size_t table) {
+        const Tensor& sums = optimizer_.table_sums()[table];
+        if (load_table(store_, table, saved, seed_)) {
+            if (!has_sums(table)) return;
+            const Tensor rows = own_rows(table), read = at::empty({rows.numel()}, sums.options());
+            saved.take_into(sum_name(table), read);
+            sums.zero_().index_copy_(0, rows, read);
+            return;
+        }
+        if (store_.own_rows(table).count() < sums.size(0))
+            fail_file("the rows of the table '" + store_.spec(store_.tables()[table]).name + "' are missing",
+                      saved.path());
+        if (has_sums(table)) saved.take_into(sum_name(table), sums);  // an earlier version's: the model's file had all rows
+    }
+
     Optimizer& optimizer_;
     ParameterStore& store_;
+    uint64_t seed_;
 };
 
 // "PREFIX2.0.memory:1:0" of a state's tensor "2.0.memory": the batch axis and the time axis.
@@ -104,6 +139,7 @@ class SearchPart : public CheckpointPart {
         state = {{"begin", progress.begin},
                  {"changed_at", progress.changed_at},
                  {"likeliest", progress.likeliest},
+                 {"settled", progress.settled},
                  {"data", to_json(search_.held_out() ? search_.held_out()->position() : FeedPosition())}};
     }
 
@@ -118,6 +154,7 @@ class SearchPart : public CheckpointPart {
         progress.begin = whole(state.at("begin"));
         progress.changed_at = state.at("changed_at");
         progress.likeliest = whole_numbers<int64_t>(state.at("likeliest"));
+        progress.settled = state.value("settled", false);
         if (search_.held_out()) search_.held_out()->seek(feed_position_from_json(state.at("data")));
         search_.run_likeliest();  // what a finished search is evaluated with
     }
@@ -128,10 +165,31 @@ class SearchPart : public CheckpointPart {
     at::ScalarType working_;
 };
 
+class CountersPart : public CheckpointPart {
+ public:
+    CountersPart(std::string name, std::function<Json()> save, std::function<void(const nlohmann::json&)> load)
+        : name_(std::move(name)),
+          save_(std::move(save)),
+          load_(std::move(load)) {}
+    std::string name() const override { return name_; }
+    void save(std::vector<NamedTensor>&, Json& state) const override { state = save_(); }
+    void load(SavedTensors&, const nlohmann::json& state) override { load_(state); }
+
+ private:
+    std::string name_;
+    std::function<Json()> save_;
+    std::function<void(const nlohmann::json&)> load_;
+};
+
 }  // namespace
 
-std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store) {
-    return std::make_unique<OptimizerPart>(optimizer, store);
+std::unique_ptr<CheckpointPart> checkpoint_part_of(std::string name, std::function<Json()> save,
+                                                   std::function<void(const nlohmann::json&)> load) {
+    return std::make_unique<CountersPart>(std::move(name), std::move(save), std::move(load));
+}
+
+std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store, uint64_t seed) {
+    return std::make_unique<OptimizerPart>(optimizer, store, seed);
 }
 
 std::unique_ptr<CheckpointPart> checkpoint_part_of(StepRunner& step, at::Device device, at::ScalarType working) {

@@ -2,6 +2,7 @@
 // names its tensors and its entry of state.json itself, and takes both back by name; the trainer knows none of them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -25,11 +26,15 @@ class CheckpointPart {
 };
 using CheckpointParts = std::vector<std::unique_ptr<CheckpointPart>>;
 
-// `store`: what the optimizer was made for.
-std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store);
+// `store`: what the optimizer was made for. With its tables, whose rows that were never reached `seed` draws again.
+std::unique_ptr<CheckpointPart> checkpoint_part_of(Optimizer& optimizer, ParameterStore& store, uint64_t seed);
 // States that are carried from step to step; `working`: what their memories are computed in.
 std::unique_ptr<CheckpointPart> checkpoint_part_of(StepRunner& step, at::Device device, at::ScalarType working);
 std::unique_ptr<CheckpointPart> checkpoint_part_of(SearchSteps& search, at::Device device, at::ScalarType working);
+
+// Counters without tensors: `save` makes the entry, `load` takes it.
+std::unique_ptr<CheckpointPart> checkpoint_part_of(std::string name, std::function<nlohmann::ordered_json()> save,
+                                                   std::function<void(const nlohmann::json&)> load);
 
 // The tensors of a schema-1 optimizer.safetensors under today's names (spec/migrations.h): flat ones are cut into the
 // parameters of `store`.

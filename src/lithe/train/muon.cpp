@@ -30,7 +30,7 @@ Muon::Muon(const OptimizerConfig& config, const ParameterStore& store, bool hold
       hold_untouched_(hold_untouched) {
     for (size_t i = 0; i < store.size(); ++i) {
         const ParameterSpec& spec = store.spec(i);
-        if (!takes(spec)) continue;
+        if (!takes(spec) || !store.flat(i)) continue;
         const int64_t rows = spec.shape[0] / spec.stacked, columns = spec.shape[1];
         auto group = std::find_if(groups_.begin(), groups_.end(),
                                   [&](const Group& each) { return each.rows == rows && each.columns == columns; });

@@ -16,7 +16,7 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool 
     m_ = at::zeros_like(store.master_flat());
     if (config.name != "sgd") v_ = at::zeros_like(store.master_flat());
     for (size_t i : store.tables())
-        table_sums_.push_back(at::zeros({store.spec(i).shape[0]}, store.master(i).options()));
+        table_sums_.push_back(at::zeros({store.frozen(i) ? 0 : store.spec(i).shape[0]}, store.master(i).options()));
     if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
     if (config.average > 0) average_ = store.master_flat().clone();
     if (config.name == "muon") muon_.emplace(config, store, hold_untouched);
@@ -25,23 +25,20 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool 
 
 bool Optimizer::takes_plain_update(size_t parameter) const {
     const ParameterSpec& spec = store_.spec(parameter);
-    return spec.role != Role::table && !(muon_ && Muon::takes(spec));
+    return store_.flat(parameter) && !(muon_ && Muon::takes(spec));
 }
 
 std::vector<Optimizer::Moment> Optimizer::moments() const {
     std::vector<Moment> list;
     auto add = [&](const char* prefix, const Tensor& flat, const auto& has) {
         for (size_t i = 0; flat.defined() && i < store_.size(); ++i)
-            if (store_.spec(i).role != Role::table && has(i))
-                list.push_back({prefix + store_.spec(i).name, store_.master_view(flat, i)});
+            if (store_.flat(i) && has(i)) list.push_back({prefix + store_.spec(i).name, store_.master_view(flat, i)});
     };
     const auto every = [](size_t) { return true; };
     add("first_moment/", m_, every);
     add("second_moment/", v_, [&](size_t i) { return takes_plain_update(i); });  // Muon has none
     add("slow/", slow_, every);
     add("weights/", average_, every);
-    for (size_t table = 0; table < table_sums_.size(); ++table)
-        list.push_back({"table_sum/" + store_.spec(store_.tables()[table]).name, table_sums_[table]});
     return list;
 }
 
@@ -125,6 +122,7 @@ void Optimizer::step_tables(double learning_rate, double gradient_scale) {
                                          .width = weight.size(1),
                                          .rate = learning_rate,
                                          .gradient_scale = gradient_scale};
+            store_.mark_own_rows(table, rows);
             if constexpr (std::is_same_v<C, float>) {
                 if (weight.is_cuda())
                     return ops::check_cuda(kernels::cuda_table()->table_update(args, ops::stream_of(weight, "table")),

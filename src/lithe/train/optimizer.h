@@ -31,8 +31,8 @@ class Optimizer {
     // One update with the store's collected gradient; clips when the norm exceeds clip_norm.
     void step(double learning_rate, double gradient_norm);
 
-    // Everything that it holds, in views: "first_moment/NAME", "second_moment/NAME", "slow/NAME" (Lookahead's weights)
-    // and "weights/NAME" (beside an average) of a parameter, "table_sum/NAME" of a table.
+    // Everything that it holds but of tables, in views: "first_moment/NAME", "second_moment/NAME", "slow/NAME"
+    // (Lookahead's weights) and "weights/NAME" (beside an average) of a parameter.
     struct Moment {
         std::string name;
         Tensor value;

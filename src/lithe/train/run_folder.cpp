@@ -77,15 +77,19 @@ void RunFolder::clean() {
 }
 
 std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
+    std::optional<CheckpointPlace> model_only;
     for (const CheckpointPlace& place : list_checkpoints(run)) {
         refuse_newer_manifest(place.folder);  // not to be skipped: training on from an earlier one would replace it
         try {
-            verify_checkpoint(place.folder);
+            const Manifest manifest = verify_checkpoint(place.folder);
+            if (!manifest.has_training()) model_only = place;
+            require_training(manifest);
             return place;
         } catch (const Error& error) {
             log_warning("checkpoint of step " + std::to_string(place.step) + " is skipped: " + error.what());
         }
     }
+    if (model_only) require_training(read_manifest(model_only->folder));  // it is whole, and a training from the start would replace it
     return std::nullopt;
 }
 

@@ -55,10 +55,14 @@ double SearchSteps::update_choices(const Batch& batch, uint64_t key, double prog
     return mean.item<double>();
 }
 
-bool SearchSteps::note_choices(double progress) {
+void SearchSteps::note_choices(double progress) {
     auto now = architecture_.likeliest();
-    if (now != progress_.likeliest) progress_.likeliest = std::move(now), progress_.changed_at = progress;
-    return config_.settled > 0 && progress - progress_.changed_at >= config_.settled * (1 - config_.warmup);
+    if (now != progress_.likeliest) {
+        progress_.likeliest = std::move(now);
+        progress_.changed_at = progress;
+    }
+    if (config_.settled <= 0) return;
+    if (progress - progress_.changed_at >= config_.settled * (1 - config_.warmup)) progress_.settled = true;
 }
 
 void SearchSteps::run_likeliest() { model_.standing_entries().put(choose_slots(architecture_.likeliest())); }

@@ -19,7 +19,8 @@ class SearchSteps {
         int64_t begin = -1;     // the first step behind the warm-up
         double changed_at = 0;  // progress at which the likeliest choices last changed
         std::vector<int64_t> likeliest;
-        FeedPosition data;  // of the held-out text
+        bool settled = false;  // they have not changed for long
+        FeedPosition data;     // of the held-out text
     };
 
     // `progress`: the share of the budget that is spent. True: the step is for the choices.
@@ -28,8 +29,8 @@ class SearchSteps {
     void draw_weights(uint64_t key, double progress);
     // One update of the choices; returns the loss.
     double update_choices(const Batch& batch, uint64_t key, double progress, State& carried);
-    // After it; true: the choices have settled.
-    bool note_choices(double progress);
+    // After it; progress() then says whether the choices have settled.
+    void note_choices(double progress);
     // From now on the model runs the likeliest choices, as for evaluation.
     void run_likeliest();
 
@@ -38,6 +39,7 @@ class SearchSteps {
     double temperature(double progress) const;
     ArchitectureSearch& architecture() { return architecture_; }
     Progress& progress() { return progress_; }
+    const Progress& progress() const { return progress_; }
     nlohmann::ordered_json record(double progress) const;  // for choices.jsonl
 
  private:

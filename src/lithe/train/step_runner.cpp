@@ -116,8 +116,8 @@ void StepRunner::consider_recording(const DeviceBatch& batch, const Totals& tota
 }
 
 Update StepRunner::micro_batch(const DeviceBatch& batch, const Totals& totals, const DrawKeys& keys) {
-    const auto parts = int64_t(carried_.size());
-    std::vector<Update> done(carried_.size());
+    const int64_t parts = std::min<int64_t>(int64_t(carried_.size()), batch.rows());  // a short batch has fewer
+    std::vector<Update> done(static_cast<size_t>(parts));
     ops::side_by_side(parts, [&](int64_t number) {
         const PartScope leaves(number);
         DrawKeys own = keys;

@@ -44,7 +44,8 @@ class TrainHook {
     // The last step of the session is made: a stop was asked for, or the run has ended. May come several times.
     virtual void last_step_made() {}
     virtual void before_evaluation() {}
-    virtual void after_evaluation(const EvaluationResult&) {}
+    // `number`: how many evaluations the run has had with this one.
+    virtual void after_evaluation(const EvaluationResult&, int64_t /*number*/) {}
     virtual void before_saving() {}
     // When the loop has ended.
     virtual void at_end(TrainResult&) {}

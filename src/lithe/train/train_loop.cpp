@@ -79,6 +79,7 @@ void TrainLoop::finish(double seconds, int64_t tokens) {
     if (run_.progress_record) state.train_seconds = run_.progress_record->at(state.step, state.train_seconds);
     if (const auto joules = energy_.take()) state.joules = std::max(0.0, state.joules) + *joules;
     run_.session_seconds += seconds;
+    ++run_.session_steps;
     run_.session_tokens += tokens;
 }
 

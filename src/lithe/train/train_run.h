@@ -43,7 +43,7 @@ struct TrainRun {
 
     // Of this session.
     double session_seconds = 0, session_wait = 0;  // wait: for data
-    int64_t session_tokens = 0;
+    int64_t session_steps = 0, session_tokens = 0;
     int64_t saved_step = -1;
     bool changed = true;  // there is state that no checkpoint holds yet
     bool save_failed = false;

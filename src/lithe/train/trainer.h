@@ -10,6 +10,7 @@
 #include <stop_token>
 
 #include "lithe/data/feeder.h"
+#include "lithe/model/partial_weights.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/train/machine.h"
 #include "lithe/train/optimizer.h"
@@ -20,20 +21,13 @@
 
 namespace lithe {
 
+// What the loop counts; hooks have counters of their own.
 struct TrainerState {
     int64_t step = 0;  // updates done
     int64_t tokens = 0;
     double train_seconds = 0;  // without evaluation, sampling and saving
     double joules = -1;        // in that time; -1: the machine does not let us measure
     FeedPosition data;
-    int64_t evaluated_step = -1;   // the step whose evaluation is done
-    double evaluated_seconds = 0;  // training time at the last evaluation
-    int64_t evaluations = 0, without_best = 0;
-    double best_score = 0;  // of best_step
-    int64_t best_step = -1;
-    int64_t skipped_in_row = 0, skipped = 0;  // updates left out for a loss that is not finite
-    bool stopped_early = false;
-    bool settled = false;  // the choices of a search have
     Spent spent() const { return {step, tokens, train_seconds}; }
 };
 nlohmann::ordered_json to_json(const TrainerState& state);
@@ -65,6 +59,9 @@ struct TrainResult {
     std::string run, stopped_by;  // "steps", "tokens", "time", "early_stop", "settled", "signal", "dry_run"
     TrainerState state;
     std::optional<EvaluationResult> valid;
+    std::optional<Score> best;  // of the evaluation of best_step
+    int64_t best_step = -1;
+    int64_t skipped = 0;  // updates left out for numbers that were not finite
     double tokens_per_second = 0, training_flops_per_token = 0, gflops = 0;
     double expected_memory = 0;  // bytes, as estimated before the first step
     int64_t parameters = 0;
@@ -111,7 +108,8 @@ class Trainer {
     std::unique_ptr<TrainRun> run_;
     std::unique_ptr<TrainLoop> loop_;
     std::string stopped_by_;
-    std::unique_ptr<Prefetcher> held_out_;  // until the search takes it
+    std::unique_ptr<Prefetcher> held_out_;           // until the search takes it
+    std::optional<PartialWeights> partial_weights_;  // of train.init_parts
 };
 
 }  // namespace lithe

@@ -6,6 +6,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/wording.h"
 #include "lithe/data/named_paths.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/spec/migrations.h"
 #include "lithe/train/feed_position.h"
@@ -44,17 +45,7 @@ Json to_json(const TrainerState& s) {
             {"tokens", s.tokens},
             {"train_seconds", s.train_seconds},
             {"joules", s.joules},
-            {"data", to_json(s.data)},
-            {"evaluated_step", s.evaluated_step},
-            {"evaluated_seconds", s.evaluated_seconds},
-            {"evaluations", s.evaluations},
-            {"without_best", s.without_best},
-            {"best_score", s.best_score},
-            {"best_step", s.best_step},
-            {"skipped_in_row", s.skipped_in_row},
-            {"skipped", s.skipped},
-            {"stopped_early", s.stopped_early},
-            {"settled", s.settled}};
+            {"data", to_json(s.data)}};
 }
 
 TrainerState trainer_state_from_json(const nlohmann::json& json, const std::string& source) {
@@ -66,16 +57,6 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
         s.train_seconds = json.at("train_seconds");
         s.joules = json.value("joules", -1.0);
         s.data = feed_position_from_json(json.at("data"));
-        s.evaluated_step = whole(json.at("evaluated_step"));
-        s.evaluated_seconds = json.at("evaluated_seconds");
-        s.evaluations = whole(json.at("evaluations"));
-        s.without_best = whole(json.at("without_best"));
-        s.best_score = json.at("best_score");
-        s.best_step = whole(json.at("best_step"));
-        s.skipped_in_row = whole(json.at("skipped_in_row"));
-        s.skipped = whole(json.at("skipped"));
-        s.stopped_early = json.at("stopped_early");
-        s.settled = json.value("settled", false);
         return s;
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged trainer state: ") + error.what(), source);
@@ -146,9 +127,7 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     r.state = trainer_state_from_json(json, manifest.path("state"));
     refuse_other_settings(place, saved, json);
     refuse_unknown_keys(json, r.saved_parts, manifest.path("state"));
-    const int64_t patience = r.config.train.patience;
-    r.state.stopped_early = patience > 0 && r.state.without_best >= patience;  // another patience may be meant now
-    load_parameters(r.model->parameters(), manifest.paths("model"));
+    load_parameters(r.model->parameters(), manifest.paths("model"), {.coded_tables = false});
     load_parts(manifest, json);
     r.feeder->seek(r.state.data);
     r.folder->cut_back(r.state.step);
@@ -166,7 +145,7 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
 // What makes the numbers differ, in their last bits, from those of a run that was never stopped.
 void Trainer::tell_changes(const Manifest& manifest, const nlohmann::json& machine_before) {
     TrainRun& r = *run_;
-    if (manifest.schema < kCheckpointSchema)
+    if (manifest.schema == 1)
         r.changes.push_back("an earlier version of lithe saved it (checkpoint schema " +
                             std::to_string(manifest.schema) + ")");
     const Json now = machine_record();
@@ -205,7 +184,7 @@ void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) 
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged trainer state: ") + error.what(), manifest.path("state"));
     }
-    if (manifest.schema == kCheckpointSchema) saved.check_all_taken();
+    if (manifest.schema > 1) saved.check_all_taken();
 }
 
 // False when the disk is full; training goes on and it is tried again later.
@@ -215,7 +194,7 @@ bool Trainer::save(bool best) {
     CheckpointContent content;
     for (const auto& hook : r.hooks) hook->before_saving();
     const AveragedWeights averaged(r);  // the file of weights has the average, that of the optimizer the weights
-    content.model = named_masters(r.model->parameters());
+    content.model = model_tensors(r.model->parameters());
     Json state = to_json(r.state);
     for (const auto& part : r.saved_parts) {
         Json entry;

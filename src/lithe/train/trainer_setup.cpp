@@ -13,6 +13,7 @@
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/kernels/isa.h"
+#include "lithe/model/parameter_files.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/hooks/budget_hook.h"
 #include "lithe/train/hooks/evaluation_hook.h"
@@ -146,9 +147,11 @@ Trainer::Trainer(Config config, TrainOptions options)
     Problems problems;
     check_config(r.config, problems);
     check_schedule(r.config, problems);
+    if (!r.config.train.init_parts.empty() && r.config.train.init_from.empty())
+        problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
     if (r.config.model.head == "none")
         problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
-                     "model.head = \"masked\" trains it on masked tokens");
+                     "a head predicts tokens: model.head = \"linear\" or \"transform\"");
     problems.throw_if_any("configuration");
     settle_objective(r.config);
     const bool automatic_axis = r.config.schedule.axis == "auto";
@@ -166,9 +169,12 @@ Trainer::Trainer(Config config, TrainOptions options)
     const int64_t vocabulary = checked_vocabulary(r.config, r.corpus.tokenizer());
     r.objective = make_objective(r.config, r.corpus.tokenizer());
     r.config.model.vocabulary_size = vocabulary;
-    r.models = r.objective->models(r.config, std::make_shared<ParameterStore>());
+    r.models = training_models(*r.objective, r.config);
     r.model = r.models.by_role.at("main");
-    if (!beginning.weights.empty()) check_parameters(r.model->parameters(), beginning.weights);
+    const std::vector<WeightPart> parts = parse_weight_parts(r.config.train.init_parts);
+    if (!beginning.weights.empty() && parts.empty()) check_parameters(r.model->parameters(), beginning.weights);
+    if (!beginning.weights.empty() && !parts.empty())
+        partial_weights_ = plan_partial_weights(r.model->parameters(), beginning.weights, parts);
     open_feeders();
     const bool automatic_parts = r.config.train.parts == 0;
     r.config.train.parts = batch_parts(r.config, r.machine.threads, r.machine.device);
@@ -182,7 +188,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     add_hooks();
     if (r.options.dry_run) return;
     const std::optional<CheckpointPlace> place = open_folder();
-    const bool loaded = place || !beginning.weights.empty();
+    const bool loaded = place || (!beginning.weights.empty() && !partial_weights_);
     r.model->materialize(at::kFloat, r.machine.working, r.machine.device,
                          loaded ? std::nullopt : std::optional(uint64_t(r.config.train.seed)));
     r.optimizer =
@@ -196,7 +202,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     r.step = std::make_unique<StepRunner>(
         *r.objective, r.models, *r.optimizer,
         StepRunner::Options{.parts = r.config.train.parts, .graphs = r.config.train.graphs});
-    r.saved_parts.push_back(checkpoint_part_of(*r.optimizer, r.model->parameters()));
+    r.saved_parts.push_back(checkpoint_part_of(*r.optimizer, r.model->parameters(), uint64_t(r.config.train.seed)));
     r.saved_parts.push_back(checkpoint_part_of(*r.step, r.machine.device, r.machine.working));
     for (const auto& hook : r.hooks)
         if (auto part = hook->checkpoint_part()) r.saved_parts.push_back(std::move(part));
@@ -280,16 +286,16 @@ void Trainer::check_memory() {
 std::optional<CheckpointPlace> Trainer::open_folder() {
     TrainRun& r = *run_;
     r.folder = std::make_unique<RunFolder>(r.options.run);
-    const double checkpoint_bytes = double(r.cost.parameters) * 12 + r.memory.state;
-    if (double(free_bytes(r.options.run)) < checkpoint_bytes * double(r.config.checkpoint.keep + 1))
+    const double bytes = checkpoint_bytes(*r.model, r.config.optimizer, r.memory.state);
+    if (double(free_bytes(r.options.run)) < bytes * double(r.config.checkpoint.keep + 1))
         log_warning("checkpoints of this run need " +
-                    format_bytes(checkpoint_bytes * double(r.config.checkpoint.keep + 2)) + " and only " +
+                    format_bytes(bytes * double(r.config.checkpoint.keep + 2)) + " and only " +
                     format_bytes(double(free_bytes(r.options.run))) + " are free in " + r.options.run);
     std::optional<CheckpointPlace> place;
     if (r.options.resume != ResumeMode::never) {
         r.folder->clean();
         if (!r.options.resume_from.empty()) {
-            verify_checkpoint(r.options.resume_from);
+            require_training(verify_checkpoint(r.options.resume_from));
             place = CheckpointPlace{0, r.options.resume_from};
         } else {
             place = RunFolder::newest_valid(r.options.run);
@@ -352,8 +358,11 @@ void Trainer::start_fresh() {
     if (r.progress_record) r.progress_record->start(r.folder->file("progress.f64"));
     if (!r.config.train.init_from.empty()) {
         const ModelFiles files = find_model(r.config.train.init_from);
-        load_parameters(r.model->parameters(), files.weights);
-        log_info("weights    from " + files.folder);
+        const auto seed = uint64_t(r.config.train.seed);
+        if (partial_weights_) load_partial_weights(r.model->parameters(), files.weights, *partial_weights_);
+        else load_parameters(r.model->parameters(), files.weights, {.seed = seed});
+        log_info("weights    from " + files.folder +
+                 (partial_weights_ ? "; " + partial_weights_text(r.model->parameters(), *partial_weights_) : ""));
     }
 }
 

@@ -13,11 +13,19 @@ template <class S> struct Row {
     Compute<S> value(int64_t v) const { return bias ? to_compute(logits[v]) + bias[v] : to_compute(logits[v]); }
 };
 
+template <class S> Compute<S> sum_of_logits(const Row<S>& row, int64_t vocabulary) {
+    Vec<Compute<S>> sums{};
+    int64_t v = 0;
+    for (; v + kLanes <= vocabulary; v += kLanes) sums += row.vector(v);
+    Compute<S> total = sum(sums);
+    for (; v < vocabulary; ++v) total += row.value(v);
+    return total;
+}
+
 }  // namespace
 
 template <class S>
-void cross_entropy_sums(const CrossEntropyArgs<S>& a, int64_t begin, int64_t end, Compute<S>* highest_out,
-                        Compute<S>* total_out) {
+void cross_entropy_sums(const CrossEntropyArgs<S>& a, int64_t begin, int64_t end, RowSums<Compute<S>>* out) {
     using C = Compute<S>;
     using V = Vec<C>;
     const int64_t whole = a.vocabulary / kLanes * kLanes;
@@ -31,8 +39,8 @@ void cross_entropy_sums(const CrossEntropyArgs<S>& a, int64_t begin, int64_t end
         C rest = 0;
         for (int64_t v = 0; v < whole; v += kLanes) sums += exp(row.vector(v) - top);
         for (int64_t v = whole; v < a.vocabulary; ++v) rest += exp(broadcast(row.value(v) - top))[0];
-        highest_out[n - begin] = top;
-        total_out[n - begin] = sum(sums) + rest;
+        out[n - begin] = {top, sum(sums) + rest, 0};
+        if (a.smoothing > 0) out[n - begin].logits = sum_of_logits(row, a.vocabulary);
     }
 }
 
@@ -44,16 +52,18 @@ template <class S> void cross_entropy_gradient(const CrossEntropyArgs<S>& a, int
         Row<S> row{logits, a.bias};
         const int64_t target = a.targets[n];
         const C weight = target < 0 ? C(0) : a.weight[n], lse = a.lse[n];
-        const C at_target = target < 0 ? C(0) : weight * (exp(broadcast(row.value(target) - lse))[0] - 1);
-        for (int64_t v = 0; v < whole; v += kLanes) store(logits + v, exp(row.vector(v) - lse) * weight);
+        const C each = a.each();
+        const C at_target =
+            target < 0 ? C(0) : weight * (exp(broadcast(row.value(target) - lse))[0] - each - a.at_target());
+        for (int64_t v = 0; v < whole; v += kLanes) store(logits + v, (exp(row.vector(v) - lse) - each) * weight);
         for (int64_t v = whole; v < a.vocabulary; ++v)
-            from_compute(exp(broadcast(row.value(v) - lse))[0] * weight, logits[v]);
+            from_compute((exp(broadcast(row.value(v) - lse))[0] - each) * weight, logits[v]);
         if (target >= 0) from_compute(at_target, logits[target]);
     }
 }
 
 #define LITHE_INSTANTIATE(S)                                                                                     \
-    template void cross_entropy_sums<S>(const CrossEntropyArgs<S>&, int64_t, int64_t, Compute<S>*, Compute<S>*); \
+    template void cross_entropy_sums<S>(const CrossEntropyArgs<S>&, int64_t, int64_t, RowSums<Compute<S>>*); \
     template void cross_entropy_gradient<S>(const CrossEntropyArgs<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)

@@ -10,6 +10,13 @@ template <class S> Compute<S> logit(const CrossEntropyArgs<S>& args, int64_t n, 
     return to_compute(args.logits[n * args.vocabulary + v]) + (args.bias ? args.bias[v] : 0);
 }
 
+// q.
+template <class S> Compute<S> wanted(const CrossEntropyArgs<S>& args, int64_t n, int64_t v) {
+    const auto others = Compute<S>(args.vocabulary - 1);
+    if (v == args.targets[n]) return 1 - args.smoothing;
+    return args.smoothing > 0 ? args.smoothing / others : Compute<S>(0);
+}
+
 }  // namespace
 
 template <class S> void cross_entropy_forward_ref(const CrossEntropyArgs<S>& args) {
@@ -19,7 +26,9 @@ template <class S> void cross_entropy_forward_ref(const CrossEntropyArgs<S>& arg
         for (int64_t v = 0; v < args.vocabulary; ++v) highest = std::max(highest, logit(args, n, v));
         for (int64_t v = 0; v < args.vocabulary; ++v) total += std::exp(logit(args, n, v) - highest);
         args.lse[n] = highest + std::log(total);
-        args.loss[n] = args.targets[n] < 0 ? C(0) : args.lse[n] - logit(args, n, args.targets[n]);
+        args.loss[n] = 0;
+        for (int64_t v = 0; args.targets[n] >= 0 && v < args.vocabulary; ++v)
+            args.loss[n] += wanted(args, n, v) * (args.lse[n] - logit(args, n, v));
     }
 }
 
@@ -28,8 +37,8 @@ template <class S> void cross_entropy_backward_ref(const CrossEntropyArgs<S>& ar
     for (int64_t n = 0; n < args.rows; ++n) {
         const C weight = args.targets[n] < 0 ? C(0) : args.weight[n];
         for (int64_t v = 0; v < args.vocabulary; ++v) {
-            C p = std::exp(logit(args, n, v) - args.lse[n]) - (v == args.targets[n] ? 1 : 0);
-            from_compute(weight * p, args.logits[n * args.vocabulary + v]);
+            const C difference = std::exp(logit(args, n, v) - args.lse[n]) - wanted(args, n, v);
+            from_compute(weight * difference, args.logits[n * args.vocabulary + v]);
         }
     }
 }

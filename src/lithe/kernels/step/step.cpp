@@ -1,5 +1,6 @@
 #include "lithe/kernels/step/step.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lithe/kernels/scratch.h"
@@ -8,7 +9,7 @@
 namespace lithe::kernels {
 
 template <class W> void step_product(const StepProduct<W>& args, int64_t begin, int64_t end) {
-    char* scratch = thread_scratch(4 * (args.columns + 64));
+    char* scratch = thread_scratch(std::min(args.batch, kStepVectors) * step_product_scratch(args.columns));
     LITHE_CALL_ISA(step_product_range, args, begin, end, scratch)
 }
 template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, int64_t end) {

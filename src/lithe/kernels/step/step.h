@@ -1,7 +1,7 @@
-// What one token at batch 1 needs: products of a matrix with a vector, attention of one query, layer norm and the
-// recurrence of one step. Bound by reading weights; activations are fp32.
+// What one token of a few texts needs: products of a matrix with a vector each, attention of one query, layer norm and
+// the recurrence of one step. Bound by reading weights; activations are fp32.
 //
-//   product:  y_r = scale_r sum_k w[r][k] x_k + bias_r         w: fp32, bf16, or int8 with a scale per row
+//   product:  y[b][r] = scale_r sum_k w[r][k] x[b][k] + bias_r         w: fp32, bf16, or int8 with a scale per row
 //   attend:   over keys [begin, end) per head: m = max_j s_j, l = sum_j exp(s_j - m), o = sum_j exp(s_j - m) v_j with
 //             s_j = scale (q . k_j + term by the key's age, if any); parts of several callers are merged by
 //             merge_attention
@@ -18,10 +18,12 @@ namespace lithe::kernels {
 template <class W> struct StepProduct {
     const W* weight = nullptr;  // [rows][columns]
     int64_t columns = 0;
-    const float* x = nullptr;
-    float* y = nullptr;
+    const float* x = nullptr;      // [batch][columns]
+    float* y = nullptr;            // [batch][rows]
     const float* bias = nullptr;   // [rows]; null: none
     const float* scale = nullptr;  // [rows]; null: 1
+    int64_t rows = 0;              // of the weight
+    int64_t batch = 1;
 };
 template <class W> void step_product_ref(const StepProduct<W>& args, int64_t begin, int64_t end);
 template <class W> void step_product(const StepProduct<W>& args, int64_t begin, int64_t end);

@@ -16,17 +16,25 @@ std::vector<int8_t> codes(int64_t count) {
 }
 
 template <class W>
-void product_case(ParityResult& result, const W* weight, int64_t rows, int64_t columns, bool extras, const char* name) {
-    TestBuffer<float> x(columns, 0.37, 0.1, 1.0), bias(rows, 0.9, 0.2, 1.0), scale(rows, 0.3, 0.4, 0.01), got(rows),
-        expected(rows);
-    StepProduct<W> args{
-        weight, columns, x.data(), got.data(), extras ? bias.data() : nullptr, extras ? scale.data() : nullptr};
-    step_product(args, 0, rows / 2), step_product(args, rows / 2, rows);
+void product_case(ParityResult& result, const W* weight, int64_t rows, int64_t columns, bool extras, int64_t batch,
+                  const char* name) {
+    TestBuffer<float> x(batch * columns, 0.37, 0.1, 1.0), bias(rows, 0.9, 0.2, 1.0), scale(rows, 0.3, 0.4, 0.01);
+    TestBuffer<float> got(batch * rows), expected(batch * rows);
+    StepProduct<W> args{.weight = weight,
+                        .columns = columns,
+                        .x = x.data(),
+                        .y = got.data(),
+                        .bias = extras ? bias.data() : nullptr,
+                        .scale = extras ? scale.data() : nullptr,
+                        .rows = rows,
+                        .batch = batch};
+    step_product(args, 0, rows / 2);
+    step_product(args, rows / 2, rows);
     args.y = expected.data();
     step_product_ref(args, 0, rows);
     double norm = 1;
-    for (int64_t i = 0; i < rows; ++i) norm = std::max(norm, std::abs(expected.at(i)));
-    for (int64_t i = 0; i < rows; ++i)
+    for (int64_t i = 0; i < batch * rows; ++i) norm = std::max(norm, std::abs(expected.at(i)));
+    for (int64_t i = 0; i < batch * rows; ++i)
         result.add(std::abs(got.at(i) - expected.at(i)) / norm, sizeof(W) == 1 ? 1e-3 : 1e-5,  // int8: x is rounded too
                    std::string("step product ") + name);
 }
@@ -97,11 +105,12 @@ ParityResult parity(int64_t size) {
     TestBuffer<float> single(37 * size, 0.37, 0.1, 1.0);
     TestBuffer<bfloat16> half(37 * size, 0.37, 0.1, 1.0);
     const std::vector<int8_t> eighth = codes(37 * size);
-    for (bool extras : {false, true}) {
-        product_case(result, single.data(), 37, size, extras, "fp32");
-        product_case(result, half.data(), 37, size, extras, "bf16");
-        product_case(result, eighth.data(), 37, size, extras, "int8");
-    }
+    for (const int64_t batch : {1, 3, 18})
+        for (bool extras : {false, true}) {
+            product_case(result, single.data(), 37, size, extras, batch, "fp32");
+            product_case(result, half.data(), 37, size, extras, batch, "bf16");
+            product_case(result, eighth.data(), 37, size, extras, batch, "int8");
+        }
     if (size == 0) return result;
     for (bool by_age : {false, true})
         for (const int64_t head : {19, 150})

@@ -1,5 +1,7 @@
 // Compiled once per instruction set. Four rows at a time share the vector that they are multiplied with.
-#include "lithe/kernels/simd/vec.h"
+#include <new>
+
+#include "lithe/kernels/simd/codes.h"
 #include "lithe/kernels/step/step_ranges.h"
 
 namespace lithe::kernels::LITHE_ISA {
@@ -12,17 +14,7 @@ constexpr int64_t kAheadBytes = 8 << 10;
 
 inline VecF load_weight(const float* p) { return load(p); }
 inline VecF load_weight(const bfloat16* p) { return load(p); }
-inline VecF load_weight(const int8_t* p) {
-#if defined(__AVX512F__)
-    return (VecF)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-#elif defined(__AVX2__)
-    return (VecF)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-#else
-    VecF v;
-    for (int i = 0; i < kLanes; ++i) v[i] = float(p[i]);
-    return v;
-#endif
-}
+inline VecF load_weight(const int8_t* p) { return load(p); }
 inline float number(float w) { return w; }
 inline float number(bfloat16 w) { return to_compute(w); }
 inline float number(int8_t w) { return float(w); }
@@ -175,8 +167,11 @@ template <> struct Input<int8_t> {
 
 }  // namespace
 
-template <class W> void step_product_range(const StepProduct<W>& a, int64_t begin, int64_t end, char* scratch) {
-    const Input<W> input(a.x, a.columns, scratch);
+namespace {
+
+// Rows [begin, end) of the weight with one vector.
+template <class W>
+void product_of(const StepProduct<W>& a, const Input<W>& input, int64_t begin, int64_t end, float* y) {
     float out[kRows];
     // whole groups of rows, so that what is fetched is what a later group reads
     const int64_t group = kRows * a.columns * int64_t(sizeof(W));
@@ -187,7 +182,26 @@ template <class W> void step_product_range(const StepProduct<W>& a, int64_t begi
         if (count == kRows) input.template products<kRows>(weight, a.columns, out, ahead);
         else input.template products<1>(weight, a.columns, out, ahead);
         for (int64_t i = 0; i < count; ++i, ++r)
-            a.y[r] = out[i] * input.scale * (a.scale ? a.scale[r] : 1.0f) + (a.bias ? a.bias[r] : 0.0f);
+            y[r] = out[i] * input.scale * (a.scale ? a.scale[r] : 1.0f) + (a.bias ? a.bias[r] : 0.0f);
+    }
+}
+
+}  // namespace
+
+// Each vector alone would read all weights anew: groups of rows that a near cache holds go through all vectors.
+template <class W> void step_product_range(const StepProduct<W>& a, int64_t begin, int64_t end, char* scratch) {
+    if (a.batch == 1) return product_of(a, Input<W>(a.x, a.columns, scratch), begin, end, a.y);
+    constexpr int64_t kGroupBytes = 64 << 10;
+    const int64_t room = step_product_scratch(a.columns), row = a.columns * int64_t(sizeof(W));
+    const int64_t group = row > 0 ? (kGroupBytes / row / kRows + 1) * kRows : end - begin;
+    alignas(Input<W>) char inputs[kStepVectors * sizeof(Input<W>)];
+    auto* const ready = reinterpret_cast<Input<W>*>(inputs);
+    for (int64_t first = 0; first < a.batch; first += kStepVectors) {
+        const int64_t count = a.batch - first < kStepVectors ? a.batch - first : kStepVectors;
+        for (int64_t b = 0; b < count; ++b) new (ready + b) Input<W>(a.x + (first + b) * a.columns, a.columns, scratch + b * room);
+        for (int64_t r = begin; r < end; r += group)
+            for (int64_t b = 0; b < count; ++b)
+                product_of(a, ready[b], r, end - r < group ? end : r + group, a.y + (first + b) * a.rows);
     }
 }
 

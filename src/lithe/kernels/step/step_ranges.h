@@ -6,7 +6,11 @@
 
 namespace lithe::kernels {
 
-// scratch: 4 (columns + 64) bytes, aligned to 64.
+// Bytes of scratch that a vector needs, a multiple of 64.
+constexpr int64_t step_product_scratch(int64_t columns) { return (4 * (columns + 64) + 63) / 64 * 64; }
+constexpr int64_t kStepVectors = 16;  // whose inputs stand ready together
+
+// scratch: of min(batch, kStepVectors) vectors, aligned to 64.
 LITHE_DECLARE_ISAS(template <class W>
                    void step_product_range(const StepProduct<W>& args, int64_t begin, int64_t end, char* scratch))
 LITHE_DECLARE_ISAS(template <class S> void step_attend_range(const StepAttend<S>& args, int64_t begin, int64_t end))

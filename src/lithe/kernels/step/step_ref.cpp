@@ -12,11 +12,13 @@ template <class S> double number(S value) { return double(to_compute(value)); }
 }  // namespace
 
 template <class W> void step_product_ref(const StepProduct<W>& a, int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-        double sum = 0;
-        for (int64_t k = 0; k < a.columns; ++k) sum += number(a.weight[r * a.columns + k]) * double(a.x[k]);
-        a.y[r] = float(sum * (a.scale ? double(a.scale[r]) : 1.0) + (a.bias ? double(a.bias[r]) : 0.0));
-    }
+    for (int64_t b = 0; b < a.batch; ++b)
+        for (int64_t r = begin; r < end; ++r) {
+            double sum = 0;
+            for (int64_t k = 0; k < a.columns; ++k)
+                sum += number(a.weight[r * a.columns + k]) * double(a.x[b * a.columns + k]);
+            a.y[b * a.rows + r] = float(sum * (a.scale ? double(a.scale[r]) : 1.0) + (a.bias ? double(a.bias[r]) : 0.0));
+        }
 }
 
 template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, int64_t end) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 
@@ -12,16 +13,16 @@ bool EvaluationHook::between_steps() { return !due() || evaluate(); }
 
 bool EvaluationHook::due() const {
     const TrainerState& state = run_.state;
-    if (state.evaluated_step == state.step || !run_.corpus.has("valid")) return false;
+    if (evaluated_step_ == state.step || !run_.corpus.has("valid")) return false;
     const EvaluationConfig& e = run_.config.evaluation;
     if (!run_.reached().empty()) return true;
     if (e.every > 0 && state.step > 0 && state.step % e.every == 0) return true;
-    return e.every_seconds > 0 && state.train_seconds - state.evaluated_seconds >= e.every_seconds;
+    return e.every_seconds > 0 && state.train_seconds - evaluated_seconds_ >= e.every_seconds;
 }
 
 // False when a stop was asked for before the end.
 bool EvaluationHook::evaluate() {
-    TrainerState& state = run_.state;
+    const TrainerState& state = run_.state;
     for (const auto& hook : run_.hooks) hook->before_evaluation();
     std::optional<EvaluationResult> result;
     {
@@ -31,38 +32,73 @@ bool EvaluationHook::evaluate() {
     if (!result) return false;
     run_.valid = result;
     run_.changed = true;
-    state.evaluated_step = state.step;
-    state.evaluated_seconds = state.train_seconds;
-    ++state.evaluations;
-    const bool first = state.best_step < 0;
-    const bool best = std::isfinite(result->score.value) && (first || result->score.better_than(state.best_score));
-    if (best) {
-        state.best_score = result->score.value;
-        state.best_step = state.step;
-        state.without_best = 0;
-    } else {
-        ++state.without_best;
-    }
+    evaluated_step_ = state.step;
+    evaluated_seconds_ = state.train_seconds;
+    ++evaluations_;
+    const bool best = is_best(result->score);
+    keep_best(result->score, best);
     record(*result, best);
-    const TrainConfig& train = run_.config.train;
-    if (train.patience > 0 && state.without_best >= train.patience) state.stopped_early = true;
+    if (out_of_patience()) stopped_early_ = true;
     if (best) run_.save(true);
-    for (const auto& hook : run_.hooks) hook->after_evaluation(*result);
+    for (const auto& hook : run_.hooks) hook->after_evaluation(*result, evaluations_);
     return true;
+}
+
+bool EvaluationHook::is_best(const Score& score) const {
+    return std::isfinite(score.value) && (best_step_ < 0 || score.kind.better(score.value, best_score_));
+}
+
+void EvaluationHook::keep_best(const Score& score, bool best) {
+    if (!best) {
+        ++without_best_;
+        return;
+    }
+    best_score_ = score.value;
+    best_step_ = run_.state.step;
+    without_best_ = 0;
+}
+
+bool EvaluationHook::out_of_patience() const {
+    const int64_t patience = run_.config.train.patience;
+    return patience > 0 && without_best_ >= patience;
+}
+
+std::unique_ptr<CheckpointPart> EvaluationHook::checkpoint_part() {
+    const auto save = [this] {
+        return nlohmann::ordered_json{{"step", evaluated_step_},     {"train_seconds", evaluated_seconds_},
+                                      {"evaluations", evaluations_}, {"without_best", without_best_},
+                                      {"best_score", best_score_},   {"best_step", best_step_}};
+    };
+    const auto load = [this](const nlohmann::json& state) {
+        evaluated_step_ = whole(state.at("step"));
+        evaluated_seconds_ = state.at("train_seconds");
+        evaluations_ = whole(state.at("evaluations"));
+        without_best_ = whole(state.at("without_best"));
+        best_score_ = state.at("best_score");
+        best_step_ = whole(state.at("best_step"));
+        stopped_early_ = out_of_patience();  // another patience may be meant now
+    };
+    return checkpoint_part_of("evaluation", save, load);
+}
+
+void EvaluationHook::at_end(TrainResult& result) {
+    if (best_step_ < 0) return;
+    result.best = Score{run_.objective->score_kind(), best_score_};
+    result.best_step = best_step_;
 }
 
 void EvaluationHook::record(const EvaluationResult& result, bool best) {
     const TrainerState& state = run_.state;
     char text[160];
     std::snprintf(text, sizeof text, "valid      step %lld  %.4f %s, perplexity %.3f, %s tokens%s",
-                  static_cast<long long>(state.step), result.score.value, result.score.unit.c_str(), result.perplexity,
-                  format_count(double(result.tokens)).c_str(), best ? "  (best)" : "");
+                  static_cast<long long>(state.step), result.score.value, result.score.kind.unit.c_str(),
+                  result.perplexity, format_count(double(result.tokens)).c_str(), best ? "  (best)" : "");
     log_info(text + unspoken_text(result));
     run_.folder->metrics({{"step", state.step},
                           {"tokens", state.tokens},
                           {"seconds", state.train_seconds},
                           {"valid", to_json(result, true)}});
-    run_.folder->events().scalar(state.step, "valid/" + result.score.name, result.score.value);
+    run_.folder->events().scalar(state.step, "valid/" + result.score.kind.name, result.score.value);
     run_.folder->events().scalar(state.step, "valid/loss", result.loss);
     if (run_.options.on_evaluation) run_.options.on_evaluation(result, state, run_.progress());
 }

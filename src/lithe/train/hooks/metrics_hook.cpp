@@ -1,8 +1,8 @@
 #include "lithe/train/hooks/metrics_hook.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <numbers>
 
 #include "lithe/base/file.h"
@@ -47,7 +47,8 @@ void MetricsHook::record(const StepDone& done) {
     run_.folder->metrics(line);
     EventWriter& events = run_.folder->events();
     events.scalar(state.step, "train/loss", loss);
-    events.scalar(state.step, "train/bits_per_byte", loss / std::numbers::ln2 / run_.train_bytes_per_token);
+    if (run_.objective->loss_is_cross_entropy())
+        events.scalar(state.step, "train/bits_per_byte", loss / std::numbers::ln2 / run_.train_bytes_per_token);
     events.scalar(state.step, "optim/learning_rate", done.decision.learning_rate);
     events.scalar(state.step, "optim/gradient_norm", done.update.gradient_norm);
     events.scalar(state.step, "perf/tokens_per_second", speed);
@@ -63,15 +64,15 @@ void MetricsHook::show(const StepDone& done) {
     double left = INFINITY;
     if (t.max_steps > 0)
         left = std::min(left, double(t.max_steps - state.step) * run_.session_seconds /
-                                  std::max(1.0, tokens / double(t.batch * t.length * t.accumulation)));
+                                  double(std::max<int64_t>(1, run_.session_steps)));
     if (t.max_tokens > 0) left = std::min(left, double(t.max_tokens - state.tokens) / speed);
     if (t.max_seconds > 0) left = std::min(left, t.max_seconds - state.train_seconds);
-    char text[240];
-    std::snprintf(text, sizeof text, "step %lld  %s tokens  loss %.3f  bits/byte %.3f  rate %.2e  %s tokens/s%s%s%s",
-                  static_cast<long long>(state.step), format_count(double(state.tokens)).c_str(), done.update.loss,
-                  recent_loss_ / std::numbers::ln2 / run_.train_bytes_per_token, done.decision.learning_rate,
-                  format_count(speed).c_str(), std::isfinite(left) ? "  " : "",
-                  std::isfinite(left) ? format_seconds(left).c_str() : "", std::isfinite(left) ? " left" : "");
+    const double bits = recent_loss_ / std::numbers::ln2 / run_.train_bytes_per_token;
+    std::string text = fmt::format("step {}  {} tokens  loss {:.3f}", state.step, format_count(double(state.tokens)),
+                                   done.update.loss);
+    if (run_.objective->loss_is_cross_entropy()) text += fmt::format("  bits/byte {:.3f}", bits);
+    text += fmt::format("  rate {:.2e}  {} tokens/s", done.decision.learning_rate, format_count(speed));
+    if (std::isfinite(left)) text += "  " + format_seconds(left) + " left";
     if (stderr_is_terminal()) log_progress(text);
     else log_info(text);
 }

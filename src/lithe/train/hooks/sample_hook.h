@@ -8,10 +8,12 @@ namespace lithe {
 class SampleHook : public TrainHook {
  public:
     using TrainHook::TrainHook;
-    void after_evaluation(const EvaluationResult& result) override;
+    void after_evaluation(const EvaluationResult& result, int64_t number) override;
 
  private:
     void write();
+    void go_on();
+    void translate();
 };
 
 }  // namespace lithe

@@ -17,7 +17,7 @@ std::unique_ptr<CheckpointPart> SearchHook::checkpoint_part() {
 }
 
 std::optional<int64_t> SearchHook::take_turn() {
-    TrainerState& state = run_.state;
+    const TrainerState& state = run_.state;
     const double progress = run_.progress();
     if (!steps_.turn_of_choices(state.step, progress)) return std::nullopt;
     const uint64_t key = combine_key(combine_key(uint64_t(run_.config.train.seed), "choices"), uint64_t(state.step));
@@ -32,7 +32,7 @@ std::optional<int64_t> SearchHook::take_turn() {
               .what = "step " + std::to_string(state.step + 1) + ": the loss of the choices is not finite",
               .where = run_.folder->path(),
               .hint = "lower optimizer.learning_rate or search.learning_rate"});
-    if (steps_.note_choices(progress)) state.settled = true;
+    steps_.note_choices(progress);
     if (steps_.architecture().updates() % run_.config.train.log_every == 0) {
         nlohmann::ordered_json line = {{"step", state.step + 1}, {"seconds", state.train_seconds}, {"loss", loss}};
         line.update(steps_.record(progress));

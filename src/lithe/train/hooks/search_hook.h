@@ -10,7 +10,7 @@ class SearchHook : public TrainHook {
     // `held_out`: feeds the choices; null: they go on in the text of the weights.
     SearchHook(TrainRun& run, std::unique_ptr<Prefetcher> held_out);
     std::unique_ptr<CheckpointPart> checkpoint_part() override;
-    std::string reached() const override { return run_.state.settled ? "settled" : ""; }
+    std::string reached() const override { return steps_.progress().settled ? "settled" : ""; }
     std::optional<int64_t> take_turn() override;
     void before_update(const StepDecision& decision) override;
     void before_evaluation() override { steps_.run_likeliest(); }

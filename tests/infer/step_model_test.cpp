@@ -1,40 +1,14 @@
 // Single steps without tensors equal the forward pass, for every block kind that has them.
-#include "lithe/model/step_model.h"
+#include "lithe/infer/step_model.h"
 
-#include <ATen/Parallel.h>
-
-#include "lithe/model/generate.h"
-#include "lithe/spec/config_io.h"
-#include "support/waves.h"
+#include "infer/models.h"
+#include "lithe/infer/decode.h"
 
 namespace lithe {
 namespace {
 
-const char* const kModels[] = {
-    "width = 48\nlayout = \"ux2\"\nmemory = 8",
-    "width = 48\nlayout = \"ux2\"\nmemory = 8\nheads = 2",
-    "width = 48\nlayout = \"(rru)(sf)\"\nheads = 4\nmemory = 8\nfinal_norm = true\nngrams = 7\nngram_rows = 60\n"
-    "ngram_lengths = \"2-3, 7\"",
-    "width = 48\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\nmax_positions = 64\ntie_embeddings = true",
-    "width = 48\nlayout = \"sf-\"\npositions = \"sinusoidal\"\nmax_positions = 64\nnorm = \"post\"",
-    "width = 40\nlayout = \"[<sru>]x2 l\"",
-    "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"relative\"\nnorm = \"post\"\n"
-    "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
-    "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
-};
-
-std::unique_ptr<LanguageModel> make(const std::string& text, at::ScalarType working) {
-    auto model = std::make_unique<LanguageModel>(parse_config("[model]\n" + text, "test"), 50);
-    model->materialize(at::kFloat, working, at::kCPU, 5);
-    at::NoGradGuard guard;
-    for (size_t i = 0; i < model->parameters().size(); ++i) {
-        const ParameterSpec& spec = model->parameters().spec(i);
-        Tensor value = model->parameters().working(i);
-        if (spec.role == Role::scalar) value.fill_(0.5);
-        if (spec.name.rfind("position_bias", 0) == 0) value.copy_(testing::wave(spec.shape, 0.7, 0.3, 1.0));
-    }
-    return model;
-}
+using testing::kStepModels;
+using testing::make_model;
 
 double largest_difference(const LanguageModel& model, const StepModel::Options& options, double& size) {
     at::NoGradGuard no_grad;
@@ -50,12 +24,12 @@ double largest_difference(const LanguageModel& model, const StepModel::Options& 
         // a prompt of 5, then single steps; after step 12 the state is taken over anew
         const int64_t count = at == 0 ? 5 : 1;
         pass.position_B = at::full({1}, at, at::kLong);
-        if (at == 5 || at == 12) step->load(state, at);
+        if (at == 5 || at == 12) step->load(state, 0, at);
         auto out = model.forward(ids.narrow(0, at, count), state, pass);
         state = out.state;
         if (at >= 5) {
             Tensor expected = out.logits_TBV[0][0].to(at::kFloat);
-            Tensor got = at::from_blob(const_cast<float*>(step->next(ids[at][0].item<int64_t>())), {50});
+            Tensor got = at::from_blob(const_cast<float*>(step->next({{ids[at][0].item<int64_t>()}})), {50});
             worst = std::max(worst, (got - expected).abs().max().item<double>());
             size = std::max(size, expected.abs().max().item<double>());
         }
@@ -65,7 +39,7 @@ double largest_difference(const LanguageModel& model, const StepModel::Options& 
 }
 
 TEST(StepModel, EqualsTheForwardPass) {
-    for (const char* text : kModels)
+    for (const char* text : kStepModels)
         for (int threads : {1, 2, 3}) {
             auto relative = [&](const LanguageModel& model, bool int8) {
                 double size = 0;
@@ -73,7 +47,7 @@ TEST(StepModel, EqualsTheForwardPass) {
                     largest_difference(model, {.memory = 8, .threads = threads, .int8 = int8}, size);
                 return difference / size;
             };
-            auto single = make(text, at::kFloat), half = make(text, at::kBFloat16);
+            auto single = make_model(text, at::kFloat), half = make_model(text, at::kBFloat16);
             EXPECT_LE(relative(*single, false), 1e-5) << text;
             EXPECT_LE(relative(*half, false), 0.05) << text;  // forward() rounds every activation, the steps do not
             EXPECT_LE(relative(*single, true), 0.1) << text;
@@ -84,7 +58,7 @@ TEST(StepModel, ThreadsByTheBytesOfWeights) {
     const auto threads = [](const char* text, bool int8) {
         LanguageModel model(parse_config(std::string("[model]\n") + text, "test"), 256);
         model.materialize(at::kFloat, at::kBFloat16, at::kCPU, 5);
-        return StepModel::worthwhile_threads(model, 2, int8);
+        return StepModel::worthwhile_threads(model, 2, 1, int8);
     };
     EXPECT_EQ(threads("width = 512\nlayout = \"ux6\"", false), 1);
     EXPECT_EQ(threads("width = 1024\nlayout = \"ux10\"", false), 2);  // 24 MB
@@ -92,14 +66,13 @@ TEST(StepModel, ThreadsByTheBytesOfWeights) {
 }
 
 TEST(StepModel, GenerationIsTheSameText) {
-    for (const char* text : kModels) {
-        auto model = make(text, at::kFloat);
-        SamplingOptions options{.tokens = 90, .temperature = 0, .memory = 8, .segment = 7};  // beyond the positions
-        auto run = [&](bool steps) {
-            options.steps = steps;
-            return generate(*model, {1, 2, 3, 4, 5}, options, [](int64_t) { return true; });
+    for (const char* text : kStepModels) {
+        auto model = make_model(text);
+        const DecodeOptions options{.sampling = {.temperature = 0}, .until = {.tokens = 90}};  // beyond the positions
+        auto run = [&](Session::Path path) {
+            return generate(*model, {1, 2, 3, 4, 5}, options, {.memory = 8, .segment = 7, .path = path});
         };
-        EXPECT_EQ(run(true), run(false)) << text;
+        EXPECT_EQ(run(Session::Path::steps), run(Session::Path::forward)) << text;
     }
 }
 

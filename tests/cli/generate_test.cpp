@@ -1,0 +1,105 @@
+// What `lithe generate` gives beside one text: several, of several prompts, by a beam, with probabilities, until a stop.
+#include <fstream>
+
+#include "support/files.h"
+#include "support/program.h"
+#include "support/tiny_run.h"
+
+namespace lithe {
+namespace {
+
+using testing::run;
+using testing::TemporaryFolder;
+
+class Generating : public ::testing::Test {
+ protected:
+    static void SetUpTestSuite() {
+        folder_ = new TemporaryFolder();
+        const std::string config = testing::tiny_config(*folder_);
+        ASSERT_EQ(run({"train", config, "--run", path(), "--max-steps", "30", "-q"}).code, 0);
+    }
+    static void TearDownTestSuite() { delete folder_; }
+    static std::string path() { return folder_->file("run"); }
+    static testing::ProgramResult generate(std::vector<std::string> more) {
+        std::vector<std::string> all = {"generate", path(), "--tokens", "12", "--precision", "fp32", "--seed", "3"};
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all);
+    }
+    static TemporaryFolder* folder_;
+};
+TemporaryFolder* Generating::folder_ = nullptr;
+
+TEST_F(Generating, SeveralTextsOfSeveralPrompts) {
+    const std::string file = folder_->write("prompts.txt", "the \r\nan old\nq");
+    const auto json = generate({"--prompts", file, "--samples", "3", "--rows", "2", "--json"}).json();
+    ASSERT_EQ(json["texts"].size(), 9u);
+    EXPECT_EQ(json["texts"][3]["prompt"], "an old");
+    EXPECT_NE(json["texts"][0]["text"], json["texts"][1]["text"]);
+    EXPECT_EQ(json["texts"][0]["ending"], "tokens");
+    const auto other = generate({"--prompts", file, "--samples", "3", "--rows", "9", "--json"}).json();
+    EXPECT_EQ(json["texts"], other["texts"]) << "whatever is written beside it";
+    const auto one = generate({"--prompt", "an old", "--json"}).json();
+    EXPECT_EQ(one["text"], json["texts"][3]["text"]) << "the first sample is the text without samples";
+    EXPECT_EQ(one["tokens"], 12);
+    const std::string told = generate({"--prompt", "the ", "--samples", "2"}).out;
+    EXPECT_NE(told.find("\n\nthe "), std::string::npos) << told;
+    EXPECT_FAILS(generate({"--prompts", folder_->write("gap.txt", "a\n\nb\n")}), 2, "line 2 is empty");
+    EXPECT_FAILS(generate({"--prompts", folder_->write("none.txt", "")}), 2, "the file of prompts is empty");
+    EXPECT_FAILS(generate({"--prompts", file, "--prompt", "a"}), 2, "--prompt");
+}
+
+TEST_F(Generating, StopsBeforeAString) {
+    const std::string whole = generate({"--prompt", "the ", "--tokens", "60"}).out;
+    const std::string stop = whole.substr(30, 3);
+    const size_t end = whole.find(stop, 4);
+    const auto streamed = generate({"--prompt", "the ", "--tokens", "60", "--stop", stop, "--stop", "%%"});
+    EXPECT_EQ(streamed.out, whole.substr(0, end) + "\n");
+    const auto json = generate({"--prompt", "the ", "--tokens", "60", "--stop", stop, "--json"}).json();
+    EXPECT_EQ(json["ending"], "stop");
+    EXPECT_EQ(json["text"], whole.substr(4, end - 4));
+    EXPECT_FAILS(generate({"--stop", ""}), 2, "a stop string is empty");
+}
+
+TEST_F(Generating, TellsLogProbabilities) {
+    const auto json = generate({"--prompt", "the ", "--temperature", "0", "--logprobs", "2", "--json"}).json();
+    ASSERT_EQ(json["log_probabilities"].size(), 12u);
+    for (const auto& each : json["log_probabilities"]) {
+        ASSERT_EQ(each["likeliest"].size(), 2u);
+        EXPECT_EQ(each["likeliest"][0]["token"], each["token"]);
+        EXPECT_LE(each["log_p"].get<double>(), 0);
+        EXPECT_GE(each["likeliest"][0]["log_p"], each["likeliest"][1]["log_p"]);
+    }
+    const std::string text = generate({"--prompt", "the ", "--logprobs", "1"}).out;
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\t'), 24) << text;
+}
+
+TEST_F(Generating, ABeamNeedsATokenThatEndsTexts) {
+    EXPECT_FAILS(generate({"--beam", "3"}), 2, "no token that ends a text");
+    EXPECT_FAILS(generate({"--beam", "3", "--top-k", "4"}), 2, "draws nothing");
+    EXPECT_FAILS(generate({"--beam", "3", "--stop", "a"}), 2, "ended by themselves");
+}
+
+// Lines as documents, so that a text has an end.
+TEST(GenerateDocuments, ABeamWritesEndedTexts) {
+    TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += i % 3 ? "aba\n" : "abc\n";
+    const std::string config = testing::tiny_config(folder);
+    folder.write("text.txt", text);
+    ASSERT_EQ(run({"train", config, "--run", folder.file("run"), "--max-steps", "60", "-q", "--set",
+                   "data.documents=line", "--set", "data.tokenizer=characters"})
+                  .code,
+              0);
+    const auto json =
+        run({"generate", folder.file("run"), "--prompt", "a", "--beam", "4", "--samples", "2", "--json"}).json();
+    ASSERT_EQ(json["texts"].size(), 2u) << json;
+    EXPECT_GE(json["texts"][0]["score"], json["texts"][1]["score"]);
+    EXPECT_EQ(json["texts"][0]["text"], "ba");
+    EXPECT_EQ(json["texts"][0]["ending"], "end");
+    EXPECT_FAILS(run({"generate", folder.file("run"), "--beam", "2", "--samples", "3"}), 2, "at most so many texts");
+    EXPECT_EQ(run({"generate", folder.file("run"), "--prompt", "a", "--temperature", "0"}).out, "aba\n")
+        << "the end token is no text";
+}
+
+}  // namespace
+}  // namespace lithe

@@ -1,0 +1,54 @@
+// Small models of every kind that goes on with a text.
+#pragma once
+
+#include "lithe/model/language_model.h"
+#include "lithe/spec/config_io.h"
+#include "support/block_variants.h"
+#include "support/waves.h"
+
+namespace lithe::testing {
+
+inline constexpr int64_t kVocabulary = 50;
+
+// Those that have single steps.
+inline const char* const kStepModels[] = {
+    "width = 48\nlayout = \"ux2\"\nmemory = 8",
+    "width = 48\nlayout = \"ux2\"\nmemory = 8\nheads = 2",
+    "width = 48\nlayout = \"(rru)(sf)\"\nheads = 4\nmemory = 8\nfinal_norm = true\nngrams = 7\nngram_rows = 60\n"
+    "ngram_lengths = \"2-3, 7\"",
+    "width = 48\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\nmax_positions = 64\ntie_embeddings = true",
+    "width = 48\nlayout = \"sf-\"\npositions = \"sinusoidal\"\nmax_positions = 64\nnorm = \"post\"",
+    "width = 40\nlayout = \"[<sru>]x2 l\"",
+    "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"relative\"\nnorm = \"post\"\n"
+    "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
+    "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
+};
+
+// Each variant of a block that reads one text from left to right, two of them with attention below.
+inline std::vector<std::string> variant_models() {
+    std::vector<std::string> texts;
+    for (const BlockVariant& variant : block_variants()) {
+        const std::string kind = variant.kind->name;
+        if (kind == "cross_attention" || has_value(variant, "bidirectional", "true")) continue;
+        std::string text = "width = 16\nlayout = \"s<" + kind + ">x2\"\nmemory = 8\n[blocks." + kind + "]\n";
+        for (const RawValue& value : variant.values) text += value.key + " = " + value.text + "\n";
+        texts.push_back(text);
+    }
+    return texts;
+}
+
+inline std::unique_ptr<LanguageModel> make_model(const std::string& text, at::ScalarType working = at::kFloat,
+                                                 int64_t vocabulary = kVocabulary) {
+    auto model = std::make_unique<LanguageModel>(parse_config("[model]\n" + text, "test"), vocabulary);
+    model->materialize(at::kFloat, working, at::kCPU, 5);
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < model->parameters().size(); ++i) {
+        const ParameterSpec& spec = model->parameters().spec(i);
+        const Tensor value = model->parameters().working(i);
+        if (spec.role == Role::scalar) value.fill_(0.5);
+        if (spec.name.find("position_bias") != std::string::npos) value.copy_(wave(spec.shape, 0.7, 0.3, 1.0));
+    }
+    return model;
+}
+
+}  // namespace lithe::testing
