@@ -9,8 +9,10 @@ const Settings kTwo = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt"};
 const Settings kThree = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt", "data.test=DIR/test.txt"};
 const Settings kWords = {"data.train=DIR/train.txt", "data.valid=DIR/valid.txt", "data.test=DIR/test.txt",
                          "data.tokenizer=words"};
-const Settings kPairs = {"data.train=DIR/train.en", "data.valid=DIR/valid.en", "data.test=DIR/test.en",
-                         "data.tokenizer=words"};
+const Settings kPairs = {"data.train=DIR/train.de", "data.valid=DIR/valid.de", "data.test=DIR/test.de",
+                         "data.parallel=.en", "objective.name=translate"};
+const Settings kTokenizedPairs = {"data.train=DIR/train.de", "data.valid=DIR/valid.de",  "data.test=DIR/test.de",
+                                  "data.parallel=.en",       "objective.name=translate", "objective.bleu_tokens=none"};
 const Settings kTasks = {"data.train=DIR/train.tsv", "data.valid=DIR/valid.tsv"};
 
 // Where no size is published, a limit far above what the file has.
@@ -124,18 +126,21 @@ void add_pairs(Table& table) {
     }
     table.push_back(
         {"iwslt14",
-         "TED talks in German and English; of 23 training lines one is valid; test is dev2010, dev2012, "
-         "tst2010 to tst2012, as fairseq has it",
+         "TED talks in German and English, tokenized and lower-cased; of 23 training pairs one is valid; test is "
+         "dev2010, dev2012, tst2010 to tst2012, all as fairseq has it",
          "CC BY-NC-ND (TED)",
-         kPairs,
+         kTokenizedPairs,
          {{"de-en.tgz", {"https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz"}, 0, "", 100 * kMega}},
-         {}});
-    for (const char* language : {"de", "en"}) {
-        const std::string end = std::string(".") + language;
-        table.back().parts.push_back({"de-en.tgz", "*train.tags.de-en" + end, Step::tagged, end, ""});
-        table.back().parts.push_back(
-            {"de-en.tgz", "*IWSLT14.TED*.de-en" + end + ".xml", Step::segments, "test" + end, ""});
-    }
+         {{.file = "de-en.tgz",
+           .members = "*de-en/train.tags.de-en.LANG",
+           .step = Step::tagged,
+           .languages = {"de", "en"}}}});
+    for (const char* name : {"TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012"})
+        table.back().parts.push_back({.file = "de-en.tgz",
+                                      .members = std::string("*de-en/IWSLT14.") + name + ".de-en.LANG.xml",
+                                      .step = Step::segments,
+                                      .output = "test",
+                                      .languages = {"de", "en"}});
 }
 
 void add_tasks(Table& table) {

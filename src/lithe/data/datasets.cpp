@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -18,11 +19,18 @@
 #include "lithe/base/wording.h"
 #include "lithe/data/input.h"
 #include "lithe/data/list_files.h"
+#include "lithe/data/talk_pairs.h"
 #include "lithe/formats/packed.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
 namespace {
+
+// The text with a value in place of the first mark.
+std::string with_value(std::string text, std::string_view mark, const std::string& value) {
+    if (const size_t at = text.find(mark); at != std::string::npos) text.replace(at, mark.size(), value);
+    return text;
+}
 
 // The files of a dataset while they are written: under other names until all are whole.
 class Outputs {
@@ -65,51 +73,68 @@ void write_by_bytes(const std::string& text, const std::string& shares, Outputs&
                 .write(std::string_view(text).substr(borders[i], borders[i + 1] - borders[i]));
 }
 
-// Titles and descriptions are text too; other elements are not.
-void write_tagged(const std::string& text, const std::string& extension, Outputs& out) {
-    uint64_t number = 0;
-    for (size_t at = 0; at < text.size();) {
-        const size_t end = std::min(text.find('\n', at), text.size());
-        std::string_view line = trimmed(std::string_view(text).substr(at, end - at));
-        at = end + 1;
-        for (const char* tag : {"title", "description"}) {
-            const std::string open = std::string("<") + tag + ">", close = std::string("</") + tag + ">";
-            if (line.starts_with(open) && line.ends_with(close))
-                line = trimmed(line.substr(open.size(), line.size() - open.size() - close.size()));
-        }
-        if (line.starts_with("<")) continue;
-        FileWriter& file = out.at((++number % 23 == 0 ? "valid" : "train") + extension);
-        file.write(line);
-        file.write("\n");
+[[noreturn]] void fail_member(const std::string& how_many, const std::string& members, const std::string& path) {
+    fail_file("the archive holds " + how_many + " like " + members, path,
+              "the file is another version of the data set");
+}
+
+// Calls `take` with the rest of a member, piece by piece.
+template <class F>
+void read_member(PackedFile& file, const std::string& path, const std::stop_token& stop, const F& take) {
+    std::string buffer(1 << 20, '\0');
+    while (const uint64_t count = file.read(buffer.data(), buffer.size())) {
+        if (stop.stop_requested())
+            fail({.kind = ErrorKind::stopped, .what = "stopped while unpacking; start it again", .where = path});
+        take(std::string_view(buffer.data(), count));
     }
 }
 
-void write_segments(const std::string& text, const std::string& output, Outputs& out) {
-    for (size_t at = 0; (at = text.find("<seg", at)) != std::string::npos;) {
-        const size_t begin = text.find('>', at), end = text.find("</seg>", at);
-        if (begin == std::string::npos || end == std::string::npos || end < begin) return;
-        out.at(output).write(trimmed(std::string_view(text).substr(begin + 1, end - begin - 1)));
-        out.at(output).write("\n");
-        at = end;
+// The one member whose name is like this.
+std::string text_of_member(const std::string& members, const std::string& path, const std::stop_token& stop) {
+    PackedFile file(path);
+    std::string text;
+    bool found = false;
+    while (file.next()) {
+        if (fnmatch(members.c_str(), file.name().c_str(), 0) != 0) continue;
+        if (std::exchange(found, true)) fail_member("two members", members, path);
+        read_member(file, path, stop, [&](std::string_view piece) { text += piece; });
+    }
+    if (!found) fail_member("no member", members, path);
+    return text;
+}
+
+bool is_of_pairs(const DatasetPart& part) { return part.step == Step::tagged || part.step == Step::segments; }
+
+void unpack_pairs(const DatasetPart& part, const std::string& path, const std::stop_token& stop, Outputs& out) {
+    SideTexts sides{.languages = part.languages, .texts = {}};
+    for (size_t side = 0; side < 2; ++side)
+        sides.texts[side] = text_of_member(with_value(part.members, "LANG", part.languages[side]), path, stop);
+    const std::string where = path + ", members " + part.members;
+    const SideLines pairs = part.step == Step::tagged ? tagged_pairs(sides, where) : segment_pairs(sides, where);
+    for (size_t side = 0; side < 2; ++side) {
+        const std::string end = "." + part.languages[side];
+        uint64_t number = 0;
+        for (const std::string& line : pairs[side]) {
+            const bool is_valid = ++number % 23 == 0;
+            out.at((part.step == Step::segments ? part.output : is_valid ? "valid" : "train") + end).write(line + "\n");
+        }
     }
 }
 
 void unpack(const DatasetPart& part, const std::string& path, const std::stop_token& stop, Outputs& out) {
+    if (is_of_pairs(part)) return unpack_pairs(part, path, stop, out);
     PackedFile file(path);
-    std::string buffer(1 << 20, '\0'), text;
     bool found = false;
     while (file.next()) {
         if (fnmatch(part.members.c_str(), file.name().c_str(), 0) != 0) continue;
         found = true;
-        text.clear();
+        std::string text;
         Digest digest(part.digest);
-        while (const uint64_t count = file.read(buffer.data(), buffer.size())) {
-            if (stop.stop_requested())
-                fail({.kind = ErrorKind::stopped, .what = "stopped while unpacking; start it again", .where = path});
-            digest.add({buffer.data(), size_t(count)});
-            if (part.step == Step::append) out.at(part.output).write(buffer.data(), count);
-            else text.append(buffer, 0, count);
-        }
+        read_member(file, path, stop, [&](std::string_view piece) {
+            digest.add(piece);
+            if (part.step == Step::append) out.at(part.output).write(piece);
+            else text += piece;
+        });
         if (const std::string got = digest.value(); got != part.digest)
             fail({.kind = ErrorKind::bad_file,
                   .what = "the text is not the expected one",
@@ -119,12 +144,8 @@ void unpack(const DatasetPart& part, const std::string& path, const std::stop_to
                   .hint = "remove the file, and it is downloaded again; or name another source with " +
                           option("mirror", "URL")});
         if (part.step == Step::bytes) write_by_bytes(text, part.shares, out);
-        if (part.step == Step::tagged) write_tagged(text, part.output, out);
-        if (part.step == Step::segments) write_segments(text, part.output, out);
     }
-    if (!found)
-        fail_file("the archive holds no member like " + part.members, path,
-                  "the file is another version of the data set");
+    if (!found) fail_member("no member", part.members, path);
 }
 
 RemoteFile with_mirrors(RemoteFile file, const std::vector<std::string>& mirrors) {
@@ -141,10 +162,13 @@ RemoteFile with_mirrors(RemoteFile file, const std::vector<std::string>& mirrors
 std::set<std::string> output_names(const Dataset& dataset) {
     std::set<std::string> names;
     for (const DatasetPart& part : dataset.parts) {
-        if (part.step == Step::append || part.step == Step::segments) names.insert(part.output);
-        else
-            for (const char* split : kSplitNames)
-                names.insert(split + (part.step == Step::tagged ? part.output : std::string(".txt")));
+        if (part.step == Step::append) names.insert(part.output);
+        if (part.step == Step::bytes)
+            for (const char* split : kSplitNames) names.insert(std::string(split) + ".txt");
+        if (part.step == Step::tagged)
+            for (const std::string& language : part.languages) names.insert({"train." + language, "valid." + language});
+        if (part.step == Step::segments)
+            for (const std::string& language : part.languages) names.insert(part.output + "." + language);
     }
     return names;
 }
@@ -215,10 +239,8 @@ const Dataset& find_dataset(const std::string& name) {
 }
 
 std::vector<std::string> settings_for(const Dataset& dataset, const std::string& folder) {
-    const std::string mark = "DIR";
     std::vector<std::string> settings = dataset.settings;
-    for (std::string& each : settings)
-        if (const size_t at = each.find(mark); at != std::string::npos) each.replace(at, mark.size(), folder);
+    for (std::string& each : settings) each = with_value(each, "DIR", folder);
     return settings;
 }
 

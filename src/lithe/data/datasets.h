@@ -1,6 +1,7 @@
 // Known corpora: where they are, how they are checked, under which terms, and how they become the conventional splits.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,18 @@ namespace lithe {
 enum class Step {
     append,    // to `output`, as it is
     bytes,     // split by bytes in order into train, valid and test by `shares`
-    tagged,    // lines without markup; of 23, the last goes to valid and the rest to train (IWSLT'14)
-    segments,  // the text of <seg> elements (IWSLT'14)
+    tagged,    // pairs of IWSLT'14's training text; of 23, the last goes to valid and the rest to train
+    segments,  // pairs of IWSLT'14's <seg> elements, to `output`
 };
 
 struct DatasetPart {
     std::string file;     // which download
-    std::string members;  // pattern on the names inside it
+    std::string members;  // pattern on the names inside it; of pairs with LANG for a side's language
     Step step = Step::append;
-    std::string output;  // append, segments: a file; tagged: its extension
-    std::string shares;  // bytes: "90/5/5"
-    std::string digest;  // of the member, as RemoteFile's; empty: not known
+    std::string output;                         // append: a file; segments: its name before the language
+    std::string shares;                         // bytes: "90/5/5"
+    std::string digest;                         // of the member, as RemoteFile's; empty: not known
+    std::array<std::string, 2> languages = {};  // tagged, segments: of the two sides
 };
 
 struct Dataset {
