@@ -44,11 +44,11 @@ struct GenerateOptions {
     double temperature = 1.0;  // 0: the likeliest token
     int64_t top_k = 0;         // 0: all
     double top_p = 1.0;
-    double min_p = 0.0;               // of the likeliest token's probability; others are out
-    double repetition_penalty = 1.0;  // above 1: tokens that stood there before become less likely
+    double min_p = 0.0;                          // of the likeliest token's probability; others are out
+    double repetition_penalty = 1.0;             // above 1: tokens that stood there before become less likely
     std::vector<std::string> stop_strings = {};  // the text ends before the first of these
     uint64_t seed = 1;                           // with the prompt it decides what is drawn
-    std::stop_token stop = {};  // ends the text after the token that is being made
+    std::stop_token stop = {};                   // ends the text after the token that is being made
     // Gets each token with the text that it makes certain, which may be none: half a character waits for the rest.
     // False ends the text.
     std::function<bool(int64_t token, std::string_view text)> on_token = {};

@@ -5,6 +5,7 @@
 #include <functional>
 #include <random>
 
+#include "lithe/cli/exit_code.h"
 #include "lithe/train/trainer.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
@@ -45,8 +46,8 @@ void expect_survived(const std::string& folder, const std::string& file, int tim
     for (int seed = 0; seed < times; ++seed) {
         std::ofstream(path, std::ios::binary) << damaged(whole, uint32_t(seed));
         const int code = use();
-        EXPECT_TRUE(code == 0 || code == int(ErrorKind::bad_file) || code == int(ErrorKind::usage) ||
-                    code == int(ErrorKind::resources) || code == int(ErrorKind::diverged))
+        EXPECT_TRUE(code == 0 || code == int(ExitCode::bad_file) || code == int(ExitCode::usage) ||
+                    code == int(ExitCode::resources) || code == int(ExitCode::diverged))
             << file << ", seed " << seed << ": exit code " << code;
         refused += code != 0;
     }
@@ -79,8 +80,7 @@ TEST(DamagedFiles, WeightsOfOtherProgramsAreRefusedInWords) {
     for (uint32_t seed = 0; seed < 100; ++seed) {
         const std::string weights = folder.write("w.safetensors", damaged(whole, seed));
         const int code = run({"import", weights, "--config", config, "--out", folder.file("out")}).code;
-        EXPECT_TRUE(code == int(ErrorKind::bad_file) || code == int(ErrorKind::usage))
-            << "seed " << seed << ": " << code;
+        EXPECT_TRUE(code == int(ExitCode::bad_file) || code == int(ExitCode::usage)) << "seed " << seed << ": " << code;
     }
 }
 
@@ -96,7 +96,7 @@ TEST(DamagedFiles, ATrainersStateIsRefusedInWords) {
         try {
             trainer_state_from_json(json, "state.json");
         } catch (const Error& error) {
-            EXPECT_EQ(int(error.kind()), int(ErrorKind::bad_file));
+            EXPECT_EQ(error.kind(), ErrorKind::bad_file);
             ++refused;
         }
     }

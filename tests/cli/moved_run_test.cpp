@@ -108,27 +108,27 @@ TEST(MovedRun, WhatANewerVersionSavedIsTold) {
     EXPECT_FAILS(goes_on(), 3, "unknown key 'warp': a newer version of lithe saved this state");
     change(tiny.newest(), "state.json", [](Json& state) {
         state.erase("warp");
-        state["schema"] = "lithe.state/3";
+        state["schema"] = "lithe.state/4";
     });
-    EXPECT_FAILS(goes_on(), 3, "its schema is lithe.state/3");
-    change(tiny.newest(), "state.json", [](Json& state) { state["schema"] = "lithe.state/2"; });
+    EXPECT_FAILS(goes_on(), 3, "its schema is lithe.state/4");
+    change(tiny.newest(), "state.json", [](Json& state) { state["schema"] = "lithe.state/3"; });
     change(tiny.newest(), "config.json", [](Json& config) {
-        config["version"] = 3;
+        config["version"] = 4;
         config["model"]["warp"] = 9;
     });
     const auto newer = goes_on();
     EXPECT_FAILS(newer, 3, "a newer version of lithe wrote them");
     EXPECT_FAILS(newer, 3, "unknown key model.warp");
     change(tiny.newest(), "config.json", [](Json& config) {
-        config["version"] = 2;
+        config["version"] = 3;
         config["model"].erase("warp");
     });
     EXPECT_EQ(goes_on().code, 0);
     // a checkpoint of a newer schema is not skipped: an earlier one would be trained over it
     Json manifest = Json::parse(read_all(tiny.newest() + "/manifest.json"));
-    manifest["schema"] = "lithe.checkpoint/3";
+    manifest["schema"] = "lithe.checkpoint/4";
     std::ofstream(tiny.newest() + "/manifest.json") << manifest.dump();
-    EXPECT_FAILS(tiny.train({"--max-steps", "6"}), 3, "its schema is lithe.checkpoint/3");
+    EXPECT_FAILS(tiny.train({"--max-steps", "6"}), 3, "its schema is lithe.checkpoint/4");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "lithe/base/error.h"
+#include "lithe/cli/exit_code.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
 
@@ -47,11 +48,11 @@ TEST(Output, AFullDiskIsToldByEveryCommand) {
     const std::string log = folder.file("log");
     for (const std::string& command : commands) {
         SCOPED_TRACE(command);
-        EXPECT_EQ(shell(command + " >/dev/full 2>'" + log + "'"), int(ErrorKind::resources));
+        EXPECT_EQ(shell(command + " >/dev/full 2>'" + log + "'"), int(ExitCode::resources));
         EXPECT_NE(read_all(log).find("cannot write to standard output: No space left"), std::string::npos)
             << read_all(log);
     }
-    EXPECT_EQ(shell("info >&- 2>'" + log + "'"), int(ErrorKind::failed));
+    EXPECT_EQ(shell("info >&- 2>'" + log + "'"), int(ExitCode::failed));
     EXPECT_NE(read_all(log).find("cannot write to standard output"), std::string::npos);
 }
 
@@ -60,7 +61,7 @@ TEST(Output, AReaderThatWentAwayNeedsNoWords) {
     const std::string log = folder.file("log");
     const int status = std::system(
         ("bash -c \"set -o pipefail; '" + std::string(LITHE_PROGRAM) + "' info 2>'" + log + "' | true\"").c_str());
-    EXPECT_TRUE(WEXITSTATUS(status) == int(ErrorKind::failed) || WEXITSTATUS(status) == 0);  // read before it went
+    EXPECT_TRUE(WEXITSTATUS(status) == int(ExitCode::failed) || WEXITSTATUS(status) == 0);  // read before it went
     EXPECT_EQ(read_all(log).find("error"), std::string::npos) << read_all(log);
 }
 

@@ -18,7 +18,7 @@ class Translating : public ::testing::Test {
         for (const char* name : {"train", "valid"}) {
             std::string source, target;
             for (int i = 0; i < 200; ++i) {
-                const std::string line = std::string(size_t(1 + i % 3), char('a' + i % 5)) + " x";
+                const std::string line = std::string(size_t(1 + i % 3), char('a' + i % 5)) + " x y z";
                 source += line + "\n";
                 target += "<" + line + ">\n";
             }
@@ -63,13 +63,13 @@ TEST_F(Translating, TranslatesAFileLineByLine) {
                             .json();
     ASSERT_EQ(result["translations"].size(), 200u);
     EXPECT_NEAR(result["scores"][0]["value"].get<double>(), json["written"]["scores"][0]["value"].get<double>(), 1e-9);
-    const auto plain = run({"translate", path(), "--in", folder_->write("in.txt", "a x\r\nbb x")});
+    const auto plain = run({"translate", path(), "--in", folder_->write("in.txt", "a x y z\r\nbb x y z")});
     EXPECT_EQ(std::count(plain.out.begin(), plain.out.end(), '\n'), 2) << plain.out;
     EXPECT_EQ(plain.out.substr(0, plain.out.find('\n')), result["translations"][0]["text"]);
 }
 
 TEST_F(Translating, SaysWhatIsWrongWithItsFiles) {
-    const std::string in = folder_->write("three.txt", "a x\n\nb x\n");
+    const std::string in = folder_->write("three.txt", "a x y z\n\nb x y z\n");
     EXPECT_FAILS(run({"translate", path(), "--in", in}), 2, "three.txt, line 2");
     EXPECT_EQ(run({"translate", path(), "--in", in, "--keep-empty"}).code, 0);
     EXPECT_FAILS(run({"translate", path(), "--in", folder_->file("valid.x"), "--reference", in}), 2, "got 3");
@@ -86,7 +86,7 @@ TEST_F(Translating, ThePageShowsScoresAndExamples) {
     const std::string page = testing::read_all(path() + "/report.html");
     EXPECT_NE(page.find("of the first 50 pairs of validation"), std::string::npos);
     EXPECT_NE(page.find("tok:none"), std::string::npos);
-    EXPECT_NE(page.find("<th>reference</th><td>&lt;a x&gt;</td>"), std::string::npos);
+    EXPECT_NE(page.find("<th>reference</th><td>&lt;a x y z&gt;</td>"), std::string::npos);
 }
 
 }  // namespace

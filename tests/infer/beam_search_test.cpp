@@ -40,7 +40,8 @@ struct Hypothesis {
 };
 
 // As the header of beam_search.h reads, of one sentence, everything computed anew at each step.
-std::vector<Hypothesis> plain_search(const LanguageModel& model, const Ids& prompt, const BeamOptions& o, int64_t most) {
+std::vector<Hypothesis> plain_search(const LanguageModel& model, const Ids& prompt, const BeamOptions& o,
+                                     int64_t most) {
     std::vector<Hypothesis> open = {{}}, finished;
     for (int64_t step = 0; step <= most && int64_t(finished.size()) < o.beam; ++step) {
         std::vector<Hypothesis> all;
@@ -153,7 +154,8 @@ TEST(BeamSearch, ABeamOfOneIsGreedy) {
 
 TEST(BeamSearch, ScoresAreThoseOfTheModel) {
     const auto model = sharp_model();
-    const auto found = search(*model, {kPrompts[1]}, {.beam = 4, .end = kEnd, .length_penalty = 0.6, .most_tokens = 8})[0];
+    const auto found =
+        search(*model, {kPrompts[1]}, {.beam = 4, .end = kEnd, .length_penalty = 0.6, .most_tokens = 8})[0];
     ASSERT_EQ(found.size(), 4u);
     for (const BeamHypothesis& each : found) {
         double sum = 0;
@@ -179,14 +181,17 @@ TEST(BeamSearch, ScoresByLength) {
 
 TEST(BeamSearch, BannedAndRepeatedTokensNeverCome) {
     const auto model = sharp_model();
-    const auto contains = [](const Ids& list, int64_t token) { return std::count(list.begin(), list.end(), token) > 0; };
+    const auto contains = [](const Ids& list, int64_t token) {
+        return std::count(list.begin(), list.end(), token) > 0;
+    };
     const auto some = search(*model, {kPrompts[1]}, {.beam = 4, .end = kEnd, .most_tokens = 8, .banned = {0, 3}})[0];
     ASSERT_FALSE(some.empty());
     for (const BeamHypothesis& each : some) {
         EXPECT_FALSE(contains(each.tokens, 0));
         EXPECT_FALSE(contains(each.tokens, 3));
     }
-    const auto once = search(*model, {{1}}, {.beam = 3, .end = kEnd, .least_tokens = 5, .most_tokens = 8, .no_repeat_ngram = 1})[0];
+    const auto once =
+        search(*model, {{1}}, {.beam = 3, .end = kEnd, .least_tokens = 5, .most_tokens = 8, .no_repeat_ngram = 1})[0];
     for (const BeamHypothesis& each : once) {
         EXPECT_FALSE(contains(each.tokens, 1)) << "it stands in the prompt";
         for (const int64_t token : each.tokens) EXPECT_EQ(std::count(each.tokens.begin(), each.tokens.end(), token), 1);

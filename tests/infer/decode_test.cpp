@@ -49,8 +49,7 @@ TEST(Decode, TheSameTokensAloneAndAmong64) {
 
 TEST(Decode, ChosenTokensHaveTheModelsProbabilities) {
     const auto model = make_model(testing::kStepModels[0]);
-    const DecodeOptions options{
-        .sampling = {.temperature = 0.5}, .until = {.tokens = 6}, .alternatives = 3};
+    const DecodeOptions options{.sampling = {.temperature = 0.5}, .until = {.tokens = 6}, .alternatives = 3};
     const Decoded made = decode_rows(*model, 1, {{{1, 2, 3}, 0}}, options)[0];
     const at::NoGradGuard no_grad;
     Pass pass = model->pass(false);
@@ -97,7 +96,8 @@ TEST(Decode, ATextEndsAtItsEndToken) {
     ASSERT_EQ(all.size(), 40u);
     DecodeOptions options{.sampling = {.seed = 5}, .until = {.tokens = 40, .end = all[10]}};
     Ids seen;
-    const Ids made = generate(*model, {1, 2, 3}, options, {}, [&](int64_t token) { return seen.push_back(token), true; });
+    const Ids made =
+        generate(*model, {1, 2, 3}, options, {}, [&](int64_t token) { return seen.push_back(token), true; });
     const auto first = std::find(all.begin(), all.end(), all[10]);
     EXPECT_EQ(made, Ids(all.begin(), first));
     EXPECT_EQ(seen, made);

@@ -109,8 +109,7 @@ TEST(EncoderDecoder, GradientsReachBothStacks) {
     const auto model = made();
     Aux aux;
     const Bag source = model->encode_source(ids(5, 2, 1), {}, true, {}, aux);
-    torch::autograd::backward(
-        {model->loss(ids(6, 2, 3), ids(6, 2, 4), {}, model->pass(true), {}, source).sum}, {});
+    torch::autograd::backward({model->loss(ids(6, 2, 3), ids(6, 2, 4), {}, model->pass(true), {}, source).sum}, {});
     ParameterStore& store = model->parameters();
     store.collect_gradients(true);
     for (size_t i = 0; i < store.size(); ++i)

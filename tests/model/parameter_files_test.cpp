@@ -158,7 +158,8 @@ TEST(ParameterFiles, ADamagedTrainingPartIsRefused) {
         SavedTensors saved(folder.file("o"));
         EXPECT_ERROR(load_table(store, 0, saved, 3), ErrorKind::bad_file, words);
     };
-    const std::string rows = std::string("weights/") + kName + ".rows", kept = std::string("weights/") + kName + ".kept";
+    const std::string rows = std::string("weights/") + kName + ".rows",
+                      kept = std::string("weights/") + kName + ".kept";
     told(rows, at::zeros({3, 11}), "keeps 2 rows, and there are 3");
     told(rows, at::zeros({2, 12}), "does not fit the table");
     told(rows, at::zeros({2, 11}, at::kDouble), "does not fit the table");
@@ -173,7 +174,8 @@ TEST(ParameterFiles, WhatDoesNotFitIsToldWithShapes) {
     const auto model = make();
     write_tensors(folder.file("m"), model_tensors(model->parameters()));
     const auto config = parse_config(
-        "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 3\nngram_rows = 38\nngram_width = 11\n[train]\nlength "
+        "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 3\nngram_rows = 38\nngram_width = "
+        "11\n[train]\nlength "
         "= 8",
         "test");
     LanguageModel other(config, 32);

@@ -112,8 +112,10 @@ TEST(Encoder, LossIsThatOfTheScoredPositionsAlone) {
     const Tensor logits = model->forward(ids, {}, pass).logits_TBV;
     const double expected =
         -(at::log_softmax(logits[1][0], 0)[3] + at::log_softmax(logits[3][1], 0)[10]).item<double>();
-    EXPECT_NEAR(model->loss(ids, targets, {}, pass, {.density = TargetDensity::few}).sum.item<double>(), expected, 1e-10);
-    const Tensor none = model->loss(ids, at::full({4, 2}, -1, at::kLong), {}, pass, {.density = TargetDensity::few}).sum;
+    EXPECT_NEAR(model->loss(ids, targets, {}, pass, {.density = TargetDensity::few}).sum.item<double>(), expected,
+                1e-10);
+    const Tensor none =
+        model->loss(ids, at::full({4, 2}, -1, at::kLong), {}, pass, {.density = TargetDensity::few}).sum;
     EXPECT_EQ(none.item<double>(), 0);
     EXPECT_TRUE(none.requires_grad());
 }

@@ -112,8 +112,7 @@ TEST(Translate, FeederDealsEveryPairOnce) {
         not_full += (batch.rows + 1) * 10 <= 24;  // the longest pair has ten tokens
         for (int64_t row = 0; row < batch.rows; ++row) {
             std::vector<int64_t> target;
-            for (int64_t t = 0; t < batch.length; ++t)
-                target.push_back(batch.targets[size_t(t * batch.rows + row)]);
+            for (int64_t t = 0; t < batch.length; ++t) target.push_back(batch.targets[size_t(t * batch.rows + row)]);
             target.resize(12, -1);
             epochs[epoch].insert(target);
         }

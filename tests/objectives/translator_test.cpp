@@ -20,7 +20,8 @@ constexpr int64_t kEnd = 256;
 Config config_of(const std::string& more = "") {
     return parse_config(
         "[model]\nwidth = 16\nheads = 2\nlayout = \"(scf)x2\"\npositions = \"learned\"\nmax_positions = 16\n"
-        "[model.encoder]\nlayout = \"(sf)x2\"\nmax_positions = 20\n[objective]\nname = \"translate\"\n" + more,
+        "[model.encoder]\nlayout = \"(sf)x2\"\nmax_positions = 20\n[objective]\nname = \"translate\"\n" +
+            more,
         "test");
 }
 
@@ -37,7 +38,8 @@ struct Fixture {
     std::unique_ptr<LanguageModel> model = make_model(config_of());
     tokenize::ByteTokenizer tokenizer;
     Translator translator{*model, tokenizer, kEnd};
-    std::vector<Translated> translate(const std::vector<std::string>& lines, const TranslateOptions& options = {}) const {
+    std::vector<Translated> translate(const std::vector<std::string>& lines,
+                                      const TranslateOptions& options = {}) const {
         return translator.translate(lines, options, "in.txt");
     }
 };

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "lithe/base/error.h"
+#include "lithe/cli/exit_code.h"
 #include "lithe/model/checkpoint.h"
 #include "support/process.h"
 #include "support/run_essence.h"
@@ -264,7 +265,7 @@ TEST(Kill9, PrepareMakesTheSameBytes) {
         kill(child, SIGKILL);
         code = finish(child);
         // the kill before this one may have come between the seal and the process's end
-        if (code == int(ErrorKind::usage) && read_all(log).find("holds a finished token set") != std::string::npos)
+        if (code == int(ExitCode::usage) && read_all(log).find("holds a finished token set") != std::string::npos)
             code = 0;
         if (code == 0) break;
         ASSERT_EQ(code, -SIGKILL) << read_all(log);

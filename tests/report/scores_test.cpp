@@ -20,8 +20,8 @@ void write_run(const TemporaryFolder& folder, const std::string& name, double fi
     folder.write(name + "/config.toml", "[optimizer]\nlearning_rate = " + std::to_string(rate) + "\n");
     std::string lines;
     for (int step = 1; step <= 4; ++step)
-        lines += R"({"step":)" + std::to_string(step) + R"(,"tokens":100,"seconds":2,"loss":)" + std::to_string(3.0 / step) +
-                 "}\n";
+        lines += R"({"step":)" + std::to_string(step) + R"(,"tokens":100,"seconds":2,"loss":)" +
+                 std::to_string(3.0 / step) + "}\n";
     for (const double value : {first, last})
         lines += R"({"step":4,"tokens":100,"seconds":2,"valid":{"score":{)" + kind + R"(,"value":)" +
                  std::to_string(value) + R"(},"bytes":800,"tokens":400}})" + "\n";
@@ -44,7 +44,8 @@ TEST(Scores, ReadFromLines) {
     EXPECT_EQ(score->value, 0.5);
     EXPECT_EQ(score_of({{"bits_per_byte", 1.5}})->value, 1.5);
     EXPECT_FALSE(score_of(nlohmann::json(to_json(Score{{"a", "b", false}, 2})))) << "it stands under \"score\"";
-    for (const char* text : {"{}", "[]", "3", R"({"score":3})", R"({"score":{"value":"x"}})", R"({"bits_per_byte":null})"})
+    for (const char* text :
+         {"{}", "[]", "3", R"({"score":3})", R"({"score":{"value":"x"}})", R"({"bits_per_byte":null})"})
         EXPECT_FALSE(score_of(nlohmann::json::parse(text))) << text;
 }
 
@@ -57,7 +58,8 @@ TEST(Scores, MoreMayBeBetter) {
     ASSERT_EQ(comparison.groups.size(), 2u);
     EXPECT_EQ(comparison.groups[0].name, "high");
     EXPECT_EQ(comparison.groups[0].sentence, "high is the best, with 0.9000 of 1 right.");
-    EXPECT_NE(comparison.groups[1].sentence.find("low is 0.2000 of 1 right (22.2 %) worse than high"), std::string::npos)
+    EXPECT_NE(comparison.groups[1].sentence.find("low is 0.2000 of 1 right (22.2 %) worse than high"),
+              std::string::npos)
         << comparison.groups[1].sentence;
     const auto json = comparison_json(comparison);
     EXPECT_EQ(json["runs"][0]["accuracy"], 0.7);
@@ -91,7 +93,8 @@ TEST(Scores, OfTwoKindsAreNotRankedTogether) {
     const Comparison comparison = compare(folder, {"a", "b"});
     EXPECT_EQ(comparison.rankings.size(), 2u);
     const std::string text = comparison_text(comparison);
-    EXPECT_NE(text.find("b is scored in bits per byte, a in of 1 right: they are not ranked together"), std::string::npos)
+    EXPECT_NE(text.find("b is scored in bits per byte, a in of 1 right: they are not ranked together"),
+              std::string::npos)
         << text;
     EXPECT_NE(text.find("0.9000 of 1 right"), std::string::npos) << text;
 }

@@ -66,7 +66,9 @@ TEST(TranslationScores, OfOddTexts) {
          64.581406240412872},
     };
     for (const Odd& each : all) {
-        const auto bleu = [&](BleuTokens tokens) { return corpus_bleu(each.hypotheses, each.references, tokens).score; };
+        const auto bleu = [&](BleuTokens tokens) {
+            return corpus_bleu(each.hypotheses, each.references, tokens).score;
+        };
         EXPECT_NEAR(bleu(BleuTokens::t13a), each.bleu_13a, 1e-10) << each.hypotheses[0];
         EXPECT_NEAR(bleu(BleuTokens::none), each.bleu_none, 1e-10) << each.hypotheses[0];
         EXPECT_NEAR(corpus_chrf(each.hypotheses, each.references), each.chrf, 1e-10) << each.hypotheses[0];

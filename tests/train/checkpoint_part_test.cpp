@@ -74,8 +74,8 @@ TEST(CheckpointPart, MomentsAreNamedByTheirParameters) {
     nlohmann::ordered_json state;
     for (const NamedTensor& each : saved(trained, state))
         if (!names.count(each.name)) of_table.insert(each.name);
-    EXPECT_EQ(of_table, (std::set<std::string>{"drawn/table", "table_sum/table", "weights/table.kept",
-                                               "weights/table.rows"}));
+    EXPECT_EQ(of_table,
+              (std::set<std::string>{"drawn/table", "table_sum/table", "weights/table.kept", "weights/table.rows"}));
     OptimizerConfig muon;
     muon.name = "muon";
     EXPECT_FALSE(Trained({"matrix", "vector"}, muon).moments().count("second_moment/matrix")) << "Muon has none";
@@ -105,7 +105,8 @@ TEST(CheckpointPart, TheOptimizerIsLoadedWhateverTheOrderOfParameters) {
     const Tensor& sums = other.optimizer->table_sums()[0];
     EXPECT_TRUE(at::equal(sums, one.optimizer->table_sums()[0]));
     EXPECT_EQ(sums.gt(0).sum().item<int64_t>(), 2);
-    const Tensor &table = other.store.master(other.store.tables()[0]), &before = one.store.master(one.store.tables()[0]);
+    const Tensor &table = other.store.master(other.store.tables()[0]),
+                 &before = one.store.master(one.store.tables()[0]);
     EXPECT_TRUE(at::equal(table, before)) << "every bit, of rows without an update too";
     // the file of a model has the average; the weights, which go on, come from here
     for (size_t i = 0; i < other.store.size(); ++i)

@@ -41,7 +41,8 @@ TEST(Frozen, TheOthersHaveTheGradientThatTheyHad) {
 TEST(Frozen, StaysWhatItWas) {
     for (const char* optimizer : {"name = \"adamw\"\naverage = 0.9\nlookahead_steps = 2\n", "name = \"muon\"\n",
                                   "name = \"sgd\"\n", "name = \"lamb\"\n"}) {
-        const std::string text = frozen_text("\"decoder.layers.0\", \"embeddings.ngrams\"") + "[optimizer]\n" + optimizer;
+        const std::string text =
+            frozen_text("\"decoder.layers.0\", \"embeddings.ngrams\"") + "[optimizer]\n" + optimizer;
         Stepped stepped(text, {.step = {.parts = 2}, .master = at::kFloat, .working = at::kBFloat16});
         ParameterStore& store = stepped.model.parameters();
         std::vector<Tensor> before;
@@ -65,7 +66,8 @@ TEST(Frozen, LoadedWeightsReachTheWorkingCopies) {
     ParameterStore& store = stepped.model.parameters();
     for (size_t i = 0; i < store.size(); ++i) store.master(i).fill_(0.25);
     store.refresh_working();
-    for (size_t i = 0; i < store.size(); ++i) EXPECT_EQ(store.working(i).min().item<double>(), 0.25) << store.spec(i).name;
+    for (size_t i = 0; i < store.size(); ++i)
+        EXPECT_EQ(store.working(i).min().item<double>(), 0.25) << store.spec(i).name;
 }
 
 TEST(Frozen, PathsAreWholeNames) {

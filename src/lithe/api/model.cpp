@@ -95,22 +95,22 @@ Generated Model::generate(std::string_view prompt, const GenerateOptions& option
     const std::vector<int64_t> begin = impl_->tokens_of(prompt);
     const LanguageModel& model = *impl_->loaded.model;
     Session session(model, {.segment = impl_->loaded.config.train.length});
-    const DecodeOptions decoding{.sampling = {.temperature = options.temperature,
-                                              .top_k = options.top_k,
-                                              .top_p = options.top_p,
-                                              .min_p = options.min_p,
-                                              .repetition_penalty = options.repetition_penalty,
-                                              .seed = options.seed},
-                                 .until = {.tokens = options.tokens,
-                                           .end = tokenizer.text_end(),
-                                           .strings = options.stop_strings},
-                                 .stop = options.stop};
+    const DecodeOptions decoding{
+        .sampling = {.temperature = options.temperature,
+                     .top_k = options.top_k,
+                     .top_p = options.top_p,
+                     .min_p = options.min_p,
+                     .repetition_penalty = options.repetition_penalty,
+                     .seed = options.seed},
+        .until = {.tokens = options.tokens, .end = tokenizer.text_end(), .strings = options.stop_strings},
+        .stop = options.stop};
     Generated made;
     UseToken use;
-    if (options.on_token) use = [&](size_t, int64_t token, const std::string& text) {
-        if (token == kNoToken) made.held_back = text;
-        return token == kNoToken || options.on_token(token, text);
-    };
+    if (options.on_token)
+        use = [&](size_t, int64_t token, const std::string& text) {
+            if (token == kNoToken) made.held_back = text;
+            return token == kNoToken || options.on_token(token, text);
+        };
     Decoded decoded = lithe::decode(session, 1, {{begin, 0}}, decoding, &tokenizer, use).front();
     made.tokens = std::move(decoded.tokens);
     made.text = std::move(decoded.text);

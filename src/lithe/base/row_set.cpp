@@ -22,7 +22,8 @@ RowSet RowSet::all(int64_t rows) {
 
 RowSet RowSet::of_flags(const uint8_t* flags, int64_t rows) {
     RowSet set(rows);
-    for (int64_t row = 0; row < rows; ++row) set.blocks_[size_t(row / 64)].bits |= uint64_t(flags[row] != 0) << row % 64;
+    for (int64_t row = 0; row < rows; ++row)
+        set.blocks_[size_t(row / 64)].bits |= uint64_t(flags[row] != 0) << row % 64;
     set.count_up();
     return set;
 }

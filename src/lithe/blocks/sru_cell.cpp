@@ -60,8 +60,7 @@ StepOutput SruCell::add_step(StepProgram& program, const float* u, const float* 
         now.h += row * width;
         kernels::step_sru(now, begin, end);
     });
-    return {step.h,
-            [=](const State& state, int64_t row) { copy_state(state.get("c"), width, step.c + row * width); }};
+    return {step.h, [=](const State& state, int64_t row) { copy_state(state.get("c"), width, step.c + row * width); }};
 }
 
 }  // namespace lithe

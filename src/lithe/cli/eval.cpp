@@ -198,7 +198,8 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     app.add_option("--beam", flags->beam, "translations: hypotheses of each text; 0: none are written")
         ->capture_default_str()
         ->check(CLI::Range(0, 1024));
-    app.add_option("--length-penalty", flags->length_penalty, "of a beam: scores are divided by the length to this power")
+    app.add_option("--length-penalty", flags->length_penalty,
+                   "of a beam: scores are divided by the length to this power")
         ->capture_default_str()
         ->check(number_between(0.0, 10.0));
     app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")

@@ -106,13 +106,16 @@ class Generation {
             for (int64_t number = 0; number < flags_.samples; ++number) requests.push_back({prompt.tokens, number});
         const int64_t rows = std::min(flags_.rows, int64_t(requests.size()));
         Session session(*loaded_.model, session_options(rows));
-        const DecodeOptions options{
-            .sampling = flags_.sampling, .until = flags_.until, .alternatives = flags_.alternatives, .stop = stop_by_signal()};
+        const DecodeOptions options{.sampling = flags_.sampling,
+                                    .until = flags_.until,
+                                    .alternatives = flags_.alternatives,
+                                    .stop = stop_by_signal()};
         UseToken use;
-        if (stream_) use = [](size_t, int64_t, const std::string& text) {
-            std::cout << on_terminal(text) << std::flush;
-            return true;
-        };
+        if (stream_)
+            use = [](size_t, int64_t, const std::string& text) {
+                std::cout << on_terminal(text) << std::flush;
+                return true;
+            };
         std::vector<Text> texts;
         for (Decoded& each : decode(session, rows, requests, options, loaded_.tokenizer.get(), use))
             texts.push_back({texts.size() / size_t(flags_.samples), std::move(each)});
@@ -122,8 +125,9 @@ class Generation {
     // Prompt by prompt, so that a long list does not have to fit into memory at once.
     std::vector<Text> search() {
         if (!flags_.until.end)
-            fail_usage("this model's tokenizer has no token that ends a text, and a beam compares ended ones", "--beam");
-        if (flags_.samples > flags_.beam) 
+            fail_usage("this model's tokenizer has no token that ends a text, and a beam compares ended ones",
+                       "--beam");
+        if (flags_.samples > flags_.beam)
             fail_usage("a beam of " + std::to_string(flags_.beam) + " gives at most so many texts", "--samples");
         Session session(*loaded_.model, session_options(flags_.beam));
         const BeamOptions options{.beam = flags_.beam,
@@ -185,7 +189,8 @@ void print_probabilities(const Text& text, const Tokenizer& tokenizer) {
         if (each.contains("likeliest"))
             for (const Json& other : each["likeliest"])
                 std::cout << "\t" << other["log_p"].get<double>() << " "
-                          << for_terminal(printable(tokenizer.decode(std::vector<int64_t>{other["token"].get<int64_t>()})));
+                          << for_terminal(
+                                 printable(tokenizer.decode(std::vector<int64_t>{other["token"].get<int64_t>()})));
         std::cout << "\n";
     }
 }
@@ -241,7 +246,8 @@ int run(Flags flags, const CommandContext& context) {
         Json json = {{"model", loaded.folder}};
         if (one && texts.size() == 1) json.update(text_json(texts[0], prompts[0], flags, tokenizer));
         else
-            for (const Text& text : texts) json["texts"].push_back(text_json(text, prompts[text.prompt], flags, tokenizer));
+            for (const Text& text : texts)
+                json["texts"].push_back(text_json(text, prompts[text.prompt], flags, tokenizer));
         json["seed"] = flags.sampling.seed;
         json["seconds"] = seconds;
         json["tokens_per_second"] = double(tokens) / seconds;
@@ -292,7 +298,8 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--beam", flags->beam, "search the likeliest text with so many hypotheses instead of drawing; 0: no")
         ->capture_default_str()
         ->check(CLI::Range(0, 1024));
-    app.add_option("--length-penalty", flags->length_penalty, "of a beam: scores are divided by the length to this power")
+    app.add_option("--length-penalty", flags->length_penalty,
+                   "of a beam: scores are divided by the length to this power")
         ->capture_default_str()
         ->check(number_between(0.0, 10.0));
     app.add_option("--logprobs", flags->alternatives,

@@ -59,12 +59,11 @@ std::vector<std::string> references_of(const Flags& flags, size_t lines) {
 }
 
 Json scores_of(const std::vector<std::string>& texts, const std::vector<std::string>& references, BleuTokens tokens) {
-    return Json::array({{{"score", "BLEU"},
-                         {"value", corpus_bleu(texts, references, tokens).score},
-                         {"signature", bleu_signature(tokens)}},
-                        {{"score", "chrF"},
-                         {"value", corpus_chrf(texts, references)},
-                         {"signature", chrf_signature()}}});
+    return Json::array(
+        {{{"score", "BLEU"},
+          {"value", corpus_bleu(texts, references, tokens).score},
+          {"signature", bleu_signature(tokens)}},
+         {{"score", "chrF"}, {"value", corpus_chrf(texts, references)}, {"signature", chrf_signature()}}});
 }
 
 int run(Flags flags, const CommandContext& context) {
@@ -75,15 +74,13 @@ int run(Flags flags, const CommandContext& context) {
     if (!objective)
         fail_usage("this model was not trained to translate", flags.model,
                    loaded.config.model.direction == "bidirectional" ? "lithe eval scores it"
-                                                                     : "lithe generate continues a text with it");
+                                                                    : "lithe generate continues a text with it");
     if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
     const Machine machine = set_up_machine(loaded.config.train);
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     flags.options.stop = stop_by_signal();
-    flags.options.progress = [](double done) {
-        log_progress("translating " + std::to_string(int(100 * done)) + " %");
-    };
+    flags.options.progress = [](double done) { log_progress("translating " + std::to_string(int(100 * done)) + " %"); };
     Timer timer;
     const Translator translator(*loaded.model, *loaded.tokenizer, objective->end());
     std::vector<std::string> texts;

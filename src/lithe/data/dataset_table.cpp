@@ -124,6 +124,33 @@ void add_pairs(Table& table) {
         table.back().parts.push_back({"validation.tar.gz", "*val" + end, Step::append, "valid" + end, ""});
         table.back().parts.push_back({"mmt16_task1_test.tar.gz", "*test" + end, Step::append, "test" + end, ""});
     }
+    table.push_back({"multi30k-tok",
+                     "the same captions, tokenized and lower-cased by their makers: what published scores count",
+                     "research use",
+                     kTokenizedPairs,
+                     {},
+                     {}});
+    struct Side {
+        const char *name, *language, *output;
+        uint64_t size;
+        const char* digest;
+    };
+    for (const Side& side : std::initializer_list<Side>{
+             {"train", "de", "train", 2150008,
+              "sha256:cb5a23529b65ec2061f1dc446192a9c37382b63cc75f81a0be59d34894b3a505"},
+             {"train", "en", "train", 1837696,
+              "sha256:08925f8e0572bcd5a006702fc5fe20e2d77c6917d4eebd576fc20de6693c2119"},
+             {"val", "de", "valid", 77273, "sha256:97232bd273eceb7207f689527386a97e4be2616b18ada47576bdaf96c8ae1f00"},
+             {"val", "en", "valid", 64608, "sha256:46573ce391ae227f1c72f873392436a20ef18e0a6d518098cfbd70b77c8572ec"},
+             {"test_2016_flickr", "de", "test", 71917,
+              "sha256:c6a33d39d48f9f510de147651316cd9d918e09ad0219df734a2f16b6baccacc4"},
+             {"test_2016_flickr", "en", "test", 63307,
+              "sha256:5b7f32627cf99eced828311b955dae9800bb52bc8b91cf8b6526829e605b29d2"}}) {
+        const std::string file = std::string(side.name) + ".lc.norm.tok." + side.language;
+        const std::string url = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/tok/" + file;
+        table.back().files.push_back({file, {url}, side.size, side.digest});
+        table.back().parts.push_back({file, "*", Step::append, std::string(side.output) + "." + side.language, ""});
+    }
     table.push_back(
         {"iwslt14",
          "TED talks in German and English, tokenized and lower-cased; of 23 training pairs one is valid; test is "

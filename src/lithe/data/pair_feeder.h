@@ -1,8 +1,8 @@
 // Pairs of a source and a target text, for models that read one and write the other.
 //
-// Documents 2n and 2n + 1 of a parallel corpus are a pair (data/parallel_text.h). A batch is pairs of similar length, as
-// many as fit into so many tokens a side, padding included: many short ones or few long ones. Each epoch's random order
-// is cut into windows, whose pairs are sorted by length, and whose batches are taken in a random order.
+// Documents 2n and 2n + 1 of a parallel corpus are a pair (data/parallel_text.h). A batch is pairs of similar length,
+// as many as fit into so many tokens a side, padding included: many short ones or few long ones. Each epoch's random
+// order is cut into windows, whose pairs are sorted by length, and whose batches are taken in a random order.
 #pragma once
 
 #include "lithe/data/feeder.h"

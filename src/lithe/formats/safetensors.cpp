@@ -212,8 +212,7 @@ void write_safetensors(FileWriter& writer, std::vector<TensorToWrite> tensors,
                                             {"shape", tensor.shape},
                                             {"data_offsets", {position, position + bytes}}});
         const HashState state = new_hash();
-        each_piece(tensor, bytes,
-                   [&](const void* data, size_t size) { XXH3_64bits_update(state.get(), data, size); });
+        each_piece(tensor, bytes, [&](const void* data, size_t size) { XXH3_64bits_update(state.get(), data, size); });
         append_hash(hashes, *state);
         position += bytes;
     }

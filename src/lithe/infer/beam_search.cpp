@@ -173,7 +173,8 @@ class BeamSearch {
     }
 
     BeamHypothesis finished(const Open& from, const Candidate& end, int64_t step) const {
-        BeamHypothesis hypothesis{from.tokens, from.log_p, length_normalized(end.sum, step + 1, options_.length_penalty)};
+        BeamHypothesis hypothesis{from.tokens, from.log_p,
+                                  length_normalized(end.sum, step + 1, options_.length_penalty)};
         hypothesis.log_p.push_back(end.log_p);
         return hypothesis;
     }

@@ -15,18 +15,18 @@ namespace lithe {
 
 struct BeamOptions {
     int64_t beam = 5;
-    int64_t end = 0;           // the token that ends a hypothesis
-    double length_penalty = 1; // 0: no division, which prefers short ones
-    int64_t least_tokens = 1;  // of a hypothesis, the end token being one
+    int64_t end = 0;            // the token that ends a hypothesis
+    double length_penalty = 1;  // 0: no division, which prefers short ones
+    int64_t least_tokens = 1;   // of a hypothesis, the end token being one
     // Without the end token, at most: per_source x (tokens of the source or prompt) + most_tokens; and what the model
     // has absolute positions for.
     double per_source = 0;
     int64_t most_tokens = 200;
     double unknown_penalty = 0;  // taken off log p of `unknown`
     std::optional<int64_t> unknown;
-    int64_t no_repeat_ngram = 0;           // no n-gram of this length stands twice in a hypothesis; 0: none is banned
-    std::vector<int64_t> banned;           // tokens that never come: padding and the like
-    std::stop_token stop = {};             // asked between steps
+    int64_t no_repeat_ngram = 0;  // no n-gram of this length stands twice in a hypothesis; 0: none is banned
+    std::vector<int64_t> banned;  // tokens that never come: padding and the like
+    std::stop_token stop = {};    // asked between steps
 };
 
 struct BeamHypothesis {

@@ -35,7 +35,8 @@ class Decoding {
           tokenizer_(tokenizer),
           use_(use),
           results_(requests.size()) {
-        const bool reads = std::any_of(rules_.begin(), rules_.end(), [](const auto& rule) { return rule->reads_text(); });
+        const bool reads =
+            std::any_of(rules_.begin(), rules_.end(), [](const auto& rule) { return rule->reads_text(); });
         if (reads && !tokenizer) fail_usage("stop strings need the model's tokenizer", option("stop"));
     }
 

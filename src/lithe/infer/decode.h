@@ -25,9 +25,9 @@ struct DecodeRequest {
 
 struct Decoded {
     std::vector<int64_t> tokens;
-    std::string text;    // of these, as it follows the prompt; empty without a tokenizer
-    std::string ending;  // Ending::reason; "caller": `use` wanted no more, "stopped": a stop was asked for
-    std::vector<double> log_p;                                // of each token, where asked for
+    std::string text;           // of these, as it follows the prompt; empty without a tokenizer
+    std::string ending;         // Ending::reason; "caller": `use` wanted no more, "stopped": a stop was asked for
+    std::vector<double> log_p;  // of each token, where asked for
     std::vector<std::vector<TokenProbability>> alternatives;  // likewise
 };
 

@@ -12,9 +12,9 @@ namespace lithe {
 namespace {
 
 uint64_t key_of(const SamplingOptions& options, const std::vector<int64_t>& prompt, int64_t number) {
-    const uint64_t key = combine_key(
-        combine_key(options.seed, "sample"),
-        hash_bytes({reinterpret_cast<const char*>(prompt.data()), prompt.size() * sizeof(int64_t)}));
+    const uint64_t key =
+        combine_key(combine_key(options.seed, "sample"),
+                    hash_bytes({reinterpret_cast<const char*>(prompt.data()), prompt.size() * sizeof(int64_t)}));
     return number > 0 ? combine_key(key, uint64_t(number)) : key;
 }
 
@@ -132,7 +132,8 @@ std::vector<TokenProbability> likeliest(std::span<const float> logits, int64_t c
     sort_likeliest(logits, count, order);
     const double total = count > 0 ? log_total(logits) : 0;
     std::vector<TokenProbability> list;
-    for (int64_t i = 0; i < count; ++i) list.push_back({order[size_t(i)], double(logits[size_t(order[size_t(i)])]) - total});
+    for (int64_t i = 0; i < count; ++i)
+        list.push_back({order[size_t(i)], double(logits[size_t(order[size_t(i)])]) - total});
     return list;
 }
 

@@ -53,26 +53,23 @@ Session::Session(const LanguageModel& model, const Options& options)
         fail_usage("an encoder fills gaps and does not continue a text", "model.direction");
     pass_.keep_projections = options.keep_projections;
     pass_.memory = options.memory > 0 ? options.memory : model.config().memory;
-    if (model.max_positions() == 1)
-        fail_usage("a model of one position continues no text", "model.max_positions");
+    if (model.max_positions() == 1) fail_usage("a model of one position continues no text", "model.max_positions");
     if (pass_.memory == 0) pass_.memory = model.max_positions() > 0 ? model.max_positions() : options.segment;
     pass_.window = pass_.memory;  // however prompts are cut into segments
     if (wants_steps(options))
-        program_ = StepModel::make(
-            model,
-            {.most_rows = options.most_rows,
-             .memory = pass_.memory,
-             .threads = StepModel::worthwhile_threads(model, at::get_num_threads(), options.most_rows, options.int8),
-             .int8 = options.int8});
-    if (!program_ && options.int8) fail_usage("this model has no single steps, and int8 weights need them", option("precision"));
+        program_ = StepModel::make(model, {.most_rows = options.most_rows,
+                                           .memory = pass_.memory,
+                                           .threads = StepModel::worthwhile_threads(model, at::get_num_threads(),
+                                                                                    options.most_rows, options.int8),
+                                           .int8 = options.int8});
+    if (!program_ && options.int8)
+        fail_usage("this model has no single steps, and int8 weights need them", option("precision"));
     if (!program_ && options.path == Path::steps) fail_usage("this model has no single steps", "infer");
 }
 
 Session::~Session() = default;
 
-bool Session::full(int64_t row) const {
-    return model_.max_positions() > 0 && position(row) >= model_.max_positions();
-}
+bool Session::full(int64_t row) const { return model_.max_positions() > 0 && position(row) >= model_.max_positions(); }
 
 void Session::check(const std::vector<std::vector<int64_t>>& prompts) const {
     if (rows() + int64_t(prompts.size()) > options_.most_rows)
@@ -128,7 +125,8 @@ std::vector<Session::Group> Session::read(const std::vector<std::vector<int64_t>
         const auto select = [&](int64_t from, int64_t until) {
             return state.select_rows(at::arange(from, until, at::kLong).to(device));
         };
-        groups.push_back({{open.begin(), end}, next.logits_BV.narrow(0, 0, done), done < rows ? select(0, done) : state});
+        groups.push_back(
+            {{open.begin(), end}, next.logits_BV.narrow(0, 0, done), done < rows ? select(0, done) : state});
         if (done < rows) state = select(done, rows);
         open.erase(open.begin(), end);
     }

@@ -35,9 +35,9 @@ class StopRule {
 using StopRules = std::vector<std::unique_ptr<StopRule>>;
 
 struct StopOptions {
-    int64_t tokens = 200;                // at most
-    std::optional<int64_t> end;          // the token that ends a text; it does not count
-    std::vector<std::string> strings;    // a text ends before the first of these
+    int64_t tokens = 200;              // at most
+    std::optional<int64_t> end;        // the token that ends a text; it does not count
+    std::vector<std::string> strings;  // a text ends before the first of these
 };
 StopRules stop_rules_of(const StopOptions& options);
 

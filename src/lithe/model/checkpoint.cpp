@@ -159,8 +159,7 @@ static void verify_file(const std::string& folder, const ManifestFile& sealed, b
 
 static Manifest verify(const std::string& folder, bool moments) {
     Manifest manifest = read_manifest(folder);
-    for (const ManifestFile& each : manifest.files)
-        verify_file(folder, each, moments || each.role != "optimizer");
+    for (const ManifestFile& each : manifest.files) verify_file(folder, each, moments || each.role != "optimizer");
     if (manifest.paths("model").empty()) fail_file("the manifest lacks a model", folder + "/" + kManifest);
     for (const char* needed : {"config", "tokenizer"}) manifest.path(needed);
     return manifest;

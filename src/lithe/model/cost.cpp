@@ -91,7 +91,8 @@ static double lookup_bytes(const ModelConfig& model) {
 
 // What an optimizer keeps of each number that is in no table.
 static double moment_bytes(const OptimizerConfig& optimizer) {
-    return (optimizer.name == "sgd" ? 4 : 8) + (optimizer.lookahead_steps > 0 ? 4 : 0) + (optimizer.average > 0 ? 4 : 0);
+    return (optimizer.name == "sgd" ? 4 : 8) + (optimizer.lookahead_steps > 0 ? 4 : 0) +
+           (optimizer.average > 0 ? 4 : 0);
 }
 
 double checkpoint_bytes(const LanguageModel& model, const OptimizerConfig& optimizer, double state) {

@@ -143,8 +143,8 @@ void scatter(const SavedTensors::Mapped& from, const std::vector<int64_t>& list,
 
 // The kept rows of a coded table to their places.
 void unpack(const CodedTable& table, const Tensor& master) {
-    const Tensor to = master.is_cpu() && master.scalar_type() == at::kFloat ? master
-                                                                             : at::zeros(master.sizes(), at::kFloat);
+    const Tensor to =
+        master.is_cpu() && master.scalar_type() == at::kFloat ? master : at::zeros(master.sizes(), at::kFloat);
     const std::vector<int64_t> list = table.kept().list();
     parallel_for(int64_t(list.size()), 1024, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k)

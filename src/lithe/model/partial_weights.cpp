@@ -64,7 +64,8 @@ PartialWeights plan_partial_weights(const ParameterStore& store, const TensorFil
             const std::string name = part.from + spec.name.substr(part.into.size());
             used.insert(name);
             const auto found = saved.find(name);
-            if (found == saved.end()) problems.add("parameter '" + spec.name + "' needs '" + name + "', which is missing");
+            if (found == saved.end())
+                problems.add("parameter '" + spec.name + "' needs '" + name + "', which is missing");
             else if (found->second != spec.shape)
                 problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(spec.shape) + ", '" + name +
                              "' of the file " + ops::shape_of(found->second));
@@ -86,8 +87,7 @@ PartialWeights plan_partial_weights(const ParameterStore& store, const TensorFil
 
 void load_partial_weights(ParameterStore& store, const TensorFiles& files, const PartialWeights& plan) {
     SavedTensors tensors(files);
-    for (const PartialWeights::Taken& each : plan.taken)
-        take_parameter(store, each.parameter, tensors, each.tensor);
+    for (const PartialWeights::Taken& each : plan.taken) take_parameter(store, each.parameter, tensors, each.tensor);
     store.refresh_working();
 }
 

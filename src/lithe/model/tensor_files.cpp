@@ -14,7 +14,8 @@ struct TypePair {
     DType file;
 };
 constexpr TypePair kTypes[] = {{at::kFloat, DType::f32}, {at::kBFloat16, DType::bf16}, {at::kDouble, DType::f64},
-                               {at::kByte, DType::u8},   {at::kChar, DType::i8}, {at::kLong, DType::i64},      {at::kInt, DType::i32}};
+                               {at::kByte, DType::u8},   {at::kChar, DType::i8},       {at::kLong, DType::i64},
+                               {at::kInt, DType::i32}};
 
 }  // namespace
 
@@ -37,10 +38,8 @@ FileSeal write_tensors(const std::string& path, const std::vector<NamedTensor>& 
     std::vector<TensorToWrite> list;
     for (const NamedTensor& each : tensors) {
         if (each.made) {
-            list.push_back({.name = each.name,
-                            .dtype = each.made->dtype,
-                            .shape = each.made->shape,
-                            .pieces = each.made->pieces});
+            list.push_back(
+                {.name = each.name, .dtype = each.made->dtype, .shape = each.made->shape, .pieces = each.made->pieces});
             continue;
         }
         keep.push_back(each.tensor.detach().to(at::kCPU).contiguous());

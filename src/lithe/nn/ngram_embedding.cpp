@@ -93,8 +93,8 @@ Tensor NgramEmbedding::operator()(const Tensor& ids_TB, const Tensor& flags_TB, 
     }
     after = last.to(ids_TB.device());
     const CodedTable* coded = table_.coded();
-    const Tensor found = coded ? coded->look_up(rows)
-                               : at::embedding(table_.tensor(), rows.to(ids_TB.device()), -1, false, true);
+    const Tensor found =
+        coded ? coded->look_up(rows) : at::embedding(table_.tensor(), rows.to(ids_TB.device()), -1, false, true);
     return at::linear(found.flatten(2).to(projection_.tensor().scalar_type()), projection_.tensor());
 }
 

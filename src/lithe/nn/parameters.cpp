@@ -36,9 +36,7 @@ template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key, i
     }
 }
 
-uint64_t key_of(const ParameterSpec& spec, uint64_t seed) {
-    return combine_key(combine_key(seed, "init"), spec.name);
-}
+uint64_t key_of(const ParameterSpec& spec, uint64_t seed) { return combine_key(combine_key(seed, "init"), spec.name); }
 
 // Numbers [begin, end) of a parameter, which begins at `at` of a tensor in memory.
 void draw(const Tensor& into, int64_t at, const ParameterSpec& spec, uint64_t seed, int64_t begin, int64_t end) {

@@ -56,7 +56,7 @@ class Parameter {
  public:
     Parameter() = default;
     Parameter(const ParameterStore* store, size_t index) : store_(store), index_(index) {}
-    const Tensor& tensor() const;  // what forward passes use: the working copy, a leaf that takes gradients
+    const Tensor& tensor() const;     // what forward passes use: the working copy, a leaf that takes gradients
     const CodedTable* coded() const;  // instead of it, where the parameter is a table in a file; else null
     size_t index() const { return index_; }
     explicit operator bool() const { return store_ != nullptr; }

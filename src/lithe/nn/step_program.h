@@ -42,7 +42,7 @@ class StepProgram {
         Parameter weight, bias;    // bias may be empty
         const float* x = nullptr;  // [rows][columns]
         float* y = nullptr;        // [rows][weight's rows]
-        int64_t planes = 1;        // the weight's rows are planes of equal size, and a thread takes the same part of each
+        int64_t planes = 1;  // the weight's rows are planes of equal size, and a thread takes the same part of each
         Activation activation = Activation::none;
         bool settled = true;  // false: no thread reads another's part of y before the next operation's end
     };
@@ -99,8 +99,8 @@ class StepProgram {
     };
     std::vector<Carried> carried_;
     std::vector<std::function<void(std::span<const int64_t>)>> keepers_;  // of keys and values
-    std::vector<Tensor> codes_;  // pieces that hold the codes of many weights
-    int64_t codes_left_ = 0;     // in the last piece
+    std::vector<Tensor> codes_;                                           // pieces that hold the codes of many weights
+    int64_t codes_left_ = 0;                                              // in the last piece
 };
 
 // [begin, end) of a member's part, in units that keep vectors whole.

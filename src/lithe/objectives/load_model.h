@@ -15,7 +15,8 @@ struct LoadedModel {
     TensorFiles weights;
     std::string folder;
 };
-// Checks the files and builds the models; the caller hands the main one and `weights` to open_parameters. `selector`: as find_model() takes it.
+// Checks the files and builds the models; the caller hands the main one and `weights` to open_parameters. `selector`:
+// as find_model() takes it.
 LoadedModel load_model(const std::string& selector);
 
 }  // namespace lithe

@@ -157,12 +157,11 @@ std::optional<Writing> TranslateObjective::write(const Models& models, const Sco
         writing.texts.push_back({text_of(source), text_of(view.target(pair)), ""});
         sources.push_back(std::move(source));
     }
-    const TranslateOptions how{.beam = options.beam,
-                               .length_penalty = options.length_penalty,
-                               .stop = options.stop,
-                               .progress = [](double done) {
-                                   log_progress("translating " + std::to_string(int(100 * done)) + " %");
-                               }};
+    const TranslateOptions how{
+        .beam = options.beam,
+        .length_penalty = options.length_penalty,
+        .stop = options.stop,
+        .progress = [](double done) { log_progress("translating " + std::to_string(int(100 * done)) + " %"); }};
     std::vector<Translated> made = Translator(models.main(), tokenizer, end_).translate(sources, how);
     log_progress("");
     for (size_t i = 0; i < made.size(); ++i) writing.texts[i].text = std::move(made[i].text);

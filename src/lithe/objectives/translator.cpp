@@ -111,13 +111,13 @@ std::vector<Translated> Translator::translate(const Sources& sources, const Tran
         const std::span<const size_t> numbers(order.data() + begin, std::min(at_a_time, order.size() - begin));
         const auto [ids_SB, flags_SB] = padded(sources, numbers);
         Aux aux;
-        const Bag source = model_.encode_source(ids_SB.to(model_.device()), flags_SB.to(model_.device()), false, {}, aux);
+        const Bag source =
+            model_.encode_source(ids_SB.to(model_.device()), flags_SB.to(model_.device()), false, {}, aux);
         std::vector<int64_t> lengths;
         for (const size_t number : numbers) lengths.push_back(int64_t(sources[number].size()));
         const std::vector<std::vector<int64_t>> prompts(numbers.size(), {end_});
         const auto found = beam_search(session, prompts, search, source, lengths);
-        if (options.stop.stop_requested())
-            fail({.kind = ErrorKind::stopped, .what = "stopped while translating"});
+        if (options.stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped while translating"});
         for (size_t i = 0; i < found.size(); ++i)
             if (!found[i].empty())
                 result[numbers[i]] = {one_line(tokenizer_.decode(found[i][0].tokens)), found[i][0].score};

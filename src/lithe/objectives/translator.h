@@ -16,8 +16,8 @@ struct TranslateOptions {
     // A translation has at most per_source x (tokens of the line) + most_tokens; and what the model has positions for.
     double per_source = 0;
     int64_t most_tokens = 200;
-    int64_t rows = 160;           // hypotheses that are written side by side
-    bool keeps_empty = false;     // an empty line stays one; false: it is refused
+    int64_t rows = 160;        // hypotheses that are written side by side
+    bool keeps_empty = false;  // an empty line stays one; false: it is refused
     std::stop_token stop = {};
     std::function<void(double done)> progress = {};  // share of the lines
 };

@@ -54,7 +54,8 @@ std::string text_of(const Json& json, const char* key) {
 }
 
 std::string continuation(const Json& sample) {
-    return "<pre><b>" + escape_html(text_of(sample, "prompt")) + "</b>" + escape_html(text_of(sample, "text")) + "</pre>";
+    return "<pre><b>" + escape_html(text_of(sample, "prompt")) + "</b>" + escape_html(text_of(sample, "text")) +
+           "</pre>";
 }
 
 // "BLEU 38.12, chrF 60.31 of the first 200 pairs of validation"; empty without scores.
@@ -79,8 +80,8 @@ std::string translations(const Json& sample) {
     }
     for (const Json& each : sample["texts"])
         html += "<table>" + table_row("source", text_of(each, "source")) +
-                table_row("reference", text_of(each, "reference")) +
-                table_row("translation", text_of(each, "text")) + "</table>";
+                table_row("reference", text_of(each, "reference")) + table_row("translation", text_of(each, "text")) +
+                "</table>";
     return html;
 }
 
@@ -113,7 +114,8 @@ std::string page(const RunRecord& record) {
         for (size_t i = samples.size(); i-- > first;) {
             const Json& sample = samples[i];
             html += "<p class=\"soft\">step " + std::to_string(count_of(sample, "step")) + "</p>";
-            html += sample.contains("texts") && sample["texts"].is_array() ? translations(sample) : continuation(sample);
+            html +=
+                sample.contains("texts") && sample["texts"].is_array() ? translations(sample) : continuation(sample);
         }
     }
     html += "<h2>Settings</h2><pre>" + escape_html(read_file(run + "/config.toml", 1 << 20)) + "</pre>";

@@ -96,8 +96,13 @@ void set_precisions(const Totals& totals, Bleu& bleu) {
 
 std::string tokenize_13a(std::string_view line) {
     std::string text(line);
-    for (const auto& [from, to] : {std::pair("<skipped>", ""), {"-\n", ""}, {"\n", " "}, {"&quot;", "\""}, {"&amp;", "&"},
-                                   {"&lt;", "<"}, {"&gt;", ">"}})
+    for (const auto& [from, to] : {std::pair("<skipped>", ""),
+                                   {"-\n", ""},
+                                   {"\n", " "},
+                                   {"&quot;", "\""},
+                                   {"&amp;", "&"},
+                                   {"&lt;", "<"},
+                                   {"&gt;", ">"}})
         text = replaced(std::move(text), from, to);
     text = apart(" " + text + " ");
     const auto spaced = [](const char* before, char a, const char* between, char b, const char* after) {

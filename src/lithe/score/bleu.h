@@ -20,7 +20,7 @@ inline constexpr int kBleuOrder = 4;
 enum class BleuTokens { none, t13a };
 
 struct Bleu {
-    double score = 0;  // 0 to 100
+    double score = 0;                             // 0 to 100
     std::array<double, kBleuOrder> precisions{};  // in percent
     double brevity_penalty = 1;
     int64_t hypothesis_tokens = 0, reference_tokens = 0;

@@ -165,6 +165,9 @@ struct TrainConfig {
     int64_t log_every = 20;
     int64_t patience = 0;
     void visit(FieldVisitor& v);
+
+ private:
+    void visit_beginning(FieldVisitor& v);
 };
 
 struct EvaluationConfig {

@@ -3,6 +3,22 @@
 
 namespace lithe {
 
+// Which weights there are at first, and which stay.
+void TrainConfig::visit_beginning(FieldVisitor& v) {
+    v.field({.name = "init_from",
+             .help = "a model whose weights training begins with, and whose tokenizer reads the text: RUN, RUN@best, "
+                     "RUN@step:N or a .safetensors file of the same shape; empty = random weights"},
+            init_from);
+    v.field(
+        {.name = "init_parts",
+         .help = "paths of the parameters that train.init_from gives, as \"embeddings\" or \"encoder=decoder\" (the "
+                 "encoder's from that model's decoder); the rest begins at random; empty = all"},
+        init_parts);
+    v.field({.name = "frozen",
+             .help = "paths of the parameters that are not trained, as \"embeddings\" or \"decoder.layers.0\""},
+            frozen);
+}
+
 void TrainConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "batch", .help = "parallel streams (or sequences) per micro-batch", .minimum = 1, .maximum = 1 << 20},
@@ -34,18 +50,7 @@ void TrainConfig::visit(FieldVisitor& v) {
              .maximum = 1e9},
             max_seconds);
     v.field({.name = "seed", .help = "initialisation, dropout, sampling", .minimum = 0, .maximum = 9e15}, seed);
-    v.field({.name = "init_from",
-             .help = "a model whose weights training begins with, and whose tokenizer reads the text: RUN, RUN@best, "
-                     "RUN@step:N or a .safetensors file of the same shape; empty = random weights"},
-            init_from);
-    v.field(
-        {.name = "init_parts",
-         .help = "paths of the parameters that train.init_from gives, as \"embeddings\" or \"encoder=decoder\" (the "
-                 "encoder's from that model's decoder); the rest begins at random; empty = all"},
-        init_parts);
-    v.field({.name = "frozen",
-             .help = "paths of the parameters that are not trained, as \"embeddings\" or \"decoder.layers.0\""},
-            frozen);
+    visit_beginning(v);
     v.field(
         {.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}},
         precision);

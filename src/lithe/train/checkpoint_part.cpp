@@ -61,7 +61,8 @@ class OptimizerPart : public CheckpointPart {
         if (store_.own_rows(table).count() < sums.size(0))
             fail_file("the rows of the table '" + store_.spec(store_.tables()[table]).name + "' are missing",
                       saved.path());
-        if (has_sums(table)) saved.take_into(sum_name(table), sums);  // an earlier version's: the model's file had all rows
+        if (has_sums(table))
+            saved.take_into(sum_name(table), sums);  // an earlier version's: the model's file had all rows
     }
 
     Optimizer& optimizer_;

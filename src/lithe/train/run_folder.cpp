@@ -77,19 +77,19 @@ void RunFolder::clean() {
 }
 
 std::optional<CheckpointPlace> RunFolder::newest_valid(const std::string& run) {
-    std::optional<CheckpointPlace> model_only;
     for (const CheckpointPlace& place : list_checkpoints(run)) {
-        refuse_newer_manifest(place.folder);  // not to be skipped: training on from an earlier one would replace it
+        // one of a newer version, or of a model only, is not skipped: training on from an earlier one would replace it
+        refuse_newer_manifest(place.folder);
+        std::optional<Manifest> manifest;
         try {
-            const Manifest manifest = verify_checkpoint(place.folder);
-            if (!manifest.has_training()) model_only = place;
-            require_training(manifest);
-            return place;
+            manifest = verify_checkpoint(place.folder);
         } catch (const Error& error) {
             log_warning("checkpoint of step " + std::to_string(place.step) + " is skipped: " + error.what());
+            continue;
         }
+        require_training(*manifest);
+        return place;
     }
-    if (model_only) require_training(read_manifest(model_only->folder));  // it is whole, and a training from the start would replace it
     return std::nullopt;
 }
 

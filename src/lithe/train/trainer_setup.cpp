@@ -133,6 +133,18 @@ void refuse_another_text(const DataConfig& before, const DataConfig& now, const 
           .hint = "give this one a run of its own with " + option("run", "FOLDER")});
 }
 
+void check_request(const Config& config) {
+    Problems problems;
+    check_config(config, problems);
+    check_schedule(config, problems);
+    if (!config.train.init_parts.empty() && config.train.init_from.empty())
+        problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
+    if (config.model.head == "none")
+        problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
+                     "a head predicts tokens: model.head = \"linear\" or \"transform\"");
+    problems.throw_if_any("configuration");
+}
+
 }  // namespace
 
 Trainer::Trainer(Config config, TrainOptions options)
@@ -144,15 +156,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     r.options = std::move(options);
     r.save = [this](bool best) { return save(best); };
     require_utf8_path(r.options.run, option("run"));
-    Problems problems;
-    check_config(r.config, problems);
-    check_schedule(r.config, problems);
-    if (!r.config.train.init_parts.empty() && r.config.train.init_from.empty())
-        problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
-    if (r.config.model.head == "none")
-        problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
-                     "a head predicts tokens: model.head = \"linear\" or \"transform\"");
-    problems.throw_if_any("configuration");
+    check_request(r.config);
     settle_objective(r.config);
     const bool automatic_axis = r.config.schedule.axis == "auto";
     r.config.schedule.axis = resolve_axis(r.config);
@@ -288,9 +292,8 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
     r.folder = std::make_unique<RunFolder>(r.options.run);
     const double bytes = checkpoint_bytes(*r.model, r.config.optimizer, r.memory.state);
     if (double(free_bytes(r.options.run)) < bytes * double(r.config.checkpoint.keep + 1))
-        log_warning("checkpoints of this run need " +
-                    format_bytes(bytes * double(r.config.checkpoint.keep + 2)) + " and only " +
-                    format_bytes(double(free_bytes(r.options.run))) + " are free in " + r.options.run);
+        log_warning("checkpoints of this run need " + format_bytes(bytes * double(r.config.checkpoint.keep + 2)) +
+                    " and only " + format_bytes(double(free_bytes(r.options.run))) + " are free in " + r.options.run);
     std::optional<CheckpointPlace> place;
     if (r.options.resume != ResumeMode::never) {
         r.folder->clean();

@@ -4,8 +4,8 @@
 //   dlogits_nv = weight_n (exp(l_nv - lse_n) - q_nv)               written over the logits
 //
 // q is 1 at the target; with smoothing e it is 1 - e there and e / (V - 1) at every other (Szegedy et al. 2016, section
-// 7, in fairseq's form). A target of -1 is not scored: loss and gradient are 0. Targets are checked by the operator; on a GPU, where a look
-// would wait, the loss of a wrong one is NaN.
+// 7, in fairseq's form). A target of -1 is not scored: loss and gradient are 0. Targets are checked by the operator; on
+// a GPU, where a look would wait, the loss of a wrong one is NaN.
 #pragma once
 
 #include <cstdint>

@@ -62,7 +62,7 @@ template <class S> void cross_entropy_gradient(const CrossEntropyArgs<S>& a, int
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                                                     \
+#define LITHE_INSTANTIATE(S)                                                                                 \
     template void cross_entropy_sums<S>(const CrossEntropyArgs<S>&, int64_t, int64_t, RowSums<Compute<S>>*); \
     template void cross_entropy_gradient<S>(const CrossEntropyArgs<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)

@@ -198,7 +198,8 @@ template <class W> void step_product_range(const StepProduct<W>& a, int64_t begi
     auto* const ready = reinterpret_cast<Input<W>*>(inputs);
     for (int64_t first = 0; first < a.batch; first += kStepVectors) {
         const int64_t count = a.batch - first < kStepVectors ? a.batch - first : kStepVectors;
-        for (int64_t b = 0; b < count; ++b) new (ready + b) Input<W>(a.x + (first + b) * a.columns, a.columns, scratch + b * room);
+        for (int64_t b = 0; b < count; ++b)
+            new (ready + b) Input<W>(a.x + (first + b) * a.columns, a.columns, scratch + b * room);
         for (int64_t r = begin; r < end; r += group)
             for (int64_t b = 0; b < count; ++b)
                 product_of(a, ready[b], r, end - r < group ? end : r + group, a.y + (first + b) * a.rows);

@@ -17,7 +17,8 @@ template <class W> void step_product_ref(const StepProduct<W>& a, int64_t begin,
             double sum = 0;
             for (int64_t k = 0; k < a.columns; ++k)
                 sum += number(a.weight[r * a.columns + k]) * double(a.x[b * a.columns + k]);
-            a.y[b * a.rows + r] = float(sum * (a.scale ? double(a.scale[r]) : 1.0) + (a.bias ? double(a.bias[r]) : 0.0));
+            a.y[b * a.rows + r] =
+                float(sum * (a.scale ? double(a.scale[r]) : 1.0) + (a.bias ? double(a.bias[r]) : 0.0));
         }
 }
 

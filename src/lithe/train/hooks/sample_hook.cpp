@@ -52,8 +52,7 @@ void SampleHook::translate() {
     const Tokenizer& tokenizer = run_.corpus.tokenizer();
     const ScoredText text(run_.corpus.split("valid"));
     const auto writing = run_.objective->write(
-        run_.models, text, tokenizer,
-        {.most = uint64_t(pairs), .leaves_out_long = true, .stop = run_.options.stop});
+        run_.models, text, tokenizer, {.most = uint64_t(pairs), .leaves_out_long = true, .stop = run_.options.stop});
     if (!writing || writing->texts.empty()) return;
     nlohmann::ordered_json line = {{"step", run_.state.step}, {"pairs", writing->texts.size()}};
     std::string told;
