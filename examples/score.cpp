@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 
 static std::string content_of(const char* path) {
     std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error(std::string("cannot read ") + path);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
@@ -26,5 +28,8 @@ int main(int argc, char** argv) {
     } catch (const lithe::Error& error) {
         std::fprintf(stderr, "error: %s\n", error.what());
         return error.kind() == lithe::ErrorKind::bad_file ? 3 : 1;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "error: %s\n", error.what());
+        return 1;
     }
 }

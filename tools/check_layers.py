@@ -35,6 +35,7 @@ PUBLIC = {"error.h", "export.h"}  # of include/lithe, for every folder; the othe
 GONE = {"Context": "Pass, Place and Call (blocks/pass.h)", "Segment": "Batch (data/batch.h)", "TrainStep": "StepRunner (train/step_runner.h)"}
 # what the program alone may say, and what the library has instead
 PROGRAM = {
+    r"\b(_exit|std::exit|std::abort|sigaction|std::signal)\b": "signals and the process's end are the program's",
     r"\bExitCode\b": "ExitCode is the program's: ErrorKind (lithe/error.h)",
     r"(?<![.\w])(?<!->)stop_requested\b": "a stop is asked for by a std::stop_token of the call's options",
 }
@@ -59,6 +60,8 @@ def faults_of(folder, line):
     for name, instead in GONE.items():
         if re.search(rf"\b{name}\b(?!\.h)", code):
             yield f"{name} is gone: {instead}"
+    if folder != "infer" and re.search(r"\bStepModel\b|infer/step_model\.h", code):
+        yield "StepModel is infer's own: others use its sessions"
     if folder != "cli":
         for pattern, instead in PROGRAM.items():
             if re.search(pattern, code):

@@ -10,8 +10,8 @@
 // thread that computes (oneDNN's products keep their stack pointer in heap memory): block signals before any thread is
 // started, and wait for them in a thread of your own, as examples/train.cpp does.
 //
-// Threads. Work runs on LibTorch's pool, one in a process, whose size is set at the begin of each call: `threads` of
-// the object's options, 0 for as many as the process may use.
+// Threads. Work runs on LibTorch's pool of the calling thread, whose size is set at the begin of each call: `threads`
+// of the object's options, 0 for as many as the process may use. Calls from several threads have a pool each.
 #pragma once
 
 #include "lithe/error.h"

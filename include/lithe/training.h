@@ -11,10 +11,11 @@
 // destroyed or assigned to, and nothing else.
 //
 // Thread safety. Calls of one Training need external synchronization. There may be one Training in a process at a time
-// (its log file is the process's), beside any number of Models.
+// (its log file is the process's), beside any number of Models: open() throws failed while there is another, so
+// destroy one before the next is opened.
 //
-// Errors. All are lithe::Error (lithe/error.h). After an error of step() the run is over: open it again, and it goes on
-// from its newest checkpoint.
+// Errors. Lithe's own are lithe::Error (lithe/error.h); std::bad_alloc and LibTorch's come through. After an error of
+// step() the run is over: open it again, and it goes on from its newest checkpoint.
 #pragma once
 
 #include <cstdint>

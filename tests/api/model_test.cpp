@@ -32,7 +32,7 @@ TEST_F(ModelOfARun, TurnsTextIntoTokensAndBack) {
     EXPECT_EQ(model.decode(model.encode(text)), text);
     EXPECT_EQ(model.vocabulary_size(), 256);
     EXPECT_GT(model.parameters(), 0);
-    EXPECT_ERROR(model.decode({256}), ErrorKind::bad_file, "outside");
+    EXPECT_ERROR(model.decode({256}), ErrorKind::usage, "the id 256 is outside the vocabulary of 256");
 }
 
 TEST_F(ModelOfARun, ScoresATextOnceFromAColdStart) {
@@ -49,6 +49,26 @@ TEST_F(ModelOfARun, ScoresATextOnceFromAColdStart) {
     std::stop_source stop;
     stop.request_stop();
     EXPECT_ERROR(model.score(text, stop.get_token()), ErrorKind::stopped, "while scoring");
+}
+
+TEST_F(ModelOfARun, RefusesOptionsOutOfTheirRanges) {
+    for (const ModelOptions& options : {ModelOptions{.threads = -1}, ModelOptions{.threads = 5000},
+                                        ModelOptions{.device = "gpu"}, ModelOptions{.precision = "int8"}})
+        EXPECT_ERROR(Model::open(run(), options), ErrorKind::usage, "");
+    const Model model = Model::open(run(), {.threads = 1});
+    for (const GenerateOptions& options :
+         {GenerateOptions{.temperature = -1}, GenerateOptions{.temperature = NAN}, GenerateOptions{.top_k = -1},
+          GenerateOptions{.top_p = NAN}, GenerateOptions{.min_p = 2}, GenerateOptions{.repetition_penalty = 0}})
+        EXPECT_ERROR(model.generate("the ", options), ErrorKind::usage, "a number out of its range");
+    EXPECT_ERROR(model.generate("the ", {.tokens = -5}), ErrorKind::usage, "no fewer than 0");
+    EXPECT_ERROR(model.translate({"the"}), ErrorKind::usage, "not trained to translate");
+}
+
+TEST_F(ModelOfARun, AStopEndsTheReadingOfAPrompt) {
+    const Model model = Model::open(run(), {.threads = 1});
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_TRUE(model.generate(testing::sample_text(5000), {.stop = stop.get_token()}).tokens.empty());
 }
 
 TEST_F(ModelOfARun, GoesOnWithAText) {

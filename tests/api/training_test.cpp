@@ -83,8 +83,8 @@ TEST(Training, SaysWhatIsWrong) {
     EXPECT_ERROR(Training::open({.config = config, .text = folder.file("none"), .run = folder.file("r")}),
                  ErrorKind::bad_file, "cannot find the data");
     Training first = Training::open({.config = config, .settings = kTwelve, .run = folder.file("r")});
-    EXPECT_ERROR(Training::open({.config = config, .settings = kTwelve, .run = folder.file("r")}), ErrorKind::failed,
-                 "choose another with run, or wait");
+    EXPECT_ERROR(Training::open({.config = config, .settings = kTwelve, .run = folder.file("other")}),
+                 ErrorKind::failed, "a Training in this process already");
 }
 
 }  // namespace

@@ -102,6 +102,10 @@ TEST(GenerateDocuments, ABeamWritesEndedTexts) {
     EXPECT_EQ(json["texts"][0]["ending"], "end");
     EXPECT_EQ(run({"generate", folder.file("run"), "--prompt", "", "--temperature", "0"}).out, "aba\n")
         << "the end token is no text";
+    const auto told =
+        run({"generate", folder.file("run"), "--prompt", "", "--temperature", "0", "--logprobs", "1", "--json"}).json();
+    EXPECT_EQ(told["ending"], "end");
+    EXPECT_LE(told["end_log_p"].get<double>(), 0);
     EXPECT_FAILS(run({"generate", folder.file("run"), "--beam", "2", "--samples", "3"}), 2, "at most so many texts");
 }
 

@@ -79,6 +79,15 @@ TEST_F(TableRuns, ARunBeginsWhereTheModelIs) {
                 1e-3);
 }
 
+// Nothing marks what a training reads of a frozen table: the model's file has all of it.
+TEST_F(TableRuns, AFrozenTableIsEvaluatedAsItWasTrainedWith) {
+    const auto trained = train("a", "200", {"--set", "train.frozen=[\"embeddings.ngrams.table\"]"});
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const auto evaluated = run({"eval", folder_.file("a"), "--json"});
+    EXPECT_NEAR(evaluated.json()["bits_per_byte"].get<double>(), trained.json()["valid"]["bits_per_byte"].get<double>(),
+                1e-3);
+}
+
 TEST_F(TableRuns, AModelOnlyIsNotGoneOnFrom) {
     ASSERT_EQ(train("a", "5", {"--set", "checkpoint.keep=9", "--set", "checkpoint.every=3"}).code, 0);
     const auto all = list_checkpoints(folder_.file("a"));

@@ -4,6 +4,7 @@
 
 #include "infer/models.h"
 #include "lithe/infer/sampler.h"
+#include "support/errors.h"
 
 namespace lithe {
 namespace {
@@ -49,7 +50,7 @@ std::vector<Hypothesis> plain_search(const LanguageModel& model, const Ids& prom
             const std::vector<double> log_p = next_log_p(model, prompt, from.tokens);
             for (int64_t token = 0; token < kTokens; ++token) {
                 if (step == most && token != kEnd) continue;
-                if (step + 1 < o.least_tokens && token == kEnd) continue;
+                if (step < o.least_tokens && token == kEnd) continue;
                 Hypothesis next = from;
                 next.tokens.push_back(token);
                 next.sum += log_p[size_t(token)];
@@ -97,7 +98,7 @@ TEST(BeamSearch, IsThePlainSearchOfEachSentence) {
     const auto model = sharp_model();
     for (const int64_t beam : {1, 2, 3, 5})
         for (const double penalty : {0.0, 0.6, 1.0})
-            for (const int64_t least : {1, 4})
+            for (const int64_t least : {0, 3})
                 for (const Session::Path path : {Session::Path::forward, Session::Path::steps}) {
                     const BeamOptions options{.beam = beam,
                                               .end = kEnd,
@@ -177,6 +178,20 @@ TEST(BeamSearch, ScoresByLength) {
     EXPECT_DOUBLE_EQ(length_normalized(-6, 6, 1), -1);
     EXPECT_NEAR(length_normalized(-6, 6, 0.6), -2.0476725108, 1e-9);
     EXPECT_DOUBLE_EQ(length_normalized(-6, 6, 0), -6);
+}
+
+TEST(BeamSearch, SaysWhichHypothesesTheLimitCutOff) {
+    const auto model = sharp_model();
+    const auto found = search(*model, kPrompts, {.beam = 4, .end = kEnd, .most_tokens = 3})[1];
+    for (const BeamHypothesis& each : found) EXPECT_EQ(each.cut, each.tokens.size() == 3) << each.tokens.size();
+}
+
+TEST(BeamSearch, LogitsThatAreNoNumbersAreRefused) {
+    const auto model = sharp_model();
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < model->parameters().size(); ++i)
+        if (model->parameters().spec(i).name == "head.bias") model->parameters().working(i)[3] = NAN;
+    EXPECT_ERROR(search(*model, {{1}}, {.beam = 2, .end = kEnd}), ErrorKind::diverged, "not finite");
 }
 
 TEST(BeamSearch, BannedAndRepeatedTokensNeverCome) {

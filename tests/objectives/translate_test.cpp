@@ -203,6 +203,8 @@ TEST(Translate, WhatIsMissingIsTold) {
         EXPECT_ERROR(Trainer(config_of(folder, sets), options), ErrorKind::usage, words);
     };
     refused({"objective.label_smoothing=0.95"}, "label_smoothing");
+    refused({"data.order=documents"}, "an order of their own");
+    refused({"data.rows=single"}, "an order of their own");
     Config alone = config_of(folder, {"model.layout=sf"});
     alone.encoder.reset();
     TrainOptions options;

@@ -71,7 +71,7 @@ TEST(Translator, ScoresAreThoseOfTeacherForcing) {
     const BeamHypothesis best = [&] {
         Session session(*fixture.model, {.most_rows = 3});
         const Bag bag = fixture.model->encode_source(at::tensor(source).unsqueeze(1), {}, false, {}, aux);
-        return beam_search(session, {{kEnd}}, {.beam = 3, .end = kEnd, .most_tokens = 9}, bag)[0][0];
+        return beam_search(session, {{kEnd}}, {.beam = 3, .end = kEnd, .least_tokens = 1, .most_tokens = 9}, bag)[0][0];
     }();
     std::vector<int64_t> inputs = {kEnd}, targets = best.tokens;
     inputs.insert(inputs.end(), best.tokens.begin(), best.tokens.end());

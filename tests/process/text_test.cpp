@@ -49,7 +49,7 @@ TEST(Text, ABusErrorOfAMappedFileIsToldInWords) {
     const pid_t child = fork();
     if (child == 0) {
         if (!freopen(log.c_str(), "a", stderr)) _exit(99);
-        watch_mappings(3);
+        watch_mappings();
         const MappedFile file(text);
         if (truncate(text.c_str(), 10) != 0) _exit(98);
         const volatile std::byte last = file.bytes()[90'000];

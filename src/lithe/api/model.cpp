@@ -1,11 +1,19 @@
 #include "lithe/model.h"
 
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
 #include "lithe/api/threads.h"
 #include "lithe/base/error.h"
+#include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/infer/decode.h"
 #include "lithe/model/parameter_files.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/load_model.h"
+#include "lithe/objectives/translate.h"
+#include "lithe/objectives/translator.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -46,7 +54,18 @@ Model::Model(Model&& other) noexcept = default;
 Model& Model::operator=(Model&& other) noexcept = default;
 Model::~Model() = default;
 
+static void check_options(const ModelOptions& options) {
+    if (options.threads < 0 || options.threads > 1024)
+        fail_usage("threads are 0 to 1024, got " + std::to_string(options.threads), option("threads"));
+    for (const auto& [value, choices, name] : {std::tuple<std::string, std::vector<std::string>, const char*>{
+                                                   options.device, {"cpu", "cuda", "auto"}, "device"},
+                                               {options.precision, {"", "fp32", "bf16"}, "precision"}})
+        if (std::find(choices.begin(), choices.end(), value) == choices.end())
+            fail_usage("'" + printable(value) + "' is none of " + join(choices, ", "), option(name));
+}
+
 Model Model::open(const std::string& place, const ModelOptions& options) {
+    check_options(options);
     api::set_up();
     auto impl = std::make_unique<Impl>();
     LoadedModel& loaded = impl->loaded;
@@ -67,11 +86,20 @@ int64_t Model::parameters() const { return impl_->loaded.model->parameters().cou
 
 std::vector<int64_t> Model::encode(std::string_view text) const { return impl_->tokenizer().encode(text); }
 
-std::string Model::decode(const std::vector<int64_t>& tokens) const { return impl_->tokenizer().decode(tokens); }
+std::string Model::decode(const std::vector<int64_t>& tokens) const {
+    for (const int64_t id : tokens)
+        if (id < 0 || id >= impl_->tokenizer().vocabulary_size())
+            fail_usage("the id " + std::to_string(id) + " is outside the vocabulary of " +
+                           std::to_string(impl_->tokenizer().vocabulary_size()),
+                       "decode");
+    return impl_->tokenizer().decode(tokens);
+}
 
 TextScore Model::score(std::string_view text, const std::stop_token& stop) const {
     api::use_threads(impl_->machine.threads);
     const LoadedModel& loaded = impl_->loaded;
+    if (loaded.objective->reads_pairs())
+        fail_usage("the model translates, and a text alone has no score", "score", "translate() writes with it");
     const TextTokens tokens(encode(text), text.size());
     if (tokens.size() < 2)
         fail_usage("a text to be scored has at least 2 tokens, got " + std::to_string(tokens.size()), "score");
@@ -83,6 +111,8 @@ TextScore Model::score(std::string_view text, const std::stop_token& stop) const
     const ScoredText scored(tokens, *loaded.tokenizer);
     const auto result = evaluate(*loaded.objective, loaded.models, scored, protocol, stop);
     if (!result) fail({.kind = ErrorKind::stopped, .what = "stopped while scoring a text"});
+    if (!std::isfinite(result->loss))
+        fail({.kind = ErrorKind::diverged, .what = "the model's loss is not finite", .hint = "take an earlier one"});
     return {.bits_per_byte = result->bits_per_byte,
             .nats_per_token = result->loss,
             .tokens = result->tokens,
@@ -92,9 +122,11 @@ TextScore Model::score(std::string_view text, const std::stop_token& stop) const
 Generated Model::generate(std::string_view prompt, const GenerateOptions& options) const {
     api::use_threads(impl_->machine.threads);
     const Tokenizer& tokenizer = impl_->tokenizer();
+    if (impl_->loaded.objective->reads_pairs())
+        fail_usage("the model translates and continues no text", "generate", "translate() writes with it");
     const std::vector<int64_t> begin = impl_->tokens_of(prompt);
     const LanguageModel& model = *impl_->loaded.model;
-    Session session(model, {.segment = impl_->loaded.config.train.length});
+    Session session(model, {.segment = impl_->loaded.config.train.length, .stop = options.stop});
     const DecodeOptions decoding{
         .sampling = {.temperature = options.temperature,
                      .top_k = options.top_k,
@@ -116,6 +148,28 @@ Generated Model::generate(std::string_view prompt, const GenerateOptions& option
     made.text = std::move(decoded.text);
     made.ended = decoded.ending == "end" || decoded.ending == "stop";
     return made;
+}
+
+std::vector<std::string> Model::translate(const std::vector<std::string>& lines,
+                                          const TranslationOptions& options) const {
+    api::use_threads(impl_->machine.threads);
+    const auto* objective = dynamic_cast<const TranslateObjective*>(impl_->loaded.objective.get());
+    if (!objective) fail_usage("the model was not trained to translate", "translate");
+    const auto check = [](const char* name, int64_t value) {
+        if (value < 1 || value > 1024) fail_usage("expected 1 to 1024, got " + std::to_string(value), option(name));
+    };
+    check("beam", options.beam);
+    check("most_tokens", options.most_tokens);
+    std::vector<std::string> texts;
+    for (Translated& each : Translator(*impl_->loaded.model, impl_->tokenizer(), objective->end())
+                                .translate(lines,
+                                           {.beam = options.beam,
+                                           .length_penalty = options.length_penalty,
+                                           .most_tokens = options.most_tokens,
+                                           .stop = options.stop},
+                                           "lines"))
+        texts.push_back(std::move(each.text));
+    return texts;
 }
 
 }  // namespace lithe

@@ -1,5 +1,6 @@
 #include "lithe/training.h"
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 
 #include "lithe/api/threads.h"
@@ -23,7 +24,24 @@ Config config_of(const TrainingOptions& options) {
 
 }  // namespace
 
+// The one in this process.
+class TrainingSlot {
+ public:
+    TrainingSlot() {
+        if (taken.exchange(true))
+            fail({.what = "there is a Training in this process already, and its log file is the process's",
+                  .hint = "destroy it before another is opened"});
+    }
+    ~TrainingSlot() { taken = false; }
+    TrainingSlot(const TrainingSlot&) = delete;
+    TrainingSlot& operator=(const TrainingSlot&) = delete;
+
+ private:
+    static inline std::atomic<bool> taken = false;
+};
+
 struct Training::Impl {
+    TrainingSlot slot;
     std::unique_ptr<Trainer> trainer;
     int threads = 0;
     double loss = 0;
@@ -38,6 +56,9 @@ Training::~Training() = default;
 Training Training::open(const TrainingOptions& options) {
     api::set_up();
     if (options.run.empty()) fail_usage("a training needs a folder for its run", "run");
+    if (options.threads < 0 || options.threads > 1024)
+        fail_usage("threads are 0 to 1024, got " + std::to_string(options.threads), "threads");
+    if (options.stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped before a training began"});
     auto impl = std::make_unique<Impl>();
     TrainOptions train;
     train.run = options.run;
@@ -74,6 +95,9 @@ std::optional<TextScore> Training::evaluate() {
                      .bytes = result->bytes};
 }
 
-bool Training::save() { return impl_->trainer->save(); }
+bool Training::save() {
+    api::use_threads(impl_->threads);
+    return impl_->trainer->save();
+}
 
 }  // namespace lithe

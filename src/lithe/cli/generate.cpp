@@ -1,6 +1,5 @@
 #include <iostream>
 #include <random>
-#include <sstream>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -11,6 +10,7 @@
 #include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
+#include "lithe/data/line_reader.h"
 #include "lithe/infer/beam_search.h"
 #include "lithe/infer/decode.h"
 #include "lithe/model/parameter_files.h"
@@ -63,15 +63,25 @@ std::vector<Prompt> prompts_of(const Flags& flags, const LoadedModel& loaded) {
         prompts.push_back(tokens_of(std::move(text), flags, loaded));
         return prompts;
     }
-    std::istringstream lines(read_file(flags.prompts, 64 << 20));
-    for (std::string line; std::getline(lines, line);) {
-        if (line.ends_with('\r')) line.pop_back();
+    for (const std::string& line : read_lines(flags.prompts)) {
         if (line.empty())
             fail_usage("line " + std::to_string(prompts.size() + 1) + " is empty", flags.prompts, "a prompt is a line");
         prompts.push_back(tokens_of(line, flags, loaded));
     }
     if (prompts.empty()) fail_usage("the file of prompts is empty", flags.prompts, "a prompt is a line");
     return prompts;
+}
+
+// A beam needs positions for the whole prompt; drawn texts go on from its end.
+void check_lengths(const std::vector<Prompt>& prompts, const Flags& flags, int64_t positions) {
+    if (flags.beam == 0 || positions == 0) return;
+    const std::string file = !flags.prompts.empty() ? flags.prompts : flags.prompt_file;
+    for (size_t i = 0; i < prompts.size(); ++i)
+        if (int64_t(prompts[i].tokens.size()) > positions)
+            fail_usage("the prompt has " + std::to_string(prompts[i].tokens.size()) + " tokens, and the model " +
+                           std::to_string(positions) + " absolute positions",
+                       file.empty() ? "--prompt" : file + ", line " + std::to_string(i + 1),
+                       "shorten it, or leave out --beam");
 }
 
 // One text: of which prompt, and what was made.
@@ -97,7 +107,8 @@ class Generation {
                 .memory = flags_.memory,
                 .segment = loaded_.config.train.length,
                 .keep_projections = !flags_.no_cache,
-                .int8 = flags_.precision == "int8"};
+                .int8 = flags_.precision == "int8",
+                .stop = stop_by_signal()};
     }
 
     std::vector<Text> sample() {
@@ -147,7 +158,9 @@ class Generation {
     Text text_of(size_t prompt, BeamHypothesis hypothesis) const {
         Text text{prompt, {}, hypothesis.score};
         text.made.text = continuation(*loaded_.tokenizer, prompts_[prompt].tokens, hypothesis.tokens);
-        text.made.ending = int64_t(hypothesis.tokens.size()) < flags_.until.tokens ? "end" : "tokens";
+        const bool at_limit = int64_t(hypothesis.tokens.size()) >= flags_.until.tokens;
+        text.made.ending = !hypothesis.cut ? "end" : at_limit ? "tokens" : "positions";
+        if (flags_.alternatives >= 0 && !hypothesis.cut) text.made.end_log_p = hypothesis.log_p.back();
         text.made.tokens = std::move(hypothesis.tokens);
         if (flags_.alternatives >= 0) text.made.log_p = std::move(hypothesis.log_p);
         return text;
@@ -180,6 +193,7 @@ Json text_json(const Text& text, const Prompt& prompt, const Flags& flags, const
                  {"ending", text.made.ending}};
     if (flags.beam > 0) json["score"] = text.score;
     if (flags.alternatives >= 0) json["log_probabilities"] = probabilities(text.made, tokenizer);
+    if (text.made.end_log_p) json["end_log_p"] = *text.made.end_log_p;
     return json;
 }
 
@@ -207,6 +221,8 @@ void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prom
 }
 
 void check_flags(const Flags& flags) {
+    for (const std::string& each : flags.until.strings)
+        if (each.empty()) fail_usage("a stop string is empty: every text would end at once", "--stop");
     if (flags.beam == 0) return;
     const SamplingOptions& s = flags.sampling;
     const SamplingOptions plain;
@@ -229,6 +245,7 @@ int run(Flags flags, const CommandContext& context) {
     Machine machine = set_up_machine(loaded.config.train);
     const Tokenizer& tokenizer = *loaded.tokenizer;
     const std::vector<Prompt> prompts = prompts_of(flags, loaded);
+    check_lengths(prompts, flags, loaded.model->max_positions());
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     flags.until.end = tokenizer.text_end();
     flags.sampling.seed = flags.seed ? *flags.seed : std::random_device()();
@@ -270,7 +287,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--samples", flags->samples, "texts for each prompt")
         ->capture_default_str()
         ->check(CLI::Range(int64_t(1), int64_t(1) << 20));
-    app.add_option("--rows", flags->rows, "texts that are written side by side")
+    app.add_option("--rows", flags->rows, "texts that are written side by side; a beam takes prompt by prompt")
         ->capture_default_str()
         ->check(CLI::Range(1, 4096));
     app.add_option("--stop", flags->until.strings, "end the text before this string; may be given several times");
@@ -302,10 +319,12 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
                    "of a beam: scores are divided by the length to this power")
         ->capture_default_str()
         ->check(number_between(0.0, 10.0));
-    app.add_option("--logprobs", flags->alternatives,
-                   "also tell log-probabilities: of each token, and of so many of the likeliest in its place")
+    app.add_option(
+           "--logprobs", flags->alternatives,
+           "also tell log-probabilities: of each token, and of so many of the likeliest in its place (not of a beam)")
         ->check(CLI::Range(0, 1024));
-    app.add_option("--seed", flags->seed, "with it the same prompt gives the same text; default another each time");
+    app.add_option("--seed", flags->seed, "with it the same prompt gives the same text; default another each time")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--memory", flags->memory, "earlier positions that attention sees; 0: as trained")
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 24));

@@ -41,7 +41,32 @@ void on_signal(int signal) {
     request_stop();
 }
 
+void say(const char* text) { [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, std::strlen(text)); }
+
+// A mapped file was cut off. Comes in the thread that reads, in the middle of the reading.
+void on_bus_error(int, siginfo_t* info, void*) {
+    const char* path = mapped_path(info->si_addr);
+    if (!path) {
+        std::signal(SIGBUS, SIG_DFL);  // not ours: it comes again at once
+        return;
+    }
+    say("\nerror: the file was cut off, or its disk failed, while it was read [");
+    say(path);
+    say("]\nhint: ");
+    say(kRestoreFile);
+    say("\n");
+    _exit(int(ExitCode::bad_file));
+}
+
 }  // namespace
+
+void watch_mappings() {
+    struct sigaction action {};
+    action.sa_sigaction = on_bus_error;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, nullptr);
+}
 
 void watch_signals() {
     static pid_t watched = 0;  // a fork has no watcher
@@ -58,7 +83,7 @@ void watch_signals() {
     // A reader that went away or a file-size limit shows as an error of write(), not as a killed process.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    watch_mappings(int(ExitCode::bad_file));
+    watch_mappings();
 }
 
 std::stop_token stop_by_signal() {

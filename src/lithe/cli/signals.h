@@ -11,6 +11,9 @@ namespace lithe {
 // overwrite what lies there.
 void watch_signals();
 
+// From now on a mapped file that is cut off ends the process with ExitCode::bad_file, in words.
+void watch_mappings();
+
 // Of what is asked from now on: for everything that can be stopped.
 std::stop_token stop_by_signal();
 // True once per SIGUSR1.

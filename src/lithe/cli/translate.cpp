@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 
@@ -9,6 +10,7 @@
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
+#include "lithe/data/line_reader.h"
 #include "lithe/model/parameter_files.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/objectives/translate.h"
@@ -29,26 +31,15 @@ struct Flags {
     int64_t threads = 0;
 };
 
-std::vector<std::string> lines_of(const std::string& path) {
-    constexpr uint64_t kMost = uint64_t(1) << 30;
-    std::string text;
-    if (path == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    else text = read_file(path, kMost);
-    std::vector<std::string> lines;
-    for (size_t begin = 0; begin < text.size();) {
-        size_t end = std::min(text.find('\n', begin), text.size());
-        lines.push_back(text.substr(begin, end - begin));
-        if (lines.back().ends_with('\r')) lines.back().pop_back();
-        begin = end + 1;
-    }
-    if (lines.empty()) fail_usage("there is no line to translate", path, "a sentence is a line");
-    return lines;
+std::vector<std::string> lines_at(const std::string& path) {
+    if (path != "-") return read_lines(path);
+    return lines_of(std::string(std::istreambuf_iterator<char>(std::cin), {}), "standard input");
 }
 
 // What of the text is the reference of each line.
 std::vector<std::string> references_of(const Flags& flags, size_t lines) {
     if (flags.reference.empty()) return {};
-    std::vector<std::string> references = lines_of(flags.reference);
+    std::vector<std::string> references = lines_at(flags.reference);
     if (references.size() == lines) return references;
     fail({.kind = ErrorKind::usage,
           .what = "the reference has another number of lines than what is translated",
@@ -66,15 +57,51 @@ Json scores_of(const std::vector<std::string>& texts, const std::vector<std::str
          {{"score", "chrF"}, {"value", corpus_chrf(texts, references)}, {"signature", chrf_signature()}}});
 }
 
+const TranslateObjective& objective_of(const LoadedModel& loaded, const Flags& flags) {
+    if (const auto* found = dynamic_cast<const TranslateObjective*>(loaded.objective.get())) return *found;
+    fail_usage("this model was not trained to translate", flags.model,
+               loaded.config.model.direction == "bidirectional" ? "lithe eval scores it"
+                                                                : "lithe generate continues a text with it");
+}
+
+// Prints them as they come.
+std::vector<Translated> translate_lines(const std::vector<std::string>& lines, const Translator& translator,
+                                        const Flags& flags, bool print) {
+    std::vector<Translated> all;
+    const std::string source = flags.in == "-" ? "standard input" : flags.in;
+    try {
+        translator.translate(lines, flags.options, source, [&](std::vector<Translated> window) {
+            log_progress("");
+            for (Translated& each : window) {
+                if (print) std::cout << on_terminal(each.text) << "\n";
+                all.push_back(std::move(each));
+            }
+            std::cout << std::flush;
+        });
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::stopped) throw;
+        fail({.kind = ErrorKind::stopped,
+              .what = "stopped while translating",
+              .where = source,
+              .hint = std::to_string(print ? all.size() : 0) + " of " + std::to_string(lines.size()) +
+                      " lines were written; the rest is to be given again"});
+    }
+    log_progress("");
+    const auto cut = std::count_if(all.begin(), all.end(), [](const Translated& each) { return each.cut; });
+    if (cut > 0)
+        log_warning(std::to_string(cut) + " of " + std::to_string(all.size()) +
+                    " translations were cut off by --most-tokens or the model's positions");
+    return all;
+}
+
 int run(Flags flags, const CommandContext& context) {
-    const std::vector<std::string> lines = lines_of(flags.in);
+    if (flags.in == "-" && flags.reference == "-")
+        fail_usage("standard input is one text, and two are to be read from it", "--reference", "give a file");
+    const std::vector<std::string> lines = lines_at(flags.in);
+    if (lines.empty()) fail_usage("there is no line to translate", flags.in, "a sentence is a line");
     const std::vector<std::string> references = references_of(flags, lines.size());
     LoadedModel loaded = load_model(flags.model);
-    const auto* objective = dynamic_cast<const TranslateObjective*>(loaded.objective.get());
-    if (!objective)
-        fail_usage("this model was not trained to translate", flags.model,
-                   loaded.config.model.direction == "bidirectional" ? "lithe eval scores it"
-                                                                    : "lithe generate continues a text with it");
+    const TranslateObjective& objective = objective_of(loaded, flags);
     if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
     loaded.config.train.threads = flags.threads;
     const Machine machine = set_up_machine(loaded.config.train);
@@ -82,25 +109,22 @@ int run(Flags flags, const CommandContext& context) {
     flags.options.stop = stop_by_signal();
     flags.options.progress = [](double done) { log_progress("translating " + std::to_string(int(100 * done)) + " %"); };
     Timer timer;
-    const Translator translator(*loaded.model, *loaded.tokenizer, objective->end());
-    std::vector<std::string> texts;
-    Json results = Json::array();
-    for (Translated& each : translator.translate(lines, flags.options, flags.in == "-" ? "standard input" : flags.in)) {
-        results.push_back({{"text", printable(each.text)}, {"score", each.score}});
-        texts.push_back(std::move(each.text));
-    }
-    log_progress("");
+    const Translator translator(*loaded.model, *loaded.tokenizer, objective.end());
+    const std::vector<Translated> made = translate_lines(lines, translator, flags, !context.json);
     Json scores;
-    if (!references.empty())
+    if (!references.empty()) {
+        std::vector<std::string> texts;
+        for (const Translated& each : made) texts.push_back(each.text);
         scores = scores_of(texts, references, flags.bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a);
+    }
     if (context.json) {
-        Json json = {{"model", loaded.folder}, {"translations", results}, {"seconds", timer.seconds()}};
+        Json json = {{"model", loaded.folder}, {"translations", Json::array()}, {"seconds", timer.seconds()}};
+        for (const Translated& each : made)
+            json["translations"].push_back({{"text", printable(each.text)}, {"score", each.score}, {"cut", each.cut}});
         if (!scores.empty()) json["scores"] = scores;
         print_json("translate", json);
         return 0;
     }
-    for (const std::string& text : texts) std::cout << on_terminal(text) << "\n";
-    std::cout << std::flush;
     for (const Json& each : scores)
         log_info(each["score"].get<std::string>() + "       " + fixed_digits(each["value"], 2) + "    " +
                  each["signature"].get<std::string>());
@@ -122,6 +146,21 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
     app.add_option("--most-tokens", flags->options.most_tokens, "tokens of a translation at most")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 20));
+    app.add_option("--per-source", flags->options.per_source,
+                   "so many tokens more for each of the line's, as fairseq's --max-len-a")
+        ->capture_default_str()
+        ->check(number_between(0.0, 100.0));
+    app.add_option("--least-tokens", flags->options.least_tokens, "tokens of a translation at least")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1 << 20));
+    app.add_option("--no-repeat-ngram", flags->options.no_repeat_ngram,
+                   "no n-gram of this length stands twice in a translation; 0: any may")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1024));
+    app.add_option("--unknown-penalty", flags->options.unknown_penalty,
+                   "taken off the log-probability of the unknown token")
+        ->capture_default_str()
+        ->check(number_between(0.0, 1e6));
     app.add_option("--rows", flags->options.rows, "hypotheses that are written side by side")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 16));

@@ -1,67 +1,10 @@
 #include "lithe/data/parallel_text.h"
 
-#include <optional>
-
 #include "lithe/base/error.h"
-#include "lithe/base/text.h"
-#include "lithe/data/text_decoder.h"
-#include "lithe/formats/packed.h"
+#include "lithe/data/line_reader.h"
 
 namespace lithe {
 namespace {
-
-constexpr size_t kRead = 1 << 20;
-constexpr size_t kLongestLine = size_t(1) << 29;
-
-// Lines of a plain or compressed file.
-class LineReader {
- public:
-    LineReader(const std::string& path, const DataConfig& config)
-        : path_(path),
-          file_(path, config.max_expansion),
-          more_(file_.next()) {
-        if (!more_) return;
-        const std::string head = file_.read_full(kRead);
-        more_ = head.size() == kRead;
-        Content content = content_of(head);
-        if (content.kind == ContentKind::binary || content.kind == ContentKind::packed)
-            fail_file("the file holds no lines of text: " + content.name, path_);
-        decoder_.emplace(content);
-        buffer_ = decoder_->decode(head);
-        if (!more_) buffer_ += decoder_->finish();
-    }
-    bool next(std::string& line) {
-        size_t end;
-        while ((end = buffer_.find('\n', at_)) == std::string::npos && more_) {
-            buffer_.erase(0, at_);
-            at_ = 0;
-            if (buffer_.size() > kLongestLine)
-                fail_file(
-                    "line " + std::to_string(number_ + 1) + " is longer than " + format_bytes(double(kLongestLine)),
-                    path_);
-            const std::string bytes = file_.read_full(kRead);
-            more_ = bytes.size() == kRead;
-            buffer_ += decoder_->decode(bytes);
-            if (!more_) buffer_ += decoder_->finish();
-        }
-        if (at_ >= buffer_.size()) return false;
-        line = buffer_.substr(at_, end == std::string::npos ? end : end - at_);
-        if (line.ends_with('\r')) line.pop_back();
-        at_ = end == std::string::npos ? buffer_.size() : end + 1;
-        ++number_;
-        return true;
-    }
-    uint64_t number() const { return number_; }
-    const std::string& path() const { return path_; }
-
- private:
-    std::string path_, buffer_;
-    PackedFile file_;
-    std::optional<TextDecoder> decoder_;
-    bool more_;
-    size_t at_ = 0;
-    uint64_t number_ = 0;
-};
 
 // Takes the ending of a packed file off a name, and returns it.
 std::string take_packed(std::string& name) {
@@ -90,7 +33,10 @@ bool is_partner(const std::string& name, const std::string& extension) {
 }
 
 void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) {
-    LineReader source(input.path, config), target(partner_path(input.path, config.parallel), config);
+    if (!config.parallel.starts_with('.'))
+        fail_usage("the other side of a pair is named by an ending: \"." + config.parallel + "\"", "data.parallel");
+    LineReader source(input.path, config.max_expansion);
+    LineReader target(partner_path(input.path, config.parallel), config.max_expansion);
     std::string from, to;
     for (;;) {
         const bool a = source.next(from), b = target.next(to);

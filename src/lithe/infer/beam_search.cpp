@@ -39,7 +39,8 @@ struct Sentence {
 // log softmax of a row.
 void log_probabilities(const float* logits, int64_t size, std::vector<double>& log_p) {
     log_p.resize(size_t(size));
-    const double highest = double(*std::max_element(logits, logits + size));
+    const bool numbers = std::none_of(logits, logits + size, [](float logit) { return std::isnan(logit); });
+    const double highest = numbers ? double(*std::max_element(logits, logits + size)) : NAN;
     if (!std::isfinite(highest))
         fail({.kind = ErrorKind::diverged,
               .what = "the model's logits are not finite",
@@ -130,7 +131,7 @@ class BeamSearch {
             log_p_[size_t(options_.end)] = end;
             return;
         }
-        if (step + 1 < options_.least_tokens) log_p_[size_t(options_.end)] = kNever;
+        if (step < options_.least_tokens) log_p_[size_t(options_.end)] = kNever;
         ban_repeated(sentence, open);
     }
 
@@ -154,7 +155,7 @@ class BeamSearch {
             const Open& from = sentence.open[candidate.from];
             if (candidate.token == options_.end) {
                 if (int64_t(rank) < options_.beam && int64_t(sentence.finished.size()) < options_.beam)
-                    sentence.finished.push_back(finished(from, candidate, step));
+                    sentence.finished.push_back(finished(sentence, from, candidate, step));
                 continue;
             }
             if (int64_t(open.size()) == options_.beam) continue;
@@ -172,10 +173,11 @@ class BeamSearch {
         next_tokens_.insert(next_tokens_.end(), tokens.begin(), tokens.end());
     }
 
-    BeamHypothesis finished(const Open& from, const Candidate& end, int64_t step) const {
+    BeamHypothesis finished(const Sentence& sentence, const Open& from, const Candidate& end, int64_t step) const {
         BeamHypothesis hypothesis{from.tokens, from.log_p,
                                   length_normalized(end.sum, step + 1, options_.length_penalty)};
         hypothesis.log_p.push_back(end.log_p);
+        hypothesis.cut = step >= sentence.most;
         return hypothesis;
     }
 

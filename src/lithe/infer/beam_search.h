@@ -17,7 +17,7 @@ struct BeamOptions {
     int64_t beam = 5;
     int64_t end = 0;            // the token that ends a hypothesis
     double length_penalty = 1;  // 0: no division, which prefers short ones
-    int64_t least_tokens = 1;   // of a hypothesis, the end token being one
+    int64_t least_tokens = 0;   // of a hypothesis, without the end token; fairseq's default is 1
     // Without the end token, at most: per_source x (tokens of the source or prompt) + most_tokens; and what the model
     // has absolute positions for.
     double per_source = 0;
@@ -33,6 +33,7 @@ struct BeamHypothesis {
     std::vector<int64_t> tokens;  // without the end token
     std::vector<double> log_p;    // of each, and of the end token
     double score = 0;
+    bool cut = false;  // by the limit of tokens: the end token was the only one that could come
 };
 
 // The score of a finished hypothesis of so many tokens, the end token being one of them.

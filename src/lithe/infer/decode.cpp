@@ -35,6 +35,8 @@ class Decoding {
           tokenizer_(tokenizer),
           use_(use),
           results_(requests.size()) {
+        check_sampling(options.sampling);
+        if (options.until.tokens < 0) fail_usage("a text has no fewer than 0 tokens", option("tokens"));
         const bool reads =
             std::any_of(rules_.begin(), rules_.end(), [](const auto& rule) { return rule->reads_text(); });
         if (reads && !tokenizer) fail_usage("stop strings need the model's tokenizer", option("stop"));
@@ -59,9 +61,24 @@ class Decoding {
             const size_t first = rows_.size();
             std::vector<std::vector<int64_t>> prompts;
             while (next_ < requests_.size() && rows_.size() < most_rows_) prompts.push_back(begin(next_++));
-            take(session_.admit(prompts), first);
+            if (!read(prompts, first)) return;
             drop_ended();
         }
+    }
+
+    // False: stopped while the prompts were read.
+    bool read(const std::vector<std::vector<int64_t>>& prompts, size_t first) {
+        Session::Logits logits;
+        try {
+            logits = session_.admit(prompts);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::stopped) throw;
+            for (size_t row = first; row < rows_.size(); ++row) finish(rows_[row], {"stopped", 0, 0});
+            rows_.erase(rows_.begin() + int64_t(first), rows_.end());
+            return false;
+        }
+        take(logits, first);
+        return true;
     }
 
     std::vector<int64_t> begin(size_t number) {
@@ -111,6 +128,7 @@ class Decoding {
             result.alternatives.push_back(likeliest(logits, options_.alternatives));
         }
         const bool ends_text = token == options_.until.end;
+        row.written.fresh = row.written.text.size();
         if (row.decoder && !ends_text) row.written.text += row.decoder->next(token);
         for (const auto& rule : rules_)
             if (!row.ending) row.ending = rule->ending(row.written);
@@ -142,14 +160,23 @@ class Decoding {
         std::erase_if(rows_, [](const Row& row) { return row.ending.has_value(); });
     }
 
-    void finish(Row& row, const Ending& ending) {
+    void finish(Row& row, Ending ending) {
         Decoded& result = results_[row.request];
+        if (row.decoder && ending.reason != "stop") {  // what was held back may end a stop string
+            row.written.fresh = row.written.text.size();
+            row.written.text += row.decoder->rest();
+            ending.bytes = row.written.text.size();
+            for (const auto& rule : rules_)
+                if (rule->reads_text())
+                    if (const auto other = rule->ending(row.written)) ending = *other;
+        }
         result.ending = ending.reason;
         result.tokens.assign(row.written.tokens.begin(), row.written.tokens.begin() + int64_t(ending.tokens));
+        if (ending.reason == "end" && result.log_p.size() > ending.tokens)
+            result.end_log_p = result.log_p[ending.tokens];
         result.log_p.resize(std::min(result.log_p.size(), ending.tokens));
         result.alternatives.resize(std::min(result.alternatives.size(), ending.tokens));
         result.text = row.written.text.substr(0, ending.bytes);
-        if (row.decoder && ending.reason != "stop") result.text += row.decoder->rest();
         if (use_ && row.told < result.text.size()) use_(row.request, kNoToken, result.text.substr(row.told));
     }
 
@@ -173,8 +200,9 @@ std::vector<Decoded> decode(Session& session, int64_t rows, const std::vector<De
 }
 
 std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int64_t>& prompt,
-                              const DecodeOptions& options, const Session::Options& session_options,
+                              const DecodeOptions& options, Session::Options session_options,
                               const std::function<bool(int64_t)>& use) {
+    session_options.stop = options.stop;
     Session session(model, session_options);
     UseToken told;
     if (use) told = [&](size_t, int64_t token, const std::string&) { return use(token); };

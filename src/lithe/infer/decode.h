@@ -25,9 +25,10 @@ struct DecodeRequest {
 
 struct Decoded {
     std::vector<int64_t> tokens;
-    std::string text;           // of these, as it follows the prompt; empty without a tokenizer
-    std::string ending;         // Ending::reason; "caller": `use` wanted no more, "stopped": a stop was asked for
-    std::vector<double> log_p;  // of each token, where asked for
+    std::string text;                 // of these, as it follows the prompt; empty without a tokenizer
+    std::string ending;               // Ending::reason; "caller": `use` wanted no more, "stopped": a stop was asked for
+    std::vector<double> log_p;        // of each token, where asked for
+    std::optional<double> end_log_p;  // of the end token, where one ended the text
     std::vector<std::vector<TokenProbability>> alternatives;  // likewise
 };
 
@@ -43,7 +44,7 @@ std::vector<Decoded> decode(Session& session, int64_t rows, const std::vector<De
 
 // One text in a session of its own. Calls `use` with each new token; it returns false to stop. Returns the tokens made.
 std::vector<int64_t> generate(const LanguageModel& model, const std::vector<int64_t>& prompt,
-                              const DecodeOptions& options, const Session::Options& session,
+                              const DecodeOptions& options, Session::Options session,
                               const std::function<bool(int64_t)>& use = {});
 
 }  // namespace lithe

@@ -4,9 +4,12 @@
 #include <cmath>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/rng.h"
+#include "lithe/base/wording.h"
 
 namespace lithe {
 namespace {
@@ -41,6 +44,22 @@ int64_t place_of_highest(std::span<const float> logits) {
 }
 
 }  // namespace
+
+void check_sampling(const SamplingOptions& o) {
+    const auto check = [](const char* name, double value, double low, double high) {
+        if (value >= low && value <= high) return;  // not a number fails too
+        fail({.kind = ErrorKind::usage,
+              .what = "a number out of its range",
+              .where = option(name),
+              .expected = fmt::format("{} to {}", low, high),
+              .got = fmt::format("{}", value)});
+    };
+    check("temperature", o.temperature, 0, 100);
+    check("top-k", double(o.top_k), 0, 1 << 24);
+    check("top-p", o.top_p, 0, 1);
+    check("min-p", o.min_p, 0, 1);
+    check("repetition-penalty", o.repetition_penalty, 0.01, 100);
+}
 
 Sampler::Sampler(const SamplingOptions& options, const std::vector<int64_t>& prompt, int64_t number)
     : options_(options),

@@ -21,6 +21,10 @@ struct SamplingOptions {
     uint64_t seed = 1;  // with prompt and number it decides what is drawn
 };
 
+// Throws usage for numbers outside of their ranges: temperature 0 to 100, top-p and min-p 0 to 1, top-k from 0, the
+// penalty 0.01 to 100.
+void check_sampling(const SamplingOptions& options);
+
 // Of one text. Draws the same whatever other texts are beside it.
 class Sampler {
  public:

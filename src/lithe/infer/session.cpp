@@ -112,6 +112,8 @@ std::vector<Session::Group> Session::read(const std::vector<std::vector<int64_t>
     std::vector<Group> groups;
     State state;
     for (int64_t at = 0; !open.empty();) {
+        if (options_.stop.stop_requested())
+            fail({.kind = ErrorKind::stopped, .what = "stopped while reading a prompt"});
         const int64_t shortest = length(open.front()), to = std::min(shortest, at + options_.segment);
         const auto rows = int64_t(open.size());
         LanguageModel::Next next =

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "lithe/model/language_model.h"
@@ -25,6 +26,7 @@ class Session {
         bool keep_projections = true;  // keep keys and values; false: keep inputs and project them again
         bool int8 = false;             // of single steps: weights as int8 codes with a scale per row
         Path path = Path::automatic;
+        std::stop_token stop = {};  // asked between the segments of prompts, which admit() then throws as stopped
     };
     // The model must outlive it and keep its weights. Throws usage for an encoder, which continues no text, and for
     // int8 or Path::steps where the model has no single steps.

@@ -41,7 +41,10 @@ class StopStrings : public StopRule {
     bool reads_text() const override { return true; }
     std::optional<Ending> ending(const Written& written) const override {
         size_t first = std::string::npos;
-        for (const std::string& each : strings_) first = std::min(first, written.text.find(each));
+        for (const std::string& each : strings_) {
+            const size_t begin = written.fresh - std::min(written.fresh, each.size() - 1);
+            first = std::min(first, written.text.find(each, begin));
+        }
         if (first == std::string::npos) return std::nullopt;
         return Ending{"stop", written.tokens.size(), first};
     }

@@ -14,6 +14,7 @@ namespace lithe {
 struct Written {
     std::vector<int64_t> tokens;
     std::string text;  // of these tokens, as far as it is sure; empty where no rule reads it
+    size_t fresh = 0;  // where in the text what came last begins
 };
 
 // How a text ended, and what of it counts.

@@ -1,11 +1,20 @@
 #include "lithe/model/language_model.h"
 
+#include "lithe/base/text.h"
 #include "lithe/spec/slots.h"
 
 namespace lithe {
 LayoutNode decoder_layout(const Config& config) {
     LayoutNode layout = parse_layout(config.model.layout);
     return has_slots(layout) ? with_candidates(std::move(layout), config.search.candidates) : layout;
+}
+
+// Of the kinds whose residual is their shell's.
+static std::string droppable_letters() {
+    std::vector<std::string> letters;
+    for (const BlockKind& kind : block_kinds())
+        if (kind.letter != 0 && !kind.traits.own_residual) letters.emplace_back(1, kind.letter);
+    return join(letters, ", ");
 }
 
 static void check_layer_drop(const Config& config, const LayoutNode& layout, Problems& problems) {
@@ -16,7 +25,7 @@ static void check_layer_drop(const Config& config, const LayoutNode& layout, Pro
         if (auto found = resolved.find(name); found != resolved.end() && found->second.kind->traits.own_residual &&
                                               std::string(found->second.kind->name) != "identity")
             problems.add("the block '" + name + "' has a skip of its own: a layer without it is no identity",
-                         "layer_drop.method", "layers of s and f can be dropped");
+                         "layer_drop.method", "of the kinds with letters, " + droppable_letters() + " can be dropped");
     if (config.model.norm == "post")
         problems.add("dropped layers need the norm before the block: model.norm = \"pre\"", "layer_drop.method");
     if (config.model.memory_form == "projections" && config.model.memory > 0)
@@ -38,7 +47,7 @@ static void check_parts(const ModelConfig& model, Problems& problems) {
 static void check_encoder(const Config& config, Problems& problems) {
     const LayoutNode layout = parse_layout(config.encoder->layout);
     if (has_slots(layout)) problems.add("an encoder has no searched places ('?')", "model.encoder.layout");
-    else resolve_blocks(layout, *config.encoder, config.blocks, problems);
+    else resolve_blocks(layout, *config.encoder, config.blocks, problems, "model.encoder");
     check_parts(*config.encoder, problems);
     const ModelConfig& encoder = *config.encoder;
     if (encoder.positions != "none" && encoder.width % 2)
@@ -125,7 +134,7 @@ static TokenStack make_encoder(const Config& config, ParameterStore& store, int6
                             .embedding_name = "encoder.embeddings",
                             .name = "encoder"};
     if (model.width == config.model.width) shape.embedding.tokens = decoder.embedding().tokens();
-    return {store, model, layout, resolve_blocks(layout, model, config.blocks, problems), shape};
+    return {store, model, layout, resolve_blocks(layout, model, config.blocks, problems, "model.encoder"), shape};
 }
 
 LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std::shared_ptr<ParameterStore> given,

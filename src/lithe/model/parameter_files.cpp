@@ -92,7 +92,8 @@ void add_coded(const ParameterStore& store, size_t table, std::vector<NamedTenso
     const size_t index = store.tables()[table];
     const ParameterSpec& spec = store.spec(index);
     const CodedTableNames names(spec.name);
-    const RowSet own = store.own_rows(table);
+    // nothing marks what a training reads of a frozen one
+    const RowSet own = store.frozen(index) ? RowSet::all(spec.shape[0]) : store.own_rows(table);
     const Tensor numbers = store.master(index).detach().to(at::kCPU, at::kFloat).contiguous();
     const auto list = std::make_shared<const std::vector<int64_t>>(own.list());
     const int64_t kept = own.count(), width = spec.shape[1];
@@ -207,7 +208,7 @@ std::vector<SavedParameter> saved_parameters(const SavedTensors& tensors) {
         if (!tensors.has(names.kept)) continue;
         of_tables.insert({names.shape, names.kept, names.scales, names.codes});
         const CodedTableParts parts = coded_parts(tensors, table);
-        list.push_back({table, {parts.rows, parts.width}});
+        list.push_back({table, {parts.rows, parts.width}, true});
     }
     for (const std::string& name : tensors.names())
         if (!of_tables.count(name)) list.push_back({name, tensors.shape(name)});

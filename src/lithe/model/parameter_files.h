@@ -30,6 +30,7 @@ void load_parameters(ParameterStore& store, const TensorFiles& files, const Load
 struct SavedParameter {
     std::string name;
     std::vector<int64_t> shape;
+    bool coded = false;  // a table of codes
 };
 // Without the names of earlier schemas. Throws bad_file for a table that does not fit together.
 std::vector<SavedParameter> saved_parameters(const SavedTensors& tensors);

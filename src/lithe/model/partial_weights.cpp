@@ -47,8 +47,8 @@ std::vector<WeightPart> parse_weight_parts(const std::vector<std::string>& texts
 PartialWeights plan_partial_weights(const ParameterStore& store, const TensorFiles& files,
                                     const std::vector<WeightPart>& parts) {
     const SavedTensors tensors(files);
-    std::map<std::string, std::vector<int64_t>> saved;
-    for (SavedParameter& each : saved_parameters(tensors)) saved.emplace(each.name, std::move(each.shape));
+    std::map<std::string, SavedParameter> saved;
+    for (SavedParameter& each : saved_parameters(tensors)) saved.emplace(each.name, each);
     PartialWeights plan;
     Problems problems;
     std::vector<bool> taken(store.size(), false);
@@ -66,9 +66,11 @@ PartialWeights plan_partial_weights(const ParameterStore& store, const TensorFil
             const auto found = saved.find(name);
             if (found == saved.end())
                 problems.add("parameter '" + spec.name + "' needs '" + name + "', which is missing");
-            else if (found->second != spec.shape)
+            else if (found->second.coded && spec.role != Role::table)
+                problems.add("parameter '" + spec.name + "' is no table, and '" + name + "' of the file is one");
+            else if (found->second.shape != spec.shape)
                 problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(spec.shape) + ", '" + name +
-                             "' of the file " + ops::shape_of(found->second));
+                             "' of the file " + ops::shape_of(found->second.shape));
             else plan.taken.push_back({i, name});
         }
         if (!any)
@@ -76,7 +78,7 @@ PartialWeights plan_partial_weights(const ParameterStore& store, const TensorFil
                        "it has: " + summary(parameter_names(store)));
     }
     std::vector<std::string> names;
-    for (const auto& [name, shape] : saved) names.push_back(name);
+    for (const auto& [name, parameter] : saved) names.push_back(name);
     check_fit(problems, tensors.path(), "the file has: " + summary(names));
     for (size_t i = 0; i < store.size(); ++i)
         if (!taken[i]) plan.initial.push_back(store.spec(i).name);

@@ -1,6 +1,7 @@
 #include "lithe/model/stack.h"
 
 #include <algorithm>
+#include <set>
 
 #include "lithe/base/text.h"
 #include "lithe/spec/config_io.h"
@@ -172,13 +173,16 @@ class Builder {
 
 void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& problems) {
     std::vector<BagUse> uses;
+    std::set<std::string> told;  // of repeated layers
     root.add_bag_uses(uses);
     for (const BagUse& use : uses) {
         for (const BagKey& key : use.reads) {
             if (std::find(given.begin(), given.end(), key) != given.end()) continue;
             const bool source = key == kSource || key == kSourcePadding;
-            problems.add("block '" + use.label + "' reads " + key.name + ", and no block before it writes that",
-                         "model.layout", source ? "[model.encoder] makes a second stack whose output it reads" : "");
+            if (told.insert(use.label + key.name).second)
+                problems.add("block '" + use.label + "' reads " + key.name + ", and no block before it writes that",
+                             "model.layout",
+                             source ? "[model.encoder] makes a second stack whose output it reads" : "");
             break;
         }
         given.insert(given.end(), use.writes.begin(), use.writes.end());
@@ -187,7 +191,7 @@ void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& probl
 
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions,
-                                                    Problems& problems) {
+                                                    Problems& problems, const std::string& section) {
     std::map<std::string, ResolvedBlock> resolved;
     auto resolve = [&](const std::string& name,
                        int column) -> const BlockKind* {  // column 0: a definition that the layout does not use
@@ -198,7 +202,7 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
         if (!kind && kind_name == name && column > 0)
             problems.add("layout, column " + std::to_string(column) + ": unknown block '" + name + "'" +
                              did_you_mean(name, known_names(definitions)),
-                         "model.layout", "lithe info lists all kinds; [blocks." + name + "] defines one");
+                         section + ".layout", "lithe info lists all kinds; [blocks." + name + "] defines one");
         else if (!kind)
             problems.add("blocks." + printable(name) + ".kind: unknown kind '" + printable(kind_name) + "'" +
                              did_you_mean(kind_name, known_names({})),
@@ -216,8 +220,8 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
         const BlockKind* kind = resolve(name, column);
         if (kind && model.direction == "bidirectional" && !kind->traits.bidirectional)
             problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
-                             ") only runs forward in time, and model.direction is \"bidirectional\"",
-                         "model.layout");
+                             ") only runs forward in time, and " + section + ".direction is \"bidirectional\"",
+                         section + ".layout");
     }
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);

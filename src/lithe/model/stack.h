@@ -19,9 +19,10 @@ struct ResolvedBlock {
 };
 
 // Every name of the layout; unknown names, unknown options and contradictions become problems with the column.
+// `section`: where the stack is configured.
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions,
-                                                    Problems& problems);
+                                                    Problems& problems, const std::string& section = "model");
 
 // One block application, in order, for `info`.
 struct AppliedBlock {

@@ -136,7 +136,7 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
                         {"first_bytes", p.bytes},
                         {"batch", p.batch},
                         {"length", p.length},
-                        {"memory", p.memory},
+                        {"memory", result.words.carries_state ? p.memory : 0},
                         {"lead", p.lead},
                         {"mask", p.mask},
                         {"clamp_length", p.clamp_length},

@@ -65,9 +65,8 @@ struct Writing {
 struct WriteOptions {
     int64_t beam = 5;
     double length_penalty = 1;
-    uint64_t most = 0;             // texts, from the first; 0: all
-    uint64_t bytes = 0;            // of the text, from the first; 0: all
-    bool leaves_out_long = false;  // what the models have no positions for; false: it is refused
+    uint64_t most = 0;   // texts, from the first; 0: all
+    uint64_t bytes = 0;  // of the text, from the first; 0: all
     std::stop_token stop = {};
 };
 

@@ -32,6 +32,10 @@ void TranslateValues::check(const Config& config, Problems& problems) const {
     const bool named = !data.train.empty() || !data.path.empty();
     if (named && data.parallel.empty() && !data.sources.empty())
         problems.add("pairs come from one text: data.parallel beside data.train", "data.sources");
+    const DataConfig defaults;
+    if (data.order != defaults.order || data.rows != defaults.rows)
+        problems.add("pairs come in an order of their own, those of a length together", "data.order, data.rows",
+                     "leave both out");
 }
 
 LossOutput TranslateObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
@@ -81,8 +85,8 @@ class PairBatches : public ScoredBatches {
                           " tokens a side to be scored",
                       "data", "raise train.length or evaluation.length");
         if (longer > 0)
-            log_verbose("pairs      " + std::to_string(longer) + " of " + std::to_string(count) +
-                        " are longer than the evaluation's length and are not scored");
+            log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(count) +
+                     " are longer than the evaluation's length and are not scored");
         rows_ = std::min<uint64_t>(rows_, pairs_.size());
     }
     const Batch* next() override {
@@ -145,18 +149,19 @@ std::optional<Writing> TranslateObjective::write(const Models& models, const Sco
     };
     const int64_t most = models.main().encoder()->embedding().max_positions();
     std::vector<std::vector<int64_t>> sources;
+    std::vector<size_t> of_text;  // of each source
     Writing writing;
     for (uint64_t pair = 0; pair < count; ++pair) {
         std::vector<int64_t> source = view.source(pair);
-        const bool fits = most == 0 || int64_t(source.size()) <= most;
-        if (!fits && options.leaves_out_long) continue;
-        if (!fits)
-            fail_usage("source " + std::to_string(pair + 1) + " has " + std::to_string(source.size()) +
-                           " tokens with its end, and the encoder reads " + std::to_string(most),
-                       "data", "cut it into sentences, or leave the pair out");
         writing.texts.push_back({text_of(source), text_of(view.target(pair)), ""});
+        if (most > 0 && int64_t(source.size()) > most) continue;
+        of_text.push_back(size_t(pair));
         sources.push_back(std::move(source));
     }
+    if (sources.size() < count)
+        log_warning(std::to_string(count - sources.size()) + " of " + std::to_string(count) +
+                    " sources are longer than the encoder's " + std::to_string(most) +
+                    " positions: they count as translated by nothing");
     const TranslateOptions how{
         .beam = options.beam,
         .length_penalty = options.length_penalty,
@@ -164,7 +169,7 @@ std::optional<Writing> TranslateObjective::write(const Models& models, const Sco
         .progress = [](double done) { log_progress("translating " + std::to_string(int(100 * done)) + " %"); }};
     std::vector<Translated> made = Translator(models.main(), tokenizer, end_).translate(sources, how);
     log_progress("");
-    for (size_t i = 0; i < made.size(); ++i) writing.texts[i].text = std::move(made[i].text);
+    for (size_t i = 0; i < made.size(); ++i) writing.texts[of_text[i]].text = std::move(made[i].text);
     if (tokenizer.lossless() && !writing.texts.empty())
         writing.scores = scores_of(writing.texts, values_.bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a);
     return writing;

@@ -45,6 +45,10 @@ std::pair<Tensor, Tensor> padded(const Sources& sources, std::span<const size_t>
     return {ids_SB, flags_SB};
 }
 
+void check_stop(const std::stop_token& stop) {
+    if (stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped while translating"});
+}
+
 }  // namespace
 
 Translator::Translator(const LanguageModel& model, const Tokenizer& tokenizer, int64_t end)
@@ -56,39 +60,60 @@ Translator::Translator(const LanguageModel& model, const Tokenizer& tokenizer, i
                    "objective.name = \"translate\" trains models that do");
 }
 
-std::vector<Translated> Translator::translate(const std::vector<std::string>& lines, const TranslateOptions& options,
-                                              const std::string& source) const {
+// Empty ones for the empty lines that stay.
+Sources Translator::sources_of(const std::vector<std::string>& lines, const TranslateOptions& options,
+                               const std::string& source) const {
     const int64_t most = model_.encoder()->embedding().max_positions();
     Problems problems;
-    Sources sources;
-    std::vector<size_t> of_line;  // of each source
+    Sources sources(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
         const std::string where = source + ", line " + std::to_string(i + 1);
         const bool blank = lines[i].find_first_not_of(" \t\r") == std::string::npos;
-        if (blank && options.keeps_empty) continue;
-        if (blank) {
+        if (blank && !options.keeps_empty)
             problems.add("the line is empty", where, "leave it out, or keep empty lines as they are");
-            continue;
-        }
-        std::vector<int64_t> ids;
+        if (blank) continue;
         try {
-            ids = tokenizer_.encode(lines[i]);
+            sources[i] = tokenizer_.encode(lines[i]);
         } catch (const Error& error) {
             problems.add(error.parts().what, where, error.parts().hint);
             continue;
         }
-        ids.push_back(end_);
-        if (most > 0 && int64_t(ids.size()) > most)
-            problems.add("the line has " + std::to_string(ids.size()) + " tokens with its end, and the encoder reads " +
-                             std::to_string(most),
+        sources[i].push_back(end_);
+        if (most > 0 && int64_t(sources[i].size()) > most)
+            problems.add("the line has " + std::to_string(sources[i].size()) +
+                             " tokens with its end, and the encoder reads " + std::to_string(most),
                          where, "cut it into sentences");
-        sources.push_back(std::move(ids));
-        of_line.push_back(i);
     }
     problems.throw_if_any("the text cannot be translated");
-    std::vector<Translated> result(lines.size());
-    std::vector<Translated> made = translate(sources, options);
-    for (size_t i = 0; i < made.size(); ++i) result[of_line[i]] = std::move(made[i]);
+    return sources;
+}
+
+void Translator::translate(const std::vector<std::string>& lines, const TranslateOptions& options,
+                           const std::string& source, const std::function<void(std::vector<Translated>)>& use) const {
+    constexpr size_t kWindow = 1024;  // lines that are sorted by length together
+    const Sources all = sources_of(lines, options, source);
+    for (size_t begin = 0; begin < all.size(); begin += kWindow) {
+        const size_t end = std::min(all.size(), begin + kWindow);
+        Sources sources;
+        for (size_t i = begin; i < end; ++i)
+            if (!all[i].empty()) sources.push_back(all[i]);
+        TranslateOptions own = options;
+        own.progress = [&](double done) {
+            if (options.progress) options.progress((double(begin) + done * double(end - begin)) / double(all.size()));
+        };
+        std::vector<Translated> made = translate(sources, own), window(end - begin);
+        for (size_t i = begin, next = 0; i < end; ++i)
+            if (!all[i].empty()) window[i - begin] = std::move(made[next++]);
+        use(std::move(window));
+    }
+}
+
+std::vector<Translated> Translator::translate(const std::vector<std::string>& lines, const TranslateOptions& options,
+                                              const std::string& source) const {
+    std::vector<Translated> result;
+    translate(lines, options, source, [&](std::vector<Translated> window) {
+        for (Translated& each : window) result.push_back(std::move(each));
+    });
     return result;
 }
 
@@ -99,16 +124,21 @@ std::vector<Translated> Translator::translate(const Sources& sources, const Tran
     BeamOptions search{.beam = options.beam,
                        .end = end_,
                        .length_penalty = options.length_penalty,
+                       .least_tokens = options.least_tokens,
                        .per_source = options.per_source,
                        .most_tokens = options.most_tokens,
+                       .unknown_penalty = options.unknown_penalty,
+                       .unknown = tokenizer_.unknown(),
+                       .no_repeat_ngram = options.no_repeat_ngram,
                        .stop = options.stop};
     // ids that are no text: only a model that has more than its tokenizer knows them
     for (int64_t id = tokenizer_.vocabulary_size(); id < model_.vocabulary_size(); ++id)
         if (id != end_) search.banned.push_back(id);
-    Session session(model_, {.most_rows = int64_t(at_a_time) * options.beam});
+    Session session(model_, {.most_rows = int64_t(at_a_time) * options.beam, .stop = options.stop});
     std::vector<Translated> result(sources.size());
     for (size_t begin = 0; begin < order.size(); begin += at_a_time) {
         const std::span<const size_t> numbers(order.data() + begin, std::min(at_a_time, order.size() - begin));
+        check_stop(options.stop);
         const auto [ids_SB, flags_SB] = padded(sources, numbers);
         Aux aux;
         const Bag source =
@@ -117,10 +147,11 @@ std::vector<Translated> Translator::translate(const Sources& sources, const Tran
         for (const size_t number : numbers) lengths.push_back(int64_t(sources[number].size()));
         const std::vector<std::vector<int64_t>> prompts(numbers.size(), {end_});
         const auto found = beam_search(session, prompts, search, source, lengths);
-        if (options.stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped while translating"});
+        check_stop(options.stop);
         for (size_t i = 0; i < found.size(); ++i)
             if (!found[i].empty())
-                result[numbers[i]] = {one_line(tokenizer_.decode(found[i][0].tokens)), found[i][0].score};
+                result[numbers[i]] = {one_line(tokenizer_.decode(found[i][0].tokens)), found[i][0].score,
+                                      found[i][0].cut};
         if (options.progress) options.progress(double(begin + numbers.size()) / double(order.size()));
     }
     return result;

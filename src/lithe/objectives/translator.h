@@ -16,8 +16,11 @@ struct TranslateOptions {
     // A translation has at most per_source x (tokens of the line) + most_tokens; and what the model has positions for.
     double per_source = 0;
     int64_t most_tokens = 200;
-    int64_t rows = 160;        // hypotheses that are written side by side
-    bool keeps_empty = false;  // an empty line stays one; false: it is refused
+    int64_t least_tokens = 1;
+    int64_t no_repeat_ngram = 0;  // no n-gram of this length stands twice in a translation; 0: none is banned
+    double unknown_penalty = 0;   // taken off log p of the unknown token
+    int64_t rows = 160;           // hypotheses that are written side by side
+    bool keeps_empty = false;     // an empty line stays one; false: it is refused
     std::stop_token stop = {};
     std::function<void(double done)> progress = {};  // share of the lines
 };
@@ -25,6 +28,7 @@ struct TranslateOptions {
 struct Translated {
     std::string text;  // without line ends
     double score = 0;  // infer/beam_search.h
+    bool cut = false;  // by the limit of tokens
 };
 
 class Translator {
@@ -38,11 +42,16 @@ class Translator {
     // `stop` asks for it.
     std::vector<Translated> translate(const std::vector<std::string>& lines, const TranslateOptions& options,
                                       const std::string& source) const;
+    // Calls `use` with the translations of the next lines as they are made, in order.
+    void translate(const std::vector<std::string>& lines, const TranslateOptions& options, const std::string& source,
+                   const std::function<void(std::vector<Translated>)>& use) const;
     // The same of tokens with their end token; nothing is checked.
     std::vector<Translated> translate(const std::vector<std::vector<int64_t>>& sources,
                                       const TranslateOptions& options) const;
 
  private:
+    std::vector<std::vector<int64_t>> sources_of(const std::vector<std::string>& lines, const TranslateOptions& options,
+                                                 const std::string& source) const;
     const LanguageModel& model_;
     const Tokenizer& tokenizer_;
     int64_t end_;

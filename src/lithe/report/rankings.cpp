@@ -69,6 +69,10 @@ std::string other_stretch(const RunRecord& run, const RunRecord& than) {
     return fixed_digits(ours, 0) + " bytes, not " + fixed_digits(theirs, 0);
 }
 
+std::string words_of(const ScoreKind& kind) {
+    return kind.unit + " (" + kind.name + ", " + (kind.less_is_better ? "less" : "more") + " is better)";
+}
+
 // Why the score of `run` says nothing beside those of `than`; "" when the text is the same.
 std::string other_text(const RunRecord& run, const RunRecord& than) {
     const bool known = !run.data_fingerprint.empty() && !than.data_fingerprint.empty();
@@ -81,7 +85,7 @@ std::string other_text(const RunRecord& run, const RunRecord& than) {
                "): they are not ranked together.";
     }
     if (run.last_score && than.last_score && !(run.score == than.score))
-        return run.name + " is scored in " + run.score.unit + ", " + than.name + " in " + than.score.unit +
+        return run.name + " is scored in " + words_of(run.score) + ", " + than.name + " in " + words_of(than.score) +
                ": they are not ranked together.";
     const std::string stretch = other_stretch(run, than);
     return stretch.empty() ? ""

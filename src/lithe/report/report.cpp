@@ -58,7 +58,7 @@ std::string continuation(const Json& sample) {
            "</pre>";
 }
 
-// "BLEU 38.12, chrF 60.31 of the first 200 pairs of validation"; empty without scores.
+// "BLEU 38.12, chrF 60.31 of 200 pairs of validation"; empty without scores.
 std::string scores_of(const Json& sample) {
     std::string text;
     const auto scores = sample.find("scores");
@@ -67,7 +67,7 @@ std::string scores_of(const Json& sample) {
         if (const auto score = score_of({{"score", each}}))
             text += (text.empty() ? "" : ", ") + score->kind.unit + " " + fixed_digits(score->value, 2);
     if (text.empty()) return "";
-    return text + " of the first " + std::to_string(count_of(sample, "pairs")) + " pairs of validation";
+    return text + " of " + std::to_string(count_of(sample, "pairs")) + " pairs of validation";
 }
 
 // What was read, what should have been written, and what was.
@@ -78,10 +78,12 @@ std::string translations(const Json& sample) {
         for (const Json& each : sample["scores"]) html += escape_html(text_of(each, "signature")) + "<br>";
         html += "</p>";
     }
+    const auto line = [](const std::string& name, const Json& each, const char* key) {
+        return "<span class=\"soft\">" + name + "</span> " + escape_html(text_of(each, key));
+    };
     for (const Json& each : sample["texts"])
-        html += "<table>" + table_row("source", text_of(each, "source")) +
-                table_row("reference", text_of(each, "reference")) + table_row("translation", text_of(each, "text")) +
-                "</table>";
+        html += "<p>" + line("source", each, "source") + "<br>" + line("reference", each, "reference") + "<br>" +
+                line("translation", each, "text") + "</p>";
     return html;
 }
 

@@ -85,6 +85,8 @@ void read_start(RunRecord& record) {
     if (!json.is_object()) return;
     record.data_fingerprint = text_of(json, "data_fingerprint");
     record.tokenizer_hash = text_of(json, "tokenizer_hash");
+    const auto entropy = json.find("loss_is_cross_entropy");
+    record.loss_is_cross_entropy = entropy == json.end() || !entropy->is_boolean() || entropy->get<bool>();
     for (const char* key : {"cpu", "isa", "device", "threads", "precision"})
         if (json.contains(key))
             record.machine[key] = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();

@@ -48,8 +48,9 @@ struct RunRecord {
     }
     // The share of the bytes scored last that the unknown token stands for, or no token at all.
     double unspoken_share() const;
+    bool loss_is_cross_entropy = true;  // of training; no smoothed one
     // Whether loss and score are of one unit, so that one chart shows both.
-    bool trains_on_score() const { return score.name == ScoreKind().name; }
+    bool trains_on_score() const { return loss_is_cross_entropy && score.name == ScoreKind().name; }
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };
 

@@ -211,9 +211,11 @@ std::string role_in_schema_1(const std::string& file) {
 }
 
 void migrate_state(nlohmann::json& state, const nlohmann::json& config) {
-    if (!state.is_object()) return;
-    if (state.value("schema", "") == "lithe.state/1") state_from_1_to_2(state, config);
-    if (state.value("schema", "") == "lithe.state/2") state_from_2_to_3(state);
+    const auto is = [&](const char* schema) {
+        return state.is_object() && state.contains("schema") && state["schema"] == schema;
+    };
+    if (is("lithe.state/1")) state_from_1_to_2(state, config);
+    if (is("lithe.state/2")) state_from_2_to_3(state);
 }
 
 std::map<std::string, std::string> renamed_parameters(const std::vector<std::string>& today,

@@ -34,7 +34,9 @@ class OptimizerPart : public CheckpointPart {
     void load(SavedTensors& saved, const nlohmann::json& state) override {
         for (const Optimizer::Moment& moment : optimizer_.moments()) saved.take_into(moment.name, moment.value);
         for (size_t table = 0; table < store_.tables().size(); ++table) load_table_of(saved, table);
-        optimizer_.set_updates(whole(state.at("updates")));
+        const int64_t updates = whole(state.at("updates"));
+        if (updates < 0) fail_file("damaged trainer state: a count of updates below zero", saved.path());
+        optimizer_.set_updates(updates);
         if (optimizer_.average().defined()) store_.exchange(optimizer_.average());
     }
 
@@ -58,7 +60,7 @@ class OptimizerPart : public CheckpointPart {
             sums.zero_().index_copy_(0, rows, read);
             return;
         }
-        if (store_.own_rows(table).count() < sums.size(0))
+        if (store_.own_rows(table).count() < store_.spec(store_.tables()[table]).shape[0])
             fail_file("the rows of the table '" + store_.spec(store_.tables()[table]).name + "' are missing",
                       saved.path());
         if (has_sums(table))

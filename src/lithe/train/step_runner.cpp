@@ -80,7 +80,8 @@ Update StepRunner::part(const DeviceBatch& batch, State& carried, const Totals& 
     const LossOutput out = objective_.loss(models_, batch, carried, true, keys);
     Update update;
     update.loss = backward(out, totals).item<double>();
-    const bool only = out.terms.size() == 1;  // then its number is there already
+    // then its number is there already
+    const bool only = out.terms.size() == 1 && out.terms[0].coefficient != 0;
     for (const LossTerm& term : out.terms)
         update.terms[term.name] =
             only ? update.loss / term.coefficient : term.sum.item<double>() / totals.of(term.name);

@@ -57,6 +57,8 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
         s.train_seconds = json.at("train_seconds");
         s.joules = json.value("joules", -1.0);
         s.data = feed_position_from_json(json.at("data"));
+        if (s.step < 0 || s.tokens < 0 || !(s.train_seconds >= 0))
+            fail_file("damaged trainer state: a count below zero", source);
         return s;
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged trainer state: ") + error.what(), source);
@@ -70,13 +72,21 @@ Config saved_config(const CheckpointPlace& place) {
     return config;
 }
 
+// "" where there is none.
+static std::string text_at(const nlohmann::json& state, const char* key, const std::string& source) {
+    const auto found = state.find(key);
+    if (found == state.end()) return "";
+    if (!found->is_string()) fail_file(std::string("damaged trainer state: '") + key + "' is no text", source);
+    return *found;
+}
+
 void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& saved,
                                     const nlohmann::json& state) const {
     const TrainRun& r = *run_;
     std::vector<std::string> refused;
     for (const std::string& difference : differences(with_absolute_paths(saved), r.config))
         if (!may_change(difference)) refused.push_back(difference);
-    const std::string fingerprint = state.value("data_fingerprint", "");
+    const std::string fingerprint = text_at(state, "data_fingerprint", place.folder);
     if (!fingerprint.empty() && !r.corpus.is(fingerprint)) {
         const std::string before = data_name(with_absolute_paths(saved).data), now = data_name(r.config.data);
         refused.push_back((before == now
@@ -84,7 +94,7 @@ void Trainer::refuse_other_settings(const CheckpointPlace& place, const Config& 
                                : "the data is not the data that the run was trained on: " + before + " became " + now) +
                           " (fingerprint " + fingerprint + " became " + r.corpus.fingerprint() + ")");
     }
-    const std::string tokenizer = state.value("tokenizer_hash", "");
+    const std::string tokenizer = text_at(state, "tokenizer_hash", place.folder);
     if (!tokenizer.empty() && tokenizer != r.corpus.tokenizer().hash())
         refused.push_back("the tokenizer's hash " + tokenizer + " became " + r.corpus.tokenizer().hash());
     if (refused.empty()) return;

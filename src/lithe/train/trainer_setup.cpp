@@ -349,6 +349,7 @@ Json Trainer::start_record() const {
             {"changed", r.changes},
             {"fp32_products", r.machine.products},
             {"seed", r.config.train.seed},
+            {"loss_is_cross_entropy", r.objective->loss_is_cross_entropy()},
             {"data_fingerprint", r.corpus.fingerprint()},
             {"tokenizer_hash", r.corpus.tokenizer().hash()},
             {"source", r.options.source.empty() ? RunFolder::source(r.options.run) : r.options.source},

@@ -29,10 +29,11 @@ static std::string calmer(const OptimizerConfig& optimizer) {
 void FailureHook::not_finite(const StepDecision& decision, const Update& update) {
     const TrainerState& state = run_.state;
     const TrainConfig& train = run_.config.train;
-    const std::string what = "step " + std::to_string(decision.number) + ": the " +
-                             (std::isfinite(update.loss) ? "gradient" : "loss") + " is not finite (epoch " +
-                             std::to_string(state.data.epoch) + ", token " + std::to_string(state.data.at) +
-                             " of each stream)";
+    const std::string what =
+        "step " + std::to_string(decision.number) + ": the " + (std::isfinite(update.loss) ? "gradient" : "loss") +
+        " is not finite (epoch " + std::to_string(state.data.epoch) +
+        (run_.objective->reads_pairs() ? ", batch " + std::to_string(state.data.at) + ")"
+                                       : ", token " + std::to_string(state.data.at) + " of each stream)");
     const bool skips = train.non_finite == "skip";
     if (!skips || ++skipped_in_row_ > train.non_finite_limit)
         fail({.kind = ErrorKind::diverged,

@@ -51,8 +51,8 @@ void SampleHook::translate() {
     constexpr size_t kShown = 5;
     const Tokenizer& tokenizer = run_.corpus.tokenizer();
     const ScoredText text(run_.corpus.split("valid"));
-    const auto writing = run_.objective->write(
-        run_.models, text, tokenizer, {.most = uint64_t(pairs), .leaves_out_long = true, .stop = run_.options.stop});
+    const auto writing =
+        run_.objective->write(run_.models, text, tokenizer, {.most = uint64_t(pairs), .stop = run_.options.stop});
     if (!writing || writing->texts.empty()) return;
     nlohmann::ordered_json line = {{"step", run_.state.step}, {"pairs", writing->texts.size()}};
     std::string told;
@@ -69,7 +69,7 @@ void SampleHook::translate() {
                                  {"text", printable(each.text)}});
     }
     run_.folder->sample(line);
-    log_info("sample     " + told + "of the first " + std::to_string(writing->texts.size()) +
+    log_info("sample     " + told + "of " + std::to_string(writing->texts.size()) +
              " pairs of validation: " + printable(writing->texts[0].text));
 }
 

@@ -1,0 +1,76 @@
+#include "lithe/data/line_reader.h"
+
+#include "lithe/base/error.h"
+#include "lithe/base/text.h"
+
+namespace lithe {
+namespace {
+
+constexpr size_t kRead = 1 << 20;
+constexpr size_t kLongestLine = size_t(1) << 29;
+
+Content text_content(std::string_view head, const std::string& source) {
+    Content content = content_of(head);
+    if (content.kind == ContentKind::binary || content.kind == ContentKind::packed)
+        fail_file("the file holds no lines of text: " + content.name, source);
+    return content;
+}
+
+}  // namespace
+
+LineReader::LineReader(const std::string& path, int64_t max_expansion)
+    : path_(path),
+      file_(path, max_expansion),
+      more_(file_.next()) {
+    if (!more_) return;
+    const std::string head = file_.read_full(kRead);
+    more_ = head.size() == kRead;
+    decoder_.emplace(text_content(head, path_));
+    buffer_ = decoder_->decode(head);
+    if (!more_) buffer_ += decoder_->finish();
+}
+
+bool LineReader::next(std::string& line) {
+    size_t end;
+    while ((end = buffer_.find('\n', at_)) == std::string::npos && more_) {
+        buffer_.erase(0, at_);
+        at_ = 0;
+        if (buffer_.size() > kLongestLine)
+            fail_file("line " + std::to_string(number_ + 1) + " is longer than " + format_bytes(double(kLongestLine)),
+                      path_);
+        const std::string bytes = file_.read_full(kRead);
+        more_ = bytes.size() == kRead;
+        buffer_ += decoder_->decode(bytes);
+        if (!more_) buffer_ += decoder_->finish();
+    }
+    if (at_ >= buffer_.size()) return false;
+    line = buffer_.substr(at_, end == std::string::npos ? end : end - at_);
+    if (line.ends_with('\r')) line.pop_back();
+    at_ = end == std::string::npos ? buffer_.size() : end + 1;
+    ++number_;
+    return true;
+}
+
+std::vector<std::string> read_lines(const std::string& path) {
+    std::vector<std::string> lines;
+    LineReader reader(path);
+    for (std::string line; reader.next(line);) lines.push_back(line);
+    return lines;
+}
+
+std::vector<std::string> lines_of(std::string_view bytes, const std::string& source) {
+    std::vector<std::string> lines;
+    if (bytes.empty()) return lines;
+    TextDecoder decoder(text_content(bytes.substr(0, kRead), source));
+    std::string text(decoder.decode(bytes));
+    text += decoder.finish();
+    for (size_t begin = 0; begin < text.size();) {
+        const size_t end = std::min(text.find('\n', begin), text.size());
+        lines.push_back(text.substr(begin, end - begin));
+        if (lines.back().ends_with('\r')) lines.back().pop_back();
+        begin = end + 1;
+    }
+    return lines;
+}
+
+}  // namespace lithe

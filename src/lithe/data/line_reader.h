@@ -1,0 +1,39 @@
+// Lines of a text file as training reads them: packed or not, UTF-8, UTF-16 or UTF-32, with a byte order mark or without,
+// their ends "\n" or "\r\n".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lithe/data/text_decoder.h"
+#include "lithe/formats/packed.h"
+#include "lithe/spec/config.h"
+
+namespace lithe {
+
+class LineReader {
+ public:
+    // `max_expansion`: as data.max_expansion. Throws bad_file for what is no text.
+    explicit LineReader(const std::string& path, int64_t max_expansion = DataConfig().max_expansion);
+    // False behind the last line.
+    bool next(std::string& line);
+    uint64_t number() const { return number_; }  // of the line that next() gave last, from 1
+    const std::string& path() const { return path_; }
+
+ private:
+    std::string path_, buffer_;
+    PackedFile file_;
+    std::optional<TextDecoder> decoder_;
+    bool more_;
+    size_t at_ = 0;
+    uint64_t number_ = 0;
+};
+
+std::vector<std::string> read_lines(const std::string& path);
+// Of bytes that came from elsewhere, for errors from `source`.
+std::vector<std::string> lines_of(std::string_view bytes, const std::string& source);
+
+}  // namespace lithe
