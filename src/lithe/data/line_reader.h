@@ -1,5 +1,5 @@
-// Lines of a text file as training reads them: packed or not, UTF-8, UTF-16 or UTF-32, with a byte order mark or without,
-// their ends "\n" or "\r\n".
+// Lines of a text file as training reads them: packed or not, UTF-8, UTF-16 or UTF-32, with a byte order mark or
+// without, their ends "\n" or "\r\n".
 #pragma once
 
 #include <cstdint>
