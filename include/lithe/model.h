@@ -9,7 +9,7 @@
 // live only until that call returns. A Model that was moved from can be destroyed or assigned to, and nothing else.
 //
 // Thread safety. Different Models may be used by different threads at once. Of one Model, encode() and decode() may be
-// called by any number of threads at once; score() and generate() by one thread at a time, beside those.
+// called by any number of threads at once; score(), generate() and translate() by one thread at a time, beside those.
 //
 // Errors. Lithe's own are lithe::Error (lithe/error.h); std::bad_alloc and LibTorch's exceptions come through as they
 // are, and so does what a callback throws. All leave the Model as it was. Numbers out of the ranges below are usage.

@@ -40,10 +40,10 @@ struct TrainingOptions {
 };
 
 struct TrainingProgress {
-    int64_t step = 0;  // updates made, of all the run's sessions
+    int64_t step = 0;  // updates made, since the run began
     int64_t tokens = 0;
     double seconds = 0;         // of training
-    double nats_per_token = 0;  // the loss of the last update of this session
+    double nats_per_token = 0;  // the loss of the last update since it was opened
 };
 
 class LITHE_API Training {
