@@ -18,7 +18,7 @@ Content text_content(std::string_view head, const std::string& source) {
 
 }  // namespace
 
-LineReader::LineReader(const std::string& path, int64_t max_expansion)
+LineReader::LineReader(const std::string& path, double max_expansion)
     : path_(path),
       file_(path, max_expansion),
       more_(file_.next()) {

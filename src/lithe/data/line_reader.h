@@ -17,7 +17,7 @@ namespace lithe {
 class LineReader {
  public:
     // `max_expansion`: as data.max_expansion. Throws bad_file for what is no text.
-    explicit LineReader(const std::string& path, int64_t max_expansion = DataConfig().max_expansion);
+    explicit LineReader(const std::string& path, double max_expansion = DataConfig().max_expansion);
     // False behind the last line.
     bool next(std::string& line);
     uint64_t number() const { return number_; }  // of the line that next() gave last, from 1
