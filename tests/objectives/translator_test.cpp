@@ -137,9 +137,9 @@ TEST(Translator, AnObjectiveWritesASplitAndScoresIt) {
         references.push_back(each.reference);
     }
     ASSERT_EQ(writing->scores.size(), 2u);
-    EXPECT_EQ(writing->scores[0].first.kind.unit, "BLEU");
-    EXPECT_EQ(writing->scores[0].first.value, corpus_bleu(written, references, BleuTokens::t13a).score);
-    EXPECT_EQ(writing->scores[0].second, bleu_signature(BleuTokens::t13a));
+    EXPECT_EQ(writing->scores[0].score.kind.unit, "BLEU");
+    EXPECT_EQ(writing->scores[0].score.value, corpus_bleu(written, references, BleuTokens::t13a).score);
+    EXPECT_EQ(writing->scores[0].signature, bleu_signature(BleuTokens::t13a));
     EXPECT_EQ(objective->write(Models::of(*model), text, corpus.tokenizer(), {.most = 3})->texts.size(), 3u);
 }
 

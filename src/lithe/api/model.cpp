@@ -55,8 +55,7 @@ Model& Model::operator=(Model&& other) noexcept = default;
 Model::~Model() = default;
 
 static void check_options(const ModelOptions& options) {
-    if (options.threads < 0 || options.threads > 1024)
-        fail_usage("threads are 0 to 1024, got " + std::to_string(options.threads), option("threads"));
+    api::check_threads(options.threads);
     for (const auto& [value, choices, name] : {std::tuple<std::string, std::vector<std::string>, const char*>{
                                                    options.device, {"cpu", "cuda", "auto"}, "device"},
                                                {options.precision, {"", "fp32", "bf16"}, "precision"}})

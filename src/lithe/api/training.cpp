@@ -56,8 +56,7 @@ Training::~Training() = default;
 Training Training::open(const TrainingOptions& options) {
     api::set_up();
     if (options.run.empty()) fail_usage("a training needs a folder for its run", "run");
-    if (options.threads < 0 || options.threads > 1024)
-        fail_usage("threads are 0 to 1024, got " + std::to_string(options.threads), "threads");
+    api::check_threads(options.threads);
     if (options.stop.stop_requested()) fail({.kind = ErrorKind::stopped, .what = "stopped before a training began"});
     auto impl = std::make_unique<Impl>();
     TrainOptions train;

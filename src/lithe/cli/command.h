@@ -46,6 +46,9 @@ struct BudgetFlags {
 // Checks a flag for a finite number in these bounds. (CLI::Range lets "nan" through.)
 CLI::Validator number_between(double low, double high);
 
+// --length-penalty of a beam.
+void add_length_penalty(CLI::App& app, double& value);
+
 // Every setting whose path begins so, with its default, for --help.
 std::string settings_help(const std::string& prefix = "");
 

@@ -102,10 +102,7 @@ std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, cons
 nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
     nlohmann::ordered_json json = {
         {"texts", writing.texts.size()}, {"beam", flags.beam}, {"length_penalty", flags.length_penalty}};
-    for (const auto& [score, signature] : writing.scores) {
-        json["scores"].push_back(to_json(score));
-        json["scores"].back()["signature"] = signature;
-    }
+    if (!writing.scores.empty()) json["scores"] = to_json(writing.scores);
     return json;
 }
 
@@ -198,10 +195,7 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     app.add_option("--beam", flags->beam, "translations: hypotheses of each text; 0: none are written")
         ->capture_default_str()
         ->check(CLI::Range(0, 1024));
-    app.add_option("--length-penalty", flags->length_penalty,
-                   "of a beam: scores are divided by the length to this power")
-        ->capture_default_str()
-        ->check(number_between(0.0, 10.0));
+    add_length_penalty(app, flags->length_penalty);
     app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

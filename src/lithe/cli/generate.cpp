@@ -63,7 +63,7 @@ std::vector<Prompt> prompts_of(const Flags& flags, const LoadedModel& loaded) {
         prompts.push_back(tokens_of(std::move(text), flags, loaded));
         return prompts;
     }
-    for (const std::string& line : read_lines(flags.prompts)) {
+    for (const std::string& line : all_lines(LineReader(flags.prompts))) {
         if (line.empty())
             fail_usage("line " + std::to_string(prompts.size() + 1) + " is empty", flags.prompts, "a prompt is a line");
         prompts.push_back(tokens_of(line, flags, loaded));
@@ -221,8 +221,7 @@ void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prom
 }
 
 void check_flags(const Flags& flags) {
-    for (const std::string& each : flags.until.strings)
-        if (each.empty()) fail_usage("a stop string is empty: every text would end at once", "--stop");
+    stop_rules_of(flags.until);  // throws for what is no rule, before anything is printed
     if (flags.beam == 0) return;
     const SamplingOptions& s = flags.sampling;
     const SamplingOptions plain;
@@ -315,10 +314,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--beam", flags->beam, "search the likeliest text with so many hypotheses instead of drawing; 0: no")
         ->capture_default_str()
         ->check(CLI::Range(0, 1024));
-    app.add_option("--length-penalty", flags->length_penalty,
-                   "of a beam: scores are divided by the length to this power")
-        ->capture_default_str()
-        ->check(number_between(0.0, 10.0));
+    add_length_penalty(app, flags->length_penalty);
     app.add_option(
            "--logprobs", flags->alternatives,
            "also tell log-probabilities: of each token, and of so many of the likeliest in its place (not of a beam)")

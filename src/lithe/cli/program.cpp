@@ -123,6 +123,12 @@ std::vector<std::string> BudgetFlags::with(std::vector<std::string> sets) const 
     return sets;
 }
 
+void add_length_penalty(CLI::App& app, double& value) {
+    app.add_option("--length-penalty", value, "of a beam: scores are divided by the length to this power")
+        ->capture_default_str()
+        ->check(number_between(0.0, 10.0));
+}
+
 CLI::Validator number_between(double low, double high) {
     const std::string bounds = format_number(low) + " to " + format_number(high);
     auto check = [low, high, bounds](std::string& text) -> std::string {

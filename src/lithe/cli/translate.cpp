@@ -16,8 +16,6 @@
 #include "lithe/objectives/translate.h"
 #include "lithe/objectives/translator.h"
 #include "lithe/report/numbers.h"
-#include "lithe/score/bleu.h"
-#include "lithe/score/chrf.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -32,8 +30,8 @@ struct Flags {
 };
 
 std::vector<std::string> lines_at(const std::string& path) {
-    if (path != "-") return read_lines(path);
-    return lines_of(std::string(std::istreambuf_iterator<char>(std::cin), {}), "standard input");
+    if (path != "-") return all_lines(LineReader(path));
+    return all_lines(LineReader(std::string(std::istreambuf_iterator<char>(std::cin), {}), "standard input"));
 }
 
 // What of the text is the reference of each line.
@@ -47,14 +45,6 @@ std::vector<std::string> references_of(const Flags& flags, size_t lines) {
           .expected = std::to_string(lines) + ", as " + flags.in + " has",
           .got = std::to_string(references.size()),
           .hint = "line n of it is the translation of line n"});
-}
-
-Json scores_of(const std::vector<std::string>& texts, const std::vector<std::string>& references, BleuTokens tokens) {
-    return Json::array(
-        {{{"score", "BLEU"},
-          {"value", corpus_bleu(texts, references, tokens).score},
-          {"signature", bleu_signature(tokens)}},
-         {{"score", "chrF"}, {"value", corpus_chrf(texts, references)}, {"signature", chrf_signature()}}});
 }
 
 const TranslateObjective& objective_of(const LoadedModel& loaded, const Flags& flags) {
@@ -111,23 +101,23 @@ int run(Flags flags, const CommandContext& context) {
     Timer timer;
     const Translator translator(*loaded.model, *loaded.tokenizer, objective.end());
     const std::vector<Translated> made = translate_lines(lines, translator, flags, !context.json);
-    Json scores;
+    std::vector<SignedScore> scores;
     if (!references.empty()) {
         std::vector<std::string> texts;
         for (const Translated& each : made) texts.push_back(each.text);
-        scores = scores_of(texts, references, flags.bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a);
+        scores = translation_scores(texts, references, flags.bleu_tokens);
     }
     if (context.json) {
         Json json = {{"model", loaded.folder}, {"translations", Json::array()}, {"seconds", timer.seconds()}};
         for (const Translated& each : made)
             json["translations"].push_back({{"text", printable(each.text)}, {"score", each.score}, {"cut", each.cut}});
-        if (!scores.empty()) json["scores"] = scores;
+        for (const auto& [score, signature] : scores)
+            json["scores"].push_back({{"score", score.kind.unit}, {"value", score.value}, {"signature", signature}});
         print_json("translate", json);
         return 0;
     }
-    for (const Json& each : scores)
-        log_info(each["score"].get<std::string>() + "       " + fixed_digits(each["value"], 2) + "    " +
-                 each["signature"].get<std::string>());
+    for (const auto& [score, signature] : scores)
+        log_info(score.kind.unit + "       " + fixed_digits(score.value, 2) + "    " + signature);
     return 0;
 }
 
@@ -140,9 +130,7 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
     app.add_option("--beam", flags->options.beam, "hypotheses of each line; 1: always the likeliest token")
         ->capture_default_str()
         ->check(CLI::Range(1, 1024));
-    app.add_option("--length-penalty", flags->options.length_penalty, "scores are divided by the length to this power")
-        ->capture_default_str()
-        ->check(number_between(0.0, 10.0));
+    add_length_penalty(app, flags->options.length_penalty);
     app.add_option("--most-tokens", flags->options.most_tokens, "tokens of a translation at most")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 20));

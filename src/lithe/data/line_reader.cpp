@@ -18,16 +18,21 @@ Content text_content(std::string_view head, const std::string& source) {
 
 }  // namespace
 
-LineReader::LineReader(const std::string& path, double max_expansion)
-    : path_(path),
-      file_(path, max_expansion),
-      more_(file_.next()) {
-    if (!more_) return;
-    const std::string head = file_.read_full(kRead);
+LineReader::LineReader(const std::string& path, double max_expansion) : path_(path) {
+    file_.emplace(path, max_expansion);
+    if (!file_->next()) return;
+    const std::string head = file_->read_full(kRead);
     more_ = head.size() == kRead;
     decoder_.emplace(text_content(head, path_));
     buffer_ = decoder_->decode(head);
     if (!more_) buffer_ += decoder_->finish();
+}
+
+LineReader::LineReader(std::string_view bytes, const std::string& source) : path_(source) {
+    if (bytes.empty()) return;
+    decoder_.emplace(text_content(bytes.substr(0, kRead), source));
+    buffer_ = decoder_->decode(bytes);
+    buffer_ += decoder_->finish();
 }
 
 bool LineReader::next(std::string& line) {
@@ -38,7 +43,7 @@ bool LineReader::next(std::string& line) {
         if (buffer_.size() > kLongestLine)
             fail_file("line " + std::to_string(number_ + 1) + " is longer than " + format_bytes(double(kLongestLine)),
                       path_);
-        const std::string bytes = file_.read_full(kRead);
+        const std::string bytes = file_->read_full(kRead);
         more_ = bytes.size() == kRead;
         buffer_ += decoder_->decode(bytes);
         if (!more_) buffer_ += decoder_->finish();
@@ -51,25 +56,9 @@ bool LineReader::next(std::string& line) {
     return true;
 }
 
-std::vector<std::string> read_lines(const std::string& path) {
+std::vector<std::string> all_lines(LineReader&& reader) {
     std::vector<std::string> lines;
-    LineReader reader(path);
     for (std::string line; reader.next(line);) lines.push_back(line);
-    return lines;
-}
-
-std::vector<std::string> lines_of(std::string_view bytes, const std::string& source) {
-    std::vector<std::string> lines;
-    if (bytes.empty()) return lines;
-    TextDecoder decoder(text_content(bytes.substr(0, kRead), source));
-    std::string text(decoder.decode(bytes));
-    text += decoder.finish();
-    for (size_t begin = 0; begin < text.size();) {
-        const size_t end = std::min(text.find('\n', begin), text.size());
-        lines.push_back(text.substr(begin, end - begin));
-        if (lines.back().ends_with('\r')) lines.back().pop_back();
-        begin = end + 1;
-    }
     return lines;
 }
 

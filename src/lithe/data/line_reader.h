@@ -18,6 +18,8 @@ class LineReader {
  public:
     // `max_expansion`: as data.max_expansion. Throws bad_file for what is no text.
     explicit LineReader(const std::string& path, double max_expansion = DataConfig().max_expansion);
+    // Of bytes that came from elsewhere, for errors from `source`.
+    LineReader(std::string_view bytes, const std::string& source);
     // False behind the last line.
     bool next(std::string& line);
     uint64_t number() const { return number_; }  // of the line that next() gave last, from 1
@@ -25,15 +27,13 @@ class LineReader {
 
  private:
     std::string path_, buffer_;
-    PackedFile file_;
+    std::optional<PackedFile> file_;
     std::optional<TextDecoder> decoder_;
-    bool more_;
+    bool more_ = false;
     size_t at_ = 0;
     uint64_t number_ = 0;
 };
 
-std::vector<std::string> read_lines(const std::string& path);
-// Of bytes that came from elsewhere, for errors from `source`.
-std::vector<std::string> lines_of(std::string_view bytes, const std::string& source);
+std::vector<std::string> all_lines(LineReader&& reader);
 
 }  // namespace lithe

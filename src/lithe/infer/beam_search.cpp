@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lithe/infer/sampler.h"
+
 namespace lithe {
 namespace {
 
@@ -37,18 +39,11 @@ struct Sentence {
 };
 
 // log softmax of a row.
-void log_probabilities(const float* logits, int64_t size, std::vector<double>& log_p) {
-    log_p.resize(size_t(size));
-    const bool numbers = std::none_of(logits, logits + size, [](float logit) { return std::isnan(logit); });
-    const double highest = numbers ? double(*std::max_element(logits, logits + size)) : NAN;
-    if (!std::isfinite(highest))
-        fail({.kind = ErrorKind::diverged,
-              .what = "the model's logits are not finite",
-              .hint = "take an earlier checkpoint"});
-    double total = 0;
-    for (int64_t i = 0; i < size; ++i) total += std::exp(double(logits[i]) - highest);
-    const double shift = highest + std::log(total);
-    for (int64_t i = 0; i < size; ++i) log_p[size_t(i)] = double(logits[i]) - shift;
+void log_probabilities(std::span<const float> logits, std::vector<double>& log_p) {
+    check_finite(logits);
+    const double shift = log_total(logits);
+    log_p.resize(logits.size());
+    for (size_t i = 0; i < logits.size(); ++i) log_p[i] = double(logits[i]) - shift;
 }
 
 class BeamSearch {
@@ -103,7 +98,7 @@ class BeamSearch {
         std::vector<Candidate> best;
         const auto most = size_t(2 * options_.beam);
         for (size_t from = 0; from < sentence.open.size(); ++from) {
-            log_probabilities(logits.row(first_row + int64_t(from)), logits.vocabulary, log_p_);
+            log_probabilities({logits.row(first_row + int64_t(from)), size_t(logits.vocabulary)}, log_p_);
             forbid(sentence, sentence.open[from], step);
             for (int64_t token = 0; token < logits.vocabulary; ++token) {
                 const double log_p = log_p_[size_t(token)];

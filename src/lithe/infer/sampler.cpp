@@ -31,14 +31,6 @@ void sort_likeliest(std::span<const float> logits, int64_t count, std::vector<in
     });
 }
 
-// log sum exp.
-double log_total(std::span<const float> logits) {
-    const double highest = *std::max_element(logits.begin(), logits.end());
-    double total = 0;
-    for (const float logit : logits) total += std::exp(double(logit) - highest);
-    return highest + std::log(total);
-}
-
 int64_t place_of_highest(std::span<const float> logits) {
     return std::max_element(logits.begin(), logits.end()) - logits.begin();
 }
@@ -81,11 +73,7 @@ std::span<const float> Sampler::penalized(std::span<const float> logits) {
 }
 
 int64_t Sampler::draw(std::span<const float> given) {
-    const bool numbers = std::none_of(given.begin(), given.end(), [](float value) { return std::isnan(value); });
-    if (!numbers || !std::isfinite(*std::max_element(given.begin(), given.end())))
-        fail({.kind = ErrorKind::diverged,
-              .what = "the model's logits are not finite",
-              .hint = "take an earlier checkpoint"});
+    check_finite(given);
     const std::span<const float> logits = penalized(given);
     int64_t token = place_of_highest(logits);
     if (options_.temperature > 0) {
@@ -139,6 +127,21 @@ int64_t Sampler::draw_from_likeliest(std::span<const float> logits, double share
         if (left < 0) return order_[i];
     }
     return order_[last - 1];
+}
+
+void check_finite(std::span<const float> logits) {
+    const bool numbers = std::none_of(logits.begin(), logits.end(), [](float value) { return std::isnan(value); });
+    if (!numbers || !std::isfinite(*std::max_element(logits.begin(), logits.end())))
+        fail({.kind = ErrorKind::diverged,
+              .what = "the model's logits are not finite",
+              .hint = "take an earlier checkpoint"});
+}
+
+double log_total(std::span<const float> logits) {
+    const double highest = *std::max_element(logits.begin(), logits.end());
+    double total = 0;
+    for (const float logit : logits) total += std::exp(double(logit) - highest);
+    return highest + std::log(total);
 }
 
 double log_probability(std::span<const float> logits, int64_t token) {

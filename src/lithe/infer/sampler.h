@@ -47,6 +47,11 @@ class Sampler {
     std::vector<double> weight_;
 };
 
+// Throws `diverged` for logits of which one is no number, or the highest not finite.
+void check_finite(std::span<const float> logits);
+// log sum exp.
+double log_total(std::span<const float> logits);
+
 struct TokenProbability {
     int64_t token = 0;
     double log_p = 0;  // natural logarithm, of the model's own probabilities

@@ -21,6 +21,7 @@
 #include "lithe/model/language_model.h"
 #include "lithe/objectives/device_batch.h"
 #include "lithe/objectives/scored_batches.h"
+#include "lithe/objectives/translation_scores.h"
 #include "lithe/tokenize/tokenizer.h"
 
 namespace lithe {
@@ -60,7 +61,7 @@ struct Writing {
     };
     std::vector<Text> texts;
     // Of all texts, each with what its computation equals; none where the tokenizer loses something of the references.
-    std::vector<std::pair<Score, std::string>> scores;
+    std::vector<SignedScore> scores;
 };
 struct WriteOptions {
     int64_t beam = 5;

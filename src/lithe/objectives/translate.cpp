@@ -7,8 +7,6 @@
 #include "lithe/base/rng.h"
 #include "lithe/data/pair_feeder.h"
 #include "lithe/objectives/translator.h"
-#include "lithe/score/bleu.h"
-#include "lithe/score/chrf.h"
 
 namespace lithe {
 
@@ -123,20 +121,6 @@ std::pair<Tensor, State> TranslateObjective::score(const Models& models, const D
     return {std::move(out.sum), State()};
 }
 
-namespace {
-
-std::vector<std::pair<Score, std::string>> scores_of(const std::vector<Writing::Text>& texts, BleuTokens tokens) {
-    std::vector<std::string> written, references;
-    for (const Writing::Text& each : texts) {
-        written.push_back(each.text);
-        references.push_back(each.reference);
-    }
-    return {{{{"bleu", "BLEU", false}, corpus_bleu(written, references, tokens).score}, bleu_signature(tokens)},
-            {{{"chrf", "chrF", false}, corpus_chrf(written, references)}, chrf_signature()}};
-}
-
-}  // namespace
-
 std::optional<Writing> TranslateObjective::write(const Models& models, const ScoredText& text,
                                                  const Tokenizer& tokenizer, const WriteOptions& options) const {
     const PairView view(text.tokens(), end_);
@@ -170,8 +154,13 @@ std::optional<Writing> TranslateObjective::write(const Models& models, const Sco
     std::vector<Translated> made = Translator(models.main(), tokenizer, end_).translate(sources, how);
     log_progress("");
     for (size_t i = 0; i < made.size(); ++i) writing.texts[of_text[i]].text = std::move(made[i].text);
-    if (tokenizer.lossless() && !writing.texts.empty())
-        writing.scores = scores_of(writing.texts, values_.bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a);
+    if (!tokenizer.lossless() || writing.texts.empty()) return writing;
+    std::vector<std::string> written, references;
+    for (const Writing::Text& each : writing.texts) {
+        written.push_back(each.text);
+        references.push_back(each.reference);
+    }
+    writing.scores = translation_scores(written, references, values_.bleu_tokens);
     return writing;
 }
 

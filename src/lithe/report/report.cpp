@@ -48,11 +48,6 @@ std::string unspoken_text(double share) {
            "those of another tokenizer.";
 }
 
-std::string text_of(const Json& json, const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::string continuation(const Json& sample) {
     return "<pre><b>" + escape_html(text_of(sample, "prompt")) + "</b>" + escape_html(text_of(sample, "text")) +
            "</pre>";

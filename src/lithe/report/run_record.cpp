@@ -27,10 +27,6 @@ void flatten(const Json& json, const std::string& path, std::map<std::string, st
     for (const auto& [key, value] : json.items()) flatten(value, path.empty() ? key : path + "." + key, settings);
 }
 
-std::string text_of(const Json& json, const char* key) {
-    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
-}
-
 RunPoint point_of(const Json& line, double value) {
     return {number_of(line, "step"), number_of(line, "tokens"), number_of(line, "seconds"), value,
             number_of(line, "learning_rate")};
@@ -102,6 +98,10 @@ void read_start(RunRecord& record) {
 }  // namespace
 
 double RunRecord::unspoken_share() const { return number_of(last_valid, "unspoken_share"); }
+
+std::string text_of(const Json& json, const char* key) {
+    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+}
 
 double number_of(const Json& json, const char* key) {
     return json.contains(key) && json[key].is_number() ? json[key].get<double>() : 0;

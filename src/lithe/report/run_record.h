@@ -54,6 +54,9 @@ struct RunRecord {
     double training_flops() const { return training_flops_per_token * double(tokens); }
 };
 
+// The text under this key; "" where there is none.
+std::string text_of(const nlohmann::json& json, const char* key);
+
 // Throws a bad_file error when the folder holds no run. Lines that are cut off or damaged are left out.
 RunRecord read_run_record(const std::string& folder);
 

@@ -55,10 +55,9 @@ void SampleHook::translate() {
         run_.objective->write(run_.models, text, tokenizer, {.most = uint64_t(pairs), .stop = run_.options.stop});
     if (!writing || writing->texts.empty()) return;
     nlohmann::ordered_json line = {{"step", run_.state.step}, {"pairs", writing->texts.size()}};
+    if (!writing->scores.empty()) line["scores"] = to_json(writing->scores);
     std::string told;
     for (const auto& [score, signature] : writing->scores) {
-        line["scores"].push_back(to_json(score));
-        line["scores"].back()["signature"] = signature;
         run_.folder->events().scalar(run_.state.step, "valid/" + score.kind.name, score.value);
         told += score.kind.unit + " " + fixed_digits(score.value, 2) + ", ";
     }
