@@ -114,9 +114,10 @@ std::string choices(const std::string& folder, const Json& costs) {
 std::string cost_table(const Json& costs) {
     if (!costs.is_object() || costs.value("cost", "none") == "none" || !costs.contains("slots")) return "";
     std::map<std::string, double> known;
-    for (size_t place = 0; place < costs["slots"].size() && place < costs["candidates"].size(); ++place)
-        for (size_t c = 0; c < costs["slots"][place].size() && c < costs["candidates"][place].size(); ++c)
-            known[costs["candidates"][place][c].get<std::string>()] = costs["slots"][place][c].get<double>();
+    const Json &slots = costs.at("slots"), &candidates = costs.at("candidates");
+    for (size_t place = 0; place < slots.size() && place < candidates.size(); ++place)
+        for (size_t c = 0; c < slots[place].size() && c < candidates[place].size(); ++c)
+            known[candidates[place][c].get<std::string>()] = slots[place][c].get<double>();
     std::vector<std::vector<std::string>> rows(1, {"candidate", cost_name(costs.value("cost", ""))});
     for (const auto& [name, cost] : known) rows.push_back({name, three_digits(cost)});
     rows.push_back({"all that is not searched", three_digits(number_of(costs, "base"))});

@@ -218,7 +218,7 @@ std::unique_ptr<Decoder> make_decoder(const Json& json, const std::string& sourc
     if (type == "Replace") return std::make_unique<Replace>(json, source);
     if (type == "ByteFallback") return std::make_unique<ByteFallback>();
     if (type == "CTC") return std::make_unique<Ctc>(json, source);
-    if (type == "Sequence") return std::make_unique<Sequence>(need(json, "decoders", source), source);
+    if (type == "Sequence") return std::make_unique<Sequence>(need_parts(json, "decoders", source), source);
     unsupported("decoder", type, source);
 }
 

@@ -14,22 +14,37 @@ namespace lithe::tokenize {
 
 using Json = nlohmann::ordered_json;
 
-// The value of `key`; `otherwise` where it is missing or null.
-template <class T> T field(const Json& json, const char* key, T otherwise, const std::string& source) {
-    if (!json.is_object() || !json.contains(key) || json[key].is_null()) return otherwise;
-    try {
-        if constexpr (std::integral<T> && !std::same_as<T, bool>) return T(whole(json[key]));
-        else return json[key].get<T>();
-    } catch (const nlohmann::json::exception&) {
-        fail_file(std::string("the value of \"") + key +
-                      "\" has the wrong type: " + printable(json[key].dump().substr(0, 80)),
-                  source);
-    }
-}
-
 inline const Json& need(const Json& json, const char* key, const std::string& source) {
     if (!json.is_object() || !json.contains(key)) fail_file(std::string("the key \"") + key + "\" is missing", source);
     return json[key];
+}
+
+// The parts of a sequence: the list of `key`, which must be there, each an object.
+inline const Json& need_parts(const Json& json, const char* key, const std::string& source) {
+    const Json& list = need(json, key, source);
+    if (!list.is_array()) fail_file(std::string("the value of \"") + key + "\" is no list", source);
+    for (size_t i = 0; i < list.size(); ++i)
+        if (!list[i].is_object()) fail_file("entry " + std::to_string(i) + " of \"" + key + "\" is no object", source);
+    return list;
+}
+
+// The value of `key`, which must be there and hold a T.
+template <class T> T need_value(const Json& json, const char* key, const std::string& source) {
+    const Json& value = need(json, key, source);
+    try {
+        if constexpr (std::integral<T> && !std::same_as<T, bool>) return T(whole(value));
+        else return value.get<T>();
+    } catch (const nlohmann::json::exception&) {
+        fail_file(
+            std::string("the value of \"") + key + "\" has the wrong type: " + printable(value.dump().substr(0, 80)),
+            source);
+    }
+}
+
+// The value of `key`; `otherwise` where it is missing or null.
+template <class T> T field(const Json& json, const char* key, T otherwise, const std::string& source) {
+    if (!json.is_object() || !json.contains(key) || json[key].is_null()) return otherwise;
+    return need_value<T>(json, key, source);
 }
 
 inline std::string type_of(const Json& json, const std::string& what, const std::string& source) {

@@ -104,7 +104,7 @@ class Replace : public Normalizer {
  public:
     Replace(const Json& json, const std::string& source)
         : pattern_(make_pattern(need(json, "pattern", source), source)),
-          content_(need(json, "content", source).get<std::string>()) {}
+          content_(need_value<std::string>(json, "content", source)) {}
     std::string apply(std::string_view text) const override {
         std::string out;
         std::vector<Span> spans;
@@ -166,7 +166,7 @@ std::unique_ptr<Normalizer> make_normalizer(const Json& json, const std::string&
     if (type == "Prepend") return std::make_unique<Prepend>(field<std::string>(json, "prepend", "", source));
     if (type == "Precompiled")
         return make_charsmap(field<std::string>(json, "precompiled_charsmap", "", source), source);
-    if (type == "Sequence") return std::make_unique<Sequence>(need(json, "normalizers", source), source);
+    if (type == "Sequence") return std::make_unique<Sequence>(need_parts(json, "normalizers", source), source);
     unsupported("normalizer", type, source);
 }
 

@@ -288,7 +288,8 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Json& json, bool byte_wor
         if (length < 1) fail_file("FixedLength needs a length of at least 1", source);
         return std::make_unique<FixedLength>(size_t(length));
     }
-    if (type == "Sequence") return std::make_unique<Sequence>(need(json, "pretokenizers", source), byte_words, source);
+    if (type == "Sequence")
+        return std::make_unique<Sequence>(need_parts(json, "pretokenizers", source), byte_words, source);
     unsupported("pre_tokenizer", type, source);
 }
 

@@ -27,7 +27,7 @@ UnigramModel::UnigramModel(const Json& json, const SpecialTokens& special, const
         lowest = std::min(lowest, scores_.back());
     }
     unknown_score_ = lowest - kUnknownPenalty;
-    unknown_ = int32_t(field<int64_t>(json, "unk_id", -1, source));
+    unknown_ = field<int32_t>(json, "unk_id", -1, source);
     if (unknown_ >= size()) fail_file("unk_id " + std::to_string(unknown_) + " is outside the vocabulary", source);
     for (int64_t id = 0; id < size(); ++id) {
         const std::string& token = tokens_[size_t(id)];
