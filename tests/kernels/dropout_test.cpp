@@ -72,6 +72,26 @@ TEST(Dropout, AMaskGoesOnWhereTheOuterAxisIsLonger) {
     EXPECT_TRUE(std::equal(shorter.begin(), shorter.end(), longer.begin()));
 }
 
+// Rows of a text that is padded further have more queries and more keys; what they had keeps its mask.
+TEST(Dropout, AttentionWeightsKeepTheirMaskHoweverFarTheyArePadded) {
+    for (const Isa isa : available_isas()) {
+        force_isa(isa);
+        const DropoutArgs<float> shorter{
+            .rows = 70, .heads = 2, .steps = 3, .inner = 11, .probability = 0.4, .key = 17};
+        DropoutArgs<float> longer = shorter;
+        longer.steps = 5;
+        longer.inner = 1030;
+        const auto few = masked(shorter), many = masked(longer);
+        for (int64_t line = 0; line < shorter.rows * shorter.heads; ++line)
+            for (int64_t t = 0; t < shorter.steps; ++t)
+                for (int64_t s = 0; s < shorter.inner; ++s)
+                    ASSERT_EQ(few[size_t((line * shorter.steps + t) * shorter.inner + s)],
+                              many[size_t((line * longer.steps + t) * longer.inner + s)])
+                        << isa_name(isa) << " line " << line << " query " << t << " key " << s;
+    }
+    force_isa(available_isas().back());
+}
+
 // As three threads would share a loop, or more.
 void in_threes(int64_t count, int64_t, RangeFunction body) {
     for (int64_t begin = 0; begin < count; begin += 3) body(begin, std::min(begin + 3, count));

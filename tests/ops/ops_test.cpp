@@ -140,6 +140,8 @@ TEST(Dropout, RowsDrawTheirMasksHoweverTheBatchIsCut) {
                           ops::dropout(x_TBD.narrow(1, first, 2), 0.4, part, 1)));
     EXPECT_TRUE(at::equal(ops::dropout_of_heads(p_NTS, heads, 0.4, whole).narrow(0, first * heads, 2 * heads),
                           ops::dropout_of_heads(p_NTS.narrow(0, first * heads, 2 * heads), heads, 0.4, part)));
+    EXPECT_TRUE(at::equal(ops::dropout_of_heads(p_NTS, heads, 0.4, whole).narrow(1, 0, 3).narrow(2, 0, 6),
+                          ops::dropout_of_heads(p_NTS.narrow(1, 0, 3).narrow(2, 0, 6), heads, 0.4, whole)));
     EXPECT_TRUE(at::equal(ops::dropout_mask({5, 7}, 0.4, whole, options).narrow(0, first, 2),
                           ops::dropout_mask({2, 7}, 0.4, part, options)));
     EXPECT_TRUE(at::equal(ops::dropout(x_TBD, 0.4, whole, ops::kSharedByRows),

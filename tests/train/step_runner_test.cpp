@@ -117,7 +117,8 @@ TEST(StepRunner, DropoutDiffersBetweenParts) {
     EXPECT_TRUE(differ);
 }
 
-// One update on rows of unequal lengths, cut in one way or another; nothing is carried.
+// One update on rows of unequal lengths, cut in one way or another; nothing is carried. Each micro-batch is as long as
+// its longest row.
 struct Cut {
     int64_t parts;
     std::vector<int64_t> rows;  // of each micro-batch
@@ -133,12 +134,25 @@ std::vector<Batch> cut_in_micro_batches(const std::vector<int64_t>& rows) {
     std::vector<Batch> batches;
     int64_t at = 0;
     for (const int64_t count : rows) {
-        batches.push_back(
-            testing::batch_of(ids.narrow(1, at, count), targets.narrow(1, at, count), flags.narrow(1, at, count)));
+        const int64_t longest = *std::max_element(kLengths + at, kLengths + at + count);
+        const auto cut = [&](const Tensor& whole) { return whole.narrow(1, at, count).narrow(0, 0, longest); };
+        batches.push_back(testing::batch_of(cut(ids), cut(targets), cut(flags)));
         batches.back().begins = true;
         at += count;
     }
     return batches;
+}
+
+// Sources of other lengths than the targets, for rows from `first` of the update on.
+void add_sources(Batch& batch, int64_t first) {
+    constexpr int64_t kLengths[] = {5, 8, 2, 11, 4, 6};
+    const int64_t longest = *std::max_element(kLengths + first, kLengths + first + batch.rows);
+    batch.source.length = longest;
+    for (int64_t t = 0; t < longest; ++t)
+        for (int64_t row = first; row < first + batch.rows; ++row) {
+            batch.source.ids.push_back((7 * t + 3 * row) % 50);
+            batch.source.flags.push_back(t < kLengths[row] ? 0 : kPadding);
+        }
 }
 
 std::unique_ptr<Stepped> updated(const std::string& text, at::ScalarType type, const Cut& cut, uint64_t key) {
@@ -190,6 +204,26 @@ TEST(StepRunner, AnUpdateDoesNotDependOnHowItIsCut) {
                 EXPECT_GT(difference(*updated(config_text(layout, 32) + more, type, {1, {6}}, 9), *whole), 0.1)
                     << "none";
             }
+}
+
+// Pairs: each micro-batch is padded to its own longest source and target.
+TEST(StepRunner, AnUpdateOnPairsDoesNotDependOnHowItIsCut) {
+    const Threads threads(3);
+    const std::string text =
+        "[model]\nwidth = 32\nheads = 2\nlayout = \"(scf)x2\"\npositions = \"sinusoidal\"\ndropout = 0.3\n"
+        "attention_dropout = 0.2\n[model.encoder]\nlayout = \"sf\"\ndirection = \"bidirectional\"\n"
+        "[objective]\nname = \"translate\"\nlabel_smoothing = 0.1\n[data]\nparallel = \".en\"\n";
+    const auto updated_on = [&](const Cut& cut) {
+        auto run = std::make_unique<Stepped>(text, Stepped::Options{.step = {.parts = cut.parts}});
+        std::vector<Batch> batches = cut_in_micro_batches(cut.rows);
+        int64_t row = 0;
+        for (Batch& batch : batches) add_sources(batch, std::exchange(row, row + batch.rows));
+        run->step->accumulate(batches, 9);
+        return run;
+    };
+    const auto whole = updated_on({1, {6}});
+    for (const Cut& cut : {Cut{2, {6}}, Cut{1, {2, 1, 1, 2}}, Cut{1, {1, 3, 2}}, Cut{2, {4, 2}}})
+        EXPECT_LE(difference(*updated_on(cut), *whole), 1e-12) << cut.parts << " parts, " << cut.rows.size();
 }
 
 TEST(StepRunner, PartsByThreads) {

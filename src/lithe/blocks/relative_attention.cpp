@@ -31,8 +31,10 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
     const int64_t keys = recalled.length() + x_TBD.size(0);
     const int64_t clamp = call.pass.clamp_length >= 0 ? call.pass.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
-    if (call.pass.training) {  // one mask for all layers and rows
-        distances = ops::dropout(distances, dropout_, shared_site(call.pass, "distances"), ops::kSharedByRows);
+    if (call.pass.training) {  // one mask for all layers and rows, from the nearest on: padding moves none of it
+        const Tensor nearest =
+            ops::dropout(distances.flip(0), dropout_, shared_site(call.pass, "distances"), ops::kSharedByRows);
+        distances = nearest.flip(0);
         in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
     }
     in.r_SP = positions_(distances);

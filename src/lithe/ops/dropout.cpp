@@ -13,7 +13,7 @@ using torch::autograd::variable_list;
 struct Drop {
     double probability = 0;
     DropoutKey key;
-    int64_t outer = 1, rows = 1;
+    int64_t outer = 1, rows = 1, heads = 1, steps = 1;
 
     Tensor apply(const Tensor& in) const {
         Tensor x = in.contiguous(), y = at::empty_like(x);
@@ -24,7 +24,9 @@ struct Drop {
                                                .out = pointer<S>(y),
                                                .outer = outer,
                                                .rows = rows,
-                                               .inner = x.numel() / outer / rows,
+                                               .heads = heads,
+                                               .steps = steps,
+                                               .inner = x.numel() / (outer * rows * heads * steps),
                                                .first_row = key.first_row,
                                                .probability = probability,
                                                .key = key.key,
@@ -72,7 +74,11 @@ Tensor dropout_of_heads(const Tensor& p_NTS, int64_t heads, double probability, 
     if (probability <= 0) return p_NTS;
     check(p_NTS.dim() == 3 && p_NTS.size(0) % heads == 0, "dropout",
           "attention weights " + shape_of(p_NTS) + " do not hold " + std::to_string(heads) + " heads");
-    return differentiable(p_NTS, {.probability = probability, .key = key, .rows = p_NTS.size(0) / heads});
+    return differentiable(p_NTS, {.probability = probability,
+                                  .key = key,
+                                  .rows = p_NTS.size(0) / heads,
+                                  .heads = heads,
+                                  .steps = p_NTS.size(1)});
 }
 
 Tensor dropout_mask(at::IntArrayRef sizes, double probability, const DropoutKey& key, at::TensorOptions options) {

@@ -21,12 +21,12 @@ template <class S> void dropout(const DropoutArgs<S>& given) {
     DropoutArgs<S> args = given;
     args.key = given.mask();
     args.salt = nullptr;
-    if (args.rows == 1 && args.inner % 4 == 0) {  // the same numbers in one long run
+    if (args.rows == 1 && args.lines() == 1 && args.inner % 4 == 0) {  // the same numbers in one long run
         args.inner *= args.outer;
         args.outer = 1;
     }
     constexpr int64_t kLeast = 16384;  // elements that are worth a thread
-    const int64_t tiles = dropout_groups(args.rows) * args.outer * dropout_columns(args.inner);
+    const int64_t tiles = dropout_groups(args.rows) * args.outer * args.lines() * dropout_columns(args.inner);
     const int64_t each = std::max<int64_t>(1, args.count() / tiles);
     auto threshold = uint32_t(std::round(args.probability * 65536));
     auto scale = Compute<S>(65536.0 / (65536.0 - threshold));

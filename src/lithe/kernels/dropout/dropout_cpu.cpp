@@ -41,22 +41,25 @@ void dropout_range(const DropoutArgs<S>& a, int64_t begin, int64_t end, uint32_t
     alignas(64) uint64_t words[kDropoutColumns / 4];
     uint64_t keys[kDropoutRows];
     const int64_t columns = dropout_columns(a.inner), run_words = (a.inner + 3) / 4;
+    const int64_t places_of_rows = a.outer * a.lines();
     int64_t group = -1;
     int64_t rows = 0;
     for (int64_t tile = begin; tile < end; ++tile) {
-        const int64_t first = tile % columns * kDropoutColumns, o = tile / columns % a.outer;
-        if (const int64_t now = tile / columns / a.outer; now != group) {
+        const int64_t first = tile % columns * kDropoutColumns, place = tile / columns % places_of_rows;
+        const int64_t o = place / a.lines(), line = place % a.lines();
+        if (const int64_t now = tile / columns / places_of_rows; now != group) {
             group = now;
             rows = a.rows - group * kDropoutRows < kDropoutRows ? a.rows - group * kDropoutRows : kDropoutRows;
             for (int64_t r = 0; r < rows; ++r) keys[r] = row_key(a.key, a.first_row + group * kDropoutRows + r);
         }
         const int64_t count = a.inner - first < kDropoutColumns ? a.inner - first : kDropoutColumns;
         const int64_t count_words = ((count + 3) / 4 + kAtOnce - 1) / kAtOnce * kAtOnce;
-        const uint64_t place = uint64_t(o * run_words + first / 4);
-        for (int64_t w = 0; w < count_words; ++w) places[w] = counted(place + uint64_t(w));
+        const uint64_t word = uint64_t(o * run_words + first / 4) + kHeadWords * uint64_t(line / a.steps) +
+                              kStepWords * uint64_t(line % a.steps);
+        for (int64_t w = 0; w < count_words; ++w) places[w] = counted(word + uint64_t(w));
         for (int64_t r = 0; r < rows; ++r) {
             for (int64_t w = 0; w < count_words; ++w) words[w] = keyed(places[w], keys[r]);
-            const int64_t at = (o * a.rows + group * kDropoutRows + r) * a.inner + first;
+            const int64_t at = ((o * a.rows + group * kDropoutRows + r) * a.lines() + line) * a.inner + first;
             for (int64_t i = whole_vectors(a.in + at, a.out + at, count, words, threshold, scale); i < count; ++i) {
                 const uint32_t bits = uint32_t(words[i / 4] >> (i % 4 * 16)) & 0xFFFF;
                 Compute<S> kept = bits < threshold ? Compute<S>(0) : to_compute(a.in[at + i]) * scale;

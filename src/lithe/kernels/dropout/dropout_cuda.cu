@@ -29,12 +29,15 @@ __device__ void drop(const S* in, S* out, int count, uint64_t word, uint32_t thr
 // A thread does the elements of one word. `kWhole`: all words have four, and those lie aligned.
 template <class S, bool kWhole> __global__ void dropout_kernel(DropoutArgs<S> a, uint32_t threshold, Compute<S> scale) {
     const uint64_t run_words = uint64_t(a.inner + 3) / 4, rows = uint64_t(a.rows);
-    const uint64_t count = run_words * rows * uint64_t(a.outer);
+    const uint64_t lines = uint64_t(a.heads * a.steps), steps = uint64_t(a.steps);
+    const uint64_t count = run_words * lines * rows * uint64_t(a.outer);
     const uint64_t stride = uint64_t(gridDim.x) * blockDim.x;
     const uint64_t key = a.salt ? a.key ^ *a.salt : a.key;
     for (uint64_t i = uint64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) {
-        const uint64_t run = i / run_words, w = i % run_words, o = run / rows, r = run % rows;
-        const uint64_t word = random_bits(row_key(key, uint64_t(a.first_row) + r), o * run_words + w);
+        const uint64_t run = i / run_words, w = i % run_words, line = run % lines;
+        const uint64_t o = run / lines / rows, r = run / lines % rows;
+        const uint64_t number = o * run_words + kHeadWords * (line / steps) + kStepWords * (line % steps) + w;
+        const uint64_t word = random_bits(row_key(key, uint64_t(a.first_row) + r), number);
         const uint64_t at = run * uint64_t(a.inner) + 4 * w;
         if constexpr (kWhole) {
             Four<S> four = *reinterpret_cast<const Four<S>*>(a.in + at);
@@ -55,7 +58,7 @@ template <class S> int dropout(const DropoutArgs<S>& args, void* stream) {
     if (args.count() == 0) return 0;
     const auto threshold = uint32_t(args.probability * 65536 + 0.5);
     const auto scale = Compute<S>(65536.0 / (65536.0 - threshold));
-    const unsigned blocks = blocks_for((args.inner + 3) / 4 * args.rows * args.outer);
+    const unsigned blocks = blocks_for((args.inner + 3) / 4 * args.lines() * args.rows * args.outer);
     auto* const on = static_cast<cudaStream_t>(stream);
     if (args.inner % 4 == 0 && aligned(args.in) && aligned(args.out))
         dropout_kernel<S, true><<<blocks, kThreads, 0, on>>>(args, threshold, scale);

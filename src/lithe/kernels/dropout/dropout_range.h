@@ -6,7 +6,8 @@
 
 namespace lithe::kernels {
 
-// A tensor is cut into tiles: up to kDropoutRows rows of up to kDropoutColumns elements at one place of the outer axis.
+// A tensor is cut into tiles: up to kDropoutRows rows of up to kDropoutColumns elements at one place of the outer axis,
+// or of one query and head.
 // What the words of a place have in common for all rows is computed once per tile, what is a row's own once per group
 // of rows.
 constexpr int64_t kDropoutRows = 64, kDropoutColumns = 1024;
