@@ -267,13 +267,16 @@ TEST(Wrapper, OneStepAfterAnotherWithAMemoryOverLayers) {
 class BagUnit : public Unit {
  public:
     BagUnit(std::string label, std::vector<BagKey> reads, std::vector<BagKey> writes)
-        : use_{std::move(label), std::move(reads), std::move(writes)} {}
+        : label_(std::move(label)),
+          reads_(std::move(reads)),
+          writes_(std::move(writes)) {}
     UnitOutput forward(const Flow& flow, const State&, const Pass&) const override { return {flow, {}, {}}; }
-    void add_bag_uses(std::vector<BagUse>& uses) const override { uses.push_back(use_); }
+    void trace_bag(BagTrace& trace) const override { trace.follow(label_, reads_, writes_); }
     std::string own_residual() const override { return ""; }
 
  private:
-    BagUse use_;
+    std::string label_;
+    std::vector<BagKey> reads_, writes_;
 };
 
 TEST(Bag, AReaderNeedsAWriterBeforeIt) {
@@ -294,6 +297,25 @@ TEST(Bag, AReaderNeedsAWriterBeforeIt) {
     EXPECT_NE(problems_of(false, {0, 1})[0].find("block 'r' reads the first layer's values"), std::string::npos);
     EXPECT_EQ(problems_of(true, {1}).size(), 1u) << "its writer was left out";
     EXPECT_TRUE(problems_of(true, {0}).empty());
+}
+
+TEST(Bag, WhatALayerWritesThatMayBeDroppedIsForItsOwnReaders) {
+    constexpr BagKey values{"the first layer's values"};
+    const auto writer = [&] {
+        return std::make_unique<BagUnit>("w", std::vector<BagKey>{}, std::vector<BagKey>{values});
+    };
+    const auto reader = [&](const char* label) {
+        return std::make_unique<BagUnit>(label, std::vector<BagKey>{values}, std::vector<BagKey>{});
+    };
+    std::vector<std::unique_ptr<Unit>> layer, layers;
+    layer.push_back(writer());
+    layer.push_back(reader("inside"));
+    layers.push_back(std::make_unique<DroppableLayer>(std::make_unique<Sequence>(std::move(layer)), 0));
+    layers.push_back(reader("after"));
+    Problems problems;
+    check_bag_uses(Sequence(std::move(layers)), {}, problems);
+    ASSERT_EQ(problems.lines().size(), 1u);
+    EXPECT_NE(problems.lines()[0].find("block 'after' reads"), std::string::npos);
 }
 
 }  // namespace

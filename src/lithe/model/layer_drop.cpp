@@ -95,6 +95,12 @@ UnitOutput DroppableLayer::forward(const Flow& flow, const State& state, const P
     return layer_->forward(flow, state, pass.with(BranchScale{draw.scale}));
 }
 
+void DroppableLayer::trace_bag(BagTrace& trace) const {
+    const std::vector<BagKey> before = trace.written;
+    layer_->trace_bag(trace);
+    trace.written = before;
+}
+
 State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     return layer_->skip(x_TBD, state, pass);
 }

@@ -55,6 +55,7 @@ class DroppableLayer : public Unit {
     UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
     State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
     std::vector<const Unit*> units() const override { return {layer_.get()}; }
+    void trace_bag(BagTrace& trace) const override;
     std::string own_residual() const override { return layer_->own_residual(); }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     void set_step_scale(double scale) { step_scale_ = scale; }

@@ -66,6 +66,14 @@ std::vector<const Unit*> Slot::units() const {
     return list;
 }
 
+void Slot::trace_bag(BagTrace& trace) const {
+    const std::vector<BagKey> before = trace.written;
+    for (const auto& candidate : candidates_) {
+        candidate->trace_bag(trace);
+        trace.written = before;
+    }
+}
+
 std::string Slot::own_residual() const {
     for (const auto& candidate : candidates_)
         if (std::string name = candidate->own_residual(); !name.empty() && name != "identity") return name;

@@ -33,6 +33,7 @@ class Slot : public Unit {
     UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
     State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
     std::vector<const Unit*> units() const override;
+    void trace_bag(BagTrace& trace) const override;
     std::string own_residual() const override;
 
  private:

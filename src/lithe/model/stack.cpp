@@ -172,20 +172,15 @@ class Builder {
 }  // namespace
 
 void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& problems) {
-    std::vector<BagUse> uses;
+    BagTrace trace{.written = std::move(given)};
+    root.trace_bag(trace);
     std::set<std::string> told;  // of repeated layers
-    root.add_bag_uses(uses);
-    for (const BagUse& use : uses) {
-        for (const BagKey& key : use.reads) {
-            if (std::find(given.begin(), given.end(), key) != given.end()) continue;
-            const bool source = key == kSource || key == kSourcePadding;
-            if (told.insert(use.label + key.name).second)
-                problems.add("block '" + use.label + "' reads " + key.name + ", and no block before it writes that",
-                             "model.layout",
-                             source ? "[model.encoder] makes a second stack whose output it reads" : "");
-            break;
-        }
-        given.insert(given.end(), use.writes.begin(), use.writes.end());
+    for (const auto& [label, key] : trace.missing) {
+        if (!told.insert(label).second) continue;
+        const bool source = key == kSource || key == kSourcePadding;
+        problems.add("block '" + label + "' reads " + key.name + ", and no block before it writes that", "model.layout",
+                     source ? "[model.encoder] makes a second stack whose output it reads"
+                            : "what a layer writes that may be dropped, or one of several candidates, does not count");
     }
 }
 

@@ -70,9 +70,14 @@ UnitOutput Shell::forward(const Flow& flow, const State& state, const Pass& pass
     return with_bag(parts_->norm(flow.x_TBD + out.delta_TBD), flow, std::move(out));
 }
 
-void Shell::add_bag_uses(std::vector<BagUse>& uses) const {
-    const BlockTraits& traits = parts_->kind->traits;
-    if (!traits.reads.empty() || !traits.writes.empty()) uses.push_back({parts_->label, traits.reads, traits.writes});
+void BagTrace::follow(const std::string& label, const std::vector<BagKey>& reads, const std::vector<BagKey>& writes) {
+    for (const BagKey& key : reads)
+        if (std::find(written.begin(), written.end(), key) == written.end()) missing.push_back({label, key});
+    written.insert(written.end(), writes.begin(), writes.end());
+}
+
+void Shell::trace_bag(BagTrace& trace) const {
+    trace.follow(parts_->label, parts_->kind->traits.reads, parts_->kind->traits.writes);
 }
 
 UnitOutput Sequence::forward(const Flow& flow, const State& state, const Pass& pass) const {

@@ -30,10 +30,15 @@ struct UnitOutput {
 // computes a unit anew hands on the gradients of them all.
 std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state);
 
-// Reads and writes of the bag along a stack, in order.
-struct BagUse {
-    std::string label;  // of the block
-    std::vector<BagKey> reads, writes;
+// Follows a stack from block to block: what is surely in the bag by then, and who reads what is not.
+struct BagTrace {
+    struct Missing {
+        std::string label;  // of the block
+        BagKey key;
+    };
+    std::vector<BagKey> written;
+    std::vector<Missing> missing;
+    void follow(const std::string& label, const std::vector<BagKey>& reads, const std::vector<BagKey>& writes);
 };
 
 class Unit {
@@ -47,8 +52,9 @@ class Unit {
     virtual BranchOutput branch(const Flow& flow, const State& state, const Pass& pass) const;
     // The units that run inside, in order; a part of the state belongs to each. Empty: there is nothing to take apart.
     virtual std::vector<const Unit*> units() const { return {}; }
-    virtual void add_bag_uses(std::vector<BagUse>& uses) const {
-        for (const Unit* unit : units()) unit->add_bag_uses(uses);
+    // What a unit writes that may be left out is no use to those after it.
+    virtual void trace_bag(BagTrace& trace) const {
+        for (const Unit* unit : units()) unit->trace_bag(trace);
     }
     // The name of the first block inside whose skip is its own, or "": a wrapper that needs y = x + branch(x) refuses
     // it.
@@ -86,7 +92,7 @@ class Shell : public Unit {
     State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
     // Under the shell's norm and dropout. Throws for kinds with a skip of their own and post-norm.
     BranchOutput branch(const Flow& flow, const State& state, const Pass& pass) const override;
-    void add_bag_uses(std::vector<BagUse>& uses) const override;
+    void trace_bag(BagTrace& trace) const override;
     std::string own_residual() const override { return parts_->kind->traits.own_residual ? parts_->kind->name : ""; }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     void set_occurrences(int count) { occurrences_ = count; }
