@@ -116,9 +116,8 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     // the flat gradient and moments
     estimate.optimizer = trained * (4 + moment_bytes(config.optimizer));
     double numbers = 2 * double(model.config().width);
-    const double dropped = config.model.dropout > 0 ? double(model.config().width) : 0;  // of a shell
     for (const AppliedBlock& applied : model.stack().blocks) {
-        numbers += applied.parts->block->activation_numbers_per_token(shape) + dropped;
+        numbers += applied.parts->block->activation_numbers_per_token(shape);
         if (!applied.parts->kind->traits.position_wise)
             estimate.state += double(config.train.batch) * double(model.config().width) *
                               (4 + double(config.model.memory) * working_bytes);
