@@ -308,6 +308,8 @@ TEST_F(FoundFiles, WindowsLineEndsSeparateDocuments) {
     DataConfig pairs = at("p.de");
     pairs.parallel = ".en";
     EXPECT_EQ(documents_of(pairs), (Texts{"eins", "one", "zwei", "two"}));
+    pairs.parallel = ".fr";
+    EXPECT_ERROR(documents_of(pairs), ErrorKind::bad_file, "p.fr");
 }
 
 TEST_F(FoundFiles, OddTables) {

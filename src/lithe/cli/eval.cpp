@@ -142,7 +142,7 @@ int run(const Flags& flags, const CommandContext& context) {
     nlohmann::ordered_json json = to_json(*result, true);
     json["model"] = loaded.folder;
     if (!flags.layers.empty()) json["layers"] = flags.layers;
-    json["data"] = data_name(loaded.config.data);
+    json["data"] = split_file(loaded.config.data, split);
     const std::optional<Writing> writing = write(flags, loaded, text, protocol.bytes);
     if (writing) json["written"] = scores_json(*writing, flags);
     if (context.json) {

@@ -58,6 +58,11 @@ std::string data_name(const DataConfig& data) {
     return data.train.empty() ? join(data.sources, ", ") : data.train;
 }
 
+std::string split_file(const DataConfig& data, const std::string& split) {
+    const std::string& own = split == "valid" ? data.valid : split == "test" ? data.test : data.train;
+    return data.path.empty() && !own.empty() ? own : data_name(data);
+}
+
 bool certainly_other_text(const DataConfig& before, const DataConfig& now) {
     if (before.path.empty() || now.path.empty() || before.path == now.path) return false;
     std::error_code error;

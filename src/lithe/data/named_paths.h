@@ -21,6 +21,8 @@ Config with_absolute_paths(Config config);
 
 // What a configuration trains on, for people: data.path, data.train or the sources.
 std::string data_name(const DataConfig& data);
+// The file that a split of it comes from: its own one, where splits have files.
+std::string split_file(const DataConfig& data, const std::string& split);
 
 // Whether both name a single file, and these differ in size: then the text is certainly another one.
 bool certainly_other_text(const DataConfig& before, const DataConfig& now);

@@ -1,5 +1,7 @@
 #include "lithe/data/parallel_text.h"
 
+#include <filesystem>
+
 #include "lithe/base/error.h"
 #include "lithe/data/line_reader.h"
 
@@ -35,8 +37,15 @@ bool is_partner(const std::string& name, const std::string& extension) {
 void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) {
     if (!config.parallel.starts_with('.'))
         fail_usage("the other side of a pair is named by an ending: \"." + config.parallel + "\"", "data.parallel");
+    const std::string partner = partner_path(input.path, config.parallel);
+    if (std::error_code ignored; !std::filesystem::exists(partner, ignored))
+        fail({.kind = ErrorKind::bad_file,
+              .what = "the other side of the pairs is not there",
+              .where = partner,
+              .expected = "beside " + input.path + ", since data.parallel is \"" + config.parallel + "\"",
+              .hint = "data.parallel is the ending of the files with the targets, as in \".en\""});
     LineReader source(input.path, config.max_expansion);
-    LineReader target(partner_path(input.path, config.parallel), config.max_expansion);
+    LineReader target(partner, config.max_expansion);
     std::string from, to;
     for (;;) {
         const bool a = source.next(from), b = target.next(to);
