@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 """Fits the planner's table to measured runs and writes src/lithe/plan/fitted.h. Needs numpy and scipy.
 
-    bench/fit_planner.py [--runs docs/runs/planner] [--planned docs/runs/planned] [--write]
+    bench/fit_planner.py [--runs bench/runs/planner.tsv] [--planned bench/runs/planned.tsv] [--write]
 
-The runs are those of bench/planner.toml. The formula stands in src/lithe/plan/prediction.h; docs/planner.md tells what came
+The runs are those of bench/planner.toml. The formula stands in src/lithe/plan/prediction.h; docs/lab/planner.md tells what came
 out. Logarithms of bits per byte are fitted, so that errors are relative. Users' texts are not in the table: the spread is that
 of runs whose text was left out of the fit, each text counting as much as another. Planned runs (bench/planned.toml) are never
 fitted and only shown.
 """
 import argparse
-import json
 import math
 import pathlib
 import re
 
 import numpy
 from scipy.optimize import least_squares
+
+import tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
@@ -47,41 +48,22 @@ def amount(text):
     return float(text[:-1]) * {"k": 1e3, "M": 1e6}[text[-1]] if text[-1] in "kM" else float(text)
 
 
-def former(run, schedule):
-    """Whether a run of a long text has the recipe of until 2026-11-28: n-grams to 6 and a cosine."""
-    return schedule == "cosine" and CORPORA[run["data"]][0] >= SHORT_TEXT
+def as_fitted(run):
+    """A line of a table of runs, planned or configured."""
+    settings = dict(each.split("=", 1) for each in run["settings"].split("; ") if each)
+    layers, width = int(run["layers"] or len(settings["model.layout"])), int(run["width"] or settings["model.width"])
+    return {"name": run["name"], "data": run["data"], "tokens": int(run["tokens"]), "bits": float(run["first_bits"]),
+            "size": layers * width * width, "rows": int(run["ngram_rows"] or settings.get("model.ngram_rows", RECIPE_ROWS)),
+            "order": run["order"], "dropout": float(settings.get("model.dropout", 0)),
+            # a long text with the recipe of until 2026-11-28: n-grams to 6 and a cosine
+            "former": run["schedule"] == "cosine" and CORPORA[run["data"]][0] >= SHORT_TEXT}
 
 
-def as_planned(run):
-    chosen = run["plan"]["chosen"]
-    return {"name": run["name"], "data": run["data"], "tokens": run["tokens"], "bits": run["first_tokens_valid"],
-            "size": chosen["layers"] * chosen["width"] ** 2, "rows": chosen["ngram_rows"],
-            "order": run.get("order", "streams"),  # that of all plans until 2026-11-28
-            "former": former(run, run.get("schedule", "cosine"))}
-
-
-def read(folder):
-    runs = []
-    for path in sorted(folder.glob("*.json")):
-        run = json.loads(path.read_text())
-        if "plan" in run:  # a plan of an earlier table, kept for what it tells of much too many readings
-            runs.append(as_planned(run))
-            continue
-        settings = dict(each.split("=", 1) for each in run["set"])
-        width = int(settings["model.width"])
-        layers = len(settings["model.layout"])
-        if float(settings.get("model.dropout", 0)):
-            continue  # the planner uses none
-        runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
-                     "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
-                     "order": run.get("order") or settings.get("data.order", "streams"),  # the recipe's until 2026-11-28
-                     "former": former(run, settings.get("schedule.name", "cosine")), "bits": run["first_tokens_valid"]})
-    # how much longer n-grams gain depends on the text: of the former recipe one text's runs say how sizes compare
-    return [run for run in runs if not run["former"] or run["data"] == REFERENCE]
-
-
-def read_planned(folder):
-    return [as_planned(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+def read(table):
+    runs = [as_fitted(run) for run in tables.read(table)]
+    # Plans have no dropout. How much longer n-grams gain depends on the text: of the former recipe one text's runs say how
+    # sizes compare.
+    return [run for run in runs if not run["dropout"] and (not run["former"] or run["data"] == REFERENCE)]
 
 
 def best_of_each(runs):
@@ -149,8 +131,8 @@ def expected(fitted, run):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "docs/runs/planner")
-    parser.add_argument("--planned", type=pathlib.Path, default=ROOT / "docs/runs/planned")
+    parser.add_argument("--runs", type=pathlib.Path, default=tables.FOLDER / "planner.tsv")
+    parser.add_argument("--planned", type=pathlib.Path, default=tables.FOLDER / "planned.tsv")
     parser.add_argument("--write", action="store_true", help="write src/lithe/plan/fitted.h")
     args = parser.parse_args()
     listed = best_of_each(read(args.runs))
@@ -168,7 +150,7 @@ def main():
         errors[run["data"]].append(math.log(expected(without[run["data"]], run) / run["bits"]))
         print(f"{run['name']:50} {run['bits']:7.4f} {100 * math.log(within / run['bits']):14.2f}% {known:8.4f} "
               f"{100 * math.log(known / run['bits']):6.2f}% {100 * errors[run['data']][-1]:17.2f}%")
-    for run in [run for run in read_planned(args.planned) if not run["former"]]:
+    for run in [run for run in map(as_fitted, tables.read(args.planned)) if not run["former"]]:
         known = expected(fitted, run)
         print(f"{run['name']:50} {run['bits']:7.4f} {'':15} {known:8.4f} {100 * math.log(known / run['bits']):6.2f}%")
     for text, each in errors.items():
@@ -187,7 +169,7 @@ def main():
     constants = ",\n    ".join(
         f"k{re.sub('_(.)', lambda m: m[1].upper(), name[0].upper() + name[1:])} = {0 if abs(value) < 1e-9 else value:.6g}"
         for name, value in values.items())
-    text = ("// Made by bench/fit_planner.py from docs/runs/planner/*.json. Do not edit.\n#pragma once\n\n"
+    text = ("// Made by bench/fit_planner.py from bench/runs/planner.tsv. Do not edit.\n#pragma once\n\n"
             f"namespace lithe::fitted {{\n\ninline constexpr double\n    {constants};\n\n}}  // namespace lithe::fitted\n")
     print(text)
     if args.write:

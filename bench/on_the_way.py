@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What an evaluation on the way tells of a planned training's end: trains, and fits src/lithe/plan/on_the_way.h.
 
-    bench/on_the_way.py train NAME TEXT [TOKENS]   plans a minute, trains TOKENS (2M), keeps its evaluations
-    bench/on_the_way.py fit [--write]              of all that was kept in docs/runs/on-the-way
+    bench/on_the_way.py train NAME TEXT [TOKENS]   plans a minute, trains TOKENS (2M), adds its evaluations to the table
+    bench/on_the_way.py fit [--write]              of all lines of bench/runs/on-the-way.tsv
 
 Trainings are bounded by tokens, so that a busy machine changes nothing. The formula stands in src/lithe/plan/promise.cpp:
 what the table says of the way that is left, and (1 + high_rate * share left) for a rate that has not fallen yet. Texts are
@@ -17,11 +17,12 @@ import statistics
 import sys
 import tempfile
 
+import tables
 from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LITHE = pathlib.Path(os.environ.get("LITHE", ROOT / "build/release/lithe"))  # a copy that builds do not touch
-RUNS = ROOT / "docs/runs/on-the-way"
+TABLE = tables.FOLDER / "on-the-way.tsv"
 SHORT_TEXT, SAMPLE, SAMPLE_POWER = 4e6, 4 << 20, 0.038  # of plan/prediction.h, plan/corpus_look.h, plan/prediction.cpp
 
 
@@ -30,17 +31,17 @@ def constants():
     return {name: float(value) for name, value in re.findall(r"k(\w+) = ([-\d.e+]+)", text)}
 
 
-def predict(c, plan, tokens):
+def predict(c, run, tokens):
     """plan/prediction.cpp, without what does not depend on the tokens."""
-    corpus, size = plan["corpus"], plan["chosen"]["layers"] * plan["chosen"]["width"] ** 2
-    filled = min(1.0, corpus["tokens"] / SAMPLE)
-    hard = corpus["packed_bits_per_byte"] * filled ** SAMPLE_POWER / c["ReferencePackedBits"]
-    short = corpus["tokens"] < SHORT_TEXT
+    text, size = float(run["text_tokens"]), float(run["layers"]) * float(run["width"]) ** 2
+    filled = min(1.0, text / SAMPLE)
+    hard = float(run["packed_bits"]) * filled ** SAMPLE_POWER / c["ReferencePackedBits"]
+    short = text < SHORT_TEXT
     learned = (c["SizeFactor"] * (c["ShortFactor"] if short else 1) * size ** -c["SizePower"] +
                c["DataFactor"] * tokens ** -c["DataPower"])
     again = c["RepeatLoss"] * (size / 1e6) ** c["RepeatPower"] if short else c["LongRepeatLoss"]
     return ((c["Floor"] * hard ** c["DifficultyPower"] + learned * hard ** c["LearnedPower"]) *
-            (1 + again * max(0.0, tokens / corpus["tokens"] - 1)))
+            (1 + again * max(0.0, tokens / text - 1)))
 
 
 def train(name, text, tokens):
@@ -56,17 +57,19 @@ def train(name, text, tokens):
                    *[flag for key, value in sets.items() for flag in ("--set", f"{key}={value}")]])
         lines = [json.loads(line) for line in pathlib.Path(run, "metrics.jsonl").read_text().splitlines()]
         curve = [[line["tokens"], round(line["valid"]["bits_per_byte"], 5)] for line in lines if "valid" in line]
-    result = {"name": name, "plan": {key: plan[key] for key in ("corpus", "chosen")}, "tokens_bits": curve}
-    RUNS.mkdir(parents=True, exist_ok=True)
-    (RUNS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    corpus, chosen = plan["corpus"], plan["chosen"]
+    tables.append(TABLE, {"name": name, "text_bytes": corpus["bytes"], "text_tokens": corpus["tokens"],
+                          "valid_bytes": corpus["valid_bytes"], "packed_bits": corpus["packed_bits_per_byte"],
+                          **{key: chosen[key] for key in ("layers", "width", "ngram_rows", "batch")},
+                          "tokens:bits": tables.curve_cell(curve)})
     print(f"{name}: {curve[-1][1]} bits per byte after {curve[-1][0]} tokens")
 
 
 def points(c, run):
     """(share left, log of what came out beside what the table makes of an evaluation on the way)"""
-    tokens, bits = run["tokens_bits"][-1]
-    for at, seen in run["tokens_bits"][:-1]:
-        rest = predict(c, run["plan"], tokens) / predict(c, run["plan"], at)
+    *earlier, (tokens, bits) = tables.curve_points(run["tokens:bits"])
+    for at, seen in earlier:
+        rest = predict(c, run, tokens) / predict(c, run, at)
         yield 1 - at / tokens, math.log(bits / (seen * rest))
 
 
@@ -78,7 +81,7 @@ def high_rate(c, runs):
 
 def fit(write):
     c = constants()
-    runs = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*.json"))]
+    runs = tables.read(TABLE)
     errors = []
     for run in runs:
         rate = high_rate(c, [other for other in runs if other["name"] != run["name"]])
@@ -86,7 +89,7 @@ def fit(write):
         errors += [error / math.sqrt(left) for left, error in of_run if left > 0.1]
         print(f"{run['name']:14}", "  ".join(f"{100 * (1 - left):.0f} %: {100 * error:+.1f}" for left, error in of_run))
     spread = math.sqrt(statistics.mean(error * error for error in errors))
-    text = ("// Made by bench/on_the_way.py from docs/runs/on-the-way/*.json. Do not edit.\n#pragma once\n\n"
+    text = ("// Made by bench/on_the_way.py from bench/runs/on-the-way.tsv. Do not edit.\n#pragma once\n\n"
             "namespace lithe::on_the_way {\n\n"
             f"inline constexpr double kHighRate = {high_rate(c, runs):.4g}, kSpread = {spread:.4g};\n\n"
             "}  // namespace lithe::on_the_way\n")

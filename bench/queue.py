@@ -1,25 +1,26 @@
 #!/usr/bin/env python3
-"""Runs a list of trainings, one after the other, and keeps a small summary of each: the evidence behind docs/results.md.
+"""Runs a list of trainings, one after the other, and adds a line for each to a table: the evidence behind docs/results.md.
 
-    bench/queue.py bench/quality.toml --data books8=corpus.txt [--out docs/runs] [--work runs/queue] [--only NAME]
+    bench/queue.py bench/quality.toml --data books8=corpus.txt [--out bench/runs/quality.tsv] [--work runs/queue] [--only NAME]
 
 A list names runs: [[run]] with name, config, data (a key of --data), time or tokens, and `set`, a list of settings. Without
-`config` the planner chooses (time only; its plan is kept in the summary). A [[grid]]
-is a run for every combination of the lists in its `vary` table, whose keys stand as {key} in its other values. What has a
-summary is left out, and a run that was stopped goes on where it stopped, so that a long list can be spread over days. Every
-run is evaluated on the whole validation split unless `whole = false`, and with `test = true` once on the test split; with
-`curve = false` the summary holds no training curve. Runs bounded by tokens may share the machine: their result does not
-depend on its speed.
+`config` the planner chooses (time only; its plan is kept in the line). A [[grid]] is a run for every combination of the lists
+in its `vary` table, whose keys stand as {key} in its other values. The table is bench/runs/LIST.tsv unless --out says
+another. What has a line there is left out, and a run that was stopped goes on where it stopped, so that a long list can be
+spread over days. Every run is evaluated on the whole validation split unless `whole = false`, and with `test = true` once on
+the test split. Its training curve goes to bench/runs/LIST-curves.tsv unless `curve = false`. Runs bounded by tokens may share
+the machine: their result does not depend on its speed. bench/runs/README.md says what the columns are.
 """
 import argparse
 import itertools
 import json
 import pathlib
-import platform
 import shutil
 import subprocess
 import sys
 import tomllib
+
+import tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 lithe = ROOT / "build/release/lithe"
@@ -33,8 +34,7 @@ def call(arguments):
 
 
 def evaluate(folder, split):
-    result = call(["eval", folder, "--data", f":{split}"])
-    return {key: result[key] for key in ("bits_per_byte", "bytes", "protocol")}
+    return call(["eval", folder, "--data", f":{split}"])["bits_per_byte"]
 
 
 def curve(folder):
@@ -78,52 +78,48 @@ def run(entry, data, work):
     config = tomllib.loads((folder / "config.toml").read_text())
     start = json.loads((folder / "run.json").read_text())
     start = start["starts"][-1] if "starts" in start else start
-    summary = {"name": entry["name"], "config": entry.get("config", "plan"), "data": entry["data"], budget: entry[budget],
-               "set": entry.get("set", []),
-               "machine": {key: start.get(key) for key in ("cpu", "threads", "isa", "precision", "time", "lithe")},
-               "system": platform.system(), "order": config["data"]["order"], "schedule": config["schedule"]["name"],
-               "steps": trained["steps"], "tokens": trained["tokens"],
-               "seconds": trained["seconds"], "first_tokens_valid": trained["valid"]["bits_per_byte"],
-               "tokens_per_second": trained["perf"]["tokens_per_second"],
-               "peak_rss_bytes": trained["perf"]["peak_rss_bytes"]}
-    if "config" not in entry:
-        plan = json.loads((folder / "plan.json").read_text())
-        summary["plan"] = {key: plan[key] for key in ("chosen", "training_seconds", "tokens", "expected")}
-    if entry.get("whole", True):
-        summary["valid"] = evaluate(folder, "valid")
-    if entry.get("curve", True):
-        summary["curve_seconds_tokens_bits"] = curve(folder)
-    if entry.get("test"):
-        summary["test"] = evaluate(folder, "test")
-    return summary
+    plan = {} if "config" in entry else json.loads((folder / "plan.json").read_text())
+    chosen, expected, perf = plan.get("chosen", {}), plan.get("expected", {}), trained["perf"]
+    return {"name": entry["name"], "config": entry.get("config", "plan"), "data": entry["data"],
+            "budget": f"{budget}={entry[budget]}", "settings": "; ".join(entry.get("set", [])),
+            "steps": trained["steps"], "tokens": trained["tokens"], "seconds": round(trained["seconds"], 1),
+            "first_bits": trained["valid"]["bits_per_byte"],
+            "valid_bits": evaluate(folder, "valid") if entry.get("whole", True) else None,
+            "test_bits": evaluate(folder, "test") if entry.get("test") else None,
+            "tokens_per_second": round(perf["tokens_per_second"]), "peak_mib": round(perf["peak_rss_bytes"] / 2**20),
+            "order": config["data"]["order"], "schedule": config["schedule"]["name"],
+            **{key: start.get(key) for key in ("cpu", "isa", "precision", "threads")},
+            "date": start["time"][:10], "lithe": start.get("lithe"),
+            **{key: chosen.get(key) for key in ("layers", "width", "ngram_rows", "batch")},
+            "expected_bits": expected.get("bits_per_byte"), "low": expected.get("low"), "high": expected.get("high")}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=pathlib.Path)
     parser.add_argument("--data", action="append", default=[], metavar="NAME=PATH", help="where a corpus lies")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/runs")
+    parser.add_argument("--out", type=pathlib.Path, help="the table; default: bench/runs/LIST.tsv")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "runs/queue")
     parser.add_argument("--only", default="", help="runs whose name contains this")
     parser.add_argument("--lithe", type=pathlib.Path, default=lithe, help="the program, e.g. a copy that builds do not touch")
     args = parser.parse_args()
     globals()["lithe"] = args.lithe.resolve()
     places = dict(each.split("=", 1) for each in args.data)
+    table = args.out or tables.FOLDER / f"{args.list.stem}.tsv"
     for entry in expand(tomllib.loads(args.list.read_text())):
-        summary = args.out / f"{entry['name']}.json"
-        if summary.exists() or args.only not in entry["name"]:
+        if args.only not in entry["name"] or entry["name"] in {row["name"] for row in tables.read(table)}:
             continue
         if entry["data"] not in places:
             sys.exit(f"{entry['name']} needs --data {entry['data']}=PATH")
         result = run(entry, pathlib.Path(places[entry["data"]]).resolve(), args.work)
-        text = json.dumps(result, indent=1) + "\n"
-        if len(text) > 20_000:
-            sys.exit(f"the summary of {entry['name']} has {len(text)} bytes, more than 20,000")
-        args.out.mkdir(parents=True, exist_ok=True)
-        summary.write_text(text)
+        tables.append(table, result)
+        if entry.get("curve", True):
+            points = curve(args.work / entry["name"])
+            tables.append(table.with_name(f"{table.stem}-curves.tsv"),
+                          {"name": entry["name"], "seconds:tokens:bits": tables.curve_cell(points)})
         shutil.rmtree(args.work / entry["name"])
-        whole = f", {result['valid']['bits_per_byte']:.4f} on all" if "valid" in result else ""
-        print(f"{entry['name']}: {result['first_tokens_valid']:.4f} bits per byte on the first validation tokens{whole}", flush=True)
+        whole = f", {result['valid_bits']:.4f} on all" if result["valid_bits"] else ""
+        print(f"{entry['name']}: {result['first_bits']:.4f} bits per byte on the first validation tokens{whole}", flush=True)
 
 
 if __name__ == "__main__":

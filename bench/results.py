@@ -3,11 +3,11 @@
 
     bench/results.py [--lithe build/release/lithe] [--check]
 
-`evidence` in docs/results.md: docs/runs/evidence/*.json, made by bench/evidence.toml. Parameters and FLOPs are what `lithe info`
-counts for the same settings. `planned` and `planned-avx2` in docs/planner.md: docs/runs/planned/*.json and
-docs/runs/planned-avx2/*.json, made by bench/planned.toml on two machines; * has the recipe of until 2026-11-28.
-`handmade` beside them: the best of docs/runs/handmade/*.json, made by bench/handmade.toml, and the planned runs of the minutes that
-their tokens take on each machine.
+`evidence` in docs/lab/results.md is of bench/runs/evidence.tsv, made by bench/evidence.toml. Parameters and FLOPs are what
+`lithe info` counts for the same settings. `planned` in docs/lab/planner.md and `planned-avx2` in docs/results.md
+are of the tables of these names, made by bench/planned.toml on two machines; * has the recipe of until 2026-11-28. `handmade`
+in docs/lab/planner.md has the best of bench/runs/handmade.tsv, made by bench/handmade.toml, and the planned runs of the
+minutes that their tokens take on each machine.
 Runs that differ in their seed only are one row: the mean, and half the 95 % interval with three or more.
 With --check nothing is written, and the exit code says whether the documents are up to date.
 """
@@ -17,14 +17,14 @@ import pathlib
 import re
 import statistics
 import sys
-import tomllib
 
+import tables
 from programs import Failed, output_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # tokens per second by width, from which bench/handmade.toml has its budgets
 HANDMADE_SPEED = {256: 77_000, 384: 39_500, 512: 22_500, 640: 13_200}
-AVX2_MINUTES = {1: 3, 3: 10, 10: 30}  # of the machine of docs/runs/planned-avx2 for the same tokens (docs/planner.md)
+AVX2_MINUTES = {1: 3, 3: 10, 10: 30}  # of the machine of bench/runs/planned-avx2.tsv for the same tokens
 SHORT_TEXTS = ("shakespeare",)  # whose recipe is still that of all texts until 2026-11-28
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 %, by the number of runs
 
@@ -38,7 +38,7 @@ def titles():
 
 
 def counted(lithe, run):
-    sets = [flag for each in run["set"] for flag in ("--set", each)]
+    sets = [flag for each in run["settings"].split("; ") if each for flag in ("--set", each)]
     return json.loads(output_of([lithe, "info", ROOT / run["config"], *sets, "--json"]).splitlines()[-1])
 
 
@@ -49,39 +49,40 @@ def bits_cell(values):
     return f"{statistics.mean(values):.4f} ± {half:.4f}"
 
 
-def seeds_together(folder):
+def seeds_together(study):
     """Name without the seed -> runs."""
     runs = {}
-    for path in sorted((ROOT / "docs/runs" / folder).glob("*.json")):
-        run = json.loads(path.read_text())
+    for run in tables.read(tables.FOLDER / f"{study}.tsv"):
         runs.setdefault(re.sub(r"-seed\d+$", "", run["name"]), []).append(run)
     return runs
 
 
-def planned(folder):
+def minutes_of(run):
+    return int(run["budget"].removeprefix("time=").rstrip("m"))
+
+
+def planned(study):
     rows = []
-    for group in seeds_together(folder).values():
+    for group in seeds_together(study).values():
         first = group[0]
-        shapes = " or ".join(sorted({f"{run['plan']['chosen']['layers']} x {run['plan']['chosen']['width']}" for run in group}))
-        if first["data"] not in SHORT_TEXTS and first.get("schedule", "cosine") == "cosine":
+        shapes = " or ".join(sorted({f"{run['layers']} x {run['width']}" for run in group}))
+        if first["data"] not in SHORT_TEXTS and first["schedule"] == "cosine":
             shapes += "*"
-        expected = first["plan"]["expected"]
-        bits = [bits_cell([run[key] if key == "first_tokens_valid" else run[key]["bits_per_byte"] for run in group])
-                for key in ("first_tokens_valid", "valid", "test")]
-        minutes = int(first["time"].rstrip("m"))
-        rows.append(((first["data"], minutes),
-                     f"| {first['data']} | {minutes} | {shapes} | {statistics.mean(run['tokens'] for run in group) / 1e6:.1f}M | "
-                     f"{expected['bits_per_byte']:.3f} ({expected['low']:.3f} to {expected['high']:.3f}) | {len(group)} | "
-                     + " | ".join(bits) + " |"))
+        expected, low, high = (float(first[key]) for key in ("expected_bits", "low", "high"))
+        bits = [bits_cell([float(run[key]) for run in group]) for key in ("first_bits", "valid_bits", "test_bits")]
+        rows.append(((first["data"], minutes_of(first)),
+                     f"| {first['data']} | {minutes_of(first)} | {shapes} | "
+                     f"{statistics.mean(int(run['tokens']) for run in group) / 1e6:.1f}M | "
+                     f"{expected:.3f} ({low:.3f} to {high:.3f}) | {len(group)} | " + " | ".join(bits) + " |"))
     head = ["| text | minutes | plan | tokens trained | expected (9 of 10) | seeds | first 500,000 bytes of validation | "
             "whole validation split | test split |", "|---|---|---|---|---|---|---|---|---|"]
     return "\n".join(head + [row for _, row in sorted(rows)])
 
 
 def handmade():
-    def planned_bits(folder):
-        return {(group[0]["data"], int(group[0]["time"].rstrip("m"))): statistics.mean(run["first_tokens_valid"] for run in group)
-                for group in seeds_together(folder).values()}
+    def planned_bits(study):
+        return {(group[0]["data"], minutes_of(group[0])): statistics.mean(float(run["first_bits"]) for run in group)
+                for group in seeds_together(study).values()}
 
     def beside(best, bits):
         return f"{bits:.4f} | {bits / best - 1:+.1%} |" if bits else "| |"
@@ -89,8 +90,9 @@ def handmade():
     fast, slow = planned_bits("planned"), planned_bits("planned-avx2")
     runs = {}
     for (run,) in seeds_together("handmade").values():
-        width = next((int(each.split("=")[1]) for each in run["set"] if each.startswith("model.width=")), 512)
-        runs.setdefault((run["data"], round(run["tokens"] / HANDMADE_SPEED[width] / 60)), []).append((run["first_tokens_valid"], run["name"]))
+        width = int((re.search(r"model\.width=(\d+)", run["settings"]) or [0, 512])[1])
+        key = run["data"], round(int(run["tokens"]) / HANDMADE_SPEED[width] / 60)
+        runs.setdefault(key, []).append((float(run["first_bits"]), run["name"]))
     rows = []
     for (data, minutes), group in sorted(runs.items()):
         best, name = min(group)
@@ -110,11 +112,12 @@ def evidence(lithe):
             continue
         group = runs[name]
         info = counted(lithe, group[0])
-        tokens = statistics.mean(run["tokens"] for run in group)
-        rows.append((statistics.mean(run["first_tokens_valid"] for run in group),
+        tokens = statistics.mean(int(run["tokens"]) for run in group)
+        bits = [float(run["first_bits"]) for run in group]
+        rows.append((statistics.mean(bits),
                      f"| {title} | `{info['layout']}` | {info['parameters'] / 1e6:.2f}M | {tokens / 1e6:.1f}M | "
-                     f"{tokens * info['training_flops_per_token'] / 1e12:.0f} | {max(run['peak_rss_bytes'] for run in group) / 2**20:.0f} | "
-                     f"{len(group)} | {bits_cell([run['first_tokens_valid'] for run in group])} |"))
+                     f"{tokens * info['training_flops_per_token'] / 1e12:.0f} | {max(int(run['peak_mib']) for run in group)} | "
+                     f"{len(group)} | {bits_cell(bits)} |"))
     head = ["| architecture | layout | parameters | tokens trained | TFLOP | peak MiB | seeds | bits per byte |",
             "|---|---|---|---|---|---|---|---|"]
     return "\n".join(head + [row for _, row in sorted(rows)])
@@ -126,9 +129,9 @@ def main():
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     stale = False
-    for document, name, table in (("results.md", "evidence", evidence(args.lithe)), ("planner.md", "planned", planned("planned")),
-                                  ("planner.md", "planned-avx2", planned("planned-avx2")),
-                                  ("planner.md", "handmade", handmade())):
+    for document, name, table in (("lab/results.md", "evidence", evidence(args.lithe)), ("lab/planner.md", "planned", planned("planned")),
+                                  ("results.md", "planned-avx2", planned("planned-avx2")),
+                                  ("lab/planner.md", "handmade", handmade())):
         path = ROOT / "docs" / document
         text = path.read_text()
         new, found = re.subn(rf"(<!-- table {name} -->\n).*?(\n<!-- end -->)", lambda m: m[1] + table + m[2], text, flags=re.S)

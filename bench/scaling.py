@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How a training step's cost grows along each axis, one at a time: the scaling table of docs/performance.md.
+"""How a training step's cost grows along each axis, one at a time: the scaling table of docs/lab/performance.md.
 
     bench/scaling.py [--only length] [--repeats 7] [--precision bf16]
 

@@ -3,11 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
+#include <map>
 #include <set>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
+#include "lithe/formats/csv.h"
 #include "lithe/formats/packed.h"
 #include "lithe/model/language_model.h"
 #include "lithe/plan/fitted.h"
@@ -103,7 +104,7 @@ TEST(Prediction, ShortTextsNeedLargerModels) {
     EXPECT_GT(lost(large), 1.001 * lost(small));
 }
 
-// 5 MB of Python read 0.8, 1.4 and 2.8 times: 1.519, 1.721 and 2.189 bits (docs/runs/planner/python-*-n20-wsd.json).
+// 5 MB of Python read 0.8, 1.4 and 2.8 times: 1.519, 1.721 and 2.189 bits (python-*-n20-wsd of bench/runs/planner.tsv).
 TEST(Prediction, LongNgramsMakeReadingAgainDear) {
     const PlanShape shape{192, 2, 131072};
     const CorpusLook python{.tokens = 4'982'399, .packed_bits = 1.459};
@@ -111,25 +112,40 @@ TEST(Prediction, LongNgramsMakeReadingAgainDear) {
     EXPECT_LT(worthwhile_tokens(shape, 100e6, python), 1.01 * 4'982'399);
 }
 
-// The table is fitted to other runs than these, which the planner chose itself (docs/planner.md). Every recorded run is
-// looked at, but for those that are named.
-void expect_held(const std::string& folder, int all_runs, double most_error, std::set<std::string> left_out = {}) {
+// Lines of a table of bench/runs, each by the names of its columns.
+std::vector<std::map<std::string, std::string>> recorded_runs(const std::string& table) {
+    const std::string path = LITHE_SOURCE_FOLDER "/bench/runs/" + table + ".tsv";
+    std::vector<std::string> header;
+    std::vector<std::map<std::string, std::string>> runs;
+    CsvParser parser('\t', path, [&](std::vector<std::string>& fields) {
+        if (header.empty()) return void(header = fields);
+        ASSERT_EQ(fields.size(), header.size()) << path;
+        auto& run = runs.emplace_back();
+        for (size_t i = 0; i < header.size(); ++i) run[header[i]] = fields[i];
+    });
+    parser.feed(read_file(path));
+    parser.finish();
+    return runs;
+}
+
+// The table is fitted to other runs than these, which the planner chose itself (docs/lab/planner.md). Every recorded
+// run is looked at, but for those that are named.
+void expect_held(const std::string& table, int all_runs, double most_error, std::set<std::string> left_out = {}) {
     const std::map<std::string, CorpusLook> texts = {{"books8", {.tokens = 90'000'000, .packed_bits = 1.9454}},
                                                      {"headers", {.tokens = 13'760'809, .packed_bits = 1.0991}},
                                                      {"python", {.tokens = 4'982'399, .packed_bits = 1.4590}},
                                                      {"shakespeare", {.tokens = 1'003'854, .packed_bits = 2.0979}}};
     int runs = 0;
     double squares = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(LITHE_SOURCE_FOLDER "/docs/runs/" + folder)) {
-        const auto run = nlohmann::json::parse(read_file(entry.path().string()));
-        const auto& chosen = run["plan"]["chosen"];
-        const PlanShape shape{chosen["width"], chosen["layers"], chosen["ngram_rows"]};
-        const CorpusLook& text = texts.at(run["data"]);
-        if (left_out.erase(run["name"].get<std::string>())) continue;
-        const double bits = run["first_tokens_valid"];
-        const Prediction expected = predict(shape, run["tokens"], text);
-        EXPECT_GT(bits, expected.low) << run["name"];
-        EXPECT_LT(bits, expected.high) << run["name"];
+    for (const auto& run : recorded_runs(table)) {
+        auto number = [&](const char* column) { return std::stod(run.at(column)); };
+        const PlanShape shape{int64_t(number("width")), int64_t(number("layers")), int64_t(number("ngram_rows"))};
+        const CorpusLook& text = texts.at(run.at("data"));
+        if (left_out.erase(run.at("name"))) continue;
+        const double bits = number("first_bits");
+        const Prediction expected = predict(shape, number("tokens"), text);
+        EXPECT_GT(bits, expected.low) << run.at("name");
+        EXPECT_LT(bits, expected.high) << run.at("name");
         squares += std::pow(std::log(bits / expected.bits), 2);
         ++runs;
     }
@@ -199,21 +215,21 @@ TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     const std::string path = folder.write("text.txt", sample_text(2000));
     auto request_long = [&](const char* set) {
         PlanRequest request = request_for(path, {set});
-        request.seconds = 100;
+        request.seconds = 3000;  // much, also for a busy machine
         return request;
     };
-    const PlanRequest request = request_long("train.seed=2"), stated = request_long("train.max_seconds=100");
+    const PlanRequest request = request_long("train.seed=2"), stated = request_long("train.max_seconds=3000");
     const Plan plan = make_plan(request);
-    EXPECT_LT(plan.chosen.seconds, 100);
+    EXPECT_LT(plan.chosen.seconds, 3000);
     // tokens end it, so that another speed than was measured changes nothing; the rate follows what ends first
     EXPECT_NEAR(double(plan.config.train.max_tokens), plan.tokens, 1);
-    EXPECT_EQ(plan.config.train.max_seconds, 100);
+    EXPECT_EQ(plan.config.train.max_seconds, 3000);
     EXPECT_EQ(plan.config.schedule.axis, "auto");
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
     const Plan whole = make_plan(stated);
-    EXPECT_EQ(whole.config.train.max_seconds, 100);
+    EXPECT_EQ(whole.config.train.max_seconds, 3000);
     EXPECT_EQ(whole.config.train.max_tokens, 0);
-    EXPECT_EQ(whole.chosen.seconds, 100);
+    EXPECT_EQ(whole.chosen.seconds, 3000);
     EXPECT_EQ(plan_text(whole, stated).find("more makes it worse"), std::string::npos) << plan_text(whole, stated);
     // of what --set alters the table knows nothing
     EXPECT_EQ(make_plan(request_long("model.dropout=0.3")).config.train.max_tokens, 0);

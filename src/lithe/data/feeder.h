@@ -47,7 +47,7 @@ struct FeedOptions {
 };
 
 // Tokens at one place of data.order = "chunks". Longer ones show less of a large text, shorter ones more often a
-// context that does not belong (docs/planner.md has what was measured).
+// context that does not belong (docs/lab/planner.md has what was measured).
 inline constexpr int64_t kChunk = 2048;
 
 class Feeder {

@@ -1,4 +1,4 @@
-// Made by bench/fit_planner.py from docs/runs/planner/*.json. Do not edit.
+// Made by bench/fit_planner.py from bench/runs/planner.tsv. Do not edit.
 #pragma once
 
 namespace lithe::fitted {

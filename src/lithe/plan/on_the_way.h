@@ -1,4 +1,4 @@
-// Made by bench/on_the_way.py from docs/runs/on-the-way/*.json. Do not edit.
+// Made by bench/on_the_way.py from bench/runs/on-the-way.tsv. Do not edit.
 #pragma once
 
 namespace lithe::on_the_way {

@@ -1,5 +1,5 @@
 // Expected quality of a plan, from the fitted table of measured runs (plan/fitted.h, made by bench/fit_planner.py; what
-// was fitted and how well it holds: docs/planner.md).
+// was fitted and how well it holds: docs/lab/planner.md).
 //
 //   bits = (E h^g + (s A N^-a + B D^-b) h^q) (1 + k log2(R / rows)) (1 + c max(0, D / U - 1))
 //

@@ -1,6 +1,6 @@
 // What a plan promised, and what a first evaluation makes of it. Of a text the table knows only what PPMd makes of it,
 // and that is wrong by more than its interval where a text is unlike those of the table. An evaluation on the way knows
-// the model on the text itself; how far the rest of the training carries, the table knows well (docs/planner.md).
+// the model on the text itself; how far the rest of the training carries, the table knows well (docs/lab/planner.md).
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -6,7 +6,7 @@
 namespace lithe {
 namespace {
 
-// Layers that go with a width (docs/planner.md).
+// Layers that go with a width (docs/lab/planner.md).
 struct Rung {
     int64_t width, layers;
 };
