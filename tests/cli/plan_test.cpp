@@ -25,6 +25,42 @@ TEST(PlanCommand, PrintsAndWritesAConfigurationThatTrains) {
     EXPECT_EQ(run({"train", out, "--dry-run", "-q"}).code, 0);
 }
 
+// A text that is not there is not missed: the speed is measured on made-up tokens.
+TEST(PlanCommand, SaysWhatAConfigurationTakesHere) {
+    TemporaryFolder folder;
+    const std::string config = folder.write("c.toml",
+                                            "[model]\nwidth = 32\nlayout = \"ru\"\n[data]\npath = \"not there\"\n"
+                                            "[train]\nbatch = 4\nlength = 16\naccumulation = 2\nmax_steps = 1000\n");
+    const auto result = run({"plan", config, "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto json = result.json();
+    EXPECT_EQ(json["tokens"], 4 * 16 * 2 * 1000);
+    EXPECT_EQ(json["tokens_per_update"], 4 * 16 * 2);
+    EXPECT_EQ(json["measured_batch"], 4);
+    const double speed = json["tokens_per_second"];
+    EXPECT_NEAR(json["seconds"].get<double>(), 128'000 / speed, 1e-6 * 128'000 / speed);
+    EXPECT_NEAR(json["training_flops"].get<double>(), 128e3 * json["training_flops_per_token"].get<double>(), 1);
+    EXPECT_EQ(json["parameters"], run({"info", config, "--json"}).json()["parameters"]);
+    const auto limited = run({"plan", config, "--json", "--set", "train.max_seconds=0.001"});
+    EXPECT_EQ(limited.json()["seconds"], 0.001);
+    EXPECT_LT(limited.json()["tokens"], 128'000);
+    EXPECT_NE(run({"plan", config}).out.find("tokens/s, measured on made-up tokens"), std::string::npos);
+    EXPECT_FAILS(run({"plan", config, "--max-time", "1m"}), 2, "a configuration says itself");
+    EXPECT_FAILS(run({"plan", config, "--set", "model.layout=?{r u}"}), 2, "a search trains many models");
+}
+
+TEST(PlanCommand, MeasuresTheRowsThatFit) {
+    TemporaryFolder folder;
+    const std::string config = folder.write("c.toml",
+                                            "[model]\nwidth = 32\nlayout = \"r\"\n[train]\n"
+                                            "batch = 1000000\nlength = 4096\nmax_steps = 1\n");
+    const auto result = run({"plan", config, "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_GT(result.json()["memory_bytes"], result.json()["available_memory_bytes"]);
+    EXPECT_LT(result.json()["measured_batch"], 1'000'000);
+    EXPECT_GT(result.json()["tokens_per_second"], 0);
+}
+
 TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
     TemporaryFolder folder;
     const std::string text = folder.write("corpus.txt", sample_text(600'000)), path = folder.file("run");
@@ -48,7 +84,7 @@ TEST(TrainText, PlansTrainsAndGoesOnWithTheSamePlan) {
 TEST(TrainText, GoesOnWithAPlanThatEndsEarly) {
     TemporaryFolder folder;
     const std::string text = folder.write("corpus.txt", sample_text(2000)), path = folder.file("run");
-    std::vector<std::string> command = {"train", text,    "--max-time", "90s",   "--max-memory",
+    std::vector<std::string> command = {"train", text,    "--max-time", "20m",   "--max-memory",
                                         "300M",  "--run", path,         "--json"};
     auto first = run(command);
     ASSERT_EQ(first.code, 0) << first.err;

@@ -56,7 +56,9 @@ Json time_evaluation(const BenchRow& row, const std::string& precision, const Be
     protocol.lead = 0;
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i)
-        seconds.push_back(evaluate(*objective, models, RandomText(uint64_t(segment * segments) + 1, config), protocol)
+        seconds.push_back(evaluate(*objective, models,
+                                   RandomText(uint64_t(segment * segments) + 1, config, vocabulary_of(config)),
+                                   protocol)
                               .value()
                               .seconds);
     const int64_t parts = natural_parts(config.train.batch, at::get_num_threads(), ceiling.device);

@@ -95,27 +95,11 @@ int64_t warm_up_steps(const Config& config) {
     return config.model.memory / config.train.length + kUntilRecorded;
 }
 
-int64_t random_id(uint64_t key, uint64_t i, int64_t vocabulary) {
-    return int64_t(double(vocabulary) * random_unit(key, i) * random_unit(key + 1, i));
-}
-
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary) {
     Tensor ids = at::empty({length, batch}, at::kLong);
     for (int64_t i = 0; i < ids.numel(); ++i) ids.data_ptr<int64_t>()[i] = random_id(key, uint64_t(i), vocabulary);
     return ids;
 }
-
-RandomText::RandomText(uint64_t size, const Config& config)
-    : size_(size),
-      document_(uint64_t(std::max<int64_t>(1, config.train.length - 1))),  // and an end token
-      vocabulary_(vocabulary_of(config)) {}
-
-void RandomText::read(uint64_t begin, uint64_t count, int64_t* out) const {
-    for (uint64_t i = 0; i < count; ++i) out[i] = random_id(1, begin + i, vocabulary_);
-}
-
-// An even number, so that they are pairs, too.
-uint64_t RandomText::documents() const { return std::max<uint64_t>(2, size_ / document_ / 2 * 2); }
 
 std::unique_ptr<Objective> objective_of(const Config& config) {
     return make_objective(config, tokenize::ByteTokenizer());
@@ -146,7 +130,7 @@ int run_rows(const BenchFlags& flags, const CommandContext& context, bool produc
                 continue;
             }
             results.push_back(time(row, precision, flags, ceiling));
-            log_info(results.back().dump());
+            log_progress(row.name + " " + precision);
         }
     }
     if (results.empty()) fail_usage("no benchmark row matches '" + flags.only + "'", "--only");

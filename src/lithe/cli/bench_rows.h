@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "lithe/cli/bench.h"
-#include "lithe/data/token_view.h"
+#include "lithe/data/random_text.h"
 #include "lithe/objectives/objective.h"
 #include "lithe/ops/torch.h"
 #include "lithe/spec/config.h"
@@ -23,24 +23,8 @@ int64_t vocabulary_of(const Config& config);
 std::unique_ptr<Objective> objective_of(const Config& config);
 // Steps until the memory is full and LibTorch has settled.
 int64_t warm_up_steps(const Config& config);
-// Text-like ids: skewed, so that caches behave as in training. Number `i` of a text, and [length][batch] of them.
-int64_t random_id(uint64_t key, uint64_t i, int64_t vocabulary);
+// [length][batch] of made-up ids (data/random_text.h).
 Tensor random_ids(int64_t length, int64_t batch, uint64_t key, int64_t vocabulary);
-
-// Such ids as a text, in documents that fit into a segment.
-class RandomText : public TokenView {
- public:
-    RandomText(uint64_t size, const Config& config);
-    uint64_t size() const override { return size_; }
-    uint64_t bytes() const override { return size_; }
-    void read(uint64_t begin, uint64_t count, int64_t* out) const override;
-    uint64_t documents() const override;
-    uint64_t document_begin(uint64_t number) const override { return number * document_; }
-
- private:
-    uint64_t size_, document_;
-    int64_t vocabulary_;
-};
 
 using BenchTimer = std::function<nlohmann::ordered_json(const BenchRow&, const std::string& precision,
                                                         const BenchFlags&, const Ceiling&)>;

@@ -8,14 +8,12 @@
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
 #include "lithe/cli/command.h"
-#include "lithe/cli/signals.h"
-#include "lithe/data/corpus.h"
+#include "lithe/cli/configuration.h"
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/model/cost.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
-#include "lithe/tokenize/bytes.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -27,6 +25,40 @@ struct Flags {
 };
 
 using Json = nlohmann::ordered_json;
+
+void print_machine(const Json& json) {
+    const auto word = [&](const char* key) { return json[key].get<std::string>(); };
+    std::cout << "lithe " << word("version") << " (" << word("revision") << "), LibTorch " << word("libtorch")
+              << "\ncpu       " << word("cpu") << ", " << json["threads"] << " threads\nmemory    "
+              << format_bytes(json["memory_bytes"].get<double>()) << " available\ncuda      " << word("cuda")
+              << "\nprecision " << word("precision") << " (fp32 products: " << word("fp32_products") << ")\nkernels   ";
+    std::vector<std::string> names;
+    for (const Json& kernel : json["kernels"]) names.push_back(kernel["name"]);
+    std::cout << join(names, ", ") << "\n";
+    for (const Json& each : json["kernels"][0]["implementations"])  // alike for all
+        std::cout << "          " << (each["used"].get<bool>() ? "* " : "  ") << each["name"].get<std::string>() << "  "
+                  << each["reason"].get<std::string>() << "\n";
+}
+
+void print_options(const std::vector<FieldDoc>& options) {
+    for (const FieldDoc& field : options)
+        std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
+}
+
+void print_blocks_and_objectives() {
+    std::cout << "\nblocks\n";
+    for (const BlockKind& kind : block_kinds()) {
+        std::cout << "  " << (kind.letter ? std::string(1, kind.letter) : " ") << "  <" << kind.name << ">  "
+                  << kind.description << "\n";
+        auto options = kind.make_options(ModelConfig());
+        print_options(list_fields([&](FieldVisitor& v) { options->visit(v); }));
+    }
+    std::cout << "\nobjectives\n";
+    for (const ObjectiveKind& kind : objective_kinds()) {
+        std::cout << "  " << kind.name << "  " << kind.description << "\n";
+        print_options(list_fields([&](FieldVisitor& v) { kind.make_options()->visit(v); }));
+    }
+}
 
 int machine_info(const CommandContext& context) {
     TrainConfig train;
@@ -67,32 +99,8 @@ int machine_info(const CommandContext& context) {
         print_json("info", json);
         return 0;
     }
-    std::cout << "lithe " << version() << " (" << revision() << "), LibTorch " << TORCH_VERSION << "\ncpu       "
-              << machine.cpu << ", " << machine.threads << " threads\nmemory    "
-              << format_bytes(double(available_memory())) << " available\ncuda      " << json["cuda"].get<std::string>()
-              << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";
-    for (const auto& row : kernels) {
-        std::cout << "  " << row["name"].get<std::string>() << "\n";
-        for (const auto& each : row["implementations"])
-            std::cout << "    " << (each["used"].get<bool>() ? "* " : "  ") << each["name"].get<std::string>() << "  "
-                      << each["reason"].get<std::string>() << "\n";
-    }
-    std::cout << "\nblocks\n";
-    for (const BlockKind& kind : block_kinds()) {
-        std::cout << "  " << (kind.letter ? std::string(1, kind.letter) : " ") << "  <" << kind.name << ">  "
-                  << kind.description << "\n";
-        auto options = kind.make_options(ModelConfig());
-        for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); }))
-            std::cout << "       " << field.path << " = " << field.default_value << "  " << field.help << "\n";
-    }
-    std::cout << "\nobjectives\n";
-    for (const Json& objective : objectives) {
-        std::cout << "  " << objective["name"].get<std::string>() << "  " << objective["description"].get<std::string>()
-                  << "\n";
-        for (const Json& option : objective["options"])
-            std::cout << "       " << option["name"].get<std::string>() << " = " << option["default"].get<std::string>()
-                      << "  " << option["help"].get<std::string>() << "\n";
-    }
+    print_machine(json);
+    print_blocks_and_objectives();
     std::cout << std::flush;
     return 0;
 }
@@ -109,33 +117,12 @@ void print_layers(const ModelCost& cost) {
     }
 }
 
-bool is_config(const std::string& subject) {
-    return subject.size() > 5 && subject.substr(subject.size() - 5) == ".toml" &&
-           !std::filesystem::is_directory(subject);
-}
-
 int model_info(const Flags& flags, const CommandContext& context) {
     Config config;
     std::shared_ptr<LanguageModel> model;
-    if (is_config(flags.subject)) {
-        config = load_config(flags.subject, flags.sets);
-        config.search.supernet = has_slots(decoder_layout(config));  // the counts are of all candidates together
-        Problems problems;
-        check_config(config, problems);
-        problems.throw_if_any(flags.subject);
-        int64_t vocabulary = config.model.vocabulary_size;
-        const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == "all";
-        const bool named = !config.data.path.empty() || !config.data.train.empty() || !config.data.sources.empty();
-        if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path))
-            vocabulary = make_objective(config, tokenize::ByteTokenizer())->vocabulary();
-        if (vocabulary == 0 && !named)
-            fail_usage("the vocabulary's size depends on the data, and none is named", flags.subject,
-                       "--set data.path=FILE, or --set model.vocabulary_size=N");
-        if (vocabulary == 0) {
-            const Corpus corpus = Corpus::open(config.data, nullptr, stop_by_signal());
-            vocabulary = make_objective(config, corpus.tokenizer())->vocabulary();
-        }
-        model = std::make_shared<LanguageModel>(config, vocabulary);
+    if (is_configuration(flags.subject)) {
+        config = checked_configuration(flags.subject, flags.sets);
+        model = std::make_shared<LanguageModel>(config, vocabulary_to_train(config, flags.subject));
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");
         LoadedModel loaded = load_model(flags.subject);

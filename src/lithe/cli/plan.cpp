@@ -7,11 +7,13 @@
 #include "lithe/base/file.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/configuration.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/formats/token_set.h"
+#include "lithe/plan/run_cost.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -58,7 +60,26 @@ double parse_latency(const std::string& text) {
     return milli ? *value / 1e3 : *value;
 }
 
+// What a configuration's training takes here; it says itself what is trained.
+int configuration_cost(const Flags& flags, const CommandContext& context) {
+    const auto refuse = [&](bool given, const char* flag) {
+        if (given)
+            fail_usage("a configuration says itself what is trained", flag,
+                       "leave it out, or change a setting: --set train.max_seconds=600");
+    };
+    refuse(!flags.max_time.empty(), "--max-time");
+    refuse(!flags.plan.memory.empty(), "--max-memory");
+    refuse(!flags.plan.latency.empty(), "--target-latency");
+    refuse(!flags.out.empty(), "--out");
+    const Config config = checked_configuration(flags.text, flags.sets);
+    const RunCost cost = measure_run_cost(config, vocabulary_to_train(config, flags.text), stop_by_signal());
+    if (context.json) print_json("run_cost", run_cost_json(cost, config));
+    else std::cout << for_terminal(run_cost_text(cost, config)) << std::flush;
+    return 0;
+}
+
 int run(const Flags& flags, const CommandContext& context) {
+    if (is_configuration(flags.text)) return configuration_cost(flags, context);
     require_utf8_path(flags.text, "plan");
     require_utf8_path(flags.out, "--out");
     if (!TokenSet::looks_like(flags.text)) refuse_own_folder(flags.text);
@@ -114,13 +135,18 @@ PlanRequest plan_request(const std::string& text, const std::string& max_time, c
 
 CommandAction set_up_plan(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
-    app.add_option("text", flags->text, "what to train on: a text file, a folder, an archive, a token set")->required();
+    app.add_option("text", flags->text,
+                   "what to train on: a text file, a folder, an archive, a token set; or a configuration (.toml)")
+        ->required();
     app.add_option("--max-time", flags->max_time, "of training at most, as 10m (the default)");
     flags->plan.add_to(app);
     app.add_option("--set", flags->sets, "a setting that wins over the plan: --set data.split=80/10/10 (repeatable)")
         ->allow_extra_args(false);
     app.add_option("--out", flags->out, "write the planned configuration (TOML) to this file");
-    app.footer("Measures this machine and the text for some seconds, trains nothing. docs/planner.md tells how.");
+    app.footer(
+        "Measures this machine and the text for some seconds, trains nothing. docs/planner.md tells how.\n"
+        "Of a configuration it says what its training takes here: time, memory, FLOPs. Its data need not be there "
+        "where it names model.vocabulary_size.");
     return [flags, &context] { return run(*flags, context); };
 }
 

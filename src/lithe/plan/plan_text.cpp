@@ -32,6 +32,27 @@ std::string expected_text(const Plan& plan) {
            " for 9 of 10 texts like books, source code and manuals; logs and tables can lie far outside)";
 }
 
+std::string candidate_text(const PlanCandidate& candidate, bool predicted) {
+    std::string text = candidate.shape.name() + ": " + format_count(candidate.tokens_per_second) + " tokens/s" +
+                       (candidate.visits > 0 ? "" : " (guessed)");
+    if (predicted) text += ", " + fixed(candidate.expected.bits, 3) + " bits";
+    return text;
+}
+
+// A line for each shape; one for all where the text is too small for them to differ.
+std::string considered_text(const Plan& plan) {
+    constexpr uint64_t kTinyText = 100'000;  // bytes
+    const size_t count = plan.considered.size();
+    if (plan.corpus.bytes < kTinyText && count > 2)
+        return "considered " + std::to_string(count) + " shapes, from " +
+               candidate_text(plan.considered.front(), false) + ", to " +
+               candidate_text(plan.considered.back(), false) + "\n";
+    std::string text;
+    for (const PlanCandidate& each : plan.considered)
+        text += (text.empty() ? "considered " : "           ") + candidate_text(each, has_prediction(plan)) + "\n";
+    return text;
+}
+
 }  // namespace
 
 uint64_t scored_bytes(const Plan& plan) {
@@ -48,13 +69,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
     else out += std::to_string(plan.corpus.vocabulary) + " tokens in the vocabulary\n";
     out += "machine    " + plan.machine.cpu + ", " + std::to_string(plan.machine.threads) + " threads, " +
            plan.machine.precision + "\n";
-    out += "considered";
-    for (const PlanCandidate& each : plan.considered) {
-        out += (&each == plan.considered.data() ? " " : "           ") + each.shape.name() + ": " +
-               format_count(each.tokens_per_second) + " tokens/s" + (each.visits > 0 ? "" : " (guessed)");
-        if (has_prediction(plan)) out += ", " + fixed(each.expected.bits, 3) + " bits";
-        out += "\n";
-    }
+    out += considered_text(plan);
     out += "plan       " + c.shape.name() + ", " + parameters_text(c.parameters, c.in_tables) + " of " +
            std::to_string(c.shape.ngram_rows) + " rows each, batch " + std::to_string(plan.config.train.batch) + ", " +
            format_bytes(c.memory) + " of memory\n";

@@ -162,8 +162,8 @@ class Planner {
 
     double visit(PlanCandidate& candidate) {
         const double seconds = std::clamp(0.003 * request_.seconds, 0.2, 1.0);
-        const double speed =
-            measure_training_speed(config_of(candidate.shape), corpus_, machine_, seconds, request_.stop);
+        const double speed = measure_training_speed(config_of(candidate.shape), corpus_.tokenizer(),
+                                                    corpus_.split("train"), machine_, seconds, request_.stop);
         release_free_memory();  // the tables of a candidate would stay beside the chosen one's
         log_verbose("measured   " + candidate.shape.name() + ", batch " + std::to_string(candidate.shape.batch) + ": " +
                     format_count(speed) + " tokens/s");
