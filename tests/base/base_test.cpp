@@ -44,6 +44,9 @@ TEST(Text, Trimmed) {
 TEST(Text, Nearest) {
     EXPECT_EQ(nearest("widht", {"width", "heads"}), "width");
     EXPECT_FALSE(nearest("zzzz", {"width", "heads"}));
+    EXPECT_EQ(nearest("U", {"s", "u"}), "u");
+    EXPECT_EQ(nearest("sru", {"SRU", "sr"}), "SRU");
+    EXPECT_FALSE(nearest("z", {"s", "u"})) << "nothing of it would be kept";
 }
 
 TEST(Text, Utf8) {

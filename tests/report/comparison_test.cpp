@@ -364,5 +364,25 @@ TEST(Comparison, TextAndPageHoldTheNumbers) {
         EXPECT_NE(page.find(chart), std::string::npos) << chart;
 }
 
+TEST(Comparison, SaysWhatACostLeavesOut) {
+    testing::TemporaryFolder folder;
+    for (const char* name : {"a", "b"}) write_run(folder, name, 1, 1.75);
+    const auto record = [&](const char* name, int64_t tokens) {
+        RunRecord run = read_run_record(folder.file(name));
+        run.config.train.max_seconds = 60;
+        run.tokens = tokens;
+        return run;
+    };
+    EXPECT_TRUE(compare_runs({record("a", 1000), record("b", 1100)}, {}).warnings.empty());
+    const auto unequal = compare_runs({record("a", 1000), record("b", 3000)}, {}).warnings;
+    ASSERT_EQ(unequal.size(), 1u);
+    EXPECT_NE(unequal[0].find("b saw 3000 tokens, a 1000"), std::string::npos) << unequal[0];
+    RunRecord begun = record("b", 1000);
+    begun.config.train.init_from = "runs/other";
+    const auto from = compare_runs({record("a", 1000), begun}, {}).warnings;
+    ASSERT_EQ(from.size(), 1u);
+    EXPECT_NE(from[0].find("b began with weights of runs/other"), std::string::npos) << from[0];
+}
+
 }  // namespace
 }  // namespace lithe

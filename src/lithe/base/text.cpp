@@ -60,9 +60,17 @@ std::string format(const char* pattern, double value) {
 
 }  // namespace
 
+static bool equal_but_for_case(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 std::optional<std::string> nearest(std::string_view name, const std::vector<std::string>& candidates) {
+    for (const std::string& candidate : candidates)
+        if (equal_but_for_case(name, candidate)) return candidate;
     std::optional<std::string> best;
-    int best_distance = std::max(2, int(name.size()) / 3) + 1;
+    const int length = int(name.size());
+    int best_distance = std::min(std::max(2, length / 3) + 1, length);  // something of it must be kept
     for (const std::string& candidate : candidates) {
         int distance = edit_distance(name, candidate);
         if (distance < best_distance) best = candidate, best_distance = distance;

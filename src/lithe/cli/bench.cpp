@@ -1,5 +1,7 @@
 #include "lithe/cli/bench.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <iostream>
 
 #include "lithe/base/text.h"
@@ -8,28 +10,56 @@ namespace lithe {
 
 using Json = nlohmann::ordered_json;
 
+static std::string cell(const Json& value) {
+    if (value.is_null()) return "";
+    if (value.is_string()) return value.get<std::string>();
+    if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+    if (!value.is_number_float()) return value.dump();
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g", value.get<double>());
+    return text;
+}
+
+// A column for each thing that some row tells; the name comes first.
+static void print_table(const Json& results) {
+    std::vector<std::string> keys;
+    for (const Json& row : results)
+        for (const auto& [key, value] : row.items())
+            if (key != "profile" && std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    std::vector<size_t> widths(keys.size());
+    for (size_t k = 0; k < keys.size(); ++k) {
+        widths[k] = keys[k].size();
+        for (const Json& row : results) widths[k] = std::max(widths[k], cell(row.value(keys[k], Json())).size());
+    }
+    const auto print = [&](const auto& text_of) {
+        std::string line;
+        for (size_t k = 0; k < keys.size(); ++k) {
+            std::string text = text_of(keys[k]);
+            const std::string padding(widths[k] - text.size(), ' ');
+            line += (k > 0 ? "  " : "") + (k > 0 ? padding + text : text + padding);
+        }
+        std::cout << line << "\n";
+    };
+    print([](const std::string& key) { return key; });
+    for (const Json& row : results) print([&](const std::string& key) { return cell(row.value(key, Json())); });
+}
+
 int finish_bench(const Json& machine, const Json& results, const CommandContext& context) {
     if (context.json) {
         print_json("bench", {{"machine", machine}, {"results", results}});
         return 0;
     }
-    std::cout << "machine: " << machine.dump() << "\n";
-    for (const auto& row : results) {
-        std::cout << row["name"].get<std::string>();
-        for (const auto& [key, value] : row.items()) {
-            if (key == "name" || key == "profile") continue;
-            std::cout << "  " << key << " ";
-            if (value.is_number_float()) {
-                char text[32];
-                std::snprintf(text, sizeof text, "%.4g", value.get<double>());
-                std::cout << text;
-            } else {
-                std::cout << (value.is_string() ? value.get<std::string>() : value.dump());
-            }
-        }
-        std::cout << "\n";
-        if (row.contains("profile")) std::cout << profile_text(row["profile"]);
+    std::vector<std::string> words;
+    for (const auto& [key, value] : machine.items()) {
+        if (!value.is_object()) words.push_back(key + " " + cell(value));
+        else
+            for (const auto& [part, number] : value.items()) words.push_back(key + " " + part + " " + cell(number));
     }
+    std::cout << "machine: " << join(words, ", ") << "\n";
+    print_table(results);
+    for (const Json& row : results)
+        if (row.contains("profile"))
+            std::cout << row["name"].get<std::string>() << "\n" << profile_text(row["profile"]);
     std::cout << std::flush;
     return 0;
 }

@@ -79,7 +79,7 @@ int bench_latency(const BenchFlags& flags, const CommandContext& context) {
             const double first = results.empty() ? row[key].get<double>() : results[0][key].get<double>();
             row[std::string("ratio") + (key + std::string("milliseconds").size())] = row[key].get<double>() / first;
         }
-        log_info(row.dump());
+        log_progress(path);
         results.push_back(std::move(row));
     }
     return finish_bench(machine_json(machine.threads, measure_ceiling(true, machine.device)), results, context);

@@ -148,11 +148,12 @@ int run(const Flags& flags, const CommandContext& context) {
     if (context.json) {
         print_json("eval", json);
     } else {
-        std::cout << format_number(result->score.value) << " " << result->score.kind.unit << ", loss "
-                  << format_number(result->loss) << " nats per token, perplexity " << format_number(result->perplexity)
-                  << unspoken_text(*result) << "\n"
-                  << json["protocol"].dump() << ", " << result->tokens << " tokens, " << result->bytes << " bytes, "
-                  << format_seconds(result->seconds) << std::endl;
+        std::cout << fixed_digits(result->score.value, 4) << " " << result->score.kind.unit << ", loss "
+                  << fixed_digits(result->loss, 4) << " nats per token, perplexity "
+                  << fixed_digits(result->perplexity, 3) << unspoken_text(*result) << "\nscored     " << result->tokens
+                  << " tokens, " << result->bytes << " bytes of " << for_terminal(json["data"].get<std::string>())
+                  << ", " << (split == "all" ? "all of it" : "split " + split) << ", in "
+                  << format_seconds(result->seconds) << "\nprotocol   " << protocol_text(*result) << std::endl;
         if (writing)
             for (const auto& [score, signature] : writing->scores)
                 std::cout << fixed_digits(score.value, 2) << " " << score.kind.unit << " of " << writing->texts.size()

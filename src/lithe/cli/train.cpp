@@ -16,6 +16,7 @@
 #include "lithe/data/own_folders.h"
 #include "lithe/formats/token_set.h"
 #include "lithe/plan/promise.h"
+#include "lithe/report/numbers.h"
 #include "lithe/report/report.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/trainer.h"
@@ -240,7 +241,7 @@ int run(const Flags& flags, const CommandContext& context) {
                             {"first_bytes", promise->first_bytes}};
     if (context.json) print_json("train", json);
     else if (result.valid)
-        std::cout << format_number(result.valid->score.value) << " " << result.valid->score.kind.unit << std::endl;
+        std::cout << fixed_digits(result.valid->score.value, 4) << " " << result.valid->score.kind.unit << std::endl;
     return result.stopped_by == "signal" ? int(ExitCode::stopped) : 0;
 }
 

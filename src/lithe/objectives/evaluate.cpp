@@ -118,6 +118,30 @@ std::string unspoken_text(const EvaluationResult& result) {
            " % of the text has no token of its own and costs next to nothing: not comparable with other tokenizers";
 }
 
+static std::string unscored_tokens(const EvaluationResult& result) {
+    if (!result.words.unscored.empty()) return result.words.unscored;
+    const EvaluationProtocol& p = result.protocol;
+    return p.documents && !p.document_end ? "the first token of each document" : "the first token";
+}
+
+static std::string carried_state(const EvaluationResult& result) {
+    if (!result.words.carries_state) return "none";
+    return result.protocol.documents ? "anew with each document" : "carried";
+}
+
+std::string protocol_text(const EvaluationResult& result) {
+    const EvaluationProtocol& p = result.protocol;
+    std::string text = std::to_string(p.batch) + " rows of " + std::to_string(p.length) + " tokens";
+    if (result.words.carries_state) {
+        text += ", memory " + std::to_string(p.memory);
+        if (!p.documents) text += ", " + std::to_string(p.lead) + " tokens read before each row";
+        text += ", state " + carried_state(result);
+        if (p.mask != "causal") text += ", mask " + p.mask;
+        if (p.clamp_length >= 0) text += ", distances clamped to " + std::to_string(p.clamp_length);
+    }
+    return text + ", " + p.precision + "; not scored: " + unscored_tokens(result);
+}
+
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
     nlohmann::ordered_json json = {{"score", to_json(result.score)},
                                    {"bits_per_byte", result.bits_per_byte},
@@ -129,9 +153,6 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
     json["unspoken_share"] = result.unspoken_share;
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
-    std::string unscored = result.words.unscored;
-    if (unscored.empty())
-        unscored = p.documents && !p.document_end ? "the first token of each document" : "the first token";
     json["protocol"] = {{"split", p.split},
                         {"first_bytes", p.bytes},
                         {"batch", p.batch},
@@ -141,11 +162,9 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
                         {"mask", p.mask},
                         {"clamp_length", p.clamp_length},
                         {"precision", p.precision},
-                        {"state", !result.words.carries_state ? "none"
-                                  : p.documents               ? "anew with each document"
-                                                              : "carried"},
+                        {"state", carried_state(result)},
                         {"objective", result.objective},
-                        {"unscored", unscored}};
+                        {"unscored", unscored_tokens(result)}};
     return json;
 }
 

@@ -37,6 +37,8 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
                                          const EvaluationProtocol& protocol, const std::stop_token& stop = {});
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
+// How it was scored, for people: "16 rows of 256 tokens, memory 0, 1024 tokens read before each ...".
+std::string protocol_text(const EvaluationResult& result);
 // ", 54 % of the text has no token of its own: not comparable with other tokenizers"; empty where all has.
 std::string unspoken_text(const EvaluationResult& result);
 

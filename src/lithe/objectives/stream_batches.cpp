@@ -75,7 +75,7 @@ class StreamBatches : public ScoredBatches {
         at_ += uint64_t(protocol_.length);
         return &batch_;
     }
-    double progress() const override { return double(at_) / double(std::max<uint64_t>(1, steps_)); }
+    double progress() const override { return double(std::min(at_, steps_)) / double(std::max<uint64_t>(1, steps_)); }
     int64_t rows() const override { return batch_.rows; }
 
  private:

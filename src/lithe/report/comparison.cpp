@@ -102,6 +102,23 @@ std::string protocol_difference(const nlohmann::json& ours, const nlohmann::json
     return join(parts, ", ");
 }
 
+// Budgets in time give a run that shared its machine fewer tokens, and their scores are not those of its settings.
+void warn_of_unequal_tokens(const std::vector<RunRecord>& runs, const Ranking& ranking,
+                            std::vector<std::string>& warnings) {
+    constexpr double kUnequal = 1.2;
+    const RunRecord *fewest = nullptr, *most = nullptr;
+    for (const size_t i : ranking.runs) {
+        const RunRecord& run = runs[i];
+        if (run.config.train.max_seconds <= 0 || run.tokens <= 0) continue;
+        if (!fewest || run.tokens < fewest->tokens) fewest = &run;
+        if (!most || run.tokens > most->tokens) most = &run;
+    }
+    if (!fewest || double(most->tokens) <= kUnequal * double(fewest->tokens)) return;
+    warnings.push_back("in their time " + most->name + " saw " + format_count(double(most->tokens)) + " tokens, " +
+                       fewest->name + " " + format_count(double(fewest->tokens)) +
+                       ": to compare settings, give all runs the same train.max_tokens");
+}
+
 std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs, const std::vector<Ranking>& rankings) {
     std::vector<std::string> warnings;
     for (const Ranking& ranking : rankings)
@@ -119,6 +136,11 @@ std::vector<std::string> find_warnings(const std::vector<RunRecord>& runs, const
                                    protocol_difference(run.protocol(), first->protocol()));
         }
     }
+    for (const Ranking& ranking : rankings) warn_of_unequal_tokens(runs, ranking, warnings);
+    for (const RunRecord& run : runs)
+        if (!run.config.train.init_from.empty())
+            warnings.push_back(run.name + " began with weights of " + run.config.train.init_from +
+                               ": what those took is not counted");
     for (const char* key : {"cpu", "device", "threads"}) {
         std::set<std::string> values;
         for (const RunRecord& run : runs)

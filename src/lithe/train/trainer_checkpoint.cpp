@@ -167,6 +167,20 @@ void Trainer::tell_changes(const Manifest& manifest, const nlohmann::json& machi
              " on the bits differ from those of a run that was never stopped");
 }
 
+// What makes every rate of the optimizer `share` of its peak.
+static std::vector<std::string> lower_rates(const TrainRun& run, double share) {
+    const OptimizerConfig& optimizer = run.config.optimizer;
+    const auto lowered = [&](const char* name, double rate) {
+        return setting(name + ("=" + short_number(share * rate)));
+    };
+    std::vector<std::string> settings = {lowered("optimizer.learning_rate", optimizer.learning_rate)};
+    if (optimizer.name == "muon")
+        settings.push_back(lowered("optimizer.muon_learning_rate", optimizer.muon_learning_rate));
+    if (!run.model->parameters().tables().empty())
+        settings.push_back(lowered("optimizer.table_learning_rate", optimizer.table_learning_rate));
+    return settings;
+}
+
 // A rate that had come down and is high again undoes for a while what the low one had reached.
 void Trainer::warn_of_another_rate(const Config& saved) const {
     const TrainRun& r = *run_;
@@ -175,14 +189,16 @@ void Trainer::warn_of_another_rate(const Config& saved) const {
     const double before =
         learning_rate(saved.schedule, saved.optimizer.learning_rate, schedule_position(saved, r.state.spent()));
     if (now <= 1.2 * before) return;
-    const double low = std::max(before, 0.05 * r.config.optimizer.learning_rate);
+    std::vector<std::string> settings = {option("run", "ANOTHER"),
+                                         setting("train.init_from=" + shell_quoted(r.options.run)),
+                                         setting("schedule.name=constant")};
+    for (std::string& rate : lower_rates(r, std::max(before / r.config.optimizer.learning_rate, 0.05)))
+        settings.push_back(std::move(rate));
     log_warning("with this budget the learning rate is " + short_number(now) + " here, where it was " +
                 short_number(before) +
                 " with the earlier one: the loss rises before it falls again. To train on at a "
                 "low rate, start a run with its weights: " +
-                command("train " + shell_quoted(r.options.run + "/config.toml"),
-                        {option("run", "ANOTHER"), setting("train.init_from=" + shell_quoted(r.options.run)),
-                         setting("schedule.name=constant"), setting("optimizer.learning_rate=" + short_number(low))}));
+                command("train " + shell_quoted(r.options.run + "/config.toml"), settings));
 }
 
 void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) {

@@ -274,7 +274,7 @@ void Trainer::check_memory() {
     if (r.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
     log_info("model      " + parameters_text(double(r.cost.parameters), double(r.cost.parameters_in_tables)) + ", " +
-             format_count(r.cost.training_flops_per_token / 1e6) + " MFLOP per training token, layout " +
+             format_count(r.cost.training_flops_per_token) + " FLOPs per training token, layout " +
              to_string(decoder_layout(r.config)));
     const TokenView& train = r.corpus.split("train");
     r.train_bytes_per_token = double(train.bytes()) / double(train.size());
