@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Layers, sizes, lines of documents, formatting, shell and Python syntax.
+# Layers, sizes, lines of documents, the picture of README.md, formatting, shell and Python syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/check_layers.py
 tools/check_sizes.py
 tools/check_documents.py
+tools/readme_picture.py --check
 tools/format.sh --check
 git ls-files -z -- dev '*.sh' .ci/run | xargs -0 -n1 bash -n
 git ls-files -z -- '*.py' | xargs -0 python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]'
