@@ -55,8 +55,8 @@ int machine_info(const CommandContext& context) {
                  {"libtorch", TORCH_VERSION},
                  {"cpu", machine.cpu},
                  {"threads", machine.threads},
-                 {"device", train.device},
-                 {"precision", machine.precision},
+                 {"device", name_of(train.device)},
+                 {"precision", name_of(machine.precision)},
                  {"fp32_products", machine.products},
                  {"memory_bytes", available_memory()},
                  {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason},
@@ -70,7 +70,8 @@ int machine_info(const CommandContext& context) {
     std::cout << "lithe " << version() << " (" << revision() << "), LibTorch " << TORCH_VERSION << "\ncpu       "
               << machine.cpu << ", " << machine.threads << " threads\nmemory    "
               << format_bytes(double(available_memory())) << " available\ncuda      " << json["cuda"].get<std::string>()
-              << "\nprecision " << machine.precision << " (fp32 products: " << machine.products << ")\n\nkernels\n";
+              << "\nprecision " << name_of(machine.precision) << " (fp32 products: " << machine.products
+              << ")\n\nkernels\n";
     for (const auto& row : kernels) {
         std::cout << "  " << row["name"].get<std::string>() << "\n";
         for (const auto& each : row["implementations"])
@@ -124,7 +125,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
         check_config(config, problems);
         problems.throw_if_any(flags.subject);
         int64_t vocabulary = config.model.vocabulary_size;
-        const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == "all";
+        const bool every_byte = config.data.tokenizer == "bytes" && config.data.vocabulary == ByteVocabulary::all;
         const bool named = !config.data.path.empty() || !config.data.train.empty() || !config.data.sources.empty();
         if (vocabulary == 0 && every_byte && !TokenSet::looks_like(config.data.path))
             vocabulary = make_objective(config, tokenize::ByteTokenizer())->vocabulary();
@@ -142,9 +143,10 @@ int model_info(const Flags& flags, const CommandContext& context) {
         config = loaded.config;
         model = std::move(loaded.model);
     }
-    if (config.train.precision == "auto") config.train.precision = kernels::has_bf16_products() ? "bf16" : "fp32";
+    if (config.train.precision == Precision::automatic)
+        config.train.precision = kernels::has_bf16_products() ? Precision::bf16 : Precision::fp32;
     ModelCost cost = count_cost(*model, cost_shape(config));
-    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == "bf16" ? 2 : 4);
+    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == Precision::bf16 ? 2 : 4);
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers)
         layers.push_back({{"block", layer.label},

@@ -44,8 +44,8 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
     protocol.lead = e.lead;
     protocol.mask = e.mask;
     protocol.clamp_length = e.clamp_length;
-    protocol.documents = config.data.order == "documents";
-    if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
+    protocol.documents = config.data.order == TextOrder::documents;
+    if (config.data.document_end == DocumentEnd::automatic) protocol.document_end = tokenizer.document_end();
     protocol.precision = config.train.precision;
     return protocol;
 }
@@ -55,8 +55,11 @@ static Pass pass_of(const LanguageModel& model, const EvaluationProtocol& protoc
     Pass pass = model.pass(false);
     pass.memory = protocol.memory;
     pass.keep_projections = true;
-    if (protocol.mask == "same_length") pass.window = protocol.memory;
-    if (protocol.mask == "same_length_original") pass.window = std::max<int64_t>(0, protocol.memory - 1);
+    switch (protocol.mask) {
+        case AttentionMask::causal: break;
+        case AttentionMask::same_length: pass.window = protocol.memory; break;
+        case AttentionMask::same_length_original: pass.window = std::max<int64_t>(0, protocol.memory - 1); break;
+    }
     pass.clamp_length = protocol.clamp_length;
     return pass;
 }
@@ -138,9 +141,9 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
                         {"length", p.length},
                         {"memory", result.words.carries_state ? p.memory : 0},
                         {"lead", p.lead},
-                        {"mask", p.mask},
+                        {"mask", name_of(p.mask)},
                         {"clamp_length", p.clamp_length},
-                        {"precision", p.precision},
+                        {"precision", name_of(p.precision)},
                         {"state", !result.words.carries_state ? "none"
                                   : p.documents               ? "anew with each document"
                                                               : "carried"},
