@@ -18,6 +18,7 @@ import numpy
 from scipy.optimize import least_squares
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROWS, FORMER_ROWS = "model.ngrams.rows", "model.ngram_rows"  # the latter in records of runs until 2026-11-29
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 SHORT_TEXT = 4e6  # of plan/prediction.h: bytes below which n-grams are short
 SAMPLE = 4 << 20  # of plan/corpus_look.h: bytes that PPMd sees of a long text
@@ -73,7 +74,7 @@ def read(folder):
         if float(settings.get("model.dropout", 0)):
             continue  # the planner uses none
         runs.append({"name": run["name"], "data": run["data"], "size": layers * width * width, "tokens": run["tokens"],
-                     "rows": int(settings.get("model.ngram_rows", RECIPE_ROWS)),
+                     "rows": int(settings.get(ROWS, settings.get(FORMER_ROWS, RECIPE_ROWS))),
                      "order": run.get("order") or settings.get("data.order", "streams"),  # the recipe's until 2026-11-28
                      "former": former(run, settings.get("schedule.name", "cosine")), "bits": run["first_tokens_valid"]})
     # how much longer n-grams gain depends on the text: of the former recipe one text's runs say how sizes compare
