@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 import tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROWS, FORMER_ROWS = "model.ngrams.rows", "model.ngram_rows"  # the latter in records of runs until 2026-11-29
 MOST_ROWS, RECIPE_ROWS = 524288, 131072  # of plan/shapes.h, of configs/bytes-srupp.toml
 SHORT_TEXT = 4e6  # of plan/prediction.h: bytes below which n-grams are short
 SAMPLE = 4 << 20  # of plan/corpus_look.h: bytes that PPMd sees of a long text
@@ -53,7 +54,7 @@ def as_fitted(run):
     settings = dict(each.split("=", 1) for each in run["settings"].split("; ") if each)
     layers, width = int(run["layers"] or len(settings["model.layout"])), int(run["width"] or settings["model.width"])
     return {"name": run["name"], "data": run["data"], "tokens": int(run["tokens"]), "bits": float(run["first_bits"]),
-            "size": layers * width * width, "rows": int(run["ngram_rows"] or settings.get("model.ngram_rows", RECIPE_ROWS)),
+            "size": layers * width * width, "rows": int(run["ngram_rows"] or settings.get(ROWS, settings.get(FORMER_ROWS, RECIPE_ROWS))),
             "order": run["order"], "dropout": float(settings.get("model.dropout", 0)),
             # a long text with the recipe of until 2026-11-28: n-grams to 6 and a cosine
             "former": run["schedule"] == "cosine" and CORPORA[run["data"]][0] >= SHORT_TEXT}

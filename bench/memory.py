@@ -20,16 +20,16 @@ PLAN = "configs/bytes-srupp.toml"
 ROWS = [
     ("plan 2 x 128", PLAN, {"model.width": 128, "model.layout": "ru", "blocks.r.projection": 32, "blocks.u.projection": 32}),
     ("plan, long n-grams", PLAN, {"model.width": 128, "model.layout": "ru", "blocks.r.projection": 32,
-                                  "blocks.u.projection": 32, "model.ngram_rows": 524288, "train.batch": 64}),
+                                  "blocks.u.projection": 32, "model.ngrams.rows": 524288, "train.batch": 64}),
     ("plan, fp32", PLAN, {"train.precision": "fp32"}),
     ("plan 6 x 640", PLAN, {"model.width": 640, "model.layout": "rrrrru", "blocks.r.projection": 160,
                             "blocks.u.projection": 160, "train.batch": 64}),
     ("SRU++ small", "configs/enwik8-srupp-small.toml", {}),
     ("SRU++ base", "configs/enwik8-srupp-base.toml", {"train.batch": 8}),
     ("Transformer-XL", "configs/enwik8-txl-12l.toml", {"train.batch": 8}),
-    ("attention, AdamW", PLAN, {"model.layout": "(sf)x6", "model.width": 512, "model.heads": 8, "model.ngrams": 0,
+    ("attention, AdamW", PLAN, {"model.layout": "(sf)x6", "model.width": 512, "model.heads": 8, "model.ngrams.lengths": "",
                                 "optimizer.name": "adamw", "model.positions": "relative"}),
-    ("LSTM", PLAN, {"model.layout": "lx4", "model.width": 512, "model.ngrams": 0, "optimizer.name": "adamw"}),
+    ("LSTM", PLAN, {"model.layout": "lx4", "model.width": 512, "model.ngrams.lengths": "", "optimizer.name": "adamw"}),
     ("average, lookahead", PLAN, {"optimizer.average": 0.99, "optimizer.lookahead_steps": 5, "model.width": 512}),
 ]
 

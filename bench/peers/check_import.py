@@ -31,9 +31,9 @@ SHAPES = [
     ("pre-norm", {"pre_lnorm": True}, ["model.norm=pre", "model.final_norm=false"], []),
     ("u and v per layer", {"untie_r": True}, ["blocks.s.tie_position_biases=false"], []),
     ("adaptive, divisor 1", {"cutoffs": [90, 200], "div_val": 1, "tie_projs": [False] * 3},
-     ["model.cutoffs=90/200", "model.cutoff_divisor=1"], []),
+     ["model.adaptive.cutoffs=90/200", "model.adaptive.divisor=1"], []),
     ("adaptive, divisor 2", {"cutoffs": [90, 200], "div_val": 2, "tie_projs": [False, True, True]},
-     ["model.cutoffs=90/200", "model.cutoff_divisor=2"], []),
+     ["model.adaptive.cutoffs=90/200", "model.adaptive.divisor=2"], []),
     ("distances clamped", {"clamp_len": 9}, [], ["--clamp-length", "9"]),
     ("same length", {"same_length": True}, [], ["--mask", "same_length_original"]),
 ]
@@ -65,11 +65,12 @@ norm = "post"
 norm_epsilon = 1e-12
 positions = "learned"
 max_positions = {SEGMENT}
-token_types = 2
-embedding_norm = true
-pooler = true
 head = "transform"
 tie_embeddings = true
+[model.bert]
+embedding_norm = true
+token_types = 2
+pooler = true
 [blocks.s]
 bias = true
 [blocks.f]

@@ -37,8 +37,8 @@ TEST_F(DataCommand, LongNgramsOfATextThatIsReadAgainAreWarnedOf) {
     const std::string config = tiny_config(folder), text = folder.write("short.txt", testing::sample_text(400));
     const auto warned = [&](const std::string& ngrams, const std::string& flag, const std::string& budget) {
         const auto result = run({"train", config, "--run", folder.file("run-" + ngrams + budget), flag, budget, "--set",
-                                 "data.path=" + text, "--set", "data.split=50/25/25", "--set", "model.ngrams=" + ngrams,
-                                 "--set", "model.ngram_rows=64"});
+                                 "data.path=" + text, "--set", "data.split=50/25/25", "--set",
+                                 "model.ngrams.lengths=2-" + ngrams, "--set", "model.ngrams.rows=64"});
         EXPECT_EQ(result.code, 0) << result.err;
         const size_t found = result.err.find("the text is read more than once");
         if (found == std::string::npos) return 0;

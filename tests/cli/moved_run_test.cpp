@@ -67,11 +67,11 @@ TEST(MovedRun, ItsSettingsKeepWhatWasAsked) {
     const TinyRun tiny;
     ASSERT_EQ(tiny.train({"--max-steps", "2", "--set", "train.threads=0"}).code, 0);
     const Config asked = load_config(tiny.path + "/config.toml");
-    EXPECT_EQ(asked.train.precision, "auto");
-    EXPECT_EQ(asked.train.device, "auto");
+    EXPECT_EQ(asked.train.precision, Precision::automatic);
+    EXPECT_EQ(asked.train.device, DeviceKind::automatic);
     EXPECT_EQ(asked.train.threads, 0);
     EXPECT_EQ(asked.train.parts, 0);
-    EXPECT_EQ(asked.schedule.axis, "auto");
+    EXPECT_EQ(asked.schedule.axis, ScheduleAxis::automatic);
     EXPECT_EQ(asked.model.vocabulary_size, 0);
     // what the machine made of it
     const Json start = tiny.last_start(), saved = Json::parse(read_all(tiny.newest() + "/state.json"))["machine"];
@@ -113,14 +113,14 @@ TEST(MovedRun, WhatANewerVersionSavedIsTold) {
     EXPECT_FAILS(goes_on(), 3, "its schema is lithe.state/4");
     change(tiny.newest(), "state.json", [](Json& state) { state["schema"] = "lithe.state/3"; });
     change(tiny.newest(), "config.json", [](Json& config) {
-        config["version"] = 4;
+        config["version"] = 5;
         config["model"]["warp"] = 9;
     });
     const auto newer = goes_on();
     EXPECT_FAILS(newer, 3, "a newer version of lithe wrote them");
     EXPECT_FAILS(newer, 3, "unknown key model.warp");
     change(tiny.newest(), "config.json", [](Json& config) {
-        config["version"] = 3;
+        config["version"] = 4;
         config["model"].erase("warp");
     });
     EXPECT_EQ(goes_on().code, 0);

@@ -129,13 +129,13 @@ TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
     for (int i = 0; i < 4000; ++i) text += "the w" + std::to_string((i * i + 7 * i) % 61) + (i % 9 ? " of " : "\n");
     folder.write("wiki/train.txt", text), folder.write("wiki/valid.txt", text.substr(0, 4000));
     folder.write("wiki/test.txt", text.substr(4000, 3000));
-    const std::string config =
-        folder.write("c.toml",
-                     "[model]\nwidth = 32\nheads = 2\nlayout = \"(sf)x2\"\nmemory = 16\npositions = \"relative\"\n"
-                     "norm = \"post\"\ntie_embeddings = true\nembedding_init = \"normal\"\ncutoffs = \"4/30\"\n"
-                     "cutoff_divisor = 2\n[data]\ntokenizer = \"words\"\n[optimizer]\nlearning_rate = 5e-3\n"
-                     "[schedule]\nname = \"constant\"\nwarmup = 10\n[train]\nbatch = 4\nlength = 16\nlog_every = 50\n"
-                     "[evaluation]\nlength = 8\nmemory = 24\nmask = \"same_length\"\nclamp_length = 20\n");
+    const std::string config = folder.write(
+        "c.toml",
+        "[model]\nwidth = 32\nheads = 2\nlayout = \"(sf)x2\"\nmemory = 16\npositions = \"relative\"\n"
+        "norm = \"post\"\ntie_embeddings = true\nembedding_init = \"normal\"\n[model.adaptive]\n"
+        "cutoffs = \"4/30\"\ndivisor = 2\n[data]\ntokenizer = \"words\"\n[optimizer]\nlearning_rate = 5e-3\n"
+        "[schedule]\nname = \"constant\"\nwarmup = 10\n[train]\nbatch = 4\nlength = 16\nlog_every = 50\n"
+        "[evaluation]\nlength = 8\nmemory = 24\nmask = \"same_length\"\nclamp_length = 20\n");
     const auto result = run({"train", config, "--run", folder.file("r"), "--set", "data.path=" + folder.file("wiki"),
                              "--max-steps", "300", "--json"});
     ASSERT_EQ(result.code, 0) << result.err;
@@ -213,9 +213,9 @@ TEST(ImportCommand, Bert) {
     const std::string layer = "bert.encoder.layer.0.", self = layer + "attention.self.";
     expect_same_after_import(
         {"model.layout=sf", "model.memory=0", "model.direction=bidirectional", "model.norm=post",
-         "model.positions=learned", "model.max_positions=8", "model.token_types=2", "model.embedding_norm=true",
-         "model.final_norm=false", "model.pooler=true", "model.head=transform", "model.tie_embeddings=true",
-         "blocks.s.bias=true", "objective.name=masked", "train.precision=fp32"},
+         "model.positions=learned", "model.max_positions=8", "model.bert.token_types=2",
+         "model.bert.embedding_norm=true", "model.final_norm=false", "model.bert.pooler=true", "model.head=transform",
+         "model.tie_embeddings=true", "blocks.s.bias=true", "objective.name=masked", "train.precision=fp32"},
         {{"embeddings.tokens", {"bert.embeddings.word_embeddings.weight"}},
          {"embeddings.positions", {"bert.embeddings.position_embeddings.weight"}},
          {"embeddings.token_types", {"bert.embeddings.token_type_embeddings.weight"}},

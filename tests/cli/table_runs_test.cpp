@@ -22,7 +22,7 @@ class TableRuns : public ::testing::Test {
     testing::ProgramResult train(const std::string& name, const std::string& steps,
                                  std::vector<std::string> more = {}) {
         std::vector<std::string> all = {"train", config_, "--max-steps", steps, "--run", folder_.file(name), "--json"};
-        for (const char* set : {"model.ngrams=3", "model.ngram_rows=20000", "model.ngram_width=24",
+        for (const char* set : {"model.ngrams.lengths=2-3", "model.ngrams.rows=20000", "model.ngrams.width=24",
                                 "train.precision=fp32", "evaluation.bytes=0"})
             all.insert(all.end(), {"--set", set});
         all.insert(all.end(), more.begin(), more.end());

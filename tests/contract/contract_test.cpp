@@ -268,7 +268,7 @@ TEST_P(Contract, BidirectionalSeesBothSides) {
     if (!kind().traits.bidirectional || kind().traits.position_wise || relative())
         GTEST_SKIP() << "the kind does not see both sides";
     ModelConfig both_ways = model();
-    both_ways.direction = "bidirectional";
+    both_ways.direction = Direction::bidirectional;
     MadeBlock made(kind(), both_ways, variant().values);
     Pass c = pass();
     c.causal = false;

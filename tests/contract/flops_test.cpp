@@ -43,7 +43,7 @@ class Flops : public ::testing::TestWithParam<int> {
         ModelConfig model;
         model.width = D;
         model.memory = M;
-        model.direction = causal ? "causal" : "bidirectional";
+        model.direction = causal ? Direction::causal : Direction::bidirectional;
         return model;
     }
 };

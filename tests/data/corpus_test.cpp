@@ -64,7 +64,7 @@ TEST(Corpus, AFolderWhoseFilesNameTheirSplitsIsDividedSo) {
 TEST(Corpus, UsedVocabularyNumbersBytesInOrder) {
     testing::TemporaryFolder folder;
     DataConfig config = at_path(folder.write("a.txt", "cabbac" + std::string(100, 'b')));
-    config.vocabulary = "used";
+    config.vocabulary = ByteVocabulary::used;
     Corpus corpus = Corpus::open(config);
     EXPECT_EQ(corpus.tokenizer().vocabulary_size(), 3);
     EXPECT_EQ(corpus.tokenizer().encode("abc"), (std::vector<int64_t>{0, 1, 2}));

@@ -221,9 +221,9 @@ TEST(CorpusReader, DuplicatesAreLeftOut) {
     config.documents = "line";
     config.split = "100/0/0";
     EXPECT_EQ(splits_of(config)[0].size(), 4u);
-    config.deduplicate = "exact";
+    config.deduplicate = Duplicates::exact;
     EXPECT_EQ(splits_of(config)[0], (Texts{text, other, nearly}));
-    config.deduplicate = "near";
+    config.deduplicate = Duplicates::near;
     CorpusReader reader(config, true);
     Texts kept;
     reader.read([&](const DocumentPart& part) { kept.emplace_back(part.text); });

@@ -147,11 +147,11 @@ TEST_F(FoundFiles, HiddenAndBinaryFilesAreLeftOutWithAWord) {
               "zlib (zlib data)");
     DataConfig hidden = at("in");
     hidden.include = {".git/*"};
-    hidden.format = "text";
+    hidden.format = TextFormat::text;
     EXPECT_EQ(all_text(hidden), "x\x9C\x4B\xCA\xC9\x4F");
     EXPECT_ERROR(find_inputs(at("in/image")), ErrorKind::bad_file, "PNG image");
     DataConfig stands = at("in/image");
-    stands.format = "text";
+    stands.format = TextFormat::text;
     EXPECT_EQ(all_text(stands), png) << "bytes as they stand, when that is asked for";
     fs::remove(folder.file("in/a.txt")), fs::remove(folder.file("in/latin1.txt"));
     EXPECT_ERROR(find_inputs(at("in")), ErrorKind::bad_file, "holds no text; left out: ._a.txt");
@@ -224,7 +224,7 @@ TEST_F(FoundFiles, JsonLinesAreKnownByTheirContent) {
         EXPECT_EQ(documents_of(at("settings.json")), (Texts{text}));
     }
     DataConfig stands = at("a.json");
-    stands.format = "text";
+    stands.format = TextFormat::text;
     EXPECT_EQ(documents_of(stands), (Texts{lines}));
 }
 

@@ -49,9 +49,10 @@ void expect_same_training(const std::string& text) {
 }
 
 const char* const kModels[] = {
-    "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 12\ndropout = 0.1\nngrams = 3\nngram_rows = 40\nngram_width = 4\n",
+    "[model]\nwidth = 16\nlayout = \"ux2\"\nmemory = 12\ndropout = 0.1\nngrams = {lengths = \"2-3\", rows = 40, width "
+    "= 4}\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"(sf)x2\"\nmemory = 12\npositions = \"relative\"\nfinal_norm = true\n"
-    "tie_embeddings = true\ncutoffs = \"20/35\"\n",
+    "tie_embeddings = true\n[model.adaptive]\ncutoffs = \"20/35\"\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"sfrl\"\npositions = \"learned\"\nmax_positions = 12\nnorm = \"post\"\n",
     "[model]\nwidth = 16\nheads = 2\nlayout = \"(sf)x2\"\ndirection = \"bidirectional\"\npositions = \"sinusoidal\"\n"
     "head = \"transform\"\n[objective]\nname = \"masked\"\n",

@@ -9,7 +9,9 @@
 // The first byte chooses the format, the rest is the file: text, JSON lines, tables, and whatever packs them.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size < 1) return 0;
-    const char* formats[] = {"auto", "jsonl", "csv", "tsv", "text"};
+    using lithe::TextFormat;
+    const TextFormat formats[] = {TextFormat::automatic, TextFormat::jsonl, TextFormat::csv, TextFormat::tsv,
+                                  TextFormat::text};
     const int descriptor = memfd_create("fuzz", 0);
     if (write(descriptor, data + 1, size - 1) != ssize_t(size - 1)) return close(descriptor);
     fuzz_one([&] {

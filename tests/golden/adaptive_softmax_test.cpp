@@ -22,17 +22,16 @@ Tensor numbered(at::IntArrayRef sizes, double seed, double scale) { return wave(
 struct Made {
     ParameterStore store;
     AdaptiveVocabulary vocabulary;
-    explicit Made(const std::string& order = "original", const std::string& tie = "tails") {
-        vocabulary = AdaptiveVocabulary(
-            store, {.cutoffs = {3, 5}, .divisor = 2, .tie_projections = tie, .cluster_order = order}, V, D);
+    explicit Made(const AdaptiveOptions& options = {.cutoffs = {3, 5}, .divisor = 2}) {
+        vocabulary = AdaptiveVocabulary(store, options, V, D);
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
         set("embeddings.bins.0.table", numbered({3, 4}, 11, .3)),
             set("embeddings.bins.1.table", numbered({2, 2}, 12, .3));
         set("embeddings.bins.2.table", numbered({2, 1}, 13, .3));
         set("head.bias", at::cat({numbered({3}, 14, .3), numbered({2}, 15, .3), numbered({2}, 16, .3)}));
         set("head.bins.0.projection", numbered({D, 4}, 17, .3));
-        set(tie == "tails" ? "embeddings.bins.1.projection" : "head.bins.1.projection", numbered({D, 2}, 18, .3));
-        set(tie == "tails" ? "embeddings.bins.2.projection" : "head.bins.2.projection", numbered({D, 1}, 19, .3));
+        set(options.tie_tails ? "embeddings.bins.1.projection" : "head.bins.1.projection", numbered({D, 2}, 18, .3));
+        set(options.tie_tails ? "embeddings.bins.2.projection" : "head.bins.2.projection", numbered({D, 1}, 19, .3));
         set("head.clusters.weight", numbered({2, 4}, 20, .3)), set("head.clusters.bias", numbered({2}, 21, .3));
     }
     void set(const std::string& name, const Tensor& value) {
@@ -45,9 +44,13 @@ struct Made {
 
 TEST(AdaptiveSoftmax, GoldenInBothClusterOrders) {
     const Tensor h = numbered({1, D}, 7, 1);
-    for (const char* tie : {"tails", "none"}) {
-        const Tensor original = Made("original", tie).vocabulary.log_probabilities(h),
-                     forward = Made("forward", tie).vocabulary.log_probabilities(h);
+    for (const bool tie_tails : {true, false}) {
+        const auto in_order = [&](bool last_column_first) {
+            const Made made(
+                {.cutoffs = {3, 5}, .divisor = 2, .tie_tails = tie_tails, .last_column_first = last_column_first});
+            return made.vocabulary.log_probabilities(h);
+        };
+        const Tensor original = in_order(true), forward = in_order(false);
         expect_values(original, {-1.477805, -1.598618, -1.689786, -2.375158, -2.404264, -2.254550, -2.334338}, 1e-6,
                       "original");
         expect_values(forward, {-1.477805, -1.598618, -1.689786, -2.279201, -2.308307, -2.350506, -2.430295}, 1e-6,

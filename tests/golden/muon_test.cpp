@@ -76,17 +76,17 @@ TEST(Muon, ThreadsDoNotChangeTheUpdate) {
 
 // Two updates by hand; stacked matrices are made orthogonal one by one; vectors take AdamW.
 TEST(Muon, UpdatesAsStated) {
-    for (const char* scale : {"shape", "rms"}) {
+    for (const MuonScale scale : {MuonScale::shape, MuonScale::rms}) {
         ParameterStore store;
         store.add({"m", {12, 2}, Role::matrix, Init::uniform(1), 3});
         store.add({"v", {4}, Role::vector, Init::uniform(1)});
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
         OptimizerConfig config;
-        config.name = "muon", config.clip_norm = 0, config.weight_decay = 0.1, config.learning_rate = 1e-3;
+        config.name = OptimizerKind::muon, config.clip_norm = 0, config.weight_decay = 0.1, config.learning_rate = 1e-3;
         config.muon_learning_rate = 0.02, config.muon_momentum = 0.95, config.muon_scale = scale;
         Optimizer optimizer(config, store);
         OptimizerConfig other = config;
-        other.name = "adamw";
+        other.name = OptimizerKind::adamw;
         ParameterStore twin;
         twin.add({"v", {4}, Role::vector, Init::uniform(1)});
         twin.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
@@ -100,7 +100,7 @@ TEST(Muon, UpdatesAsStated) {
             optimizer.step(5e-4, 1), adamw.step(5e-4, 1);  // half of the peak
             mean = mean + (1 - 0.95) * (g - mean);
             Tensor u = (g + 0.95 * (mean - g)).view({3, 4, 2});
-            const double factor = scale == std::string("rms") ? 0.2 * std::sqrt(4.0) : std::sqrt(2.0);
+            const double factor = scale == MuonScale::rms ? 0.2 * std::sqrt(4.0) : std::sqrt(2.0);
             w = w * (1 - 0.01 * 0.1) - 0.01 * factor * orthogonalize(u, at::kDouble).view({12, 2});
             testing::expect_close(store.master(0), w, 1e-12, "matrix");
             testing::expect_close(store.master(1), twin.master(0), 1e-12, "vector");
@@ -110,7 +110,7 @@ TEST(Muon, UpdatesAsStated) {
 
 TEST(Schedule, WarmupStableDecay) {
     ScheduleConfig wsd;
-    wsd.name = "wsd", wsd.warmup = 0.1, wsd.decay = 0.2, wsd.final_ratio = 0.1;
+    wsd.name = ScheduleKind::wsd, wsd.warmup = 0.1, wsd.decay = 0.2, wsd.final_ratio = 0.1;
     auto rate = [&](double n) { return learning_rate(wsd, 2.0, {n, 100, 1}); };
     EXPECT_NEAR(rate(4), 1.0, 1e-12);
     EXPECT_NEAR(rate(10), 2.0, 1e-12);

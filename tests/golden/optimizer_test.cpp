@@ -28,8 +28,9 @@ struct Scalar {
 
 OptimizerConfig radam() {
     OptimizerConfig config;
-    config.name = "radam";
-    config.beta1 = 0.9, config.beta2 = 0.999, config.weight_decay = 0.1, config.clip_norm = 0, config.decay = "all";
+    config.name = OptimizerKind::radam;
+    config.beta1 = 0.9, config.beta2 = 0.999, config.weight_decay = 0.1, config.clip_norm = 0,
+    config.decay = DecayedParameters::all;
     return config;
 }
 
@@ -42,7 +43,7 @@ TEST(GoldenRadam, SgdFallback) {
 
 TEST(GoldenRadam, NoFallback) {
     OptimizerConfig config = radam();
-    config.radam_fallback = "none";
+    config.radam_fallback = RadamFallback::none;
     Scalar p(config);
     const double expected[] = {1, 1, 1, 1, 1, 0.998999179, 0.997931906, 0.996878016};
     for (int t = 1; t <= 8; ++t) EXPECT_NEAR(p.step({std::cos(t)}, 0.01), expected[t - 1], 6e-10) << t;
@@ -57,7 +58,7 @@ TEST(GoldenRadam, StepSizeAtTheSwitch) {
 
 TEST(GoldenAdamw, FirstStep) {
     OptimizerConfig config;
-    config.beta2 = 0.999, config.weight_decay = 0.01, config.clip_norm = 0, config.decay = "all";
+    config.beta2 = 0.999, config.weight_decay = 0.01, config.clip_norm = 0, config.decay = DecayedParameters::all;
     Scalar p(config, {3, 4});
     p.step({0.5, -2}, 0.1);
     testing::expect_values(p.store.master(0), {2.8970, 4.0960}, 1e-6, "w");
@@ -65,7 +66,8 @@ TEST(GoldenAdamw, FirstStep) {
 
 TEST(GoldenAdam, L2DecayIsInTheGradient) {
     OptimizerConfig config;
-    config.name = "adam", config.beta2 = 0.999, config.weight_decay = 0.5, config.clip_norm = 0, config.decay = "all";
+    config.name = OptimizerKind::adam, config.beta2 = 0.999, config.weight_decay = 0.5, config.clip_norm = 0,
+    config.decay = DecayedParameters::all;
     Scalar p(config, {2});
     p.step({-1}, 0.1);  // gradient -1 + 0.5 * 2 = 0
     EXPECT_EQ(p.store.master(0)[0].item<double>(), 2);
@@ -73,9 +75,9 @@ TEST(GoldenAdam, L2DecayIsInTheGradient) {
 
 OptimizerConfig lamb() {
     OptimizerConfig config;
-    config.name = "lamb";
+    config.name = OptimizerKind::lamb;
     config.beta1 = 0.9, config.beta2 = 0.999, config.epsilon = 1e-12, config.weight_decay = 0, config.clip_norm = 0;
-    config.decay = "all";
+    config.decay = DecayedParameters::all;
     return config;
 }
 
@@ -104,7 +106,7 @@ TEST(GoldenLamb, LongWeightsCountAsTenAndNoneAsOne) {
 
 TEST(GoldenSgd, MomentumAndClipping) {
     OptimizerConfig config;
-    config.name = "sgd", config.momentum = 0.5, config.weight_decay = 0, config.clip_norm = 1;
+    config.name = OptimizerKind::sgd, config.momentum = 0.5, config.weight_decay = 0, config.clip_norm = 1;
     Scalar p(config, {0, 0});
     p.step({3, 4}, 1.0);
     testing::expect_values(p.store.master(0), {-0.6, -0.8}, 1e-12, "clipped to norm 1");
@@ -115,7 +117,7 @@ TEST(GoldenSgd, MomentumAndClipping) {
 // Zhang et al. 2019: every five steps half of the way that the fast weights went.
 TEST(Lookahead, GoesBackEveryFiveSteps) {
     OptimizerConfig config;
-    config.name = "sgd", config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0;
+    config.name = OptimizerKind::sgd, config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0;
     config.lookahead_steps = 5, config.lookahead_rate = 0.5;
     Scalar p(config);
     for (double expected : {0.9, 0.8, 0.7, 0.6, 0.75, 0.65, 0.55, 0.45, 0.35, 0.5})
@@ -124,7 +126,8 @@ TEST(Lookahead, GoesBackEveryFiveSteps) {
 
 TEST(Average, FollowsTheWeightsAndChangesPlacesWithThem) {
     OptimizerConfig config;
-    config.name = "sgd", config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0, config.average = 0.5;
+    config.name = OptimizerKind::sgd, config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0,
+    config.average = 0.5;
     Scalar p(config);
     double expected = 1;
     for (int t = 1; t <= 9; ++t) {
@@ -139,7 +142,7 @@ TEST(Average, FollowsTheWeightsAndChangesPlacesWithThem) {
 }
 
 TEST(Decay, OnlyMatricesByDefault) {
-    for (const char* decay : {"matrices", "all"}) {
+    for (const DecayedParameters decay : {DecayedParameters::matrices, DecayedParameters::all}) {
         ParameterStore store;
         store.add({"m", {2, 2}, Role::matrix, Init::constant(1)});
         store.add({"v", {2}, Role::vector, Init::constant(1)});
@@ -150,13 +153,13 @@ TEST(Decay, OnlyMatricesByDefault) {
         store.collect_gradients(true);
         optimizer.step(0.1, 0);
         EXPECT_NEAR(store.master(0)[0][0].item<float>(), 0.95, 1e-6);
-        EXPECT_NEAR(store.master(1)[0].item<float>(), decay == std::string("all") ? 0.95 : 1.0, 1e-6);
+        EXPECT_NEAR(store.master(1)[0].item<float>(), decay == DecayedParameters::all ? 0.95 : 1.0, 1e-6);
     }
 }
 
 ScheduleConfig recipe(double warmup) {
     ScheduleConfig config;
-    config.name = "recipe", config.warmup = warmup;
+    config.name = ScheduleKind::recipe, config.warmup = warmup;
     return config;
 }
 
@@ -179,16 +182,16 @@ TEST(GoldenSchedule, Enwik8Base) {
 TEST(Schedule, Shapes) {
     ScheduleConfig config;
     config.warmup = 100;
-    config.name = "cosine", config.final_ratio = 0.1;
+    config.name = ScheduleKind::cosine, config.final_ratio = 0.1;
     EXPECT_NEAR(learning_rate(config, 1e-3, {0, 1000, 1}), 1e-5, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {99, 1000, 1}), 1e-3, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {550, 1000, 1}), 5.5e-4, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {1000, 1000, 1}), 1e-4, 1e-12);
-    config.name = "linear", config.final_ratio = 0;
+    config.name = ScheduleKind::linear, config.final_ratio = 0;
     EXPECT_NEAR(learning_rate(config, 1, {550, 1000, 1}), 0.5, 1e-12);
-    config.name = "inverse_sqrt";
+    config.name = ScheduleKind::inverse_sqrt;
     EXPECT_NEAR(learning_rate(config, 1, {400, 0, 1}), 0.5, 1e-12);
-    config.name = "constant", config.warmup = 0;
+    config.name = ScheduleKind::constant, config.warmup = 0;
     EXPECT_EQ(learning_rate(config, 1, {5, 0, 1}), 1);
 }
 

@@ -26,7 +26,7 @@ ModelConfig model() {
     config.width = D;
     config.heads = 2;
     config.memory = M;
-    config.positions = "relative";
+    config.positions = Positions::relative;
     return config;
 }
 
@@ -154,7 +154,7 @@ TEST(RelativeAttention, WithoutPositionsItIsPlainAttention) {
     at::NoGradGuard guard;
     for (const char* name : {"b.positions", "position_bias.u", "position_bias.v"}) layer.parameter(name).zero_();
     ModelConfig plain = model();
-    plain.positions = "none";
+    plain.positions = Positions::none;
     MadeBlock other(*find_block_kind("s"), plain);
     other.set("qkv", layer.parameter("b.qkv"));
     other.set("out", layer.parameter("b.out"));

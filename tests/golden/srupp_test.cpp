@@ -144,7 +144,7 @@ struct BothWays {
     static ModelConfig encoder() {
         ModelConfig config = model();
         config.memory = 0;
-        config.direction = "bidirectional";
+        config.direction = Direction::bidirectional;
         return config;
     }
 };

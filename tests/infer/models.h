@@ -14,8 +14,8 @@ inline constexpr int64_t kVocabulary = 50;
 inline const char* const kStepModels[] = {
     "width = 48\nlayout = \"ux2\"\nmemory = 8",
     "width = 48\nlayout = \"ux2\"\nmemory = 8\nheads = 2",
-    "width = 48\nlayout = \"(rru)(sf)\"\nheads = 4\nmemory = 8\nfinal_norm = true\nngrams = 7\nngram_rows = 60\n"
-    "ngram_lengths = \"2-3, 7\"",
+    "width = 48\nlayout = \"(rru)(sf)\"\nheads = 4\nmemory = 8\nfinal_norm = true\n"
+    "ngrams.lengths = \"2-3, 7\"\nngrams.rows = 60",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\nmax_positions = 64\ntie_embeddings = true",
     "width = 48\nlayout = \"sf-\"\npositions = \"sinusoidal\"\nmax_positions = 64\nnorm = \"post\"",
     "width = 40\nlayout = \"[<sru>]x2 l\"",

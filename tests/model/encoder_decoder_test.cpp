@@ -36,10 +36,10 @@ TEST(EncoderDecoder, EachStackHasItsOwnSettings) {
     const Config config = parse_config(kTwoStacks, "test");
     ASSERT_TRUE(config.encoder);
     EXPECT_EQ(config.encoder->width, 12);
-    EXPECT_EQ(config.encoder->direction, "bidirectional");
-    EXPECT_EQ(config.encoder->positions, "sinusoidal") << "of [model]";
+    EXPECT_EQ(config.encoder->direction, Direction::bidirectional);
+    EXPECT_EQ(config.encoder->positions, Positions::sinusoidal) << "of [model]";
     EXPECT_EQ(config.model.width, 8);
-    EXPECT_EQ(config.model.direction, "causal");
+    EXPECT_EQ(config.model.direction, Direction::causal);
     const Config again = parse_config(to_toml(config), "again");
     EXPECT_TRUE(differences(config, again).empty());
     const Config from_json = config_from_json(to_json(config), "json");
@@ -126,9 +126,9 @@ TEST(EncoderDecoder, WrongStacksAreTold) {
          "only runs forward in time, and model.encoder.direction");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"scf\"\n", "reads the encoder's output");
     const std::string two = "[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"sf\"\n";
-    told(two + "ngrams = 3\n", "n-grams are looked up by a decoder alone");
+    told(two + "ngrams.lengths = \"2-3\"\n", "n-grams are looked up by a decoder alone");
     told(two + "width = 9\npositions = \"sinusoidal\"\n", "needs an even width");
-    told(two + "cutoffs = \"4\"\n", "adaptive embeddings serve one stack");
+    told(two + "adaptive.cutoffs = \"4\"\n", "adaptive embeddings serve one stack");
     EXPECT_ERROR(parse_config("[model.other]\nwidth = 8\n", "test"), ErrorKind::usage, "unknown stack");
     EXPECT_ERROR(parse_config("[model.encoder]\nwidht = 8\n", "test"), ErrorKind::usage, "did you mean 'width'");
     const auto model = made();

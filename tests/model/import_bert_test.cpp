@@ -18,8 +18,9 @@ constexpr int64_t kWidth = 8, kHeads = 2, kInner = 12, kVocabulary = 11, kLayers
 
 std::string config(const std::string& more = "") {
     return "[model]\nwidth = 8\nheads = 2\nlayout = \"(sf)x2\"\ndirection = \"bidirectional\"\nnorm = \"post\"\n"
-           "norm_epsilon = 1e-12\npositions = \"learned\"\nmax_positions = 6\ntoken_types = 2\nembedding_norm = true\n"
-           "pooler = true\nhead = \"transform\"\ntie_embeddings = true\n[blocks.s]\nbias = true\n"
+           "norm_epsilon = 1e-12\npositions = \"learned\"\nmax_positions = 6\nhead = \"transform\"\n"
+           "tie_embeddings = true\n[model.bert]\nembedding_norm = true\ntoken_types = 2\npooler = "
+           "true\n[blocks.s]\nbias = true\n"
            "[blocks.f]\ninner = 12\nactivation = \"gelu\"\n[objective]\nname = \"masked\"\n" +
            more;
 }
@@ -154,7 +155,9 @@ TEST(ImportBert, TakesTheEncoderAloneAndTheOldNamesOfNorms) {
     }
     std::vector<std::string> left_out;
     std::string encoder = config();
-    encoder.replace(encoder.find("pooler = true\nhead = \"transform\""), 32, "head = \"none\"");
+    for (const auto& [before, now] :
+         std::map<std::string, std::string>{{"head = \"transform\"", "head = \"none\""}, {"pooler = true\n", ""}})
+        encoder.replace(encoder.find(before), before.size(), now);
     const auto model = load(old, encoder, &left_out);
     EXPECT_EQ(left_out.size(), 11u);  // the pooler and all of cls
     const Tensor ids = at::tensor(std::vector<int64_t>{3, 7, 10});

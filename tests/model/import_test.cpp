@@ -25,8 +25,8 @@ struct Shape {
         for (size_t i = 1; i + 1 < edges.size(); ++i) cutoffs += (i > 1 ? "/" : "") + std::to_string(edges[i]);
         return "[model]\nwidth = 8\nheads = 2\nmemory = 4\nlayout = \"(sf)x2\"\npositions = \"relative\"\n"
                "tie_embeddings = true\nembedding_scale = \"sqrt_width\"\nnorm = \"" +
-               std::string(pre_norm ? "pre" : "post") + "\"\ncutoffs = \"" + cutoffs +
-               "\"\ncutoff_divisor = " + std::to_string(divisor) +
+               std::string(pre_norm ? "pre" : "post") + "\"\n[model.adaptive]\ncutoffs = \"" + cutoffs +
+               "\"\ndivisor = " + std::to_string(divisor) +
                "\n[blocks.s]\ntie_position_biases = " + (untied_biases ? "false" : "true") +
                "\n[blocks.f]\ninner = 12\nactivation = \"relu\"\n";
     }
@@ -231,8 +231,8 @@ TEST(ImportTransformerXl, ClustersAreTurnedRoundWhereTheOrdersDiffer) {
     LanguageModel& forward = *two;
     Shape other = shape;
     const std::string config = other.config();
-    auto model =
-        std::make_unique<LanguageModel>(parse_config(config, "test", {"model.cluster_order=\"forward\""}), kVocabulary);
+    auto model = std::make_unique<LanguageModel>(
+        parse_config(config, "test", {"model.adaptive.cluster_order=\"forward\""}), kVocabulary);
     model->materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     const auto imported = import_transformer_xl(as_list(weights, shape), *model, "test").tensors;
     at::NoGradGuard no_grad;

@@ -40,7 +40,8 @@ const char* const kModels[] = {
     "[model]\nwidth = 16\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"sinusoidal\"\nnorm = \"post\"\n[train]\nlength "
     "= 32",
     "[model]\nwidth = 16\nlayout = \"<sru>l\"\n[train]\nlength = 8",
-    "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 4\nngram_rows = 50\nngram_width = 3\n[train]\nlength = "
+    "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = {lengths = \"2-4\", rows = 50, width = "
+    "3}\n[train]\nlength = "
     "8",
 };
 
@@ -248,9 +249,11 @@ TEST(Evaluate, CarriedStateEqualsOneLongSegment) {
     double whole = score(*model, text, {.batch = 1, .length = 64, .memory = 64, .lead = 0})->loss;
     EXPECT_NEAR(pieces, whole, 1e-10);
     double windowed =
-        score(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
+        score(*model, text, {.batch = 1, .length = 8, .memory = 16, .lead = 0, .mask = AttentionMask::same_length})
+            ->loss;
     double windowed_whole =
-        score(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .mask = "same_length"})->loss;
+        score(*model, text, {.batch = 1, .length = 64, .memory = 16, .lead = 0, .mask = AttentionMask::same_length})
+            ->loss;
     EXPECT_NEAR(windowed, windowed_whole, 1e-10) << "the per-query window does not depend on the segments";
     EXPECT_NE(windowed, whole);
 }

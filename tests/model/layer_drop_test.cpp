@@ -19,9 +19,9 @@ namespace {
 
 using testing::expect_close;
 
-LayerDropConfig progressive(const std::string& form = "paper", double keep = 0.5, double gamma = 0.001) {
+LayerDropConfig progressive(ProgressiveForm form = ProgressiveForm::paper, double keep = 0.5, double gamma = 0.001) {
     LayerDropConfig config;
-    config.method = "progressive", config.form = form, config.keep = keep, config.gamma = gamma;
+    config.method = LayerDropMethod::progressive, config.form = form, config.keep = keep, config.gamma = gamma;
     return config;
 }
 
@@ -45,32 +45,33 @@ TEST(LayerDrop, ExpectedKeptLayers) {
     const double rows[][3] = {
         {.5, 8.75, 9.25}, {.6, 9.40, 9.80}, {.7, 10.05, 10.35}, {.8, 10.70, 10.90}, {.9, 11.35, 11.45}};
     for (const auto& [keep, paper, code] : rows) {
-        EXPECT_NEAR(kept(progressive("paper", keep)), paper, 1e-9);
-        EXPECT_NEAR(kept(progressive("code", keep)), code, 1e-9);
+        EXPECT_NEAR(kept(progressive(ProgressiveForm::paper, keep)), paper, 1e-9);
+        EXPECT_NEAR(kept(progressive(ProgressiveForm::code, keep)), code, 1e-9);
     }
-    for (const char* form : {"paper", "code"}) {  // over 10,000 draws, two standard errors
+    // over 10,000 draws, two standard errors
+    for (const ProgressiveForm form : {ProgressiveForm::paper, ProgressiveForm::code}) {
         double sum = 0;
         for (uint64_t key = 0; key < 10'000; ++key) {
             const LayerDraws draws = draw_layers(progressive(form), 12, kLong, key);
             for (const LayerDraw& draw : draws.layers) sum += draw.kept;
         }
-        EXPECT_NEAR(sum / 10'000, form == std::string("paper") ? 8.75 : 9.25, 0.03) << form;
+        EXPECT_NEAR(sum / 10'000, form == ProgressiveForm::paper ? 8.75 : 9.25, 0.03) << name_of(form);
     }
 }
 
 TEST(LayerDrop, ReferenceCodeSamplesWithOnePAndDividesByTheNext) {
-    const auto chances = layer_chances(progressive("code"), 12, kLong);
+    const auto chances = layer_chances(progressive(ProgressiveForm::code), 12, kLong);
     EXPECT_NEAR(chances[0].keep, 1, 1e-12);
     EXPECT_NEAR(chances[0].divisor, .95833, 1e-5);
     EXPECT_NEAR(chances[11].keep, .54167, 1e-5);
     EXPECT_NEAR(chances[11].divisor, .5, 1e-12);
     // the update number 1 still runs with theta(0)
-    EXPECT_EQ(layer_chances(progressive("code"), 12, 1)[11].divisor, 1);
-    EXPECT_LT(layer_chances(progressive("code"), 12, 2)[11].divisor, 1);
+    EXPECT_EQ(layer_chances(progressive(ProgressiveForm::code), 12, 1)[11].divisor, 1);
+    EXPECT_LT(layer_chances(progressive(ProgressiveForm::code), 12, 2)[11].divisor, 1);
 }
 
 TEST(LayerDrop, TheToy) {
-    auto run = [](const char* form, std::vector<bool>& kept) {
+    auto run = [](ProgressiveForm form, std::vector<bool>& kept) {
         double x = 1;
         const LayerDraws draws = draws_of(layer_chances(progressive(form), 4, kLong), {.30, .95, .70, .55});
         for (const LayerDraw& draw : draws.layers) {
@@ -80,21 +81,21 @@ TEST(LayerDrop, TheToy) {
         return x;
     };
     std::vector<bool> paper, code;
-    EXPECT_NEAR(run("paper", paper), 1.241633, 1e-6);
-    EXPECT_NEAR(run("code", code), 2.405867, 1e-6);
+    EXPECT_NEAR(run(ProgressiveForm::paper, paper), 1.241633, 1e-6);
+    EXPECT_NEAR(run(ProgressiveForm::code, code), 2.405867, 1e-6);
     EXPECT_EQ(paper, (std::vector<bool>{1, 0, 0, 0}));
     EXPECT_EQ(code, (std::vector<bool>{1, 0, 1, 1}));
 }
 
 TEST(LayerDrop, StochasticDepthAndLayerDrop) {
     LayerDropConfig config;
-    config.method = "stochastic_depth", config.keep = 0.5;
+    config.method = LayerDropMethod::stochastic_depth, config.keep = 0.5;
     auto chances = layer_chances(config, 4, 7);
     EXPECT_DOUBLE_EQ(chances[0].keep, .875);
     EXPECT_DOUBLE_EQ(chances[3].keep, .5);
     EXPECT_DOUBLE_EQ(chances[3].divisor, 1);
     EXPECT_DOUBLE_EQ(inference_layers(config, 4)->layers.at(3).scale, .5);
-    config.method = "layerdrop", config.keep = 0.8;
+    config.method = LayerDropMethod::layerdrop, config.keep = 0.8;
     for (const LayerChance& chance : layer_chances(config, 4, 7)) EXPECT_DOUBLE_EQ(chance.keep, .8);
     EXPECT_FALSE(inference_layers(config, 4));
 }
@@ -187,7 +188,7 @@ TEST(LayerDrop, BranchesAreScaled) {
 }
 
 TEST(LayerDrop, HeldMomentsStayAndAdvancingOnesFall) {
-    for (const char* rule : {"adamw", "muon"})
+    for (const OptimizerKind rule : {OptimizerKind::adamw, OptimizerKind::muon})
         for (bool hold : {false, true}) {
             Small small("method = \"progressive\"");
             OptimizerConfig config;
@@ -205,8 +206,8 @@ TEST(LayerDrop, HeldMomentsStayAndAdvancingOnesFall) {
             while (store.spec(i).name != "decoder.layers.1.attention.qkv") ++i;
             const Tensor weight = store.master(i).clone(), mean = store.master_view(optimizer.m(), i).clone();
             step(Small::all(1, 0, 1));
-            EXPECT_EQ(at::equal(weight, store.master(i)), hold) << rule;
-            EXPECT_EQ(at::equal(mean, store.master_view(optimizer.m(), i)), hold) << rule;
+            EXPECT_EQ(at::equal(weight, store.master(i)), hold) << name_of(rule);
+            EXPECT_EQ(at::equal(mean, store.master_view(optimizer.m(), i)), hold) << name_of(rule);
         }
 }
 

@@ -98,22 +98,5 @@ TEST(Ngrams, LengthsMayBeLeftOut) {
     }
 }
 
-TEST(Ngrams, ListsOfLengths) {
-    using Lengths = std::vector<int64_t>;
-    EXPECT_EQ(parse_ngram_lengths("all", 4), (Lengths{2, 3, 4}));
-    EXPECT_EQ(parse_ngram_lengths("2-4, 8,12 , 20", 20), (Lengths{2, 3, 4, 8, 12, 20}));
-    EXPECT_EQ(parse_ngram_lengths("2-6, 8", 3), (Lengths{2, 3}));
-    EXPECT_EQ(parse_ngram_lengths("64", 64), (Lengths{64}));
-    for (const char* wrong :
-         {"", "1-3", "3, 2", "2, 2", "4-2", "2-", "-4", "2 3", "2,,3", "two", "65", "2-99999999999"})
-        EXPECT_ERROR(parse_ngram_lengths(wrong, 64), ErrorKind::usage, "model.ngram_lengths");
-    EXPECT_ERROR(parse_ngram_lengths("5-8", 4), ErrorKind::usage, "no length up to model.ngrams, 4");
-}
-
-TEST(Ngrams, OneIsRefused) {
-    const Config config = parse_config("[model]\nngrams = 1\n", "test");
-    EXPECT_ERROR(LanguageModel(config, 32), ErrorKind::usage, "model.ngrams = 1");
-}
-
 }  // namespace
 }  // namespace lithe

@@ -19,7 +19,8 @@ constexpr const char* kName = "embeddings.ngrams.table";
 // 2 x 37 rows of 11 numbers: no multiple of any vector.
 std::unique_ptr<LanguageModel> make(std::optional<uint64_t> seed = 3) {
     auto model = std::make_unique<LanguageModel>(
-        parse_config("[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 3\nngram_rows = 37\nngram_width = 11\n"
+        parse_config("[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = {lengths = \"2-3\", rows = 37, "
+                     "width = 11}\n"
                      "[train]\nlength = 8",
                      "test"),
         32);
@@ -174,9 +175,8 @@ TEST(ParameterFiles, WhatDoesNotFitIsToldWithShapes) {
     const auto model = make();
     write_tensors(folder.file("m"), model_tensors(model->parameters()));
     const auto config = parse_config(
-        "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = 3\nngram_rows = 38\nngram_width = "
-        "11\n[train]\nlength "
-        "= 8",
+        "[model]\nwidth = 16\nlayout = \"ru\"\nmemory = 8\nngrams = {lengths = \"2-3\", rows = 38, width = 11}\n"
+        "[train]\nlength = 8",
         "test");
     LanguageModel other(config, 32);
     EXPECT_ERROR(check_parameters(other.parameters(), folder.file("m")), ErrorKind::bad_file,

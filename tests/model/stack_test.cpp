@@ -91,7 +91,7 @@ TEST(Stack, NormEpsilonOfBlocks) {
     for (const auto& [layout, more] : {std::pair("u", ""), {"r", ""}, {"q", sru}}) {
         auto run = [&, layout = layout, more = more](double epsilon) {
             Config config = small(layout, more);
-            config.model.norm = "none";
+            config.model.norm = NormPlace::none;
             config.model.norm_epsilon = epsilon;
             ParameterStore store;
             Problems problems;
@@ -107,7 +107,7 @@ TEST(Stack, NormEpsilonOfBlocks) {
 
 TEST(Stack, NormPlacements) {
     Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
-    for (const char* norm : {"pre", "post", "none"}) {
+    for (const NormPlace norm : {NormPlace::pre, NormPlace::post, NormPlace::none}) {
         Config config = small("f");
         config.model.norm = norm;
         config.model.norm_epsilon = 0.1;
@@ -119,10 +119,10 @@ TEST(Stack, NormPlacements) {
         Tensor y = stack.root->forward(x, {}, Pass()).flow.x_TBD;
         const Block& block = *stack.blocks[0].parts->block;
         auto layer_norm = [](const Tensor& t) { return at::layer_norm(t, {8}, {}, {}, 0.1); };
-        Tensor expected = norm == std::string("pre")    ? x + block.branch(layer_norm(x), {}, Pass()).delta_TBD
-                          : norm == std::string("post") ? layer_norm(x + block.branch(x, {}, Pass()).delta_TBD)
-                                                        : x + block.branch(x, {}, Pass()).delta_TBD;
-        expect_close(y, expected, 1e-12, norm);
+        Tensor expected = norm == NormPlace::pre    ? x + block.branch(layer_norm(x), {}, Pass()).delta_TBD
+                          : norm == NormPlace::post ? layer_norm(x + block.branch(x, {}, Pass()).delta_TBD)
+                                                    : x + block.branch(x, {}, Pass()).delta_TBD;
+        expect_close(y, expected, 1e-12, name_of(norm));
     }
 }
 

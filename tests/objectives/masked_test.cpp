@@ -14,8 +14,8 @@ namespace {
 
 const std::string kEncoder =
     "[model]\nwidth = 8\nheads = 2\nlayout = \"(sf)x2\"\ndirection = \"bidirectional\"\npositions = \"learned\"\n"
-    "max_positions = 16\ntoken_types = 2\nembedding_norm = true\npooler = true\nhead = \"transform\"\n"
-    "tie_embeddings = true\n[objective]\nname = \"masked\"\n";
+    "max_positions = 16\nhead = \"transform\"\ntie_embeddings = true\n"
+    "[model.bert]\nembedding_norm = true\ntoken_types = 2\npooler = true\n[objective]\nname = \"masked\"\n";
 
 std::unique_ptr<LanguageModel> encoder(const std::vector<std::string>& sets = {}) {
     auto model = std::make_unique<LanguageModel>(parse_config(kEncoder, "test", sets), 11);
@@ -159,7 +159,7 @@ TEST(Encoder, ContradictionsAreTold) {
     const auto bare = encoder({"model.head=\"none\""});
     EXPECT_ERROR(bare->forward(at::zeros({2, 1}, at::kLong), {}, bare->pass(false)), ErrorKind::usage,
                  "without a head");
-    EXPECT_ERROR(encoder({"model.pooler=false"})->pool(at::zeros({2, 1}, at::kLong), {}), ErrorKind::usage,
+    EXPECT_ERROR(encoder({"model.bert.pooler=false"})->pool(at::zeros({2, 1}, at::kLong), {}), ErrorKind::usage,
                  "no pooler");
 }
 

@@ -170,7 +170,7 @@ TEST(PlanShapes, AllAreValidConfigurations) {
             check_model(config, problems);
             EXPECT_TRUE(problems.empty()) << shape.name() << ": " << (problems.empty() ? "" : problems.lines()[0]);
             EXPECT_EQ(config.model.width, shape.width);
-            EXPECT_EQ(config.model.ngram_rows, shape.ngram_rows);
+            EXPECT_EQ(config.model.ngrams.rows, shape.ngram_rows);
             EXPECT_EQ(config.train.batch, 32);
         }
     }
@@ -178,8 +178,8 @@ TEST(PlanShapes, AllAreValidConfigurations) {
 
 TEST(Prediction, LongTrainingsGetLargeBatchesAndTables) {
     EXPECT_EQ(planned_batch(1e6), planned_config({}).train.batch);
-    EXPECT_EQ(planned_rows(1e6), planned_config({}).model.ngram_rows);
-    EXPECT_EQ(planned_config({}).data.order, "chunks");
+    EXPECT_EQ(planned_rows(1e6), planned_config({}).model.ngrams.rows);
+    EXPECT_EQ(planned_config({}).data.order, TextOrder::chunks);
     EXPECT_TRUE(text_settings(kShortText).empty());
     EXPECT_GT(planned_batch(100e6), planned_batch(10e6));
     EXPECT_GT(planned_rows(100e6), planned_rows(10e6));
@@ -224,7 +224,7 @@ TEST(Planner, StopsBeforeAShortTextIsLearnedByHeart) {
     // tokens end it, so that another speed than was measured changes nothing; the rate follows what ends first
     EXPECT_NEAR(double(plan.config.train.max_tokens), plan.tokens, 1);
     EXPECT_EQ(plan.config.train.max_seconds, 3000);
-    EXPECT_EQ(plan.config.schedule.axis, "auto");
+    EXPECT_EQ(plan.config.schedule.axis, ScheduleAxis::automatic);
     EXPECT_NE(plan_text(plan, request).find("more makes it worse"), std::string::npos) << plan_text(plan, request);
     const Plan whole = make_plan(stated);
     EXPECT_EQ(whole.config.train.max_seconds, 3000);
@@ -257,8 +257,8 @@ TEST(Planner, ShortTextsGetFewRows) {
     const Plan plan = make_plan(request_for(folder.write("text.txt", sample_text(2000))));
     EXPECT_LE(plan.config.train.batch * (plan.config.train.length + 1), 1800);
     EXPECT_GE(plan.config.train.length, 8);
-    EXPECT_EQ(plan.config.model.ngrams, 3);
-    EXPECT_EQ(plan.config.schedule.name, "cosine");
+    EXPECT_EQ(plan.config.model.ngrams.lengths, "2-3");
+    EXPECT_EQ(plan.config.schedule.name, ScheduleKind::cosine);
     EXPECT_FALSE(plan.altered);
     const Plan own = make_plan(request_for(folder.file("text.txt"), {"train.batch=12"}));
     EXPECT_EQ(own.config.train.batch, 12);

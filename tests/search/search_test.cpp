@@ -29,7 +29,7 @@ Config tiny(const TemporaryFolder& folder, std::vector<std::string> sets) {
 
 TEST(TrialSource, RandomSearchTriesEachAllowedLayoutOnce) {
     SearchConfig config;
-    config.method = "random", config.trial_tokens = 100;
+    config.method = SearchMethod::random, config.trial_tokens = 100;
     TrialSource source(config, {3, 3}, 1, [](const auto& choices) { return choices[0] != 2; });
     std::set<std::vector<int64_t>> seen;
     while (const auto request = source.ask()) {
@@ -43,7 +43,7 @@ TEST(TrialSource, RandomSearchTriesEachAllowedLayoutOnce) {
 
 TEST(TrialSource, RungsPromoteTheBestShare) {
     SearchConfig config;
-    config.method = "evolution", config.trial_tokens = 900, config.population = 1000;
+    config.method = SearchMethod::evolution, config.trial_tokens = 900, config.population = 1000;
     TrialSource source(config, std::vector<int64_t>(6, 3), 1, [](const auto&) { return true; });
     EXPECT_EQ(source.tokens(0), 100);
     EXPECT_EQ(source.tokens(2), 900);
@@ -68,7 +68,7 @@ TEST(TrialSource, RungsPromoteTheBestShare) {
 
 // A worth that each place adds to on its own: evolution climbs, and passes random search with as many trials.
 TEST(TrialSource, EvolutionClimbs) {
-    auto best_of = [](const std::string& method) {
+    auto best_of = [](SearchMethod method) {
         SearchConfig config;
         config.method = method, config.population = 20, config.tournament = 6, config.rungs = 1;
         config.trial_tokens = 1;
@@ -83,8 +83,8 @@ TEST(TrialSource, EvolutionClimbs) {
         }
         return best;
     };
-    EXPECT_LE(best_of("evolution"), 1);
-    EXPECT_GE(best_of("random"), 5);
+    EXPECT_LE(best_of(SearchMethod::evolution), 1);
+    EXPECT_GE(best_of(SearchMethod::random), 5);
 }
 
 TEST(Search, GumbelFindsALayoutAndTrainsItBesideOthers) {
@@ -367,7 +367,7 @@ TEST(Search, MemoryAndLatencyAreMeasured) {
         write_costs(folder.file("costs.json"), config, costs);
         EXPECT_EQ(read_costs(folder.file("costs.json"), config).slots, costs.slots);
         Config other = config;
-        other.search.cost = "flops";
+        other.search.cost = CostUnit::flops;
         EXPECT_ERROR(read_costs(folder.file("costs.json"), other), ErrorKind::bad_file, "another search");
     }
     folder.write("costs.json", "{");

@@ -93,14 +93,14 @@ TEST(Config, RefusesDamagedInput) {
 TEST(Config, VersionsAreKnown) {
     const Config config = parse_config("version = 1\n[evaluation]\ntokens = 7\n", "before");
     EXPECT_EQ(config.evaluation.bytes, 7) << "a name of version 1";
-    EXPECT_EQ(to_toml(config).rfind("version = 3\n", 0), 0u);
+    EXPECT_EQ(to_toml(config).rfind("version = 4\n", 0), 0u);
     EXPECT_TRUE(differences(config, parse_config(to_toml(config), "printed")).empty());
     EXPECT_TRUE(differences(config, config_from_json(to_json(config), "printed")).empty());
-    const char* newer = "version = 4\n[model]\nwarp = 9\n";
-    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "settings of version 4");
-    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "reads up to 3: update lithe");
+    const char* newer = "version = 5\n[model]\nwarp = 9\n";
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "settings of version 5");
+    EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "reads up to 4: update lithe");
     EXPECT_ERROR(parse_config(newer, "newer"), ErrorKind::usage, "unknown key model.warp");
-    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ErrorKind::usage, "expected a whole number from 1 to 3");
+    EXPECT_ERROR(parse_config("version = \"new\"\n", "x"), ErrorKind::usage, "expected a whole number from 1 to 4");
 }
 
 TEST(Config, ShippedConfigurationsParse) {
@@ -124,14 +124,14 @@ TEST(Config, SettingsThatTrainNothingAreTold) {
     Config config;
     EXPECT_TRUE(untrained_settings(config).empty());
     config.data.label = "kind";
-    config.model.pooler = true;
-    config.model.token_types = 2;
+    config.model.bert.pooler = true;
+    config.model.bert.token_types = 2;
     const auto words = untrained_settings(config);
     ASSERT_EQ(words.size(), 3u);
-    const char* names[] = {"data.label", "model.pooler", "model.token_types"};
+    const char* names[] = {"data.label", "model.bert.pooler", "model.bert.token_types"};
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(words[i].rfind(names[i], 0), 0u) << words[i];
     config = {};
-    config.model.token_types = 1;
+    config.model.bert.token_types = 1;
     EXPECT_TRUE(untrained_settings(config).empty());
 }
 

@@ -1,7 +1,6 @@
 // What earlier versions called things.
 #include "lithe/spec/migrations.h"
 
-#include "lithe/spec/config_io.h"
 #include "support/errors.h"
 
 namespace lithe {
@@ -130,11 +129,6 @@ TEST(Migrations, StateOfSchema2) {
                                      {"failures", {{"skipped", 4}, {"skipped_in_row", 0}}},
                                      {"search", {{"begin", 2}, {"settled", true}}},
                                      {"machine", {{"parts", 2}}}}));
-}
-
-TEST(Migrations, ValuesHaveTheirNamesOfToday) {
-    EXPECT_EQ(parse_config("version = 2\n[model]\nhead = \"masked\"\n", "old.toml").model.head, "transform");
-    EXPECT_EQ(parse_config("[model]\nhead = \"none\"\n", "new.toml").model.head, "none");
 }
 
 TEST(Migrations, SchemasAreNumbers) {

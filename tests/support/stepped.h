@@ -41,8 +41,8 @@ struct Stepped {
           models(training_models(*objective, config)),
           model(models.main()) {
         model.materialize(options.master, options.working, options.device, 7);
-        optimizer =
-            std::make_unique<Optimizer>(config.optimizer, model.parameters(), config.layer_drop.moments == "hold");
+        optimizer = std::make_unique<Optimizer>(config.optimizer, model.parameters(),
+                                                config.layer_drop.moments == DroppedMoments::hold);
         step = std::make_unique<StepRunner>(*objective, models, *optimizer, options.step);
     }
     // The gradient of one micro-batch; returns the loss.

@@ -16,7 +16,7 @@ Tensor doubles(std::vector<double> values) { return at::tensor(values, at::Tenso
 
 SearchConfig soft() {
     SearchConfig config;
-    config.sampling = "soft";
+    config.sampling = CandidateSampling::soft;
     return config;
 }
 
@@ -78,7 +78,7 @@ TEST(Gumbel, ArgmaxFrequencyIsTheProbabilityAtEveryTemperature) {
 
 TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
     SearchConfig config = soft();
-    config.cost = "latency", config.cost_form = "add", config.alpha = 1;
+    config.cost = CostUnit::latency, config.cost_form = CostForm::add, config.alpha = 1;
     ArchitectureSearch search(config, places(1));
     search.set_costs({0, {{.74, .21, 0}}});
     SlotChoices draw;
@@ -86,13 +86,13 @@ TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
     // CE 0 + cost / dearest
     EXPECT_NEAR(search.loss(doubles({0}).sum(), draw).item<double>() * .74, .058856, 1e-6);
 
-    config.cost_form = "multiply", config.alpha = .2, config.beta = .6;
+    config.cost_form = CostForm::multiply, config.alpha = .2, config.beta = .6;
     for (const auto& [latency, expected] : {std::pair(15.2, 1.0940), std::pair(9.9, .9871)}) {
         ArchitectureSearch fbnet(config, places(1));
         fbnet.set_costs({latency, {{0, 0, 0}}});
         EXPECT_NEAR(fbnet.loss(doubles({3}).sum(), draw).item<double>(), expected, 1e-4) << latency;
     }
-    config.cost_form = "exceed", config.alpha = 2, config.budget = 10;
+    config.cost_form = CostForm::exceed, config.alpha = 2, config.budget = 10;
     for (const auto& [latency, expected] : {std::pair(9.0, 3.0), std::pair(15.0, 4.0)}) {
         ArchitectureSearch planer(config, places(1));
         planer.set_costs({latency, {{0, 0, 0}}});
@@ -103,7 +103,7 @@ TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
 // With the latency alone, attention's logit falls fastest and the identity wins.
 TEST(Gumbel, LatencyAloneChoosesTheCheapest) {
     SearchConfig config = soft();
-    config.cost = "latency", config.cost_form = "add", config.alpha = 1, config.weight_decay = 0;
+    config.cost = CostUnit::latency, config.cost_form = CostForm::add, config.alpha = 1, config.weight_decay = 0;
     ArchitectureSearch search(config, places(2));
     search.set_costs({0, {{.74, .21, 0}, {.74, .21, 0}}});
     for (uint64_t step = 0; step < 200; ++step) {
@@ -118,7 +118,7 @@ TEST(Gumbel, LatencyAloneChoosesTheCheapest) {
 
 TEST(Gumbel, StraightThroughIsOneCandidateForwardAndTheSoftSumBackward) {
     SearchConfig config;
-    config.sampling = "straight_through";
+    config.sampling = CandidateSampling::straight_through;
     ArchitectureSearch search(config, places(1));
     const SlotChoices choices = search.choices_draw(5, 1), weights = search.weights_draw(5, 1);
     const Tensor m = choices.places[0].weights;

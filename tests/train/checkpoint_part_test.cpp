@@ -77,10 +77,10 @@ TEST(CheckpointPart, MomentsAreNamedByTheirParameters) {
     EXPECT_EQ(of_table,
               (std::set<std::string>{"drawn/table", "table_sum/table", "weights/table.kept", "weights/table.rows"}));
     OptimizerConfig muon;
-    muon.name = "muon";
+    muon.name = OptimizerKind::muon;
     EXPECT_FALSE(Trained({"matrix", "vector"}, muon).moments().count("second_moment/matrix")) << "Muon has none";
     OptimizerConfig sgd;
-    sgd.name = "sgd";
+    sgd.name = OptimizerKind::sgd;
     EXPECT_FALSE(Trained({"matrix", "vector"}, sgd).moments().count("second_moment/vector"));
 }
 

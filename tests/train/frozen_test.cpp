@@ -10,8 +10,8 @@ namespace {
 using testing::Stepped;
 
 const char* const kText =
-    "[model]\nwidth = 16\nlayout = \"u(sf)<sru>\"\nheads = 2\nmemory = 6\nngrams = 3\nngram_rows = 40\n"
-    "ngram_width = 4\n[train]\nbatch = 4\n";
+    "[model]\nwidth = 16\nlayout = \"u(sf)<sru>\"\nheads = 2\nmemory = 6\n"
+    "[model.ngrams]\nlengths = \"2-3\"\nrows = 40\nwidth = 4\n[train]\nbatch = 4\n";
 
 std::string frozen_text(const std::string& paths) { return kText + ("frozen = [" + paths + "]\n"); }
 

@@ -29,7 +29,7 @@ const char* const kLayouts[] = {"ru", "(sf)x2", "l<sru>"};
 
 std::string config_text(const std::string& layout, int64_t width, const std::string& more = "") {
     return "[model]\nwidth = " + std::to_string(width) + "\nlayout = \"" + layout +
-           "\"\nmemory = 6\nngrams = 3\nngram_rows = 40\nngram_width = 4\npositions = \"relative\"\nheads = 2\n" +
+           "\"\nmemory = 6\nngrams = {lengths = \"2-3\", rows = 40, width = 4}\npositions = \"relative\"\nheads = 2\n" +
            more + "[train]\nbatch = 5\n";
 }
 

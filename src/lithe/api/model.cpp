@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 #include "lithe/api/threads.h"
 #include "lithe/base/error.h"
@@ -44,7 +43,8 @@ struct Model::Impl {
     std::vector<int64_t> tokens_of(std::string_view prompt) const {
         if (!prompt.empty()) return tokenizer().encode(prompt);
         const auto end = tokenizer().document_end();
-        if (end && loaded.config.data.document_end == "auto") return {*end};  // stood before each document
+        if (end && loaded.config.data.document_end == DocumentEnd::automatic)
+            return {*end};  // stood before each document
         return tokenizer().encode(neutral_prompt(tokenizer()));
     }
 };
@@ -56,11 +56,13 @@ Model::~Model() = default;
 
 static void check_options(const ModelOptions& options) {
     api::check_threads(options.threads);
-    for (const auto& [value, choices, name] : {std::tuple<std::string, std::vector<std::string>, const char*>{
-                                                   options.device, {"cpu", "cuda", "auto"}, "device"},
-                                               {options.precision, {"", "fp32", "bf16"}, "precision"}})
-        if (std::find(choices.begin(), choices.end(), value) == choices.end())
-            fail_usage("'" + printable(value) + "' is none of " + join(choices, ", "), option(name));
+    const auto refuse = [](const std::string& value, const std::vector<std::string>& choices, const char* name) {
+        fail_usage("'" + printable(value) + "' is none of " + join(choices, ", "), option(name));
+    };
+    if (!value_of<DeviceKind>(options.device)) refuse(options.device, choice_names<DeviceKind>(), "device");
+    const std::vector<std::string> precisions = {"", name_of(Precision::fp32), name_of(Precision::bf16)};
+    if (std::find(precisions.begin(), precisions.end(), options.precision) == precisions.end())
+        refuse(options.precision, precisions, "precision");
 }
 
 Model Model::open(const std::string& place, const ModelOptions& options) {
@@ -71,8 +73,8 @@ Model Model::open(const std::string& place, const ModelOptions& options) {
     loaded = load_model(place);
     TrainConfig& train = loaded.config.train;
     train.threads = options.threads;
-    train.device = options.device;
-    if (!options.precision.empty()) train.precision = options.precision;
+    train.device = *value_of<DeviceKind>(options.device);
+    if (!options.precision.empty()) train.precision = *value_of<Precision>(options.precision);
     const Machine machine = impl->machine = set_up_machine(train);
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     loaded.weights = {};  // the files may go

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "lithe/base/choice.h"
+
 namespace lithe {
 
 enum class Amount { none, count, seconds, bytes };
@@ -25,7 +27,6 @@ struct FieldInfo {
     Amount unit = Amount::none;
     double minimum = -1e300;
     double maximum = 1e300;
-    std::vector<std::string> choices;  // for text: the allowed values; empty = any
 };
 
 class FieldVisitor {
@@ -36,6 +37,13 @@ class FieldVisitor {
     virtual void field(const FieldInfo& info, double& value) = 0;
     virtual void field(const FieldInfo& info, std::string& value) = 0;
     virtual void field(const FieldInfo& info, std::vector<std::string>& value) = 0;
+    // One of `names`, by its place among them; what an enum's field is to a visitor.
+    virtual void choice(const FieldInfo& info, const std::vector<std::string>& names, size_t& index) = 0;
+    template <NamedChoice Enum> void field(const FieldInfo& info, Enum& value) {
+        size_t index = index_of(value);
+        choice(info, choice_names<Enum>(), index);
+        value = names_of(value)[index].value;
+    }
     // All other keys of a section, whose types somebody else knows.
     virtual void rest(std::vector<RawValue>& values) = 0;
     // A nested struct: `inside` visits its fields.

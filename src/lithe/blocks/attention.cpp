@@ -6,7 +6,7 @@ AttentionValues AttentionValues::defaults(const ModelConfig& model) {
     AttentionValues values;
     values.heads = model.heads;
     values.attention_dropout = model.attention_dropout;
-    if (model.positions == "relative") values.positions = "relative";
+    if (model.positions == Positions::relative) values.positions = KeyPositions::relative;
     return values;
 }
 
@@ -16,8 +16,7 @@ void AttentionValues::visit(FieldVisitor& v) {
     v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
             attention_dropout);
     v.field({.name = "positions",
-             .help = "of keys: none (absolute ones may be added at the embedding), or relative (Transformer-XL)",
-             .choices = {"none", "relative"}},
+             .help = "of keys: none (absolute ones may be added at the embedding), or relative (Transformer-XL)"},
             positions);
     v.field({.name = "clamp_length",
              .help = "relative: distances beyond this count as this; 0 = no clamp",
@@ -26,23 +25,21 @@ void AttentionValues::visit(FieldVisitor& v) {
             clamp_length);
     v.field({.name = "tie_position_biases", .help = "relative: one pair u, v for all layers, else one for each"},
             tie_position_biases);
-    v.field({.name = "init",
-             .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02",
-             .choices = {"xavier", "normal"}},
-            init);
+    v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
 }
 
 void AttentionValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
     if (model.width % heads)
         problems.add(where + ": width " + std::to_string(model.width) + " is no multiple of heads " +
                      std::to_string(heads));
-    if (positions == "relative" && model.direction != "causal")
+    if (positions == KeyPositions::relative && model.direction != Direction::causal)
         problems.add(where + ": relative positions count back from the query: the model must be causal");
-    if (positions == "relative" && model.width % 2) problems.add(where + ": relative positions need an even width");
+    if (positions == KeyPositions::relative && model.width % 2)
+        problems.add(where + ": relative positions need an even width");
 }
 
 Init AttentionValues::matrix_init(int64_t width) const {
-    return init == "normal" ? Init::normal(0.02) : Init::xavier(width, width);
+    return init == AttentionInit::normal ? Init::normal(0.02) : Init::xavier(width, width);
 }
 
 AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site)
@@ -53,7 +50,7 @@ AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& s
 
 std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSite& site) {
     const auto& values = values_of<AttentionValues>(options);
-    if (values.positions == "relative") return std::make_unique<RelativeAttentionBlock>(values, site);
+    if (values.positions == KeyPositions::relative) return std::make_unique<RelativeAttentionBlock>(values, site);
     return std::make_unique<AttentionBlock>(values, site);
 }
 

@@ -12,14 +12,21 @@
 
 namespace lithe {
 
+// Of keys; absolute ones may be added at the embedding.
+enum class KeyPositions { none, relative };
+constexpr auto names_of(KeyPositions) {
+    using enum KeyPositions;
+    return std::to_array<Named<KeyPositions>>({{none, "none"}, {relative, "relative"}});
+}
+
 struct AttentionValues {
     int64_t heads = 1;
     bool bias = false;
     double attention_dropout = 0;
-    std::string positions = "none";
+    KeyPositions positions = KeyPositions::none;
     int64_t clamp_length = 0;
     bool tie_position_biases = true;
-    std::string init = "xavier";
+    AttentionInit init = AttentionInit::xavier;
     Init matrix_init(int64_t width) const;
     static AttentionValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);

@@ -5,6 +5,13 @@
 
 namespace lithe {
 
+// Of an attention block's matrices.
+enum class AttentionInit { xavier, normal };
+constexpr auto names_of(AttentionInit) {
+    using enum AttentionInit;
+    return std::to_array<Named<AttentionInit>>({{xavier, "xavier"}, {normal, "normal"}});
+}
+
 // x W^T + b, where W [stacked x outputs][width] may stand for several matrices.
 struct StackedProjection {
     Parameter weight, bias;

@@ -16,10 +16,7 @@ void CrossAttentionValues::visit(FieldVisitor& v) {
     v.field({.name = "bias", .help = "biases in the four products"}, bias);
     v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
             attention_dropout);
-    v.field({.name = "init",
-             .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02",
-             .choices = {"xavier", "normal"}},
-            init);
+    v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
 }
 
 void CrossAttentionValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
@@ -29,7 +26,7 @@ void CrossAttentionValues::check(const ModelConfig& model, const std::string& wh
 }
 
 static Init matrix_init(const CrossAttentionValues& values, int64_t inputs, int64_t outputs) {
-    return values.init == "normal" ? Init::normal(0.02) : Init::xavier(inputs, outputs);
+    return values.init == AttentionInit::normal ? Init::normal(0.02) : Init::xavier(inputs, outputs);
 }
 
 CrossAttentionBlock::CrossAttentionBlock(const CrossAttentionValues& values, const BlockSite& site)

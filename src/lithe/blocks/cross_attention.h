@@ -16,7 +16,7 @@ struct CrossAttentionValues {
     int64_t heads = 1;
     bool bias = false;
     double attention_dropout = 0;
-    std::string init = "xavier";
+    AttentionInit init = AttentionInit::xavier;
     static CrossAttentionValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;

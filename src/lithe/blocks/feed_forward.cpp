@@ -12,7 +12,7 @@ FeedForwardValues FeedForwardValues::defaults(const ModelConfig& model) {
 
 void FeedForwardValues::visit(FieldVisitor& v) {
     v.field({.name = "inner", .help = "inner size; default 4 x width", .minimum = 1, .maximum = 1 << 22}, inner);
-    v.field({.name = "activation", .help = "of the inner layer", .choices = {"gelu", "relu"}}, activation);
+    v.field({.name = "activation", .help = "of the inner layer"}, activation);
     v.field({.name = "bias", .help = "biases in both products"}, bias);
     v.field({.name = "dropout", .help = "of the inner layer", .minimum = 0, .maximum = 0.99}, dropout);
 }
@@ -31,7 +31,7 @@ FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockS
 BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const Call& call) const {
     auto bias = [&](const Parameter& b) { return b ? b.tensor().to(x_TBD.scalar_type()) : Tensor(); };
     Tensor inner = at::linear(x_TBD, w1_.tensor(), bias(b1_));
-    inner = values_.activation == "relu" ? at::relu(inner) : at::gelu(inner);
+    inner = values_.activation == FeedForwardActivation::relu ? at::relu(inner) : at::gelu(inner);
     if (call.pass.training) inner = ops::dropout(inner, values_.dropout, call.site("inner"), 1);
     BranchOutput out;
     out.delta_TBD = at::linear(inner, w2_.tensor(), bias(b2_));
@@ -40,8 +40,8 @@ BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const C
 
 StepOutput FeedForwardBlock::add_step(StepProgram& program, const float* x, int64_t) const {
     float *inner = program.vector(values_.inner), *delta = program.vector(width_);
-    const auto activation =
-        values_.activation == "relu" ? StepProgram::Activation::relu : StepProgram::Activation::gelu;
+    const auto activation = values_.activation == FeedForwardActivation::relu ? StepProgram::Activation::relu
+                                                                              : StepProgram::Activation::gelu;
     program.product({.weight = w1_, .bias = b1_, .x = x, .y = inner, .activation = activation});
     program.product({.weight = w2_, .bias = b2_, .x = inner, .y = delta});
     return {delta, {}};
@@ -51,7 +51,7 @@ double FeedForwardBlock::flops_per_token(const CostShape&) const { return 4 * do
 
 double FeedForwardBlock::activation_numbers_per_token(const CostShape&) const {
     // relu keeps what it gives, gelu what it is given, too
-    return 2 * double(width_) + (values_.activation == "relu" ? 1 : 2) * double(values_.inner);
+    return 2 * double(width_) + (values_.activation == FeedForwardActivation::relu ? 1 : 2) * double(values_.inner);
 }
 
 }  // namespace lithe

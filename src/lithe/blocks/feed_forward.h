@@ -5,9 +5,15 @@
 
 namespace lithe {
 
+enum class FeedForwardActivation { gelu, relu };
+constexpr auto names_of(FeedForwardActivation) {
+    using enum FeedForwardActivation;
+    return std::to_array<Named<FeedForwardActivation>>({{gelu, "gelu"}, {relu, "relu"}});
+}
+
 struct FeedForwardValues {
     int64_t inner = 0;
-    std::string activation = "gelu";
+    FeedForwardActivation activation = FeedForwardActivation::gelu;
     bool bias = true;
     double dropout = 0;
     static FeedForwardValues defaults(const ModelConfig& model);

@@ -5,7 +5,7 @@ namespace lithe {
 SruValues SruValues::defaults(const ModelConfig& model) {
     SruValues values;
     values.dropout = model.dropout;
-    values.bidirectional = model.direction == "bidirectional";
+    values.bidirectional = model.direction == Direction::bidirectional;
     return values;
 }
 
@@ -15,15 +15,10 @@ void SruValues::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1 << 20},
             projection);
-    v.field({.name = "layer_norm",
-             .help = "before: of the product's input; after: of the recurrence's output",
-             .choices = {"none", "before", "after"}},
+    v.field({.name = "layer_norm", .help = "before: of the product's input; after: of the recurrence's output"},
             layer_norm);
-    v.field({.name = "skip",
-             .help = "input: 3 planes; projected: a fourth; none",
-             .choices = {"input", "projected", "none"}},
-            skip);
-    v.field({.name = "activation", .help = "of the state in the output", .choices = {"identity", "tanh"}}, activation);
+    v.field({.name = "skip", .help = "input: 3 planes; projected: a fourth; none"}, skip);
+    v.field({.name = "activation", .help = "of the state in the output"}, activation);
     v.field({.name = "highway_bias", .help = "initial bias of the reset gate", .minimum = -20, .maximum = 20},
             highway_bias);
     v.field({.name = "rescale", .help = "multiply the skip input by sqrt(1 + 2 exp(highway_bias)); 3 planes only"},
@@ -39,12 +34,12 @@ void SruValues::visit(FieldVisitor& v) {
 void SruValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
     if (bidirectional && model.width % 2)
         problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
-    if (bidirectional && model.direction == "causal")
+    if (bidirectional && model.direction == Direction::causal)
         problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
 }
 
 SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
-    const int64_t d = width_, planes = values.skip == "projected" ? 4 : 3;
+    const int64_t d = width_, planes = values.skip == SruSkip::projected ? 4 : 3;
     const int64_t in = values.projection > 0 ? values.projection : d;
     if (values.projection > 0)
         w_projection_ = site.store.add({site.name + ".w_projection", {in, d}, Role::matrix, Init::xavier(d, in)});
@@ -53,13 +48,14 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
                          Role::matrix,
                          Init::xavier(in, planes * d),
                          planes * (values.bidirectional ? 2 : 1)});
-    if (values.layer_norm != "none") norm_ = LayerNorm(site.store, site.name + ".norm", d, site.model.norm_epsilon);
+    if (values.layer_norm != SruNorm::none)
+        norm_ = LayerNorm(site.store, site.name + ".norm", d, site.model.norm_epsilon);
     cell_ = SruCell(site.store, site.name,
                     {.width = d,
                      .directions = values.bidirectional ? 2 : 1,
                      .planes = int(planes),
-                     .skip = values.skip != "none",
-                     .tanh = values.activation == "tanh",
+                     .skip = values.skip != SruSkip::none,
+                     .tanh = values.activation == SruActivation::tanh,
                      .highway_bias = values.highway_bias,
                      .rescale = values.rescale && planes == 3,
                      .dropout = values.dropout});
@@ -67,20 +63,20 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
 
 BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
-    Tensor in = values_.layer_norm == "before" ? norm_(x_TBD) : x_TBD;
+    Tensor in = values_.layer_norm == SruNorm::before ? norm_(x_TBD) : x_TBD;
     if (w_projection_) in = at::linear(in, w_projection_.tensor());
     State carried = state;
     if (values_.bidirectional) carried = State();  // the backward direction has not seen the next segment
     Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, call, out.state);
     if (values_.bidirectional) out.state = State();
-    out.delta_TBD = values_.layer_norm == "after" ? norm_(h) : h;
+    out.delta_TBD = values_.layer_norm == SruNorm::after ? norm_(h) : h;
     return out;
 }
 
 StepOutput SruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
     if (values_.bidirectional) return {};
     const float* in = x;
-    if (values_.layer_norm == "before") {
+    if (values_.layer_norm == SruNorm::before) {
         float* y = program.vector(width_);
         program.norm(norm_, x, width_, y);
         in = y;
@@ -93,14 +89,15 @@ StepOutput SruBlock::add_step(StepProgram& program, const float* x, int64_t) con
     float* u = program.vector(cell_.plane_rows());
     program.product({.weight = w_, .x = in, .y = u, .planes = cell_.planes(), .settled = false});
     StepOutput cell = cell_.add_step(program, u, x);
-    if (values_.layer_norm != "after") return cell;
+    if (values_.layer_norm != SruNorm::after) return cell;
     float* y = program.vector(width_);
     program.norm(norm_, cell.y, width_, y);
     return {y, cell.load};
 }
 
 double SruBlock::flops_per_token(const CostShape&) const {
-    const double d = double(width_), planes = values_.skip == "projected" ? 4 : 3, p = double(values_.projection);
+    const double d = double(width_), planes = values_.skip == SruSkip::projected ? 4 : 3,
+                 p = double(values_.projection);
     return p > 0 ? 2 * p * (d + planes * d) : 2 * planes * d * d;
 }
 

@@ -9,11 +9,30 @@
 
 namespace lithe {
 
+// Where the layer norm stands: before the product, or after the recurrence.
+enum class SruNorm { none, before, after };
+constexpr auto names_of(SruNorm) {
+    using enum SruNorm;
+    return std::to_array<Named<SruNorm>>({{none, "none"}, {before, "before"}, {after, "after"}});
+}
+
+enum class SruSkip { input, projected, none };
+constexpr auto names_of(SruSkip) {
+    using enum SruSkip;
+    return std::to_array<Named<SruSkip>>({{input, "input"}, {projected, "projected"}, {none, "none"}});
+}
+
+enum class SruActivation { identity, tanh };
+constexpr auto names_of(SruActivation) {
+    using enum SruActivation;
+    return std::to_array<Named<SruActivation>>({{identity, "identity"}, {tanh, "tanh"}});
+}
+
 struct SruValues {
     int64_t projection = 0;
-    std::string layer_norm = "none";
-    std::string skip = "input";
-    std::string activation = "identity";
+    SruNorm layer_norm = SruNorm::none;
+    SruSkip skip = SruSkip::input;
+    SruActivation activation = SruActivation::identity;
     double highway_bias = 0;
     bool rescale = false;
     bool bidirectional = false;

@@ -35,7 +35,7 @@ FieldInfo bidirectional_field() {
 void check_direction(bool bidirectional, const ModelConfig& model, const std::string& where, Problems& problems) {
     if (bidirectional && model.width % 2)
         problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
-    if (bidirectional && model.direction == "causal")
+    if (bidirectional && model.direction == Direction::causal)
         problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
 }
 
@@ -49,7 +49,7 @@ SruppValues SruppValues::defaults(const ModelConfig& model) {
     values.heads = model.heads;
     values.dropout = model.dropout;
     values.attention_dropout = model.attention_dropout;
-    values.bidirectional = model.direction == "bidirectional";
+    values.bidirectional = model.direction == Direction::bidirectional;
     return values;
 }
 
@@ -170,7 +170,7 @@ ProjectedSruValues ProjectedSruValues::defaults(const ModelConfig& model) {
     ProjectedSruValues values;
     values.projection = default_projection(model);
     values.dropout = model.dropout;
-    values.bidirectional = model.direction == "bidirectional";
+    values.bidirectional = model.direction == Direction::bidirectional;
     return values;
 }
 

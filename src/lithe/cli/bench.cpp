@@ -95,9 +95,7 @@ CommandAction set_up_bench(CLI::App& app, const CommandContext& context) {
                         "measure this configuration (bytes, unless model.vocabulary_size says)")
             ->check(CLI::ExistingFile);
     for (CLI::App* sub : {train, generate, evaluate, latency})
-        sub->add_option("--device", flags->device, "cpu or cuda; auto: cuda where one is")
-            ->capture_default_str()
-            ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+        add_choice(*sub, "--device", flags->device, "cpu or cuda; auto: cuda where one is");
     train->add_flag("--profile", flags->profile, "also show where a step's time goes, per phase and operator");
     for (CLI::App* sub : {train, evaluate})
         sub->add_option("--precision", flags->precision, "fp32, bf16 or both")

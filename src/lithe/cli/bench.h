@@ -8,6 +8,7 @@
 #include "lithe/cli/command.h"
 #include "lithe/ops/profile.h"
 #include "lithe/ops/torch.h"
+#include "lithe/spec/config_run.h"
 
 namespace lithe {
 
@@ -16,7 +17,7 @@ struct BenchFlags {
     int repeats = 7;
     bool profile = false;
     std::string only, precision = "both";
-    std::string device = "auto";
+    DeviceKind device = DeviceKind::automatic;
     std::string config;                // a configuration file to measure instead of the known models
     std::vector<std::string> configs;  // latency: files
     std::vector<int64_t> rows = {1};   // generate: texts at a time

@@ -55,7 +55,7 @@ Json row_of(const std::string& path, const BenchFlags& flags, const Machine& mac
     const CostShape shape = evaluation_shape(config);
     const ModelCost cost = count_cost(model, shape);
     return {{"name", path},
-            {"precision", machine.precision},
+            {"precision", name_of(machine.precision)},
             {"parameters", cost.parameters},
             {"length", shape.length},
             {"memory", shape.memory},
@@ -70,7 +70,7 @@ int bench_latency(const BenchFlags& flags, const CommandContext& context) {
     TrainConfig train;
     train.threads = flags.threads;
     train.device = flags.device;
-    if (flags.precision != "both") train.precision = flags.precision;
+    if (flags.precision != "both") train.precision = *value_of<Precision>(flags.precision);
     const Machine machine = set_up_machine(train);
     Json results = Json::array();
     for (const std::string& path : flags.configs) {

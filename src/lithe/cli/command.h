@@ -5,8 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "lithe/base/choice.h"
 
 namespace lithe {
 
@@ -48,6 +51,24 @@ CLI::Validator number_between(double low, double high);
 
 // --length-penalty of a beam.
 void add_length_penalty(CLI::App& app, double& value);
+
+// An option whose values are those of a closed choice.
+template <NamedChoice Enum>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Enum& value, const std::string& help) {
+    const auto set = [&value](const std::string& text) { value = *value_of<Enum>(text); };
+    return app.add_option_function<std::string>(name, set, help)
+        ->default_str(name_of(value))
+        ->check(CLI::IsMember(choice_names<Enum>()));
+}
+// One that may be left out; `among`: the values that it takes.
+template <NamedChoice Enum>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, std::optional<Enum>& value, const std::string& help,
+                        std::initializer_list<Enum> among) {
+    std::vector<std::string> names;
+    for (Enum each : among) names.push_back(name_of(each));
+    const auto set = [&value](const std::string& text) { value = value_of<Enum>(text); };
+    return app.add_option_function<std::string>(name, set, help)->check(CLI::IsMember(names));
+}
 
 // Every setting whose path begins so, with its default, for --help.
 std::string settings_help(const std::string& prefix = "");

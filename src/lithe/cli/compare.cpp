@@ -32,9 +32,9 @@ void fill_costs(RunRecord& run, bool latency) {
     run.parameters = cost.parameters;
     run.flops_per_token = cost.flops_per_token;
     run.training_flops_per_token = cost.training_flops_per_token;
-    if (!latency || config.model.direction == "bidirectional") return;  // an encoder generates nothing
-    config.train.threads = 0;                                           // of this machine, not of the one that trained
-    config.train.device = "auto";
+    if (!latency || config.model.direction == Direction::bidirectional) return;  // an encoder generates nothing
+    config.train.threads = 0;  // of this machine, not of the one that trained
+    config.train.device = DeviceKind::automatic;
     const Machine machine = set_up_machine(config.train);
     run.milliseconds = 1e3 * measure_latency(config, config.model.vocabulary_size, machine);
     log_verbose("latency    " + run.name + ": " + std::to_string(*run.milliseconds) + " ms per token");

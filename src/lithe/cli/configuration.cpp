@@ -29,7 +29,7 @@ Config checked_configuration(const std::string& path, const std::vector<std::str
 int64_t vocabulary_to_train(const Config& config, const std::string& path) {
     if (config.model.vocabulary_size > 0) return config.model.vocabulary_size;
     const DataConfig& data = config.data;
-    const bool every_byte = data.tokenizer == "bytes" && data.vocabulary == "all";
+    const bool every_byte = data.tokenizer == "bytes" && data.vocabulary == ByteVocabulary::all;
     if (every_byte && !TokenSet::looks_like(data.path))
         return make_objective(config, tokenize::ByteTokenizer())->vocabulary();
     if (data.path.empty() && data.train.empty() && data.sources.empty())

@@ -29,10 +29,8 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
            "document, \"files\": of each 20 files of a folder, number 10 to valid and 20 to test; names of files or "
            "folders that say train, valid or test come before \"90/5/5\"")
         ->capture_default_str();
-    app.add_option("--format", config.format,
-                   "what files hold; auto: by their names and what is in them; text: their bytes as they stand")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"auto", "text", "jsonl", "csv", "tsv"}));
+    add_choice(app, "--format", config.format,
+               "what files hold; auto: by their names and what is in them; text: their bytes as they stand");
     app.add_option("--field", config.field, "jsonl: the field with the text; csv, tsv: the column, by name or number")
         ->capture_default_str();
     app.add_option(
@@ -44,9 +42,8 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
     app.add_option("--documents", config.documents,
                    "text: what a document is: file, line, blank_line, or the separator itself, as \"<|endoftext|>\"")
         ->capture_default_str();
-    app.add_option("--deduplicate", config.deduplicate, "leave out documents that were there before: none, exact, near")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"none", "exact", "near"}));
+    add_choice(app, "--deduplicate", config.deduplicate,
+               "leave out documents that were there before: none, exact, near");
     app.add_option(
         "--include", config.include,
         "folder, archive: only files that match (repeatable); hidden ones only if a pattern names them, as .git/*");

@@ -197,16 +197,12 @@ CommandAction set_up_data_prepare(CLI::App& app, const CommandContext& context) 
     app.add_option("--tokenizer", flags->data.tokenizer,
                    "bytes, characters, words, or a file: tokenizer.json, a SentencePiece model")
         ->capture_default_str();
-    app.add_option("--vocabulary", flags->data.vocabulary, "tokenizer bytes: all 256, or only those used")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"all", "used"}));
+    add_choice(app, "--vocabulary", flags->data.vocabulary, "tokenizer bytes: all 256, or only those used");
     app.add_option("--min-count", flags->data.min_count, "tokenizer characters, words: what is rarer is unknown")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000000000));
-    app.add_option("--document-end", flags->data.document_end,
-                   "auto: the tokenizer's end token follows each document; none")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"auto", "none"}));
+    add_choice(app, "--document-end", flags->data.document_end,
+               "auto: the tokenizer's end token follows each document; none");
     add_data_flags(app, flags->data);
     app.add_option("--shard", flags->round, "text between two durable points and in one round of shards; default 256M");
     app.add_option("--threads", flags->options.threads, "threads that encode; default all")->check(CLI::Range(1, 1024));

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
@@ -20,7 +21,9 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string model, data, field, format, bytes, mask, precision, layers;
+    std::string model, data, field, format, bytes, layers;
+    std::optional<AttentionMask> mask;
+    std::optional<Precision> precision;
     std::vector<std::string> sets;
     int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0, beam = 5;
     double length_penalty = 1;
@@ -109,7 +112,7 @@ nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
-    if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
+    if (flags.precision) loaded.config.train.precision = *flags.precision;
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     std::string split = "valid";
@@ -132,7 +135,7 @@ int run(const Flags& flags, const CommandContext& context) {
     if (flags.length > 0) protocol.length = flags.length;
     if (flags.batch > 0) protocol.batch = flags.batch;
     if (flags.lead >= 0) protocol.lead = flags.lead;
-    if (!flags.mask.empty()) protocol.mask = flags.mask;
+    if (flags.mask) protocol.mask = *flags.mask;
     if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
     const ScoredText text(corpus.split(protocol.split), *loaded.tokenizer);
@@ -184,11 +187,10 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
     app.add_option("--batch", flags->batch, "parallel streams; default as trained")->check(CLI::Range(1, 1 << 20));
     app.add_option("--lead", flags->lead, "tokens read before each stream's first scored one; default 1024")
         ->check(CLI::Range(0, 1 << 24));
-    app.add_option(
-           "--mask", flags->mask,
-           "causal; same_length: a query sees the last memory + 1 positions only; same_length_original: the last "
-           "memory positions (Transformer-XL's PyTorch code)")
-        ->check(CLI::IsMember({"causal", "same_length", "same_length_original"}));
+    add_choice(app, "--mask", flags->mask,
+               "causal; same_length: a query sees the last memory + 1 positions only; same_length_original: the last "
+               "memory positions (Transformer-XL's PyTorch code)",
+               {AttentionMask::causal, AttentionMask::same_length, AttentionMask::same_length_original});
     app.add_option("--clamp-length", flags->clamp_length, "relative positions beyond this count as this; 0 = no clamp")
         ->check(CLI::Range(0, 1 << 30));
     app.add_option("--layers", flags->layers,
@@ -197,8 +199,8 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         ->capture_default_str()
         ->check(CLI::Range(0, 1024));
     add_length_penalty(app, flags->length_penalty);
-    app.add_option("--precision", flags->precision, "fp32 or bf16; default as trained")
-        ->check(CLI::IsMember({"fp32", "bf16"}));
+    add_choice(app, "--precision", flags->precision, "fp32 or bf16; default as trained",
+               {Precision::fp32, Precision::bf16});
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
     return [flags, &context] { return run(*flags, context); };
 }

@@ -46,7 +46,7 @@ Prompt tokens_of(std::string text, const Flags& flags, const LoadedModel& loaded
     prompt.tokens = tokenizer.encode(prompt.text, flags.special ? SpecialText::parsed : SpecialText::plain);
     if (!prompt.tokens.empty()) return prompt;
     // nothing to continue: what stood before each document in training
-    const bool learned = loaded.config.data.document_end == "auto" && tokenizer.document_end();
+    const bool learned = loaded.config.data.document_end == DocumentEnd::automatic && tokenizer.document_end();
     if (!learned)
         fail_usage("the prompt is empty, and no token began a text in this model's training", "--prompt",
                    "give some text, or leave --prompt out");
@@ -239,7 +239,8 @@ int run(Flags flags, const CommandContext& context) {
         fail_usage("this model writes a text from another", flags.model, "lithe translate does it");
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
     // int8: of the single steps; the prompt is read as trained
-    if (!flags.precision.empty() && flags.precision != "int8") loaded.config.train.precision = flags.precision;
+    if (!flags.precision.empty() && flags.precision != "int8")
+        loaded.config.train.precision = *value_of<Precision>(flags.precision);
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     const Tokenizer& tokenizer = *loaded.tokenizer;

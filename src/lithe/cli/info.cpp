@@ -87,8 +87,8 @@ int machine_info(const CommandContext& context) {
                  {"libtorch", TORCH_VERSION},
                  {"cpu", machine.cpu},
                  {"threads", machine.threads},
-                 {"device", train.device},
-                 {"precision", machine.precision},
+                 {"device", name_of(train.device)},
+                 {"precision", name_of(machine.precision)},
                  {"fp32_products", machine.products},
                  {"memory_bytes", available_memory()},
                  {"cuda", ops::cuda_status().available ? "available" : ops::cuda_status().reason},
@@ -129,9 +129,10 @@ int model_info(const Flags& flags, const CommandContext& context) {
         config = loaded.config;
         model = std::move(loaded.model);
     }
-    if (config.train.precision == "auto") config.train.precision = kernels::has_bf16_products() ? "bf16" : "fp32";
+    if (config.train.precision == Precision::automatic)
+        config.train.precision = kernels::has_bf16_products() ? Precision::bf16 : Precision::fp32;
     ModelCost cost = count_cost(*model, cost_shape(config));
-    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == "bf16" ? 2 : 4);
+    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == Precision::bf16 ? 2 : 4);
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers)
         layers.push_back({{"block", layer.label},

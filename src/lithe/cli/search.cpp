@@ -15,7 +15,8 @@ namespace lithe {
 namespace {
 
 struct Flags {
-    std::string config, run, method;
+    std::string config, run;
+    std::optional<SearchMethod> method;
     BudgetFlags budget;
     std::vector<std::string> sets;
 };
@@ -23,7 +24,7 @@ struct Flags {
 int run(const Flags& flags, const CommandContext& context) {
     require_utf8_path(flags.config, "search");
     std::vector<std::string> sets = flags.budget.with(flags.sets);
-    if (!flags.method.empty()) sets.push_back("search.method=\"" + flags.method + "\"");
+    if (flags.method) sets.push_back("search.method=\"" + name_of(*flags.method) + "\"");
     const bool goes_on = is_search_folder(flags.config);
     if (goes_on && !flags.run.empty()) fail_usage("a search goes on in its own folder", "--run", "leave --run out");
     const Config config = load_config(goes_on ? flags.config + "/config.toml" : flags.config, sets);
@@ -53,8 +54,8 @@ CommandAction set_up_search(CLI::App& app, const CommandContext& context) {
                    "configuration file whose layout has searched places, as (?)x8; or a search's folder, which goes on")
         ->required();
     app.add_option("--run", flags->run, "folder of the search; default runs/search-<name of the configuration>");
-    app.add_option("--method", flags->method, "gumbel, random or evolution; as search.method")
-        ->check(CLI::IsMember({"gumbel", "random", "evolution"}));
+    add_choice(app, "--method", flags->method, "gumbel, random or evolution; as search.method",
+               {SearchMethod::gumbel, SearchMethod::random, SearchMethod::evolution});
     app.add_option("--set", flags->sets, "override a setting: --set search.cost=latency (repeatable)")
         ->allow_extra_args(false);
     app.add_option("--max-steps", flags->budget.max_steps, "gumbel: updates of the network with all candidates");

@@ -215,7 +215,7 @@ int run(const Flags& flags, const CommandContext& context) {
         std::cout << on_terminal(to_toml(config));
         return 0;
     }
-    const bool encoder = config.model.direction == "bidirectional" || config.encoder;
+    const bool encoder = config.model.direction == Direction::bidirectional || config.encoder;
     std::optional<Promise> promise;
     options.on_evaluation = [&promise](const auto& result, const auto& state, double progress) {
         if (promise) tell_expectation(*promise, result, state, progress);

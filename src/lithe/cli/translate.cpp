@@ -24,7 +24,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Flags {
-    std::string model, in, reference, precision, bleu_tokens = "13a";
+    std::string model, in, reference;
+    std::optional<Precision> precision;
+    BleuTokens bleu_tokens = BleuTokens::t13a;
     TranslateOptions options;
     int64_t threads = 0;
 };
@@ -50,8 +52,8 @@ std::vector<std::string> references_of(const Flags& flags, size_t lines) {
 const TranslateObjective& objective_of(const LoadedModel& loaded, const Flags& flags) {
     if (const auto* found = dynamic_cast<const TranslateObjective*>(loaded.objective.get())) return *found;
     fail_usage("this model was not trained to translate", flags.model,
-               loaded.config.model.direction == "bidirectional" ? "lithe eval scores it"
-                                                                : "lithe generate continues a text with it");
+               loaded.config.model.direction == Direction::bidirectional ? "lithe eval scores it"
+                                                                         : "lithe generate continues a text with it");
 }
 
 // Prints them as they come.
@@ -92,7 +94,7 @@ int run(Flags flags, const CommandContext& context) {
     const std::vector<std::string> references = references_of(flags, lines.size());
     LoadedModel loaded = load_model(flags.model);
     const TranslateObjective& objective = objective_of(loaded, flags);
-    if (!flags.precision.empty()) loaded.config.train.precision = flags.precision;
+    if (flags.precision) loaded.config.train.precision = *flags.precision;
     loaded.config.train.threads = flags.threads;
     const Machine machine = set_up_machine(loaded.config.train);
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
@@ -154,11 +156,9 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(1, 1 << 16));
     app.add_flag("--keep-empty", flags->options.keeps_empty, "empty lines stay empty; without it they are refused");
     app.add_option("--reference", flags->reference, "a translation of each line: BLEU and chrF are told");
-    app.add_option("--bleu-tokens", flags->bleu_tokens, "13a: of plain text; none: of a text that is tokenized")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"13a", "none"}));
-    app.add_option("--precision", flags->precision, "fp32 or bf16 weights; default as trained")
-        ->check(CLI::IsMember({"fp32", "bf16"}));
+    add_choice(app, "--bleu-tokens", flags->bleu_tokens, "13a: of plain text; none: of a text that is tokenized");
+    add_choice(app, "--precision", flags->precision, "fp32 or bf16 weights; default as trained",
+               {Precision::fp32, Precision::bf16});
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
     return [flags, &context] { return run(*flags, context); };
 }

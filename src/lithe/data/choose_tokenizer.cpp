@@ -13,7 +13,8 @@
 namespace lithe {
 
 TokenizerPtr named_tokenizer(const DataConfig& config) {
-    if (config.tokenizer == "bytes" && config.vocabulary == "all") return std::make_shared<tokenize::ByteTokenizer>();
+    if (config.tokenizer == "bytes" && config.vocabulary == ByteVocabulary::all)
+        return std::make_shared<tokenize::ByteTokenizer>();
     for (const char* made : {"bytes", "characters", "words"})
         if (config.tokenizer == made) return nullptr;
     if (!std::filesystem::exists(config.tokenizer))

@@ -23,7 +23,7 @@ namespace {
 bool readable_in_place(const DataConfig& config, const std::vector<Input>& inputs) {
     const bool one_each =
         inputs.size() == 1 || (config.path.empty() && !fs::is_directory(config.train) && inputs.size() <= 3);
-    return one_each && config.tokenizer == "bytes" && config.deduplicate == "none" &&
+    return one_each && config.tokenizer == "bytes" && config.deduplicate == Duplicates::none &&
            files_are_documents(config, inputs);
 }
 

@@ -76,7 +76,7 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts, std::stop_
                    "add to the configuration, or to the command line: " + setting("data.path=FILE"));
     if (rule_.by == SplitBy::files && listing_.inputs[0].split < 0)
         fail_usage("data.split = \"files\" needs a folder", config.path);
-    if (!config.parallel.empty() && config.deduplicate != "none")
+    if (!config.parallel.empty() && config.deduplicate != Duplicates::none)
         fail_usage("data.deduplicate cannot look at pairs of documents", "data.parallel", "remove one of the two");
     by_bytes_ = rule_.by == SplitBy::bytes && listing_.inputs[0].split < 0;
     for (const Input& input : listing_.inputs) {
@@ -142,8 +142,8 @@ void CorpusReader::count(bool progress) {
     for (size_t s = 0; s < 3; ++s)
         if (borders[s] < borders[s + 1] && !beginnings.any(borders[s], borders[s + 1])) size_->cut = true;
     // pairs stay pairs, labels are of whole documents, and duplicates are sought among these
-    if (size_->documents == 1 || !config_.parallel.empty() || !config_.label.empty() || config_.deduplicate != "none" ||
-        size_->members != NamedBy::nothing)
+    if (size_->documents == 1 || !config_.parallel.empty() || !config_.label.empty() ||
+        config_.deduplicate != Duplicates::none || size_->members != NamedBy::nothing)
         size_->cut = false;
 }
 
@@ -168,7 +168,8 @@ void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
     }
     removed_bytes_ = 0;
     duplicates_.reset();
-    if (config_.deduplicate != "none") duplicates_ = std::make_unique<DuplicateFinder>(config_.deduplicate == "near");
+    if (config_.deduplicate != Duplicates::none)
+        duplicates_ = std::make_unique<DuplicateFinder>(config_.deduplicate == Duplicates::near);
     std::unique_ptr<WithoutDuplicates> filter;
     if (duplicates_ && !cut) filter = std::make_unique<WithoutDuplicates>(*duplicates_, use, removed_bytes_);
     uint64_t offset = 0;
@@ -208,7 +209,7 @@ std::string CorpusReader::division() const {
 std::string CorpusReader::removed() const {
     if (!duplicates_) return "";
     std::string text = std::to_string(duplicates_->exact()) + " equal";
-    if (config_.deduplicate == "near") text += " and " + std::to_string(duplicates_->near()) + " similar";
+    if (config_.deduplicate == Duplicates::near) text += " and " + std::to_string(duplicates_->near()) + " similar";
     return text + " documents of " + format_bytes(double(removed_bytes_)) + " left out";
 }
 

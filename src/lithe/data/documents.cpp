@@ -4,6 +4,7 @@
 #include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "lithe/base/error.h"
 #include "lithe/base/json.h"
@@ -25,15 +26,19 @@ bool ends_with(const std::string& name, std::initializer_list<const char*> suffi
     return std::any_of(suffixes.begin(), suffixes.end(), [&](const char* suffix) { return name.ends_with(suffix); });
 }
 
-// The format that a name tells; "text" for any other.
-std::string format_in_name(std::string name) {
+// What a name tells of a format.
+struct NamedFormat {
+    std::optional<TextFormat> known;
+    bool json = false;  // of one kind or another
+};
+NamedFormat format_in_name(std::string name) {
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return char(std::tolower(c)); });
     for (const char* packed : {".gz", ".xz", ".zst", ".bz2"})
         if (name.ends_with(packed)) name.resize(name.size() - std::string_view(packed).size());
-    if (ends_with(name, {".jsonl", ".ndjson"})) return "jsonl";
-    if (ends_with(name, {".csv"})) return "csv";
-    if (ends_with(name, {".tsv"})) return "tsv";
-    return ends_with(name, {".json"}) ? "json" : "text";
+    if (ends_with(name, {".jsonl", ".ndjson"})) return {TextFormat::jsonl};
+    if (ends_with(name, {".csv"})) return {TextFormat::csv};
+    if (ends_with(name, {".tsv"})) return {TextFormat::tsv};
+    return {.json = name.ends_with(".json")};
 }
 
 // A file or a member of an archive, and how it begins.
@@ -64,20 +69,20 @@ bool holds_json_lines(const Member& member, const std::string& field, bool expec
     return false;
 }
 
-std::string format_of(const DataConfig& config, const Member& member) {
-    if (config.format != "auto") return config.format;
-    const std::string format = format_in_name(member.name);
-    if (format != "text" && format != "json") return format;
-    if (holds_json_lines(member, config.field, member.named || format == "json")) return "jsonl";
+TextFormat format_of(const DataConfig& config, const Member& member) {
+    if (config.format != TextFormat::automatic) return config.format;
+    const NamedFormat format = format_in_name(member.name);
+    if (format.known) return *format.known;
+    if (holds_json_lines(member, config.field, member.named || format.json)) return TextFormat::jsonl;
     const std::string_view text = trimmed(member.head.substr(0, 4096));
-    if (format == "json" && member.named && text.starts_with("[") && trimmed(text.substr(1)).starts_with("{"))
+    if (format.json && member.named && text.starts_with("[") && trimmed(text.substr(1)).starts_with("{"))
         fail_file("the file is one JSON list; JSON lines are expected, one object per line", member.where,
                   "jq -c '.[]' makes them of it; data.format = \"text\" takes it as it stands");
     const bool has_field = text.find("\"" + config.field + "\"") != std::string_view::npos;
-    if (format == "json" && member.named && text.starts_with("{") && has_field)
+    if (format.json && member.named && text.starts_with("{") && has_field)
         fail_file("the file is JSON over several lines; JSON lines are expected, one object per line", member.where,
                   "jq -c . makes one line of it; data.format = \"text\" takes it as it stands");
-    return "text";
+    return TextFormat::text;
 }
 
 std::string label_text(const nlohmann::json& value) {
@@ -254,10 +259,13 @@ class CsvReader : public MemberReader {
 };
 
 std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member& member, PartEmitter& out) {
-    const std::string format = format_of(config, member);
-    if (format == "jsonl") return std::make_unique<JsonLinesReader>(out, config, member);
-    if (format == "csv") return std::make_unique<CsvReader>(out, config, ',', member);
-    if (format == "tsv") return std::make_unique<CsvReader>(out, config, '\t', member);
+    switch (format_of(config, member)) {
+        case TextFormat::jsonl: return std::make_unique<JsonLinesReader>(out, config, member);
+        case TextFormat::csv: return std::make_unique<CsvReader>(out, config, ',', member);
+        case TextFormat::tsv: return std::make_unique<CsvReader>(out, config, '\t', member);
+        case TextFormat::automatic:
+        case TextFormat::text: break;
+    }
     if (!config.label.empty())
         fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
                    "data.label", "use JSON lines, CSV or TSV");
@@ -278,7 +286,7 @@ void read_member(const DataConfig& config, PackedFile& file, Member member, Part
         if (inner.next()) read_member(config, inner, std::move(member), out);
         return;
     }
-    const Content content = config.format == "text" ? as_it_stands(bytes) : content_of(bytes);
+    const Content content = config.format == TextFormat::text ? as_it_stands(bytes) : content_of(bytes);
     if (content.kind == ContentKind::binary || content.kind == ContentKind::packed) {
         if (member.named)
             fail_file("what is packed in the file is no text: " + content.name, member.where,
@@ -328,7 +336,7 @@ void read_input(const DataConfig& config, const Input& input, PartEmitter& out) 
 }
 
 // The format of a plain file before it is read.
-std::string format_of_file(const DataConfig& config, const Input& input) {
+TextFormat format_of_file(const DataConfig& config, const Input& input) {
     PackedFile file(input.path);
     file.next();
     const std::string bytes = file.read_full(kRead);
@@ -342,8 +350,8 @@ bool files_are_documents(const DataConfig& config, const std::vector<Input>& inp
     return config.documents == "file" && config.parallel.empty() &&
            std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
                return PackedFile::kind_of(input.path) == PackedKind::plain &&
-                      (config.format == "text" || (content_of_file(input.path).kind == ContentKind::text &&
-                                                   format_of_file(config, input) == "text"));
+                      (config.format == TextFormat::text || (content_of_file(input.path).kind == ContentKind::text &&
+                                                             format_of_file(config, input) == TextFormat::text));
            });
 }
 

@@ -102,7 +102,7 @@ std::vector<FoundFile> text_files(const std::string& folder, const DataConfig& c
     left_out.add(list.left_out);
     left_out.add(list.own);
     listing.own.add(list.own);
-    if (config.format != "text")
+    if (config.format != TextFormat::text)
         std::erase_if(list.files, [&](const FoundFile& file) {
             const Content content = content_of_file(file.path);
             if (content.kind == ContentKind::binary) left_out.add(file.name, content.name);
@@ -119,7 +119,7 @@ std::vector<FoundFile> text_files(const std::string& folder, const DataConfig& c
 }
 
 void require_text(const std::string& path, const DataConfig& config) {
-    if (config.format == "text") return;
+    if (config.format == TextFormat::text) return;
     const Content content = content_of_file(path);
     if (content.kind == ContentKind::binary)
         fail({.kind = ErrorKind::bad_file,

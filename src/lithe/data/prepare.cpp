@@ -316,9 +316,10 @@ bool is_preparation(const std::string& folder) { return load_journal(folder).has
 
 std::string corpus_identity(const DataConfig& config, const std::string& tokenizer) {
     std::string text = "v5|" + tokenizer;
-    for (const std::string* each : {&config.split, &config.vocabulary, &config.format, &config.field, &config.label,
-                                    &config.parallel, &config.documents, &config.document_end, &config.deduplicate})
-        text += "|" + std::to_string(each->size()) + ":" + *each;
+    for (const std::string& each :
+         {config.split, name_of(config.vocabulary), name_of(config.format), config.field, config.label, config.parallel,
+          config.documents, name_of(config.document_end), name_of(config.deduplicate)})
+        text += "|" + std::to_string(each.size()) + ":" + each;
     text +=
         "|" + std::to_string(config.min_count) + "|" + join(config.include, "\n") + "|" + join(config.exclude, "\n");
     const auto add = [&](const std::string& path, int split) {

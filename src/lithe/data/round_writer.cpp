@@ -12,7 +12,7 @@ RoundWriter::RoundWriter(std::string folder, const Tokenizer& tokenizer, const D
       tokenizer_json_(tokenizer.to_json()),
       labelled_(!config.label.empty()) {
     for (size_t i = 0; i < info.labels.size(); ++i) label_numbers_[info.labels[i]] = int32_t(i);
-    if (config.document_end == "auto") end_ = tokenizer.document_end();
+    if (config.document_end == DocumentEnd::automatic) end_ = tokenizer.document_end();
 }
 
 void RoundWriter::write(const TextBatch& batch) {

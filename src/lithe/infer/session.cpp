@@ -49,7 +49,7 @@ Session::Session(const LanguageModel& model, const Options& options)
     : model_(model),
       options_(options),
       pass_(model.pass(false)) {
-    if (model.config().direction == "bidirectional")
+    if (model.config().direction == Direction::bidirectional)
         fail_usage("an encoder fills gaps and does not continue a text", "model.direction");
     pass_.keep_projections = options.keep_projections;
     pass_.memory = options.memory > 0 ? options.memory : model.config().memory;

@@ -79,10 +79,10 @@ void StepModel::embed(int64_t row) {
     float* x = x_ + row * width;
     std::fill_n(x, width, 0.0f);
     add_row(embedding.tokens().tensor(), tokens_[size_t(row)], width, x);
-    if (config.embedding_scale == "sqrt_width")
+    if (config.embedding_scale == EmbeddingScale::sqrt_width)
         for (int64_t i = 0; i < width; ++i) x[i] *= std::sqrt(float(width));
-    if (config.positions == "learned") add_row(embedding.positions().tensor(), position, width, x);
-    if (config.positions != "sinusoidal") return;
+    if (config.positions == Positions::learned) add_row(embedding.positions().tensor(), position, width, x);
+    if (config.positions != Positions::sinusoidal) return;
     for (int64_t i = 0; i < width / 2; ++i) {
         const double angle = double(position) * std::pow(10000.0, -double(i) / double(width / 2));
         x[i] += float(std::sin(angle));

@@ -3,6 +3,7 @@
 #include "lithe/base/error.h"
 #include "lithe/base/file.h"
 #include "lithe/base/text.h"
+#include "lithe/spec/ngram_lengths.h"
 
 namespace lithe {
 
@@ -18,8 +19,8 @@ CostShape cost_shape(const Config& config) {
     return {.length = config.train.length,
             .memory = config.model.memory,
             .batch = config.train.batch,
-            .causal = config.model.direction == "causal",
-            .kept = config.model.memory_form == "projections"};
+            .causal = config.model.direction == Direction::causal,
+            .kept = config.model.memory_form == MemoryForm::projections};
 }
 
 CostShape evaluation_shape(const Config& config) {
@@ -84,14 +85,13 @@ void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::D
 
 // Bytes per token of looked-up n-grams and of their gradient, in fp32.
 static double lookup_bytes(const ModelConfig& model) {
-    if (model.ngrams < 2) return 0;
-    const auto tables = double(parse_ngram_lengths(model.ngram_lengths, model.ngrams).size());
-    return tables * double(model.ngram_width) * 2 * 4;
+    const auto tables = double(parse_ngram_lengths(model.ngrams.lengths).size());
+    return tables * double(model.ngrams.width) * 2 * 4;
 }
 
 // What an optimizer keeps of each number that is in no table.
 static double moment_bytes(const OptimizerConfig& optimizer) {
-    return (optimizer.name == "sgd" ? 4 : 8) + (optimizer.lookahead_steps > 0 ? 4 : 0) +
+    return (optimizer.name == OptimizerKind::sgd ? 4 : 8) + (optimizer.lookahead_steps > 0 ? 4 : 0) +
            (optimizer.average > 0 ? 4 : 0);
 }
 

@@ -75,7 +75,7 @@ class AdaptiveHead : public Head {
         return vocabulary_.log_probabilities(h_xD.reshape({-1, h_xD.size(-1)})).view(sizes);
     }
     Tensor loss(const Tensor& h_ND, const Tensor& targets_N, double smoothing) const override {
-        if (smoothing > 0) fail_usage("an adaptive softmax has no label smoothing", "model.cutoffs");
+        if (smoothing > 0) fail_usage("an adaptive softmax has no label smoothing", "model.adaptive.cutoffs");
         return vocabulary_.loss(h_ND, targets_N);
     }
     double flops_per_token() const override { return vocabulary_.flops_per_token(); }
@@ -95,19 +95,17 @@ std::unique_ptr<Head> make_none(ParameterStore&, const HeadShape&) { return null
 
 std::span<const HeadKind> head_kinds() {
     static const HeadKind table[] = {
-        {"linear", "logits of all tokens, by output embeddings of its own or the input's", make<LinearHead>},
-        {"transform", "a product, gelu and a norm before them, as BERT has", make<TransformHead>},
-        {"adaptive", "an adaptive softmax, with model.cutoffs", make<AdaptiveHead>},
-        {"none", "no head: a stack's output is all", make_none},
+        {HeadForm::linear, "logits of all tokens, by output embeddings of its own or the input's", make<LinearHead>},
+        {HeadForm::transform, "a product, gelu and a norm before them, as BERT has", make<TransformHead>},
+        {HeadForm::adaptive, "an adaptive softmax, with model.adaptive.cutoffs", make<AdaptiveHead>},
+        {HeadForm::none, "no head: a stack's output is all", make_none},
     };
     return table;
 }
 
-const HeadKind* find_head_kind(const std::string& name) {
+const HeadKind& head_kind(HeadForm form) {
     const auto kinds = head_kinds();
-    const auto found =
-        std::find_if(kinds.begin(), kinds.end(), [&](const HeadKind& kind) { return kind.name == name; });
-    return found == kinds.end() ? nullptr : &*found;
+    return *std::find_if(kinds.begin(), kinds.end(), [&](const HeadKind& kind) { return kind.form == form; });
 }
 
 }  // namespace lithe

@@ -8,6 +8,7 @@
 #include "lithe/nn/adaptive_vocabulary.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/nn/step_program.h"
+#include "lithe/spec/config_model.h"
 
 namespace lithe {
 
@@ -32,12 +33,11 @@ struct HeadShape {
 };
 
 struct HeadKind {
-    const char* name;
+    HeadForm form;
     const char* description;
     std::unique_ptr<Head> (*make)(ParameterStore& store, const HeadShape& shape);  // null: no head
 };
 std::span<const HeadKind> head_kinds();
-// Null for an unknown name.
-const HeadKind* find_head_kind(const std::string& name);
+const HeadKind& head_kind(HeadForm form);
 
 }  // namespace lithe

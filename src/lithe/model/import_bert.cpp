@@ -23,8 +23,8 @@ class BertImporter {
             else source_.check_twin(name, twin_of(name));
         }
         source_.throw_if_any(path,
-                             "layout, width, blocks.f.inner, max_positions, token_types and the tokenizer's vocabulary "
-                             "must be those that it was trained with");
+                             "layout, width, blocks.f.inner, max_positions, bert.token_types and the tokenizer's "
+                             "vocabulary must be those that it was trained with");
         return result;
     }
 
@@ -95,8 +95,8 @@ class BertImporter {
 
     bool may_be_left_out(const std::string& name) const {
         return name.rfind("cls.seq_relationship.", 0) == 0 ||
-               (model_.config().head == "none" && name.rfind("cls.", 0) == 0) ||
-               (!model_.config().pooler && name.rfind("pooler.", 0) == 0);
+               (model_.config().head == HeadForm::none && name.rfind("cls.", 0) == 0) ||
+               (!model_.config().bert.pooler && name.rfind("pooler.", 0) == 0);
     }
 
     // The tensor that one which was not taken must be a copy of.

@@ -1,6 +1,6 @@
 // Weights of BERT under the names of Hugging Face's BertModel, BertForMaskedLM or BertForPreTraining, for an encoder of
-// lithe with the layout (sf)xN, as configs/bert-base.toml. The next-sentence head, the pooler without model.pooler and
-// the prediction head with model.head = "none" are left out.
+// lithe with the layout (sf)xN, as configs/bert-base.toml. The next-sentence head, the pooler without model.bert.pooler
+// and the prediction head with model.head = "none" are left out.
 #pragma once
 
 #include "lithe/model/import_source.h"

@@ -57,7 +57,8 @@ class Importer {
     // The cutoffs with 0 and the vocabulary around them.
     std::vector<int64_t> edges() const {
         std::vector<int64_t> edges = {0};
-        for (int64_t cutoff : parse_cutoffs(model_.config().cutoffs, model_.vocabulary_size())) edges.push_back(cutoff);
+        for (int64_t cutoff : parse_cutoffs(model_.config().adaptive.cutoffs, model_.vocabulary_size()))
+            edges.push_back(cutoff);
         edges.push_back(model_.vocabulary_size());
         return edges;
     }
@@ -65,7 +66,7 @@ class Importer {
     // Rows of bin b of what is one tensor with divisor 1, and one per bin else.
     Tensor bin_of(const std::string& before, size_t b, const std::string& behind) {
         const auto edge = edges();
-        if (model_.config().cutoff_divisor > 1) return take(before + std::to_string(b) + behind);
+        if (model_.config().adaptive.divisor > 1) return take(before + std::to_string(b) + behind);
         Tensor whole = take(before + "0" + behind);
         if (!whole.defined()) return {};
         if (whole.size(0) != edge.back()) {
@@ -104,8 +105,8 @@ class Importer {
     // The original has the clusters' columns in falling order, Hugging Face in rising.
     Tensor clusters(const std::string& name) {
         Tensor rows = take(name);
-        const char* order = source_.had_prefix() ? "forward" : "original";
-        if (rows.defined() && model_.config().cluster_order != order) rows = rows.flip(0);
+        const ClusterOrder order = source_.had_prefix() ? ClusterOrder::forward : ClusterOrder::original;
+        if (rows.defined() && model_.config().adaptive.cluster_order != order) rows = rows.flip(0);
         return rows;
     }
 

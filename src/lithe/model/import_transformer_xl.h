@@ -1,7 +1,7 @@
 // Weights of Transformer-XL under the names of its PyTorch code (kimiyoung/transformer-xl: MemTransformerLM) or of
 // Hugging Face's TransfoXLLMHeadModel ("transformer." before all but the softmax), for a model of lithe with the layout
 // (sf)xN. Projections are stacked the same way (all of Q, then K, then V; heads in order), so that nothing is permuted;
-// the rows of clusters are turned round where the two differ (model.cluster_order).
+// the rows of clusters are turned round where the two differ (model.adaptive.cluster_order).
 #pragma once
 
 #include "lithe/model/import_source.h"

@@ -18,7 +18,7 @@ static std::string droppable_letters() {
 }
 
 static void check_layer_drop(const Config& config, const LayoutNode& layout, Problems& problems) {
-    if (config.layer_drop.method == "none") return;
+    if (config.layer_drop.method == LayerDropMethod::none) return;
     Problems told_elsewhere;
     const auto resolved = resolve_blocks(layout, config.model, config.blocks, told_elsewhere);
     for (const auto& [name, column] : block_names(layout))  // not what is defined and unused
@@ -26,22 +26,23 @@ static void check_layer_drop(const Config& config, const LayoutNode& layout, Pro
                                               std::string(found->second.kind->name) != "identity")
             problems.add("the block '" + name + "' has a skip of its own: a layer without it is no identity",
                          "layer_drop.method", "of the kinds with letters, " + droppable_letters() + " can be dropped");
-    if (config.model.norm == "post")
+    if (config.model.norm == NormPlace::post)
         problems.add("dropped layers need the norm before the block: model.norm = \"pre\"", "layer_drop.method");
-    if (config.model.memory_form == "projections" && config.model.memory > 0)
+    if (config.model.memory_form == MemoryForm::projections && config.model.memory > 0)
         problems.add("a dropped layer makes no keys and values to remember: model.memory_form = \"inputs\"",
                      "layer_drop.method");
 }
 
 static void check_parts(const ModelConfig& model, Problems& problems) {
-    const bool both_ways = model.direction == "bidirectional";
+    const bool both_ways = model.direction == Direction::bidirectional;
     if (both_ways && model.memory > 0)
         problems.add("a bidirectional model sees its segment only: model.memory = 0", "model.memory");
-    const bool bins = !model.cutoffs.empty(), adaptive = model.head == "adaptive";
-    if (bins && !adaptive && model.head != "linear")
+    const bool bins = !model.adaptive.cutoffs.empty(), adaptive = model.head == HeadForm::adaptive;
+    if (bins && !adaptive && model.head != HeadForm::linear)
         problems.add("an adaptive softmax has its own head: model.head = \"adaptive\"", "model.head");
-    if (adaptive && !bins) problems.add("an adaptive softmax needs model.cutoffs", "model.head");
-    if (model.pooler && !both_ways) problems.add("the pooler reads an encoder's first position", "model.pooler");
+    if (adaptive && !bins) problems.add("an adaptive softmax needs model.adaptive.cutoffs", "model.head");
+    if (model.bert.pooler && !both_ways)
+        problems.add("the pooler reads an encoder's first position", "model.bert.pooler");
 }
 
 static void check_encoder(const Config& config, Problems& problems) {
@@ -50,19 +51,21 @@ static void check_encoder(const Config& config, Problems& problems) {
     else resolve_blocks(layout, *config.encoder, config.blocks, problems, "model.encoder");
     check_parts(*config.encoder, problems);
     const ModelConfig& encoder = *config.encoder;
-    if (encoder.positions != "none" && encoder.width % 2)
+    if (encoder.positions != Positions::none && encoder.width % 2)
         problems.add("model.encoder.positions needs an even width", "model.encoder.positions");
-    if (encoder.positions == "relative")
+    if (encoder.positions == Positions::relative)
         problems.add("an encoder's positions are absolute: sinusoidal or learned", "model.encoder.positions");
-    if (encoder.ngrams > 0)
-        problems.add("n-grams are looked up by a decoder alone", "model.encoder.ngrams", "model.encoder.ngrams = 0");
-    if (encoder.pooler) problems.add("a pooler is for an encoder that stands alone", "model.encoder.pooler");
+    if (!encoder.ngrams.lengths.empty())
+        problems.add("n-grams are looked up by a decoder alone", "model.encoder.ngrams.lengths",
+                     "model.encoder.ngrams.lengths = \"\"");
+    if (encoder.bert.pooler) problems.add("a pooler is for an encoder that stands alone", "model.encoder.bert.pooler");
     if (encoder.memory > 0) problems.add("an encoder sees one source: there is no memory", "model.encoder.memory");
     if (config.search.supernet)
         problems.add("a search has one stack", "model.encoder", "search the decoder's layout without [model.encoder]");
-    if (!config.model.cutoffs.empty() || !encoder.cutoffs.empty())
-        problems.add("adaptive embeddings serve one stack: model.cutoffs is for a decoder alone", "model.cutoffs");
-    if (config.model.direction != "causal")
+    if (!config.model.adaptive.cutoffs.empty() || !encoder.adaptive.cutoffs.empty())
+        problems.add("adaptive embeddings serve one stack: model.adaptive.cutoffs is for a decoder alone",
+                     "model.adaptive.cutoffs");
+    if (config.model.direction != Direction::causal)
         problems.add("beside an encoder the decoder is causal: model.direction = \"causal\"", "model.direction");
     bool reads = false;
     for (const auto& [name, column] : block_names(decoder_layout(config))) {
@@ -87,12 +90,9 @@ void check_model(const Config& config, Problems& problems) {
         problems.add("search.supernet is set and the layout has no searched place ('?')", "model.layout");
     check_parts(config.model, problems);
     check_layer_drop(config, layout, problems);
-    if (!config.model.cutoffs.empty() && !config.model.tie_embeddings)
-        problems.add("adaptive embeddings serve both ends: model.tie_embeddings = true", "model.cutoffs");
-    if (config.model.ngrams == 1)
-        problems.add("model.ngrams = 1 is the token itself, which is looked up anyway", "model.ngrams",
-                     "0 for none, or the longest n-gram, from 2 on");
-    if (config.model.positions != "none" && config.model.width % 2)
+    if (!config.model.adaptive.cutoffs.empty() && !config.model.tie_embeddings)
+        problems.add("adaptive embeddings serve both ends: model.tie_embeddings = true", "model.adaptive.cutoffs");
+    if (config.model.positions != Positions::none && config.model.width % 2)
         problems.add("model.positions needs an even width", "model.positions");
 }
 
@@ -121,7 +121,7 @@ static TokenStack make_decoder(const Config& config, ParameterStore& store, int6
 
 // Embeddings in bins bring theirs.
 static const HeadKind& head_kind(const ModelConfig& model) {
-    return *find_head_kind(model.cutoffs.empty() ? model.head : "adaptive");
+    return head_kind(model.adaptive.cutoffs.empty() ? model.head : HeadForm::adaptive);
 }
 
 // Both read one vocabulary: of the same width they share its vectors.
@@ -148,7 +148,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
     ParameterStore& store = *store_;
     const int64_t d = config_.width;
     if (config.encoder) encoder_ = make_encoder(config, store, vocabulary_size, decoder_);
-    if (config_.pooler) {
+    if (config_.bert.pooler) {
         pooler_ = store.add({"pooler.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
         pooler_bias_ = store.add({"pooler.bias", {d}, Role::vector, Init::constant(0)});
     }
@@ -169,7 +169,8 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
 }
 
 bool LanguageModel::steady_work() const {
-    return !decoder_.embedding().depends_on_ids() && layer_drop_.method == "none" && stack().slots.empty() && !encoder_;
+    return !decoder_.embedding().depends_on_ids() && layer_drop_.method == LayerDropMethod::none &&
+           stack().slots.empty() && !encoder_;
 }
 
 double LanguageModel::outer_flops_per_token() const {
@@ -214,7 +215,7 @@ Tensor LanguageModel::encode(const Tensor& ids_TB, const Pass& pass) const {
 }
 
 Tensor LanguageModel::pool(const Tensor& ids_TB, const Pass& pass) const {
-    if (!pooler_) fail_usage("the model has no pooler", "model.pooler");
+    if (!pooler_) fail_usage("the model has no pooler", "model.bert.pooler");
     const Tensor first_BD = encode(ids_TB, pass).select(0, 0);
     return at::linear(first_BD, pooler_.tensor(), pooler_bias_.tensor().to(first_BD.scalar_type())).tanh();
 }

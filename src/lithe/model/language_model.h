@@ -62,7 +62,7 @@ class LanguageModel {
 
     // The stack's output [T][B][d], after the last norm: all that an encoder without a head has.
     Tensor encode(const Tensor& ids_TB, const Pass& pass) const;
-    // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.pooler.
+    // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.bert.pooler.
     Tensor pool(const Tensor& ids_TB, const Pass& pass) const;
     bool has_head() const { return head_ != nullptr; }
 

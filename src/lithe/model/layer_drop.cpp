@@ -11,9 +11,9 @@
 namespace lithe {
 
 std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t layers, int64_t updates) {
-    const bool code = config.method == "progressive" && config.form == "code";
+    const bool code = config.method == LayerDropMethod::progressive && config.form == ProgressiveForm::code;
     double last = config.keep;
-    if (config.method == "progressive") {
+    if (config.method == LayerDropMethod::progressive) {
         const double t = double(code ? std::max<int64_t>(0, updates - 1) : updates);
         last = (1 - config.keep) * std::exp(-config.gamma * t) + config.keep;
     }
@@ -21,9 +21,12 @@ std::vector<LayerChance> layer_chances(const LayerDropConfig& config, int64_t la
     for (int64_t i = 1; i <= layers; ++i) {
         LayerChance& chance = chances[size_t(i - 1)];
         auto fall = [&](int64_t place) { return 1 - double(place) / double(layers) * (1 - last); };
-        if (config.method == "layerdrop") chance.keep = config.keep;
-        if (config.method == "stochastic_depth") chance.keep = fall(i);
-        if (config.method == "progressive") chance = {fall(code ? i - 1 : i), fall(i)};
+        switch (config.method) {
+            case LayerDropMethod::none: break;
+            case LayerDropMethod::layerdrop: chance.keep = config.keep; break;
+            case LayerDropMethod::stochastic_depth: chance.keep = fall(i); break;
+            case LayerDropMethod::progressive: chance = {fall(code ? i - 1 : i), fall(i)}; break;
+        }
     }
     return chances;
 }
@@ -42,19 +45,19 @@ LayerDraws draw_layers(const LayerDropConfig& config, int64_t layers, int64_t up
 }
 
 std::optional<LayerDraws> inference_layers(const LayerDropConfig& config, int64_t layers) {
-    if (config.method != "stochastic_depth") return std::nullopt;
+    if (config.method != LayerDropMethod::stochastic_depth) return std::nullopt;
     LayerDraws draws;
     for (const LayerChance& chance : layer_chances(config, layers, 0)) draws.layers.push_back({true, chance.keep});
     return draws;
 }
 
 void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass) {
-    if (config.method == "none") return;
+    if (config.method == LayerDropMethod::none) return;
     if (!pass.training) {
         if (auto draws = inference_layers(config, layers)) pass.entries.put(std::move(*draws));
         return;
     }
-    const bool once = config.draw == "update";
+    const bool once = config.draw == LayerDrawUnit::update;
     const uint64_t key = once ? pass.keys.update : combine_key(pass.keys.update, pass.keys.micro_batch);
     pass.entries.put(draw_layers(config, layers, pass.keys.updates, key));
 }

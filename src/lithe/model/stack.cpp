@@ -64,7 +64,7 @@ class Builder {
                 layer_ = units.size();
                 in_layer_.clear();
                 units.push_back(unit(child, nullptr));
-                if (layer_drop_.method == "none") continue;
+                if (layer_drop_.method == LayerDropMethod::none) continue;
                 auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), droppable.size());
                 droppable.push_back(layer.get());
                 units.back() = std::move(layer);
@@ -140,9 +140,9 @@ class Builder {
         parts->dropout = model_.dropout;
         parts->width = model_.width;
         parts->first_parameter = store_.size();
-        if (!block.kind->traits.own_residual && model_.norm != "none") {
+        if (!block.kind->traits.own_residual && model_.norm != NormPlace::none) {
             parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width, model_.norm_epsilon);
-            parts->post = model_.norm == "post";
+            parts->post = model_.norm == NormPlace::post;
         }
         parts->block = block.kind->make(*block.options, {store_, name, model_, source_width_});
         parts->end_parameter = store_.size();
@@ -213,7 +213,7 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
     };
     for (const auto& [name, column] : block_names(layout)) {
         const BlockKind* kind = resolve(name, column);
-        if (kind && model.direction == "bidirectional" && !kind->traits.bidirectional)
+        if (kind && model.direction == Direction::bidirectional && !kind->traits.bidirectional)
             problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
                              ") only runs forward in time, and " + section + ".direction is \"bidirectional\"",
                          section + ".layout");

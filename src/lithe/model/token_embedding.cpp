@@ -3,11 +3,13 @@
 #include <cmath>
 
 #include "lithe/ops/dropout.h"
+#include "lithe/spec/ngram_lengths.h"
 
 namespace lithe {
 
 Init embedding_init(const ModelConfig& model) {
-    return model.embedding_init == "normal" ? Init::normal(0.02) : Init::uniform(std::sqrt(3.0 / double(model.width)));
+    return model.embedding_init == EmbeddingInit::normal ? Init::normal(0.02)
+                                                         : Init::uniform(std::sqrt(3.0 / double(model.width)));
 }
 
 TokenEmbedding::TokenEmbedding(ParameterStore& store, const std::string& name, const ModelConfig& model,
@@ -16,27 +18,25 @@ TokenEmbedding::TokenEmbedding(ParameterStore& store, const std::string& name, c
       max_positions_(shape.max_positions),
       tokens_(shape.tokens) {
     const int64_t d = model.width;
-    const auto cutoffs = parse_cutoffs(model.cutoffs, shape.vocabulary);
+    const auto cutoffs = parse_cutoffs(model.adaptive.cutoffs, shape.vocabulary);
     if (!cutoffs.empty())
         adaptive_ = AdaptiveVocabulary(store,
                                        {.cutoffs = cutoffs,
-                                        .divisor = model.cutoff_divisor,
-                                        .tie_projections = model.tie_projections,
-                                        .cluster_order = model.cluster_order},
+                                        .divisor = model.adaptive.divisor,
+                                        .tie_tails = model.adaptive.tie_projections == TiedProjections::tails,
+                                        .last_column_first = model.adaptive.cluster_order == ClusterOrder::original},
                                        shape.vocabulary, d);
     else if (!tokens_)
         tokens_ = store.add({name + ".tokens", {shape.vocabulary, d}, Role::embedding, embedding_init(model)});
-    if (model.positions == "learned")
+    if (model.positions == Positions::learned)
         positions_ = store.add({name + ".positions", {max_positions_, d}, Role::embedding, Init::normal(0.02)});
-    if (model.token_types > 0)
-        token_types_ = store.add({name + ".token_types", {model.token_types, d}, Role::embedding, Init::normal(0.02)});
-    if (model.embedding_norm) norm_ = LayerNorm(store, name + ".norm", d, model.norm_epsilon);
-    if (model.ngrams >= 2)
-        ngrams_ = NgramEmbedding(store,
-                                 {.lengths = parse_ngram_lengths(model.ngram_lengths, model.ngrams),
-                                  .rows = model.ngram_rows,
-                                  .width = model.ngram_width},
-                                 d);
+    if (model.bert.token_types > 0)
+        token_types_ =
+            store.add({name + ".token_types", {model.bert.token_types, d}, Role::embedding, Init::normal(0.02)});
+    if (model.bert.embedding_norm) norm_ = LayerNorm(store, name + ".norm", d, model.norm_epsilon);
+    if (const auto lengths = parse_ngram_lengths(model.ngrams.lengths); !lengths.empty())
+        ngrams_ =
+            NgramEmbedding(store, {.lengths = lengths, .rows = model.ngrams.rows, .width = model.ngrams.width}, d);
 }
 
 // Position of every token in its document: counted on from position_B, anew where a document begins.
@@ -70,14 +70,15 @@ static Tensor sinusoids(const Tensor& places_TB, int64_t width, at::ScalarType t
 
 Tensor TokenEmbedding::operator()(const Tensor& ids_TB, const State& state, const Pass& pass, State& after) const {
     Tensor x_TBD = adaptive_ ? adaptive_.embed(ids_TB) : at::embedding(tokens_.tensor(), ids_TB);
-    if (config_.embedding_scale == "sqrt_width") x_TBD = x_TBD * std::sqrt(double(config_.width));
+    if (config_.embedding_scale == EmbeddingScale::sqrt_width) x_TBD = x_TBD * std::sqrt(double(config_.width));
     if (ngrams_) {
         Tensor last_ids;
         x_TBD = x_TBD + ngrams_(ids_TB, pass.flags_TB(), state.get("ngrams"), last_ids);
         after.put("ngrams", last_ids, 1, 0);
     }
-    if (config_.positions == "learned") x_TBD = x_TBD + at::embedding(positions_.tensor(), places(ids_TB, pass));
-    if (config_.positions == "sinusoidal")
+    if (config_.positions == Positions::learned)
+        x_TBD = x_TBD + at::embedding(positions_.tensor(), places(ids_TB, pass));
+    if (config_.positions == Positions::sinusoidal)
         x_TBD = x_TBD + sinusoids(places(ids_TB, pass), config_.width, x_TBD.scalar_type());
     if (token_types_) x_TBD = x_TBD + token_types_.tensor().select(0, 0);
     if (norm_) x_TBD = norm_(x_TBD);

@@ -9,7 +9,7 @@
 namespace lithe {
 
 inline bool has_absolute_positions(const ModelConfig& model) {
-    return model.positions == "learned" || model.positions == "sinusoidal";
+    return model.positions == Positions::learned || model.positions == Positions::sinusoidal;
 }
 Init embedding_init(const ModelConfig& model);
 

@@ -30,9 +30,9 @@ TokenStack::Output TokenStack::forward(const Tensor& ids_TB, const Bag& bag, con
 Pass TokenStack::pass(bool training, DrawKeys keys) const {
     Pass pass;
     pass.training = training;
-    pass.causal = config_.direction == "causal";
+    pass.causal = config_.direction == Direction::causal;
     pass.memory = config_.memory;
-    pass.keep_projections = config_.memory_form == "projections";
+    pass.keep_projections = config_.memory_form == MemoryForm::projections;
     pass.keys = std::move(keys);
     pass.keys.rows = combine_key(pass.keys.rows, name_);  // two stacks draw apart
     pass.entries = standing_;

@@ -15,8 +15,8 @@ std::vector<int64_t> parse_cutoffs(const std::string& text, int64_t vocabulary) 
         const auto count = parse_count(part);
         if (!count || *count <= (cutoffs.empty() ? 0 : cutoffs.back()) || *count >= vocabulary)
             fail({.kind = ErrorKind::usage,
-                  .what = "model.cutoffs is not a rising list within the vocabulary",
-                  .where = "model.cutoffs",
+                  .what = "model.adaptive.cutoffs is not a rising list within the vocabulary",
+                  .where = "model.adaptive.cutoffs",
                   .expected = "as \"20000/40000/200000\", each below " + std::to_string(vocabulary),
                   .got = printable(text)});
         cutoffs.push_back(*count);
@@ -36,7 +36,7 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
         if (narrow < 1)
             fail_usage("bin " + std::to_string(b) + " of the vocabulary would have no width: model.width / divisor^" +
                            std::to_string(b) + " is below 1",
-                       "model.cutoff_divisor");
+                       "model.adaptive.divisor");
         Bin bin{begin, ends[b], narrow, {}, {}, {}};
         bin.table = store.add(
             {"embeddings" + name + ".table", {bin.end - bin.begin, narrow}, Role::embedding, Init::normal(0.02)});
@@ -45,7 +45,7 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
         };
         if (options.divisor > 1) {
             bin.input = projection("embeddings");
-            bin.output = b == 0 || options.tie_projections == "none" ? projection("head") : bin.input;
+            bin.output = b == 0 || !options.tie_tails ? projection("head") : bin.input;
         }
         bins_.push_back(bin);
         begin = ends[b];
@@ -61,7 +61,7 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
 
 int64_t AdaptiveVocabulary::column_of(size_t bin) const {
     const auto clusters = int64_t(bins_.size()) - 1, place = int64_t(bin);
-    return bins_[0].end + (options_.cluster_order == "original" ? clusters - place : place - 1);
+    return bins_[0].end + (options_.last_column_first ? clusters - place : place - 1);
 }
 
 Tensor AdaptiveVocabulary::narrowed(const Tensor& h_ND, const Bin& bin) const {

@@ -7,7 +7,7 @@
 //   log p(word of bin b)  = log_softmax(...)[column of b] + log_softmax(E_b h P_b + bias)[word]
 //
 // Tables serve both ends. A bin has no projection when divisor is 1. P_0 is another matrix at the output than at the
-// input (tie_projections "tails"), or all are ("none").
+// input (`tie_tails`), or all are.
 #pragma once
 
 #include <string>
@@ -20,10 +20,10 @@ namespace lithe {
 struct AdaptiveOptions {
     std::vector<int64_t> cutoffs;  // first ids of bins 1, 2 ...; rising
     int64_t divisor = 1;
-    std::string tie_projections = "tails";
-    // Which column of the head is bin b's: "original": bin 1 has the last one (Transformer-XL's PyTorch code);
-    // "forward": bin 1 has the first (TensorFlow's, Hugging Face's).
-    std::string cluster_order = "original";
+    bool tie_tails = true;
+    // Which column of the head is bin b's: bin 1 has the last one (Transformer-XL's PyTorch code), or the first
+    // (TensorFlow's, Hugging Face's).
+    bool last_column_first = true;
 };
 
 // "20000/40000/200000"; empty for an empty text. Throws usage when it is no rising list within the vocabulary.

@@ -1,43 +1,18 @@
 #include "lithe/nn/ngram_embedding.h"
 
 #include <algorithm>
-#include <numeric>
-#include <sstream>
 
-#include "lithe/base/error.h"
 #include "lithe/base/position_flags.h"
 #include "lithe/base/rng.h"
-#include "lithe/base/text.h"
 
 namespace lithe {
 
-std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longest) {
-    std::vector<int64_t> lengths;
-    const auto refuse = [&](const std::string& what) {
-        fail({.kind = ErrorKind::usage,
-              .what = "model.ngram_lengths " + what,
-              .where = "model.ngram_lengths",
-              .expected = "all, or a rising list as \"2-6, 8, 12\", from 2 to " + std::to_string(kMostNgram),
-              .got = printable(text)});
-    };
-    std::istringstream parts(text == "all" ? "2-" + std::to_string(std::max<int64_t>(longest, 2)) : text);
-    for (std::string part; std::getline(parts, part, ',');) {
-        const size_t dash = part.find('-');
-        const auto first = parse_count(trimmed(part.substr(0, dash)));
-        const auto last = dash == std::string::npos ? first : parse_count(trimmed(part.substr(dash + 1)));
-        const int64_t before = lengths.empty() ? 1 : lengths.back();
-        if (!first || !last || *first <= before || *last < *first || *last > kMostNgram) refuse("is not a rising list");
-        lengths.resize(lengths.size() + size_t(*last - *first + 1));
-        std::iota(lengths.end() - (*last - *first + 1), lengths.end(), *first);
-    }
-    lengths.erase(std::upper_bound(lengths.begin(), lengths.end(), longest), lengths.end());
-    if (lengths.empty()) refuse("has no length up to model.ngrams, " + std::to_string(longest));
-    return lengths;
-}
+static constexpr int64_t kMostTables = 64;  // of one step
 
 NgramEmbedding::NgramEmbedding(ParameterStore& store, const NgramOptions& options, int64_t model_width)
     : options_(options),
       model_width_(model_width) {
+    ops::check(tables() <= kMostTables, "n-grams", std::to_string(tables()) + " lengths are too many");
     const int64_t inner = tables() * options.width;
     table_ = store.add(
         {"embeddings.ngrams.table", {tables() * options.rows, options.width}, Role::table, Init::normal(0.02)});
@@ -63,7 +38,7 @@ void NgramEmbedding::add_step(StepProgram& program, const int64_t* tokens, int64
     const CodedTable* coded = table_.coded();
     const float* table = coded ? nullptr : table_.tensor().data_ptr<float>();
     program.each_row([=, this](int64_t row) {
-        int64_t rows[kMostNgram];
+        int64_t rows[kMostTables];
         rows_of(tokens[row], seen + row * history(), 1, rows);
         float* to = found + row * tables() * width;
         if (coded) return coded->look_up(rows, tables(), to);

@@ -7,24 +7,17 @@
 // The last N-1 tokens are state, so that segments of a stream join; a document's reset forgets them.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "lithe/nn/step_program.h"
 
 namespace lithe {
 
-constexpr int64_t kMostNgram = 64;  // the largest N
-
 struct NgramOptions {
     std::vector<int64_t> lengths;  // rising, from 2 on; none: no n-grams
     int64_t rows = 65536;
     int64_t width = 64;
 };
-
-// Of model.ngram_lengths, "2-6, 8, 12" or "all", the lengths up to `longest`. Throws a usage error for another list, or
-// when none is left.
-std::vector<int64_t> parse_ngram_lengths(const std::string& text, int64_t longest);
 
 class NgramEmbedding {
  public:

@@ -44,8 +44,8 @@ EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer)
     protocol.lead = e.lead;
     protocol.mask = e.mask;
     protocol.clamp_length = e.clamp_length;
-    protocol.documents = config.data.order == "documents";
-    if (config.data.document_end == "auto") protocol.document_end = tokenizer.document_end();
+    protocol.documents = config.data.order == TextOrder::documents;
+    if (config.data.document_end == DocumentEnd::automatic) protocol.document_end = tokenizer.document_end();
     protocol.precision = config.train.precision;
     return protocol;
 }
@@ -55,8 +55,11 @@ static Pass pass_of(const LanguageModel& model, const EvaluationProtocol& protoc
     Pass pass = model.pass(false);
     pass.memory = protocol.memory;
     pass.keep_projections = true;
-    if (protocol.mask == "same_length") pass.window = protocol.memory;
-    if (protocol.mask == "same_length_original") pass.window = std::max<int64_t>(0, protocol.memory - 1);
+    switch (protocol.mask) {
+        case AttentionMask::causal: break;
+        case AttentionMask::same_length: pass.window = protocol.memory; break;
+        case AttentionMask::same_length_original: pass.window = std::max<int64_t>(0, protocol.memory - 1); break;
+    }
     pass.clamp_length = protocol.clamp_length;
     return pass;
 }
@@ -136,10 +139,10 @@ std::string protocol_text(const EvaluationResult& result) {
         text += ", memory " + std::to_string(p.memory);
         if (!p.documents) text += ", " + std::to_string(p.lead) + " tokens read before each row";
         text += ", state " + carried_state(result);
-        if (p.mask != "causal") text += ", mask " + p.mask;
+        if (p.mask != AttentionMask::causal) text += std::string(", mask ") + name_of(p.mask);
         if (p.clamp_length >= 0) text += ", distances clamped to " + std::to_string(p.clamp_length);
     }
-    return text + ", " + p.precision + "; not scored: " + unscored_tokens(result);
+    return text + ", " + name_of(p.precision) + "; not scored: " + unscored_tokens(result);
 }
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
@@ -159,9 +162,9 @@ nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protoco
                         {"length", p.length},
                         {"memory", result.words.carries_state ? p.memory : 0},
                         {"lead", p.lead},
-                        {"mask", p.mask},
+                        {"mask", name_of(p.mask)},
                         {"clamp_length", p.clamp_length},
-                        {"precision", p.precision},
+                        {"precision", name_of(p.precision)},
                         {"state", carried_state(result)},
                         {"objective", result.objective},
                         {"unscored", unscored_tokens(result)}};

@@ -50,7 +50,7 @@ void MaskedValues::visit(FieldVisitor& v) {
 }
 
 void MaskedValues::check(const Config& config, Problems& problems) const {
-    if (config.model.direction != "bidirectional")
+    if (config.model.direction != Direction::bidirectional)
         problems.add("masked tokens are predicted from both sides: model.direction = \"bidirectional\"",
                      "objective.name");
     if (mask_share + random_share > 1)

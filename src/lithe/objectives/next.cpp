@@ -3,7 +3,7 @@
 namespace lithe {
 
 void NextValues::check(const Config& config, Problems& problems) const {
-    if (config.model.direction == "bidirectional" && config.model.head != "none")
+    if (config.model.direction == Direction::bidirectional && config.model.head != HeadForm::none)
         problems.add("a bidirectional model sees the next token and cannot predict it", "model.direction",
                      "objective.name = \"masked\", or model.head = \"none\"");
     refuse_encoder(config, problems);

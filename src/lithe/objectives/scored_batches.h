@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lithe/data/batch.h"
+#include "lithe/spec/config_run.h"
 
 namespace lithe {
 
@@ -13,12 +14,12 @@ struct EvaluationProtocol {
     std::string split = "valid";
     uint64_t bytes = 0;  // of the split's text, from its beginning; 0 = all. The same for every tokenizer
     int64_t batch = 16, length = 256, memory = 0, lead = 1024;
-    std::string mask = "causal";  // evaluation.mask
-    int64_t clamp_length = -1;    // of relative positions; -1: as in training
-    bool documents = false;       // state and attention begin anew with each document, as in training on documents
+    AttentionMask mask = AttentionMask::causal;
+    int64_t clamp_length = -1;  // of relative positions; -1: as in training
+    bool documents = false;     // state and attention begin anew with each document, as in training on documents
     std::optional<int32_t>
         document_end;  // the token that ends documents: it is the input before a document's first token
-    std::string precision = "fp32";
+    Precision precision = Precision::fp32;
 };
 
 class ScoredBatches {

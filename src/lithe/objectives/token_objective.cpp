@@ -34,11 +34,11 @@ std::unique_ptr<Feeder> TokenObjective::feeder(const Config& config, const Token
     FeedOptions options{.batch = config.train.batch,
                         .length = config.train.length,
                         .seed = combine_key(uint64_t(config.train.seed), "documents"),
-                        .chunk = config.data.order == "chunks" ? kChunk : 0,
-                        .one_per_row = config.data.rows == "single"};
-    if (config.data.document_end == "auto") options.document_end = tokenizer.document_end();
-    return config.data.order == "documents" ? make_document_feeder(std::move(sources), options)
-                                            : make_stream_feeder(std::move(sources), options);
+                        .chunk = config.data.order == TextOrder::chunks ? kChunk : 0,
+                        .one_per_row = config.data.rows == DocumentRows::single};
+    if (config.data.document_end == DocumentEnd::automatic) options.document_end = tokenizer.document_end();
+    return config.data.order == TextOrder::documents ? make_document_feeder(std::move(sources), options)
+                                                     : make_stream_feeder(std::move(sources), options);
 }
 
 LossOutput TokenObjective::loss(const Models& models, const DeviceBatch& batch, const State& state, bool training,

@@ -17,8 +17,7 @@ void TranslateValues::visit(FieldVisitor& v) {
              .maximum = 0.9},
             label_smoothing);
     v.field({.name = "bleu_tokens",
-             .help = "what BLEU counts: 13a, mteval's tokens of plain text; none, words of a text that is tokenized",
-             .choices = {"13a", "none"}},
+             .help = "what BLEU counts: 13a, mteval's tokens of plain text; none, words of a text that is tokenized"},
             bleu_tokens);
 }
 

@@ -8,12 +8,13 @@
 #pragma once
 
 #include "lithe/objectives/token_objective.h"
+#include "lithe/score/bleu.h"
 
 namespace lithe {
 
 struct TranslateValues {
     double label_smoothing = 0.1;
-    std::string bleu_tokens = "13a";
+    BleuTokens bleu_tokens = BleuTokens::t13a;
     void visit(FieldVisitor& v);
     void check(const Config& config, Problems& problems) const;
 };

@@ -1,14 +1,11 @@
 #include "lithe/objectives/translation_scores.h"
 
-#include "lithe/score/bleu.h"
 #include "lithe/score/chrf.h"
 
 namespace lithe {
 
 std::vector<SignedScore> translation_scores(const std::vector<std::string>& written,
-                                            const std::vector<std::string>& references,
-                                            const std::string& bleu_tokens) {
-    const BleuTokens tokens = bleu_tokens == "none" ? BleuTokens::none : BleuTokens::t13a;
+                                            const std::vector<std::string>& references, BleuTokens tokens) {
     return {{{{"bleu", "BLEU", false}, corpus_bleu(written, references, tokens).score}, bleu_signature(tokens)},
             {{{"chrf", "chrF", false}, corpus_chrf(written, references)}, chrf_signature()}};
 }

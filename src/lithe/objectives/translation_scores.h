@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lithe/base/score.h"
+#include "lithe/score/bleu.h"
 
 namespace lithe {
 
@@ -14,9 +15,9 @@ struct SignedScore {
     std::string signature;
 };
 
-// BLEU and chrF. `bleu_tokens`: "13a" or "none", as in [objective]. Throws `failed` where the lists differ in length.
+// BLEU and chrF. Throws `failed` where the lists differ in length.
 std::vector<SignedScore> translation_scores(const std::vector<std::string>& written,
-                                            const std::vector<std::string>& references, const std::string& bleu_tokens);
+                                            const std::vector<std::string>& references, BleuTokens tokens);
 // A list of scores (base/score.h), each with its "signature".
 nlohmann::ordered_json to_json(const std::vector<SignedScore>& scores);
 

@@ -68,7 +68,7 @@ std::string plan_text(const Plan& plan, const PlanRequest& request) {
                " bits per byte\n";
     else out += std::to_string(plan.corpus.vocabulary) + " tokens in the vocabulary\n";
     out += "machine    " + plan.machine.cpu + ", " + std::to_string(plan.machine.threads) + " threads, " +
-           plan.machine.precision + "\n";
+           name_of(plan.machine.precision) + "\n";
     out += considered_text(plan);
     out += "plan       " + c.shape.name() + ", " + parameters_text(c.parameters, c.in_tables) + " of " +
            std::to_string(c.shape.ngram_rows) + " rows each, batch " + std::to_string(plan.config.train.batch) + ", " +
@@ -103,7 +103,9 @@ nlohmann::ordered_json plan_json(const Plan& plan, const PlanRequest& request) {
           {"valid_bytes", plan.corpus.valid_bytes},
           {"packed_bits_per_byte", plan.corpus.packed_bits}}},
         {"machine",
-         {{"cpu", plan.machine.cpu}, {"threads", plan.machine.threads}, {"precision", plan.machine.precision}}},
+         {{"cpu", plan.machine.cpu},
+          {"threads", plan.machine.threads},
+          {"precision", name_of(plan.machine.precision)}}},
         {"limits",
          {{"seconds", request.seconds}, {"memory_bytes", request.memory}, {"latency_seconds", request.latency}}},
         {"chosen", candidate(plan.chosen)},

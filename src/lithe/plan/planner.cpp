@@ -124,7 +124,7 @@ class Planner {
             if (rows > planned_rows(tokens)) continue;
             shape.ngram_rows = rows;
             const Config config = config_of(shape);
-            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngram_rows;  // as a setting may say
+            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngrams.rows;  // as a setting may say
             const LanguageModel model(config, look_.vocabulary);
             const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
             least_memory_ = std::min(least_memory_, memory);

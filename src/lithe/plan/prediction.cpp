@@ -55,7 +55,7 @@ double worthwhile_tokens(const PlanShape& shape, double most, const CorpusLook& 
 
 std::vector<std::string> text_settings(double tokens) {
     if (tokens >= kShortText) return {};
-    return {"model.ngrams=3", "schedule.name=cosine", "schedule.warmup=0.02", "optimizer.weight_decay=0.1"};
+    return {"model.ngrams.lengths=2-3", "schedule.name=cosine", "schedule.warmup=0.02", "optimizer.weight_decay=0.1"};
 }
 
 }  // namespace lithe

@@ -87,7 +87,7 @@ std::string run_cost_text(const RunCost& cost, const Config& config) {
         "memory     about " + format_bytes(cost.memory) + "; this machine has " + format_bytes(cost.available) + "\n";
     if (!cost.fits()) out += "           fewer rows at once need less: train.batch, with more of train.accumulation\n";
     out += "machine    " + cost.machine.cpu + ", " + std::to_string(cost.machine.threads) + " threads, " +
-           cost.machine.precision + "\n";
+           name_of(cost.machine.precision) + "\n";
     if (cost.measured_batch == 0) return out + "speed      not measured: not even a batch of one row fits\n";
     out += "speed      " + format_count(cost.tokens_per_second) + " tokens/s, measured on made-up tokens";
     if (cost.measured_batch < train.batch)
@@ -108,7 +108,7 @@ nlohmann::ordered_json run_cost_json(const RunCost& cost, const Config& config) 
             {"available_memory_bytes", cost.available},
             {"cpu", cost.machine.cpu},
             {"threads", cost.machine.threads},
-            {"precision", cost.machine.precision},
+            {"precision", name_of(cost.machine.precision)},
             {"measured_batch", cost.measured_batch},
             {"tokens_per_second", cost.tokens_per_second},
             {"seconds", cost.seconds}};

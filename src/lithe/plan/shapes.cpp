@@ -33,7 +33,7 @@ std::vector<std::string> shape_settings(const PlanShape& shape) {
     const std::string projection = std::to_string(shape.projection());
     return {"model.width=" + std::to_string(shape.width),
             "model.layout=" + shape.layout(),
-            "model.ngram_rows=" + std::to_string(shape.ngram_rows),
+            "model.ngrams.rows=" + std::to_string(shape.ngram_rows),
             "blocks.r.projection=" + projection,
             "blocks.u.projection=" + projection,
             "train.batch=" + std::to_string(shape.batch)};

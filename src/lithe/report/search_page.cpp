@@ -13,6 +13,7 @@
 #include "lithe/report/page.h"
 #include "lithe/report/run_record.h"
 #include "lithe/report/statistics.h"
+#include "lithe/spec/config_search.h"
 
 namespace lithe {
 namespace fs = std::filesystem;
@@ -36,9 +37,14 @@ class Colours {
 
 // "latency, ms"
 std::string cost_name(const std::string& cost) {
-    if (cost == "latency") return "latency, ms";
-    if (cost == "flops") return "FLOPs per token";
-    return cost == "memory" ? "memory, bytes" : cost;
+    switch (value_of<CostUnit>(cost).value_or(CostUnit::none)) {
+        case CostUnit::latency: return "latency, ms";
+        case CostUnit::flops: return "FLOPs per token";
+        case CostUnit::memory: return "memory, bytes";
+        case CostUnit::parameters:
+        case CostUnit::none: break;
+    }
+    return cost;
 }
 
 constexpr double kLeft = 40, kWidth = 560, kRow = 20, kGap = 4;

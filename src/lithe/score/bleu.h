@@ -12,12 +12,18 @@
 #include <string_view>
 #include <vector>
 
+#include "lithe/base/choice.h"
+
 namespace lithe {
 
 inline constexpr int kBleuOrder = 4;
 
 // How a segment is cut into tokens: at white space as it stands (of texts that are tokenized), or by mteval's rules.
-enum class BleuTokens { none, t13a };
+enum class BleuTokens { t13a, none };
+constexpr auto names_of(BleuTokens) {
+    using enum BleuTokens;
+    return std::to_array<Named<BleuTokens>>({{t13a, "13a"}, {none, "none"}});
+}
 
 struct Bleu {
     double score = 0;                             // 0 to 100

@@ -33,15 +33,22 @@ double milliseconds(const CostShape& shape, double& bytes, const std::function<S
 
 struct Costs {
     double latency = 0, flops = 0, parameters = 0, memory = 0;
-    double of(const std::string& name) const {
-        return name == "latency" ? latency : name == "flops" ? flops : name == "parameters" ? parameters : memory;
+    double of(CostUnit unit) const {
+        switch (unit) {
+            case CostUnit::none: break;
+            case CostUnit::latency: return latency;
+            case CostUnit::flops: return flops;
+            case CostUnit::parameters: return parameters;
+            case CostUnit::memory: return memory;
+        }
+        return 0;
     }
 };
 
 // A model of this layout; the cost of its stack alone, or of all of it.
 Costs costs_of(const Config& config, const std::string& layout, int64_t vocabulary, const Machine& machine,
                bool stack_only) {
-    const std::string& cost = config.search.cost;
+    const CostUnit cost = config.search.cost;
     LanguageModel model(with_layout(config, layout), vocabulary);
     const CostShape shape = evaluation_shape(config);
     const ModelCost counted = count_cost(model, shape);
@@ -52,7 +59,7 @@ Costs costs_of(const Config& config, const std::string& layout, int64_t vocabula
         for (const LayerCost& layer : counted.layers)
             costs.flops += layer.flops_per_token, costs.parameters += double(layer.parameters);
     }
-    if (cost != "latency" && cost != "memory") return costs;
+    if (cost != CostUnit::latency && cost != CostUnit::memory) return costs;
     at::NoGradGuard no_grad;
     model.materialize(at::kFloat, machine.working, machine.device, 1);
     Pass pass = model.pass(false);
@@ -81,8 +88,8 @@ std::string as_layout(const std::string& name) { return name.size() == 1 ? name 
 
 CostTable measure_costs(const Config& config, int64_t vocabulary, const Machine& machine) {
     CostTable table;
-    const std::string& cost = config.search.cost;
-    if (cost == "none") return table;
+    const CostUnit cost = config.search.cost;
+    if (cost == CostUnit::none) return table;
     table.base =
         costs_of(config, to_string(without_slots(decoder_layout(config))), vocabulary, machine, false).of(cost);
     std::map<std::string, double> known{{"-", 0.0}};
@@ -107,9 +114,9 @@ static void applied_names(const LayoutNode& node, std::vector<std::string>& name
 
 double cost_of_layout(const Config& config, const CostTable& costs, const std::string& layout, int64_t vocabulary,
                       const Machine& machine) {
-    const std::string& cost = config.search.cost;
-    if (cost == "none") return 0;
-    if (cost != "latency") return costs_of(config, layout, vocabulary, machine, false).of(cost);
+    const CostUnit cost = config.search.cost;
+    if (cost == CostUnit::none) return 0;
+    if (cost != CostUnit::latency) return costs_of(config, layout, vocabulary, machine, false).of(cost);
     // a sum of the same measurements as that of the layouts it is compared with
     std::map<std::string, double> known{{"-", 0.0}};
     const auto candidates = candidates_of(config);
@@ -131,7 +138,7 @@ double cost_of_layout(const Config& config, const CostTable& costs, const std::s
 
 void write_costs(const std::string& path, const Config& config, const CostTable& costs) {
     const Json json = {{"schema", "lithe.costs/1"},
-                       {"cost", config.search.cost},
+                       {"cost", name_of(config.search.cost)},
                        {"candidates", candidates_of(config)},
                        {"base", costs.base},
                        {"slots", costs.slots}};
@@ -145,9 +152,9 @@ CostTable read_costs(const std::string& path, const Config& config) {
         if (!parsed) fail_file("damaged cost table: " + fault, path, "remove it: it is measured anew");
         const nlohmann::json& json = *parsed;
         CostTable costs{json.at("base"), json.at("slots").get<std::vector<std::vector<double>>>()};
-        if (json.at("cost") == config.search.cost &&
+        if (json.at("cost") == name_of(config.search.cost) &&
             json.at("candidates").get<std::vector<std::vector<std::string>>>() == candidates_of(config) &&
-            (config.search.cost == "none" || costs.slots.size() == candidates_of(config).size()))
+            (config.search.cost == CostUnit::none || costs.slots.size() == candidates_of(config).size()))
             return costs;
     } catch (const nlohmann::json::exception& error) {
         fail_file(std::string("damaged cost table: ") + error.what(), path, "remove it: it is measured anew");

@@ -15,7 +15,7 @@ TrialSource::TrialSource(const SearchConfig& config, std::vector<int64_t> sizes,
       sizes_(std::move(sizes)),
       seed_(combine_key(seed, "trials")),
       allowed_(std::move(allowed)),
-      rungs_(config.method == "evolution" ? size_t(config.rungs) : 1) {}
+      rungs_(config.method == SearchMethod::evolution ? size_t(config.rungs) : 1) {}
 
 double TrialSource::uniform() { return random_unit(seed_, drawn_++); }
 
@@ -65,7 +65,7 @@ std::optional<TrialRequest> TrialSource::promotion() {
 
 std::optional<TrialRequest> TrialSource::ask() {
     if (auto promoted = promotion()) return promoted;
-    const bool bred = config_.method == "evolution" && int64_t(rungs_[0].size()) >= config_.population;
+    const bool bred = config_.method == SearchMethod::evolution && int64_t(rungs_[0].size()) >= config_.population;
     for (int i = 0; i < kDraws; ++i) {
         std::vector<int64_t> choices = bred ? child() : random_layout();
         if (!allowed_(choices) || !seen_.insert(choices).second) continue;

@@ -55,7 +55,7 @@ class Search {
         keep_settings();
         journal_.emplace(folder_);
         result_.stopped_by = "finished";
-        const bool done = config_.search.method == "gumbel" ? gumbel() : trials();
+        const bool done = config_.search.method == SearchMethod::gumbel ? gumbel() : trials();
         if (!done) result_.stopped_by = "signal";
         result_.trials = journal_->trials();
         if (done) write_result();
@@ -71,16 +71,17 @@ class Search {
         const TrainConfig& t = config_.train;
         if (places_.empty())
             problems.add("the layout has no searched place ('?')", "model.layout", "as in (?)x8 or s?{f u -}f");
-        if (s.method != "gumbel" && s.trial_tokens <= 0)
-            problems.add("search.method = \"" + s.method + "\" trains many layouts: how long each?",
+        if (s.method != SearchMethod::gumbel && s.trial_tokens <= 0)
+            problems.add("search.method = \"" + name_of(s.method) + "\" trains many layouts: how long each?",
                          "search.trial_tokens");
-        if (s.method != "gumbel" && t.max_tokens <= 0 && t.max_seconds <= 0)
+        if (s.method != SearchMethod::gumbel && t.max_tokens <= 0 && t.max_seconds <= 0)
             problems.add("how long may the search take in all?", "train",
                          "give " + budget("tokens") + " or " + budget("time"));
-        if (s.method == "gumbel" && t.max_tokens <= 0 && t.max_seconds <= 0 && t.max_steps <= 0)
+        if (s.method == SearchMethod::gumbel && t.max_tokens <= 0 && t.max_seconds <= 0 && t.max_steps <= 0)
             problems.add("a search needs a budget", "train",
                          "give " + budget("steps") + ", " + budget("tokens") + " or " + budget("time"));
-        if (s.budget > 0 && s.cost == "none") problems.add("a budget of what?", "search.budget", "set search.cost");
+        if (s.budget > 0 && s.cost == CostUnit::none)
+            problems.add("a budget of what?", "search.budget", "set search.cost");
         for (const std::string& baseline : s.baselines) {
             Config concrete = trial_config(config_, baseline, 1);
             check_config(concrete, problems);
@@ -112,15 +113,15 @@ class Search {
             const Machine machine = machine_here();
             costs_ = measure_costs(config_, vocabulary(), machine);
         }
-        if (config_.search.cost == "none") return;
-        log_info("costs      " + config_.search.cost + " from " + format_number(costs_.cheapest()) + " to " +
+        if (config_.search.cost == CostUnit::none) return;
+        log_info("costs      " + name_of(config_.search.cost) + " from " + format_number(costs_.cheapest()) + " to " +
                  format_number(costs_.dearest()));
         if (config_.search.budget > 0 && costs_.cheapest() > config_.search.budget)
             fail({.kind = ErrorKind::usage,
                   .what = "no layout meets the budget",
                   .where = "search.budget",
-                  .expected =
-                      "at least " + format_number(costs_.cheapest()) + ", the cheapest layout's " + config_.search.cost,
+                  .expected = "at least " + format_number(costs_.cheapest()) + ", the cheapest layout's " +
+                              name_of(config_.search.cost),
                   .got = format_number(config_.search.budget)});
     }
 
@@ -183,9 +184,9 @@ class Search {
         const int64_t wanted = config_.search.random_layouts;
         if (wanted == 0) return {};
         Config counted = config_;
-        if (counted.search.cost == "none") counted.search.cost = "flops";
+        if (counted.search.cost == CostUnit::none) counted.search.cost = CostUnit::flops;
         const CostTable costs =
-            config_.search.cost == "none" ? measure_costs(counted, vocabulary(), machine_here()) : costs_;
+            config_.search.cost == CostUnit::none ? measure_costs(counted, vocabulary(), machine_here()) : costs_;
         std::vector<std::vector<int64_t>> found;
         const uint64_t key = combine_key(uint64_t(config_.train.seed), "random layouts");
         for (uint64_t draw = 0; draw < 200'000 && int64_t(found.size()) < wanted; ++draw) {
@@ -198,7 +199,7 @@ class Search {
         }
         if (int64_t(found.size()) < wanted)
             note(std::to_string(found.size()) + " random layouts instead of " + std::to_string(wanted) +
-                 ": no others cost as much as the result within 5 % (" + counted.search.cost + ").");
+                 ": no others cost as much as the result within 5 % (" + name_of(counted.search.cost) + ").");
         return found;
     }
 
@@ -215,7 +216,7 @@ class Search {
         const int64_t tokens = config_.search.retrain_tokens;
         std::vector<Trial> list = {{0, "found", result_.layout, tokens, result_.cost}};
         std::set<std::string> known{without_identities(result_.layout)};
-        const bool priced = config_.search.cost != "none" && !config_.search.baselines.empty();
+        const bool priced = config_.search.cost != CostUnit::none && !config_.search.baselines.empty();
         const Machine machine = machine_here();
         const int64_t size = priced ? vocabulary() : 0;
         for (const std::string& baseline : config_.search.baselines) {
@@ -272,7 +273,7 @@ class Search {
                 log_info("search     every layout that could be drawn was tried");
                 break;
             }
-            Trial trial{0, config_.search.method, text_of(request->choices), source.tokens(request->rung),
+            Trial trial{0, name_of(config_.search.method), text_of(request->choices), source.tokens(request->rung),
                         cost_of(request->choices)};
             const TrialEnd end = run_trial(config_, folder_, *journal_, trial, *time_, options_);
             if (end == TrialEnd::stopped) return false;
@@ -317,9 +318,10 @@ bool is_search_folder(const std::string& path) {
 }
 
 nlohmann::ordered_json to_json(const SearchResult& result, const Config& config) {
-    nlohmann::ordered_json json = {{"method", config.search.method},  {"searched", to_string(decoder_layout(config))},
-                                   {"stopped_by", result.stopped_by}, {"layout", result.layout},
-                                   {"cost_of", config.search.cost},   {"cost", result.cost}};
+    nlohmann::ordered_json json = {
+        {"method", name_of(config.search.method)}, {"searched", to_string(decoder_layout(config))},
+        {"stopped_by", result.stopped_by},         {"layout", result.layout},
+        {"cost_of", name_of(config.search.cost)},  {"cost", result.cost}};
     if (config.search.budget > 0) json["budget"] = config.search.budget;
     if (result.score) json["score"] = to_json(*result.score);
     if (result.rank)

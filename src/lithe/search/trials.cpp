@@ -81,7 +81,7 @@ Config trial_config(const Config& searched, const std::string& layout, int64_t t
     config.train.max_tokens = tokens;
     config.train.max_steps = 0;
     config.train.max_seconds = 0;
-    config.schedule.axis = "tokens";  // time may cut a trial off, and moves nothing
+    config.schedule.axis = ScheduleAxis::tokens;  // time may cut a trial off, and moves nothing
     config.sample.tokens = 0;
     config.checkpoint.keep = 1;  // of hundreds
     for (const char* path : {"train.max_tokens", "train.max_steps", "train.max_seconds", "schedule.axis",

@@ -1,4 +1,4 @@
-#include "lithe/spec/config.h"
+#include "lithe/spec/config_data.h"
 
 namespace lithe {
 
@@ -19,14 +19,12 @@ static void visit_feeding(DataConfig& data, FieldVisitor& v) {
          .help =
              "streams: continuous text, state carried throughout; chunks: the same, but 2,048 tokens from here, then "
              "2,048 from there, in random order; documents: whole documents in random order, state and attention "
-             "begin anew with each",
-         .choices = {"streams", "chunks", "documents"}},
+             "begin anew with each"},
         data.order);
     v.field(
         {.name = "rows",
          .help =
-             "order documents. packed: the next one follows in the same row; single: one per row and segment, padded",
-         .choices = {"packed", "single"}},
+             "order documents. packed: the next one follows in the same row; single: one per row and segment, padded"},
         data.rows);
 }
 
@@ -51,8 +49,7 @@ void DataConfig::visit(FieldVisitor& v) {
          .help = "bytes, characters, words (made from the corpus), or a file: tokenizer.json, a SentencePiece model"},
         tokenizer);
     v.field({.name = "vocabulary",
-             .help = "tokenizer bytes. all: 256 byte values; used: the byte values that occur, in order",
-             .choices = {"all", "used"}},
+             .help = "tokenizer bytes. all: 256 byte values; used: the byte values that occur, in order"},
             vocabulary);
     v.field({.name = "min_count",
              .help = "tokenizer characters and words: what occurs more rarely in the training text is unknown",
@@ -62,8 +59,7 @@ void DataConfig::visit(FieldVisitor& v) {
     v.field({.name = "format",
              .help = "what files hold; auto: by their names (.jsonl .ndjson .csv .tsv) and what is in them; text: "
                      "their bytes as "
-                     "they stand",
-             .choices = {"auto", "text", "jsonl", "csv", "tsv"}},
+                     "they stand"},
             format);
     v.field({.name = "field", .help = "jsonl: the field that holds the text; csv, tsv: the column, by name or number"},
             field);
@@ -81,12 +77,10 @@ void DataConfig::visit(FieldVisitor& v) {
                      "\"<|endoftext|>\""},
             documents);
     v.field({.name = "document_end",
-             .help = "auto: the tokenizer's end token follows each document, where it has one; none: nothing does",
-             .choices = {"auto", "none"}},
+             .help = "auto: the tokenizer's end token follows each document, where it has one; none: nothing does"},
             document_end);
     v.field({.name = "deduplicate",
-             .help = "leave out documents that were there before: exact, or near (also similar ones, by MinHash)",
-             .choices = {"none", "exact", "near"}},
+             .help = "leave out documents that were there before: exact, or near (also similar ones, by MinHash)"},
             deduplicate);
     v.field({.name = "max_expansion",
              .help = "a packed file that unpacks to more than this many times its size is refused",
@@ -100,16 +94,6 @@ void DataConfig::visit(FieldVisitor& v) {
                      "\".git/*\""},
             include);
     v.field({.name = "exclude", .help = "folder, archive: no files that match one of these patterns"}, exclude);
-}
-
-std::vector<std::string> untrained_settings(const Config& config) {
-    std::vector<std::string> words;
-    if (!config.data.label.empty())
-        words.push_back("data.label: labels are kept in token sets, and no training uses them yet");
-    if (config.model.pooler) words.push_back("model.pooler: its weights are kept, and no training uses them yet");
-    if (config.model.token_types > 1)
-        words.push_back("model.token_types: training uses the first alone; the others stay as they are");
-    return words;
 }
 
 }  // namespace lithe

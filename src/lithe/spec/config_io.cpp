@@ -14,6 +14,8 @@
 #include "lithe/base/wording.h"
 #include "lithe/spec/layout.h"
 #include "lithe/spec/migrations.h"
+#include "lithe/spec/ngram_lengths.h"
+#include "lithe/spec/rename_settings.h"
 
 namespace lithe {
 namespace {
@@ -114,15 +116,24 @@ class Reader : public FieldVisitor {
         const toml::node* node = find(info);
         if (!node) return;
         auto given = node->value_exact<std::string>();
+        // a flag's value has no quotes that a shell would leave: model.ngrams.lengths=2 is text, too
+        const auto number = node->value_exact<int64_t>();
+        if (number && from_flags_.count(prefix_ + info.name)) given = std::to_string(*number);
         if (!given) return wrong_type(info, *node, "text in quotes");
-        if (!info.choices.empty() &&
-            std::find(info.choices.begin(), info.choices.end(), *given) == info.choices.end()) {
-            problems_.add(prefix_ + info.name + ": expected one of " + join(info.choices, ", ") + ", got \"" +
-                              printable(*given) + "\"" + did_you_mean(*given, info.choices),
-                          where(info.name, *node));
-            return;
-        }
         value = *given;
+    }
+
+    void choice(const FieldInfo& info, const std::vector<std::string>& names, size_t& index) override {
+        const toml::node* node = find(info);
+        if (!node) return;
+        auto given = node->value_exact<std::string>();
+        if (!given) return wrong_type(info, *node, "text in quotes");
+        const auto found = std::find(names.begin(), names.end(), *given);
+        if (found != names.end()) index = size_t(found - names.begin());
+        else
+            problems_.add(prefix_ + info.name + ": expected one of " + join(names, ", ") + ", got \"" +
+                              printable(*given) + "\"" + did_you_mean(*given, names),
+                          where(info.name, *node));
     }
 
     void field(const FieldInfo& info, std::vector<std::string>& value) override {
@@ -165,8 +176,8 @@ class Reader : public FieldVisitor {
         for (const auto& [key, node] : *table_) {
             std::string name(key.str());
             if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-            if (prefix_ == "model." && node.is_table()) continue;  // a named stack
-            problems_.add("unknown key " + prefix_ + printable(name) + did_you_mean(name, names), where(name, node));
+            if (prefix_ == "model." && node.is_table()) continue;  // read_stacks reads it
+            problems_.add("unknown key " + prefix_ + printable(name) + suggestion(name, names), where(name, node));
         }
     }
 
@@ -184,9 +195,16 @@ class Reader : public FieldVisitor {
         return node;
     }
 
+    // What may have been meant: where a setting of earlier versions stands today, or a similar name.
+    std::string suggestion(const std::string& name, const std::vector<std::string>& names) const {
+        const std::string today = path_today(prefix_ + name);
+        return today.empty() ? did_you_mean(name, names) : ", did you mean '" + today + "'?";
+    }
+
     void wrong_type(const FieldInfo& info, const toml::node& node, const std::string& expected) {
         problems_.add(prefix_ + info.name + ": expected " + expected + ", got " + type_name(node) +
-                          (node.is_table() ? "" : " " + printable(node_text(node)).substr(0, 60)),
+                          (node.is_table() ? "" : " " + printable(node_text(node)).substr(0, 60)) +
+                          suggestion(info.name, {}),
                       where(info.name, node));
     }
 
@@ -229,13 +247,14 @@ class Printer : public FieldVisitor {
         if (text.find_first_of(".en") == std::string::npos) text += ".0";
         sink_(prefix_, info, info.unit == Amount::seconds ? "time" : "number", text);
     }
-    void field(const FieldInfo& info, std::string& value) override {
-        sink_(prefix_, info, info.choices.empty() ? "text" : join(info.choices, ", "), toml_text(value));
-    }
+    void field(const FieldInfo& info, std::string& value) override { sink_(prefix_, info, "text", toml_text(value)); }
     void field(const FieldInfo& info, std::vector<std::string>& value) override {
         std::string text = "[";
         for (size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + toml_text(value[i]);
         sink_(prefix_, info, "list of texts", text + "]");
+    }
+    void choice(const FieldInfo& info, const std::vector<std::string>& names, size_t& index) override {
+        sink_(prefix_, info, join(names, ", "), toml_text(names[index]));
     }
     void rest(std::vector<RawValue>& values) override {
         for (const RawValue& value : values) sink_(prefix_, {.name = value.key}, "", value.text);
@@ -254,16 +273,11 @@ class Printer : public FieldVisitor {
     std::string prefix_;
 };
 
-// The settings of the encoder, in order.
-std::vector<std::pair<std::string, std::string>> encoder_settings(const Config& config) {
-    std::vector<std::pair<std::string, std::string>> list;
-    if (!config.encoder) return list;
+// The encoder as the section that it is in a file.
+void visit_encoder(const Config& config, FieldVisitor& v) {
+    if (!config.encoder) return;
     ModelConfig encoder = *config.encoder;
-    Printer printer([&](const std::string&, const FieldInfo& info, const std::string&, const std::string& value) {
-        list.emplace_back(info.name, value);
-    });
-    encoder.visit(printer);
-    return list;
+    v.section({.name = "model.encoder"}, [&](FieldVisitor& s) { encoder.visit(s); });
 }
 
 // Sets table["a"]["b"] = value for "a.b=value".
@@ -296,6 +310,14 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     from_flags.insert(key);
 }
 
+// Tables of settings in [model], which are no stacks.
+std::vector<std::string> parts_of_model() {
+    std::vector<std::string> names;
+    Printer sections([](const auto&...) {}, [&](const std::string& name) { names.push_back(name); });
+    ModelConfig().visit(sections);
+    return names;
+}
+
 // [model.encoder] and [model.decoder] have [model]'s settings but for those that they set. The decoder's become the
 // model's own.
 void read_stacks(const toml::table& root, Config& config, Problems& problems, const std::string& file,
@@ -303,22 +325,26 @@ void read_stacks(const toml::table& root, Config& config, Problems& problems, co
     const toml::table* model = root["model"].as_table();
     if (!model) return;
     const ModelConfig shared = config.model;
+    const std::vector<std::string> parts = parts_of_model();
     for (const auto& [key, node] : *model) {
         const toml::table* table = node.as_table();
         if (!table) continue;
         const std::string name(key.str());
+        if (std::find(parts.begin(), parts.end(), name) != parts.end()) continue;
         if (name != "encoder" && name != "decoder") {
-            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder", file);
+            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder" +
+                             did_you_mean(name, parts),
+                         file);
             continue;
         }
         ModelConfig stack = shared;
         if (name == "encoder") {  // it sees all of its source, and there is no segment before
-            stack.direction = "bidirectional";
+            stack.direction = Direction::bidirectional;
             stack.memory = 0;
-            stack.ngrams = 0;
-            stack.pooler = false;
-            stack.cutoffs.clear();
-            if (stack.positions == "relative") stack.positions = "sinusoidal";
+            stack.ngrams.lengths.clear();
+            stack.bert.pooler = false;
+            stack.adaptive.cutoffs.clear();
+            if (stack.positions == Positions::relative) stack.positions = Positions::sinusoidal;
         }
         Reader nested(*table, file, "model." + name + ".", problems, &config.origins, from_flags);
         stack.visit(nested);
@@ -358,14 +384,14 @@ void read_blocks(const toml::table& root, Config& config, Problems& problems, co
     }
 }
 
-void check_layouts(const Config& config, Problems& problems) {
-    auto check = [&](const std::string& layout, const std::string& where) {
+void check_stack(const ModelConfig& model, const std::string& where, Problems& problems) {
+    const auto check = [&](const char* setting, const auto& parse) {
         try {
-            parse_layout(layout);
-        } catch (const Error& error) { problems.add(error.what(), where); }
+            parse();
+        } catch (const Error& error) { problems.add(error.what(), where + setting); }
     };
-    check(config.model.layout, "model.layout");
-    if (config.encoder) check(config.encoder->layout, "model.encoder.layout");
+    check(".layout", [&] { parse_layout(model.layout); });
+    check(".ngrams.lengths", [&] { parse_ngram_lengths(model.ngrams.lengths); });
 }
 
 void check_together(const Config& config, Problems& problems) {
@@ -374,36 +400,21 @@ void check_together(const Config& config, Problems& problems) {
         problems.add("data.path and data.train/valid/test exclude each other", "data");
     if (data.path.empty() && data.train.empty() && !data.valid.empty())
         problems.add("data.valid is given without data.train", "data");
-    const bool absolute = config.model.positions == "learned" || config.model.positions == "sinusoidal";
+    const Positions positions = config.model.positions;
+    const bool absolute = positions == Positions::learned || positions == Positions::sinusoidal;
     if (absolute && config.model.memory > 0)
-        problems.add("model.positions = \"" + config.model.positions +
+        problems.add("model.positions = \"" + name_of(positions) +
                          "\" needs model.memory = 0: absolute positions start anew in every segment",
                      "model");
     if (config.schedule.warmup > 1 && config.schedule.warmup != std::floor(config.schedule.warmup) &&
-        config.schedule.axis != "time")
+        config.schedule.axis != ScheduleAxis::time)
         problems.add("schedule.warmup: expected a share below 1 or a whole amount", "schedule");
 }
 
-// Settings of earlier versions under their present names: checkpoints outlive them.
-void rename_settings(toml::table& root) {
-    for (const RenamedSetting& each : renamed_settings()) {
-        toml::table* section = root[each.section].as_table();
-        const toml::node* value = section ? section->get(each.before) : nullptr;
-        if (!value || section->contains(each.now)) continue;
-        section->insert(each.now, *value);
-        section->erase(each.before);
-    }
-    for (const RenamedValue& each : renamed_values()) {
-        toml::table* section = root[each.section].as_table();
-        if (section && (*section)[each.setting].value<std::string>() == each.before)
-            section->insert_or_assign(each.setting, each.now);
-    }
-}
-
-// Takes the version out of the settings. Without one they are anybody's, and of today.
-void check_version(toml::table& root, const std::string& file, Problems& problems) {
+// Takes the version out of the settings. Without one they may be of any.
+int64_t take_version(toml::table& root, const std::string& file, Problems& problems) {
     const toml::node* node = root.get("version");
-    if (!node) return;
+    if (!node) return 1;
     const std::optional<int64_t> version = node->value_exact<int64_t>();
     const std::string newest = std::to_string(kConfigVersion);
     if (!version || *version < 1)
@@ -415,22 +426,22 @@ void check_version(toml::table& root, const std::string& file, Problems& problem
                          ", whose keys may be unknown here: a newer version of lithe wrote them",
                      file, update_hint(kConfigVersion));
     root.erase("version");
+    return version.value_or(kConfigVersion);
 }
 
 Config read_config(toml::table root, const std::string& name, const std::vector<std::string>& sets) {
     Problems problems;
     std::set<std::string> from_flags;
-    rename_settings(root);
+    rename_settings(root, take_version(root, name, problems), problems);
     for (const std::string& set : sets) apply_set(root, set, from_flags, problems);
-    rename_settings(root);
-    check_version(root, name, problems);
     Config config;
     Reader reader(root, name, "", problems, &config.origins, from_flags);
     config.visit(reader);
     reader.report_unknown({"blocks"});
     read_stacks(root, config, problems, name, from_flags);
     read_blocks(root, config, problems, name, from_flags);
-    check_layouts(config, problems);
+    check_stack(config.model, "model", problems);
+    if (config.encoder) check_stack(*config.encoder, "model.encoder", problems);
     check_together(config, problems);
     problems.throw_if_any(name);
     return config;
@@ -531,10 +542,13 @@ std::string to_toml(const Config& config) {
         text += info.name + " = " + value + "  # " +
                 (origin == config.origins.end() ? otherwise : comment_text(origin->second)) + "\n";
     };
-    Printer printer(print, [&](const std::string& name) { text += "\n[" + name + "]\n"; });
+    const auto begin_section = [&](const std::string& name) { text += "\n[" + name + "]\n"; };
+    Printer printer(print, begin_section);
     copy.visit(printer);
-    if (config.encoder) text += "\n[model.encoder]\n";
-    for (const auto& [name, value] : encoder_settings(config)) text += name + " = " + value + "\n";
+    Printer encoder([&](const std::string&, const FieldInfo& info, const std::string&,
+                        const std::string& value) { text += info.name + " = " + value + "\n"; },
+                    begin_section);
+    visit_encoder(config, encoder);
     for (const auto& [name, block] : config.blocks) {
         text += "\n[blocks." + toml_text(name) + "]\n";
         if (!block.kind.empty()) text += "kind = " + toml_text(block.kind) + "\n";
@@ -568,7 +582,7 @@ std::vector<std::string> differences(const Config& before, const Config& after) 
         Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
                             const std::string& value) { values[prefix + info.name] = value; });
         copy.visit(printer);
-        for (const auto& [name, value] : encoder_settings(config)) values["model.encoder." + name] = value;
+        visit_encoder(config, printer);
         for (const auto& [name, block] : config.blocks) {
             values["blocks." + name + ".kind"] = block.kind;
             for (const RawValue& option : block.options) values["blocks." + name + "." + option.key] = option.text;

@@ -1,5 +1,5 @@
 // Settings of a run: training, evaluation, checkpoints, samples.
-#include "lithe/spec/config.h"
+#include "lithe/spec/config_run.h"
 
 namespace lithe {
 
@@ -51,10 +51,8 @@ void TrainConfig::visit(FieldVisitor& v) {
             max_seconds);
     v.field({.name = "seed", .help = "initialisation, dropout, sampling", .minimum = 0, .maximum = 9e15}, seed);
     visit_beginning(v);
-    v.field(
-        {.name = "precision", .help = "fp32, or bf16 with fp32 master weights", .choices = {"auto", "fp32", "bf16"}},
-        precision);
-    v.field({.name = "device", .help = "where it runs", .choices = {"auto", "cpu", "cuda"}}, device);
+    v.field({.name = "precision", .help = "fp32, or bf16 with fp32 master weights"}, precision);
+    v.field({.name = "device", .help = "where it runs"}, device);
     v.field({.name = "threads",
              .help = "CPU threads; 0 = physical cores that this process may use",
              .minimum = 0,
@@ -71,8 +69,7 @@ void TrainConfig::visit(FieldVisitor& v) {
          .help = "on a GPU, record a step and play it again (CUDA graphs) where its work is the same for any tokens"},
         graphs);
     v.field({.name = "non_finite",
-             .help = "a loss or gradient that is not finite: end the run as diverged, or leave the update out",
-             .choices = {"abort", "skip"}},
+             .help = "a loss or gradient that is not finite: end the run as diverged, or leave the update out"},
             non_finite);
     v.field({.name = "non_finite_limit",
              .help = "skip: consecutive updates left out before the run stops",
@@ -123,8 +120,7 @@ void EvaluationConfig::visit(FieldVisitor& v) {
             lead);
     v.field({.name = "mask",
              .help = "causal: a query sees the whole memory; same_length: the last memory + 1 positions; "
-                     "same_length_original: the last memory positions (Transformer-XL's PyTorch code)",
-             .choices = {"causal", "same_length", "same_length_original"}},
+                     "same_length_original: the last memory positions (Transformer-XL's PyTorch code)"},
             mask);
     v.field({.name = "clamp_length",
              .help = "relative positions beyond this count as this; 0 = no clamp, -1 = as in training",

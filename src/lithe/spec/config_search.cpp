@@ -1,4 +1,4 @@
-#include "lithe/spec/config.h"
+#include "lithe/spec/config_search.h"
 
 namespace lithe {
 
@@ -36,8 +36,7 @@ static void visit_supernet(SearchConfig& c, FieldVisitor& v) {
     v.field({.name = "sampling",
              .help = "gumbel: soft: every candidate runs, weighted; straight_through: the likeliest forward, the "
                      "weighted sum backward; single: as straight_through for choices, and weights are trained with one "
-                     "drawn candidate per place",
-             .choices = {"soft", "straight_through", "single"}},
+                     "drawn candidate per place"},
             c.sampling);
     v.field({.name = "tie_candidates", .help = "gumbel: a candidate has the same weights in every searched place"},
             c.tie_candidates);
@@ -52,22 +51,19 @@ static void visit_supernet(SearchConfig& c, FieldVisitor& v) {
 void SearchConfig::visit(FieldVisitor& v) {
     v.field({.name = "method",
              .help = "gumbel: one network with all candidates (PAR's search); random; evolution: regularised, with "
-                     "successive halving",
-             .choices = {"gumbel", "random", "evolution"}},
+                     "successive halving"},
             method);
     v.field({.name = "supernet", .help = "train all candidates of searched places; set by lithe search"}, supernet);
     v.field({.name = "candidates", .help = "of a bare ? in the layout, as in ?{...}"}, candidates);
     visit_supernet(*this, v);
     v.field({.name = "cost",
              .help = "what a layout costs: none; latency: ms of one evaluation segment at batch 1 on this machine; "
-                     "flops: forward, per token; parameters; memory: bytes of weights and carried state",
-             .choices = {"none", "latency", "flops", "parameters", "memory"}},
+                     "flops: forward, per token; parameters; memory: bytes of weights and carried state"},
             cost);
     v.field({.name = "cost_form",
              .help = "gumbel: how it enters the loss: multiply: CE alpha ln(cost)^beta (FBNet); add: CE + alpha cost / "
                      "(cost of the dearest layout); exceed: CE + alpha max(0, cost / budget - 1); none: by the budget "
-                     "alone",
-             .choices = {"multiply", "add", "exceed", "none"}},
+                     "alone"},
             cost_form);
     v.field({.name = "alpha", .help = "weight of the cost", .minimum = 0, .maximum = 1e6}, alpha);
     v.field({.name = "beta", .help = "exponent of the cost, multiply only", .minimum = 0, .maximum = 100}, beta);

@@ -9,13 +9,28 @@
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
 #include "lithe/base/version.h"
+#include "lithe/spec/ngram_lengths.h"
 
 namespace lithe {
 namespace {
 
-constexpr RenamedSetting kSettings[] = {{"evaluation", "tokens", "bytes"}};
+constexpr RenamedSetting kSettings[] = {{"evaluation.tokens", "evaluation.bytes", 1},
+                                        {"model.ngrams", "model.ngrams.lengths", 3},  // ngram_lengths_until_3
+                                        {"model.ngram_lengths", "model.ngrams.lengths", 3},
+                                        {"model.ngram_rows", "model.ngrams.rows", 3},
+                                        {"model.ngram_width", "model.ngrams.width", 3},
+                                        {"model.cutoffs", "model.adaptive.cutoffs", 3},
+                                        {"model.cutoff_divisor", "model.adaptive.divisor", 3},
+                                        {"model.tie_projections", "model.adaptive.tie_projections", 3},
+                                        {"model.cluster_order", "model.adaptive.cluster_order", 3},
+                                        {"model.embedding_norm", "model.bert.embedding_norm", 3},
+                                        {"model.token_types", "model.bert.token_types", 3},
+                                        {"model.pooler", "model.bert.pooler", 3}};
 
-constexpr RenamedValue kValues[] = {{"model", "head", "masked", "transform"}};
+constexpr RenamedValue kValues[] = {{"model.head", "masked", "transform", 2}};
+
+constexpr const char* kModel = "model.";
+constexpr const char* kStacks[] = {"model.", "model.encoder.", "model.decoder."};
 
 struct Role {
     const char *file, *role;
@@ -203,6 +218,34 @@ void refuse_newer_schema(const std::string& schema, const std::string& name, int
 std::span<const RenamedSetting> renamed_settings() { return kSettings; }
 
 std::span<const RenamedValue> renamed_values() { return kValues; }
+
+std::vector<std::string> in_every_stack(const std::string& path) {
+    if (path.rfind(kModel, 0) != 0) return {path};
+    std::vector<std::string> paths;
+    for (const char* stack : kStacks) paths.push_back(stack + path.substr(std::string_view(kModel).size()));
+    return paths;
+}
+
+std::string path_today(const std::string& before) {
+    for (const RenamedSetting& each : kSettings) {
+        const auto paths = in_every_stack(each.before);
+        const auto found = std::find(paths.begin(), paths.end(), before);
+        if (found != paths.end()) return in_every_stack(each.now)[size_t(found - paths.begin())];
+    }
+    return "";
+}
+
+std::string ngram_lengths_until_3(const std::string& list, int64_t longest) {
+    if (longest == 0) return "";
+    if (longest < 2) return std::to_string(longest);  // refused where lengths are read
+    const bool every = list == "all";
+    const std::vector<int64_t> listed = parse_ngram_lengths(every ? "2-" + std::to_string(longest) : list);
+    const std::vector<int64_t> kept(listed.begin(), std::upper_bound(listed.begin(), listed.end(), longest));
+    if (kept.empty())
+        fail_usage("model.ngram_lengths has no length up to model.ngrams, " + std::to_string(longest),
+                   "model.ngram_lengths", "since version 4 model.ngrams.lengths says both");
+    return kept == listed && !every ? list : ngram_lengths_text(kept);
+}
 
 std::string role_in_schema_1(const std::string& file) {
     for (const Role& each : kRoles)

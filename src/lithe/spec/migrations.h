@@ -19,7 +19,7 @@ namespace lithe {
 // Today's numbers.
 inline constexpr int64_t kCheckpointSchema = 3;  // of manifest.json: "lithe.checkpoint/3"
 inline constexpr int64_t kStateSchema = 3;       // of state.json: "lithe.state/3"
-inline constexpr int64_t kConfigVersion = 3;     // of config.toml and config.json: version = 3
+inline constexpr int64_t kConfigVersion = 4;     // of config.toml and config.json: version = 4
 
 // The number of a schema "NAME/N". Throws bad_file where it is another name, and for numbers above `newest` with the
 // number and the remedy.
@@ -29,17 +29,29 @@ void refuse_newer_schema(const std::string& schema, const std::string& name, int
 // "this lithe (0.1.0) reads up to 2: update lithe"
 std::string update_hint(int64_t newest);
 
-// Settings that had another name before version 2, by section.
+// Settings that stood elsewhere or had another name, by their paths; `until`: the last version of the configuration
+// that had it so. What is said of "model." holds for the stacks [model.encoder] and [model.decoder] as well.
 struct RenamedSetting {
-    const char *section, *before, *now;
+    const char *before, *now;
+    int64_t until;
 };
 std::span<const RenamedSetting> renamed_settings();
+// Where such a setting stands today; empty: it had no other path.
+std::string path_today(const std::string& before);
 
-// Values that had another name before version 3, by setting.
+// Values that had another name, by setting.
 struct RenamedValue {
-    const char *section, *setting, *before, *now;
+    const char *setting, *before, *now;
+    int64_t until;
 };
 std::span<const RenamedValue> renamed_values();
+
+// Paths of [model] in every table that has its settings: of "model.head" also "model.encoder.head".
+std::vector<std::string> in_every_stack(const std::string& path);
+
+// Lengths of n-grams, as "2-6, 8", of the two settings that said them until version 3: a list ("all": every one), and
+// the longest, where it was cut off. Throws usage where nothing is left of a list.
+std::string ngram_lengths_until_3(const std::string& list, int64_t longest);
 
 // What a file of schema 1 is for; empty: there was none of this name.
 std::string role_in_schema_1(const std::string& file);

@@ -68,7 +68,7 @@ SlotChoices ArchitectureSearch::weights_draw(uint64_t key, double temperature) c
     SlotChoices choices;
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor soft = draw(place, key, temperature);
-        if (config_.sampling == "soft") choices.places.push_back({-1, soft.to(at::kFloat)});
+        if (config_.sampling == CandidateSampling::soft) choices.places.push_back({-1, soft.to(at::kFloat)});
         else choices.places.push_back({soft.argmax().item<int64_t>(), {}});
     }
     return choices;
@@ -78,7 +78,7 @@ SlotChoices ArchitectureSearch::choices_draw(uint64_t key, double temperature) c
     SlotChoices choices;
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor soft = draw(place, key, temperature);
-        if (config_.sampling != "soft") {
+        if (config_.sampling != CandidateSampling::soft) {
             Tensor hard = at::zeros_like(soft);
             hard[soft.argmax().item<int64_t>()] = 1;
             soft = hard + (soft - soft.detach());
@@ -89,17 +89,21 @@ SlotChoices ArchitectureSearch::choices_draw(uint64_t key, double temperature) c
 }
 
 Tensor ArchitectureSearch::loss(const Tensor& cross_entropy, const SlotChoices& draw) const {
-    if (config_.cost == "none" || config_.cost_form == "none" || costs_.slots.empty()) return cross_entropy;
+    if (config_.cost == CostUnit::none || costs_.slots.empty()) return cross_entropy;
     Tensor cost = at::full({}, costs_.base, kDoubles);
     for (size_t place = 0; place < slots_.size(); ++place) {
         Tensor row = at::tensor(costs_.slots[place], kDoubles);
         cost = cost + (draw.places[place].weights.to(at::kDouble) * row).sum();
     }
     // ln(cost) must be positive, and its power's slope is infinite at 0: below e the cost counts as e
-    if (config_.cost_form == "multiply")
-        return cross_entropy * config_.alpha * cost.clamp_min(std::exp(1.0)).log().pow(config_.beta);
-    if (config_.cost_form == "add") return cross_entropy + config_.alpha * cost / std::max(1e-30, costs_.dearest());
-    return cross_entropy + config_.alpha * (cost / config_.budget - 1).clamp_min(0);
+    switch (config_.cost_form) {
+        case CostForm::none: break;
+        case CostForm::multiply:
+            return cross_entropy * config_.alpha * cost.clamp_min(std::exp(1.0)).log().pow(config_.beta);
+        case CostForm::add: return cross_entropy + config_.alpha * cost / std::max(1e-30, costs_.dearest());
+        case CostForm::exceed: return cross_entropy + config_.alpha * (cost / config_.budget - 1).clamp_min(0);
+    }
+    return cross_entropy;
 }
 
 // Adam (Kingma, Ba 2015) with L2 decay in the gradient, as FBNet's optimizer.

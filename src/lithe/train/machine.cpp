@@ -43,15 +43,16 @@ Machine set_up_machine(TrainConfig& train) {
     machine.threads = int(train.threads);
     if (at::get_num_threads() != machine.threads) at::set_num_threads(machine.threads);
     const ops::CudaStatus& cuda = ops::cuda_status();
-    if (train.device == "auto") train.device = cuda.available ? "cuda" : "cpu";
-    if (train.device == "cuda" && !cuda.available)
+    if (train.device == DeviceKind::automatic) train.device = cuda.available ? DeviceKind::cuda : DeviceKind::cpu;
+    if (train.device == DeviceKind::cuda && !cuda.available)
         fail_usage("train.device = \"cuda\": " + cuda.reason, "train.device");
-    machine.device = train.device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-    if (train.precision == "auto")
-        train.precision = train.device == "cuda" || kernels::has_bf16_products() ? "bf16" : "fp32";
+    machine.device = train.device == DeviceKind::cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+    if (train.precision == Precision::automatic)
+        train.precision =
+            train.device == DeviceKind::cuda || kernels::has_bf16_products() ? Precision::bf16 : Precision::fp32;
     machine.precision = train.precision;
-    machine.working = train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-    machine.products = train.device == "cpu" ? fp32_products() : "cuBLAS";
+    machine.working = train.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+    machine.products = train.device == DeviceKind::cpu ? fp32_products() : "cuBLAS";
     return machine;
 }
 

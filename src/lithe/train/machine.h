@@ -13,8 +13,8 @@ struct Machine {
     int threads = 1;
     at::Device device = at::kCPU;
     at::ScalarType working = at::kFloat;
-    std::string precision;  // "fp32" or "bf16"
-    std::string products;   // how fp32 products are computed, in words
+    Precision precision = Precision::fp32;  // never `automatic`
+    std::string products;                   // how fp32 products are computed, in words
 };
 
 // Resolves device, precision and threads of the configuration in place, sets the thread count and chooses the fp32

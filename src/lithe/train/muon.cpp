@@ -116,8 +116,8 @@ void Muon::step(const Group& group, const std::vector<Piece>& pieces, const Tens
     const bool bf16 = m.scalar_type() == at::kFloat && (m.is_cuda() || kernels::has_bf16_products());
     Tensor orthogonal = orthogonalize(at::cat(directions), bf16 ? at::kBFloat16 : m.scalar_type());
     const double rows = double(group.rows), columns = double(group.columns);
-    const double scale = config_.muon_scale == "rms" ? 0.2 * std::sqrt(std::max(rows, columns))
-                                                     : std::sqrt(std::max(1.0, rows / columns));
+    const double scale = config_.muon_scale == MuonScale::rms ? 0.2 * std::sqrt(std::max(rows, columns))
+                                                              : std::sqrt(std::max(1.0, rows / columns));
     int64_t at = 0;
     for (const Piece& piece : pieces) {
         Tensor weight = part(store_.master_flat(), piece);

@@ -14,13 +14,14 @@ Optimizer::Optimizer(const OptimizerConfig& config, ParameterStore& store, bool 
       store_(store),
       hold_untouched_(hold_untouched) {
     m_ = at::zeros_like(store.master_flat());
-    if (config.name != "sgd") v_ = at::zeros_like(store.master_flat());
+    if (config.name != OptimizerKind::sgd) v_ = at::zeros_like(store.master_flat());
     for (size_t i : store.tables())
         table_sums_.push_back(at::zeros({store.frozen(i) ? 0 : store.spec(i).shape[0]}, store.master(i).options()));
     if (config.lookahead_steps > 0) slow_ = store.master_flat().clone();
     if (config.average > 0) average_ = store.master_flat().clone();
-    if (config.name == "muon") muon_.emplace(config, store, hold_untouched);
-    if (m_.is_cuda() && m_.scalar_type() == at::kFloat && !hold_untouched && config.name != "lamb") make_ranges();
+    if (config.name == OptimizerKind::muon) muon_.emplace(config, store, hold_untouched);
+    if (m_.is_cuda() && m_.scalar_type() == at::kFloat && !hold_untouched && config.name != OptimizerKind::lamb)
+        make_ranges();
 }
 
 bool Optimizer::takes_plain_update(size_t parameter) const {
@@ -56,7 +57,7 @@ void Optimizer::make_ranges() {
 }
 
 bool Optimizer::decays(const ParameterSpec& spec) const {
-    return config_.decay == "all" || (spec.role != Role::vector && spec.role != Role::scalar);
+    return config_.decay == DecayedParameters::all || (spec.role != Role::vector && spec.role != Role::scalar);
 }
 
 double Optimizer::gradient_norm() const {
@@ -71,7 +72,7 @@ double Optimizer::gradient_norm() const {
 Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, double learning_rate) {
     Rule result;
     kernels::UpdateRule& rule = result.rule;
-    if (config.name == "sgd") {
+    if (config.name == OptimizerKind::sgd) {
         rule = {
             .m_decay = config.momentum, .m_gain = 1, .second_moment = false, .adaptive = false, .step = learning_rate};
         return result;
@@ -79,7 +80,7 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
     const double correction1 = 1 - std::pow(config.beta1, double(t)),
                  correction2 = 1 - std::pow(config.beta2, double(t));
     rule = {.m_decay = config.beta1, .m_gain = 1 - config.beta1, .v_decay = config.beta2, .epsilon = config.epsilon};
-    if (config.name != "radam") {
+    if (config.name != OptimizerKind::radam) {
         rule.step = learning_rate / correction1;
         rule.v_scale = 1 / std::sqrt(correction2);
         return result;
@@ -93,7 +94,7 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, int64_t t, dou
     } else {
         rule.adaptive = false;
         rule.step = learning_rate / correction1;
-        result.skip = config.radam_fallback == "none";
+        result.skip = config.radam_fallback == RadamFallback::none;
     }
     return result;
 }
@@ -139,7 +140,7 @@ void Optimizer::step_tables(double learning_rate, double gradient_scale) {
 }
 
 void Optimizer::apply_decay(kernels::UpdateRule& rule, double learning_rate) const {
-    if (config_.name == "adam") rule.l2 = config_.weight_decay;
+    if (config_.name == OptimizerKind::adam) rule.l2 = config_.weight_decay;
     else rule.decay = learning_rate * config_.weight_decay;
 }
 
@@ -187,7 +188,7 @@ void Optimizer::step_dense(const Rule& base, double learning_rate) {
     if (ranges_.defined()) return step_ranges(decaying);
     for (size_t i = 0; i < store_.size(); ++i) {
         if (!takes_plain_update(i) || (hold_untouched_ && !store_.touched(i))) continue;
-        if (config_.name == "lamb")
+        if (config_.name == OptimizerKind::lamb)
             lamb_step(config_, store_, i, decays(store_.spec(i)),
                       {m_, v_, updates_, learning_rate, base.rule.gradient_scale});
         else step_parameter(i, decays(store_.spec(i)) ? decaying : base.rule);

@@ -8,19 +8,19 @@ namespace lithe {
 
 SchedulePosition schedule_position(const Config& config, const Spent& spent) {
     const TrainConfig& t = config.train;
-    const std::string& axis = config.schedule.axis;
+    const ScheduleAxis axis = config.schedule.axis;
     struct Budget {
-        const char* axis;
+        ScheduleAxis axis;
         double spent, total, unit;
     };
     const Budget budgets[] = {
-        {"steps", double(spent.steps), double(t.max_steps), 1},
-        {"tokens", double(spent.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
-        {"time", spent.seconds, t.max_seconds, 1e-4 * t.max_seconds}};
-    SchedulePosition position{0, axis == "budget" ? 1.0 : 0.0, 1};
+        {ScheduleAxis::steps, double(spent.steps), double(t.max_steps), 1},
+        {ScheduleAxis::tokens, double(spent.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
+        {ScheduleAxis::time, spent.seconds, t.max_seconds, 1e-4 * t.max_seconds}};
+    SchedulePosition position{0, axis == ScheduleAxis::budget ? 1.0 : 0.0, 1};
     for (const Budget& b : budgets) {
         if (axis == b.axis) position = {b.spent, b.total, b.unit};
-        if (axis == "budget" && b.total > 0 && b.spent / b.total >= position.at)
+        if (axis == ScheduleAxis::budget && b.total > 0 && b.spent / b.total >= position.at)
             position.unit = b.unit / b.total, position.at = b.spent / b.total;
     }
     return position;
@@ -33,15 +33,18 @@ double learning_rate(const ScheduleConfig& schedule, double peak, const Schedule
     if (n < warmup) return peak * std::min(1.0, (n + position.unit) / warmup);
     const double final_rate = peak * schedule.final_ratio;
     const double share = total > warmup ? std::clamp((n - warmup) / (total - warmup), 0.0, 1.0) : 0.0;
-    if (schedule.name == "wsd")
-        return peak + (final_rate - peak) * std::clamp(1 - (total - n) / (schedule.decay * total), 0.0, 1.0);
-    if (schedule.name == "linear") return peak + (final_rate - peak) * share;
-    if (schedule.name == "cosine") return final_rate + (peak - final_rate) * 0.5 * (1 + std::cos(pi * share));
-    if (schedule.name == "inverse_sqrt")
-        return peak * std::sqrt(std::max(warmup, position.unit) / std::max(n, std::max(warmup, position.unit)));
-    if (schedule.name == "recipe") {
-        const double start = warmup > 0 ? 1 + std::cos(pi * (warmup - position.unit) / total) : 2;
-        return peak * (1 + std::cos(pi * std::min(n, total) / total)) / start;
+    switch (schedule.name) {
+        case ScheduleKind::constant: break;
+        case ScheduleKind::linear: return peak + (final_rate - peak) * share;
+        case ScheduleKind::cosine: return final_rate + (peak - final_rate) * 0.5 * (1 + std::cos(pi * share));
+        case ScheduleKind::wsd:
+            return peak + (final_rate - peak) * std::clamp(1 - (total - n) / (schedule.decay * total), 0.0, 1.0);
+        case ScheduleKind::inverse_sqrt:
+            return peak * std::sqrt(std::max(warmup, position.unit) / std::max(n, std::max(warmup, position.unit)));
+        case ScheduleKind::recipe: {
+            const double start = warmup > 0 ? 1 + std::cos(pi * (warmup - position.unit) / total) : 2;
+            return peak * (1 + std::cos(pi * std::min(n, total) / total)) / start;
+        }
     }
     return peak;
 }

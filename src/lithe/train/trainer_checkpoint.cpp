@@ -174,7 +174,7 @@ static std::vector<std::string> lower_rates(const TrainRun& run, double share) {
         return setting(name + ("=" + short_number(share * rate)));
     };
     std::vector<std::string> settings = {lowered("optimizer.learning_rate", optimizer.learning_rate)};
-    if (optimizer.name == "muon")
+    if (optimizer.name == OptimizerKind::muon)
         settings.push_back(lowered("optimizer.muon_learning_rate", optimizer.muon_learning_rate));
     if (!run.model->parameters().tables().empty())
         settings.push_back(lowered("optimizer.table_learning_rate", optimizer.table_learning_rate));

@@ -56,43 +56,61 @@ std::string now_text() {
     return text;
 }
 
-// Whether there is an end on this axis; "auto" and "budget" stand for all.
-bool has_budget(const TrainConfig& t, const std::string& axis) {
-    const bool any = axis == "auto" || axis == "budget";
-    return ((any || axis == "steps") && t.max_steps > 0) || ((any || axis == "tokens") && t.max_tokens > 0) ||
-           ((any || axis == "time") && t.max_seconds > 0);
+// Whether there is an end on this axis; `automatic` and `budget` stand for all.
+bool has_budget(const TrainConfig& t, ScheduleAxis axis) {
+    switch (axis) {
+        case ScheduleAxis::steps: return t.max_steps > 0;
+        case ScheduleAxis::tokens: return t.max_tokens > 0;
+        case ScheduleAxis::time: return t.max_seconds > 0;
+        case ScheduleAxis::automatic:
+        case ScheduleAxis::budget: break;
+    }
+    return t.max_steps > 0 || t.max_tokens > 0 || t.max_seconds > 0;
+}
+
+// Whether the rate is a function of where the run will end.
+bool needs_end(ScheduleKind schedule) {
+    switch (schedule) {
+        case ScheduleKind::linear:
+        case ScheduleKind::cosine:
+        case ScheduleKind::recipe:
+        case ScheduleKind::wsd: return true;
+        case ScheduleKind::constant:
+        case ScheduleKind::inverse_sqrt: break;
+    }
+    return false;
 }
 
 void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
-    const bool needs_end = config.schedule.name == "linear" || config.schedule.name == "cosine" ||
-                           config.schedule.name == "recipe" || config.schedule.name == "wsd" ||
-                           config.search.supernet || (config.schedule.warmup > 0 && config.schedule.warmup < 1);
-    const std::string& axis = config.schedule.axis;
-    if (needs_end && !has_budget(t, axis))
-        problems.add((config.search.supernet ? "a search" : "schedule \"" + config.schedule.name + "\"") +
-                         " needs a budget" + (axis == "auto" || axis == "budget" ? std::string() : " in " + axis) +
-                         " to end at",
+    const bool ends = needs_end(config.schedule.name) || config.search.supernet ||
+                      (config.schedule.warmup > 0 && config.schedule.warmup < 1);
+    const ScheduleAxis axis = config.schedule.axis;
+    const bool any = axis == ScheduleAxis::automatic || axis == ScheduleAxis::budget;
+    if (ends && !has_budget(t, axis))
+        problems.add((config.search.supernet ? "a search" : "schedule \"" + name_of(config.schedule.name) + "\"") +
+                         " needs a budget" + (any ? std::string() : " in " + name_of(axis)) + " to end at",
                      "schedule", "give " + budget("steps") + ", " + budget("tokens") + " or " + budget("time"));
-    if (axis == "budget" && config.schedule.warmup >= 1)
+    if (axis == ScheduleAxis::budget && config.schedule.warmup >= 1)
         problems.add("a schedule over shares of the budget needs a warm-up that is a share", "schedule.warmup",
                      "give one below 1, or schedule.axis = \"steps\", \"tokens\" or \"time\"");
     if (!config.search.supernet) return;
-    if (config.search.held_out > 0 && config.data.order == "documents")
+    if (config.search.held_out > 0 && config.data.order == TextOrder::documents)
         problems.add("a part of the text is held out for the choices, which documents in random order have not",
                      "search.held_out", "set it to 0, or data.order = \"streams\"");
-    if (config.search.cost != "none" && config.search.cost_form == "exceed" && !(config.search.budget > 0))
+    if (config.search.cost != CostUnit::none && config.search.cost_form == CostForm::exceed &&
+        !(config.search.budget > 0))
         problems.add("the cost beyond a budget needs one", "search.budget");
 }
 
-// The axis that "auto" means.
-std::string resolve_axis(const Config& config) {
-    if (config.schedule.axis != "auto") return config.schedule.axis;
-    std::vector<std::string> given;
-    for (const char* axis : {"steps", "tokens", "time"})
+// The axis that `automatic` means.
+ScheduleAxis resolve_axis(const Config& config) {
+    if (config.schedule.axis != ScheduleAxis::automatic) return config.schedule.axis;
+    std::vector<ScheduleAxis> given;
+    for (ScheduleAxis axis : {ScheduleAxis::steps, ScheduleAxis::tokens, ScheduleAxis::time})
         if (has_budget(config.train, axis)) given.push_back(axis);
-    if (given.size() > 1 && config.schedule.warmup < 1) return "budget";
-    return given.empty() ? "steps" : given[0];
+    if (given.size() > 1 && config.schedule.warmup < 1) return ScheduleAxis::budget;
+    return given.empty() ? ScheduleAxis::steps : given[0];
 }
 
 // What train.init_from gives before the run's folder is opened. A run that goes on has its tokenizer from its own
@@ -139,7 +157,7 @@ void check_request(const Config& config) {
     check_schedule(config, problems);
     if (!config.train.init_parts.empty() && config.train.init_from.empty())
         problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
-    if (config.model.head == "none")
+    if (config.model.head == HeadForm::none)
         problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
                      "a head predicts tokens: model.head = \"linear\" or \"transform\"");
     problems.throw_if_any("configuration");
@@ -158,7 +176,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     require_utf8_path(r.options.run, option("run"));
     check_request(r.config);
     settle_objective(r.config);
-    const bool automatic_axis = r.config.schedule.axis == "auto";
+    const bool automatic_axis = r.config.schedule.axis == ScheduleAxis::automatic;
     r.config.schedule.axis = resolve_axis(r.config);
     if (!r.options.dry_run) {
         RunFolder::check_place(r.options.run, r.options.resume == ResumeMode::never);
@@ -195,8 +213,8 @@ Trainer::Trainer(Config config, TrainOptions options)
     const bool loaded = place || (!beginning.weights.empty() && !partial_weights_);
     r.model->materialize(at::kFloat, r.machine.working, r.machine.device,
                          loaded ? std::nullopt : std::optional(uint64_t(r.config.train.seed)));
-    r.optimizer =
-        std::make_unique<Optimizer>(r.config.optimizer, r.model->parameters(), r.config.layer_drop.moments == "hold");
+    r.optimizer = std::make_unique<Optimizer>(r.config.optimizer, r.model->parameters(),
+                                              r.config.layer_drop.moments == DroppedMoments::hold);
     const std::optional<Config> saved = place ? std::optional(saved_config(*place)) : std::nullopt;
     // a run that goes on with other budgets keeps its axis
     if (saved && automatic_axis && has_budget(r.config.train, saved->schedule.axis))
@@ -210,7 +228,8 @@ Trainer::Trainer(Config config, TrainOptions options)
     r.saved_parts.push_back(checkpoint_part_of(*r.step, r.machine.device, r.machine.working));
     for (const auto& hook : r.hooks)
         if (auto part = hook->checkpoint_part()) r.saved_parts.push_back(std::move(part));
-    if (r.config.schedule.axis == "time" || r.config.schedule.axis == "budget") r.progress_record.emplace();
+    if (r.config.schedule.axis == ScheduleAxis::time || r.config.schedule.axis == ScheduleAxis::budget)
+        r.progress_record.emplace();
     if (place) resume(*place, *saved);
     else start_fresh();
     r.folder->write_config(r.request);
@@ -223,7 +242,7 @@ Trainer::Trainer(Config config, TrainOptions options)
 void Trainer::set_up_machine_of(const std::optional<Config>& before) {
     TrainRun& r = *run_;
     const TrainConfig asked = r.config.train;
-    if (before && asked.precision == "auto") r.config.train.precision = before->train.precision;
+    if (before && asked.precision == Precision::automatic) r.config.train.precision = before->train.precision;
     run_->machine = set_up_machine(r.config.train);
     r.config.train.threads = asked.threads;
     r.config.train.device = asked.device;
@@ -281,7 +300,7 @@ void Trainer::check_memory() {
     log_info("data       " + format_bytes(double(train.bytes())) + " to train on, vocabulary " +
              std::to_string(r.model->vocabulary_size()));
     log_info("machine    " + r.machine.cpu + ", " + std::to_string(r.machine.threads) + " threads, " +
-             r.machine.device.str() + ", " + r.machine.precision + ", kernels " +
+             r.machine.device.str() + ", " + name_of(r.machine.precision) + ", kernels " +
              kernels::isa_name(kernels::selected_isa()));
     log_info("memory     " + needs);
 }
@@ -325,7 +344,7 @@ Json Trainer::machine_record() const {
     return {{"device", machine.device.str()},
             {"isa", kernels::isa_name(kernels::selected_isa())},
             {"threads", machine.threads},
-            {"precision", machine.precision},
+            {"precision", name_of(machine.precision)},
             {"parts", r.config.train.parts}};
 }
 
@@ -343,7 +362,7 @@ Json Trainer::start_record() const {
             {"isa", kernels::isa_name(kernels::selected_isa())},
             {"device", r.machine.device.str()},
             {"threads", r.machine.threads},
-            {"precision", r.machine.precision},
+            {"precision", name_of(r.machine.precision)},
             {"parts", r.config.train.parts},
             {"vocabulary_size", r.model->vocabulary_size()},
             {"changed", r.changes},

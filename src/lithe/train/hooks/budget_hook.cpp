@@ -4,21 +4,24 @@
 #include <limits>
 
 #include "lithe/base/log.h"
+#include "lithe/spec/ngram_lengths.h"
 
 namespace lithe {
 namespace {
 
 void warn_of_reading_again(const Config& config) {
-    log_warning("the text is read more than once, and n-grams of up to " + std::to_string(config.model.ngrams) +
-                " tokens learn it by heart: other text gets worse with each reading; better are model.ngrams = 3 to 6, "
-                "or fewer tokens");
+    log_warning("the text is read more than once, and n-grams of up to " +
+                std::to_string(longest_ngram(config.model.ngrams.lengths)) +
+                " tokens learn it by heart: other text gets worse with each reading; better is model.ngrams.lengths = "
+                "\"2-3\", up to "
+                "\"2-6\", or fewer tokens");
 }
 
 }  // namespace
 
 BudgetHook::BudgetHook(TrainRun& run) : TrainHook(run), readable_tokens_(std::numeric_limits<int64_t>::max()) {
     constexpr int64_t kLongNgram = 6;
-    if (run.config.model.ngrams <= kLongNgram) return;
+    if (longest_ngram(run.config.model.ngrams.lengths) <= kLongNgram) return;
     const TrainConfig& t = run.config.train;
     const double readable = 1.05 * double(run.corpus.split("train").size());
     const double by_steps = double(t.max_steps) * double(t.batch * t.length * t.accumulation);

@@ -34,7 +34,7 @@ void FailureHook::not_finite(const StepDecision& decision, const Update& update)
         " is not finite (epoch " + std::to_string(state.data.epoch) +
         (run_.objective->reads_pairs() ? ", batch " + std::to_string(state.data.at) + ")"
                                        : ", token " + std::to_string(state.data.at) + " of each stream)");
-    const bool skips = train.non_finite == "skip";
+    const bool skips = train.non_finite == NonFinite::skip;
     if (!skips || ++skipped_in_row_ > train.non_finite_limit)
         fail({.kind = ErrorKind::diverged,
               .what = what,
