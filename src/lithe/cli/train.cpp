@@ -8,6 +8,7 @@
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
+#include "lithe/cli/configuration.h"
 #include "lithe/cli/exit_code.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/plan.h"
@@ -31,7 +32,7 @@ struct Flags {
     PlanFlags plan;
     bool dry_run = false, print_config = false;
     bool is_run() const { return RunFolder::looks_like(config); }  // which goes on by its own settings
-    bool is_text() const { return !is_run() && std::filesystem::path(config).extension() != ".toml"; }
+    bool is_text() const { return !is_run() && !is_configuration(config); }
 };
 
 // Folders of lithe's own that are no text; a run goes on, and a token set is trained on.

@@ -10,18 +10,10 @@
 #include "lithe/model/stack.h"
 #include "lithe/plan/measure.h"
 #include "lithe/tokenize/bytes.h"
+#include "lithe/train/budget.h"
 
 namespace lithe {
 namespace {
-
-double tokens_of_update(const TrainConfig& train) { return double(train.batch * train.length * train.accumulation); }
-
-// What the budgets in steps and tokens allow; 0: there are none.
-double tokens_of_budget(const TrainConfig& train) {
-    const double by_steps = double(train.max_steps) * tokens_of_update(train);
-    if (train.max_steps > 0 && train.max_tokens > 0) return std::min(by_steps, double(train.max_tokens));
-    return std::max(by_steps, double(train.max_tokens));
-}
 
 double memory_of(const LanguageModel& model, const Config& config, const Machine& machine) {
     return estimate_memory(model, config, machine.working == at::kBFloat16 ? 2 : 4).total();

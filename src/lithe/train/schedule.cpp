@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "lithe/train/budget.h"
+
 namespace lithe {
 
 SchedulePosition schedule_position(const Config& config, const Spent& spent) {
@@ -13,10 +15,9 @@ SchedulePosition schedule_position(const Config& config, const Spent& spent) {
         ScheduleAxis axis;
         double spent, total, unit;
     };
-    const Budget budgets[] = {
-        {ScheduleAxis::steps, double(spent.steps), double(t.max_steps), 1},
-        {ScheduleAxis::tokens, double(spent.tokens), double(t.max_tokens), double(t.batch * t.length * t.accumulation)},
-        {ScheduleAxis::time, spent.seconds, t.max_seconds, 1e-4 * t.max_seconds}};
+    const Budget budgets[] = {{ScheduleAxis::steps, double(spent.steps), double(t.max_steps), 1},
+                              {ScheduleAxis::tokens, double(spent.tokens), double(t.max_tokens), tokens_of_update(t)},
+                              {ScheduleAxis::time, spent.seconds, t.max_seconds, 1e-4 * t.max_seconds}};
     SchedulePosition position{0, axis == ScheduleAxis::budget ? 1.0 : 0.0, 1};
     for (const Budget& b : budgets) {
         if (axis == b.axis) position = {b.spent, b.total, b.unit};

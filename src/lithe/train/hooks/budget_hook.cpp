@@ -1,10 +1,10 @@
 #include "lithe/train/hooks/budget_hook.h"
 
-#include <algorithm>
 #include <limits>
 
 #include "lithe/base/log.h"
 #include "lithe/spec/ngram_lengths.h"
+#include "lithe/train/budget.h"
 
 namespace lithe {
 namespace {
@@ -13,8 +13,7 @@ void warn_of_reading_again(const Config& config) {
     log_warning("the text is read more than once, and n-grams of up to " +
                 std::to_string(longest_ngram(config.model.ngrams.lengths)) +
                 " tokens learn it by heart: other text gets worse with each reading; better is model.ngrams.lengths = "
-                "\"2-3\", up to "
-                "\"2-6\", or fewer tokens");
+                "\"2-3\", up to \"2-6\", or fewer tokens");
 }
 
 }  // namespace
@@ -24,10 +23,7 @@ BudgetHook::BudgetHook(TrainRun& run) : TrainHook(run), readable_tokens_(std::nu
     if (longest_ngram(run.config.model.ngrams.lengths) <= kLongNgram) return;
     const TrainConfig& t = run.config.train;
     const double readable = 1.05 * double(run.corpus.split("train").size());
-    const double by_steps = double(t.max_steps) * double(t.batch * t.length * t.accumulation);
-    const double most = t.max_tokens > 0 && t.max_steps > 0 ? std::min(by_steps, double(t.max_tokens))
-                                                            : std::max(by_steps, double(t.max_tokens));
-    if (t.max_seconds <= 0 && most > readable) warn_of_reading_again(run.config);
+    if (t.max_seconds <= 0 && tokens_of_budget(t) > readable) warn_of_reading_again(run.config);
     else readable_tokens_ = int64_t(readable);
 }
 
