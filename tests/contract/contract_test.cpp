@@ -26,7 +26,6 @@ class Contract : public ::testing::TestWithParam<int> {
  protected:
     const BlockVariant& variant() const { return block_variants()[size_t(GetParam())]; }
     const BlockKind& kind() const { return *variant().kind; }
-    bool relative() const { return testing::has_value(variant(), "positions", "\"relative\""); }
     static ModelConfig model() {
         ModelConfig model;
         model.width = D;
@@ -265,7 +264,7 @@ TEST_P(Contract, RowsDropAlikeHoweverTheBatchIsCut) {
 }
 
 TEST_P(Contract, BidirectionalSeesBothSides) {
-    if (!kind().traits.bidirectional || kind().traits.position_wise || relative())
+    if (kind().traits.position_wise || testing::looks_back_alone(variant()))
         GTEST_SKIP() << "the kind does not see both sides";
     ModelConfig both_ways = model();
     both_ways.direction = Direction::bidirectional;

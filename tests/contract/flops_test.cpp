@@ -75,8 +75,7 @@ TEST_P(Flops, DeclaredEqualCountedOverACausalSegment) {
 }
 
 TEST_P(Flops, DeclaredEqualCountedOverAWholeSegment) {
-    if (!kind().traits.bidirectional || testing::has_value(variant(), "positions", "\"relative\""))
-        GTEST_SKIP() << "the kind does not see both sides";
+    if (testing::looks_back_alone(variant())) GTEST_SKIP() << "the kind does not see both sides";
     MadeBlock made(kind(), model(false), variant().values);
     Pass pass;
     pass.causal = false;

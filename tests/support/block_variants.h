@@ -38,7 +38,23 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("sru", "no_skip", {{"layer_norm", "\"after\""}, {"skip", "\"none\""}}),
                  variant_of("sru", "rescale", {{"rescale", "true"}, {"highway_bias", "-1.0"}}),
                  variant_of("feed_forward", "relu", {{"activation", "\"relu\""}, {"bias", "false"}, {"inner", "12"}}),
+                 variant_of("feed_forward", "gelu_tanh", {{"activation", "\"gelu_tanh\""}}),
+                 variant_of("feed_forward", "squared_relu", {{"activation", "\"squared_relu\""}}),
+                 variant_of("feed_forward", "glu", {{"activation", "\"glu\""}, {"inner", "20"}}),
+                 variant_of("feed_forward", "swiglu", {{"activation", "\"swiglu\""}, {"bias", "false"}}),
+                 variant_of("feed_forward", "geglu", {{"activation", "\"geglu\""}}),
+                 variant_of("feed_forward", "reglu", {{"activation", "\"reglu\""}}),
                  variant_of("attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
+                 variant_of("attention", "rotary", {{"heads", "2"}, {"positions", "\"rotary\""}}),
+                 variant_of("attention", "today",
+                            {{"heads", "4"},
+                             {"key_value_heads", "2"},
+                             {"positions", "\"rotary\""},
+                             {"rotary_share", "0.5"},
+                             {"rotary_base", "500.0"},
+                             {"window", "3"},
+                             {"gated", "true"}}),
+                 variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
                  variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
                  variant_of("attention", "relative_clamped",
                             {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
@@ -54,6 +70,13 @@ inline const std::vector<BlockVariant>& block_variants() {
 inline bool has_value(const BlockVariant& variant, const std::string& key, const std::string& text) {
     return std::any_of(variant.values.begin(), variant.values.end(),
                        [&](const RawValue& value) { return value.key == key && value.text == text; });
+}
+
+// A kind that can run both ways has options that look back alone.
+inline bool looks_back_alone(const BlockVariant& variant) {
+    const bool window = std::any_of(variant.values.begin(), variant.values.end(),
+                                    [](const RawValue& value) { return value.key == "window"; });
+    return !variant.kind->traits.bidirectional || window || has_value(variant, "positions", "\"relative\"");
 }
 
 }  // namespace lithe::testing

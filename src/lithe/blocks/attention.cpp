@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "lithe/blocks/relative_attention.h"
 
 namespace lithe {
@@ -7,6 +9,7 @@ AttentionValues AttentionValues::defaults(const ModelConfig& model) {
     values.heads = model.heads;
     values.attention_dropout = model.attention_dropout;
     if (model.positions == Positions::relative) values.positions = KeyPositions::relative;
+    if (model.positions == Positions::rotary) values.positions = KeyPositions::rotary;
     return values;
 }
 
@@ -15,9 +18,10 @@ void AttentionValues::visit(FieldVisitor& v) {
     v.field({.name = "bias", .help = "biases in the four products"}, bias);
     v.field({.name = "attention_dropout", .help = "dropout of attention weights", .minimum = 0, .maximum = 0.99},
             attention_dropout);
-    v.field({.name = "positions",
-             .help = "of keys: none (absolute ones may be added at the embedding), or relative (Transformer-XL)"},
-            positions);
+    v.field(
+        {.name = "positions",
+         .help = "of keys: none (absolute ones may be added at the embedding), relative (Transformer-XL), or rotary"},
+        positions);
     v.field({.name = "clamp_length",
              .help = "relative: distances beyond this count as this; 0 = no clamp",
              .minimum = 0,
@@ -25,6 +29,24 @@ void AttentionValues::visit(FieldVisitor& v) {
             clamp_length);
     v.field({.name = "tie_position_biases", .help = "relative: one pair u, v for all layers, else one for each"},
             tie_position_biases);
+    v.field({.name = "rotary_base", .help = "rotary: of the angles", .minimum = 1.5, .maximum = 1e12}, rotary_base);
+    v.field({.name = "rotary_share",
+             .help = "rotary: share of each head's numbers that are turned, from the first",
+             .minimum = 0,
+             .maximum = 1},
+            rotary_share);
+    v.field({.name = "key_value_heads",
+             .help = "heads of keys and values, each shared by neighbouring heads of queries; 0: one for each",
+             .minimum = 0,
+             .maximum = 4096},
+            key_value_heads);
+    v.field({.name = "window",
+             .help = "causal: a query sees the newest so many keys, itself among them; 0: all",
+             .minimum = 0,
+             .maximum = 1 << 30},
+            window);
+    v.field({.name = "gated", .help = "what attention gives is multiplied by a sigmoid of a product of the input"},
+            gated);
     v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
 }
 
@@ -32,10 +54,29 @@ void AttentionValues::check(const ModelConfig& model, const std::string& where, 
     if (model.width % heads)
         problems.add(where + ": width " + std::to_string(model.width) + " is no multiple of heads " +
                      std::to_string(heads));
-    if (positions == KeyPositions::relative && model.direction != Direction::causal)
+    if (key_value_heads > 0 && heads % key_value_heads)
+        problems.add(where + ": heads " + std::to_string(heads) + " are no multiple of key_value_heads " +
+                     std::to_string(key_value_heads));
+    if (window > 0 && model.direction != Direction::causal)
+        problems.add(where + ": a window looks back: the model must be causal");
+    if (positions == KeyPositions::rotary) check_rotary(model, where, problems);
+    if (positions == KeyPositions::relative) check_relative(model, where, problems);
+}
+
+void AttentionValues::check_rotary(const ModelConfig& model, const std::string& where, Problems& problems) const {
+    if (model.width % heads == 0 && model.width / heads % 2)
+        problems.add(where + ": rotary positions turn pairs, and a head has " + std::to_string(model.width / heads) +
+                     " numbers");
+}
+
+void AttentionValues::check_relative(const ModelConfig& model, const std::string& where, Problems& problems) const {
+    if (model.direction != Direction::causal)
         problems.add(where + ": relative positions count back from the query: the model must be causal");
-    if (positions == KeyPositions::relative && model.width % 2)
-        problems.add(where + ": relative positions need an even width");
+    if (model.width % 2) problems.add(where + ": relative positions need an even width");
+    if (grouped() || window > 0 || gated)
+        problems.add(
+            where + ": relative positions stand with as many heads of keys as of queries, without window or gate", "",
+            "positions = \"rotary\" goes with all of them");
 }
 
 Init AttentionValues::matrix_init(int64_t width) const {
@@ -44,9 +85,17 @@ Init AttentionValues::matrix_init(int64_t width) const {
 
 AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& site)
     : values_(values),
-      width_(site.model.width),
-      qkv_(site, "qkv", {3, width_, width_}, values.bias, values.matrix_init(width_)),
-      out_(site, "out", {1, width_, width_}, values.bias, values.matrix_init(width_)) {}
+      width_(site.model.width) {
+    const Init init = values.matrix_init(width_);
+    if (values.grouped()) {
+        query_ = {site, "query", {1, width_, width_}, values.bias, init};
+        key_value_ = {site, "key_value", {2, kept_width(), width_}, values.bias, init};
+    } else {
+        qkv_ = {site, "qkv", {3, width_, width_}, values.bias, init};
+    }
+    if (values.gated) gate_ = {site, "gate", {1, width_, width_}, values.bias, init};
+    out_ = {site, "out", {1, width_, width_}, values.bias, init};
+}
 
 std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSite& site) {
     const auto& values = values_of<AttentionValues>(options);
@@ -54,46 +103,113 @@ std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSi
     return std::make_unique<AttentionBlock>(values, site);
 }
 
+ops::Rotary AttentionBlock::rotary() const {
+    const auto turned = int64_t(std::llround(values_.rotary_share * double(head_size()) / 2)) * 2;
+    return {.size = head_size(), .turned = std::min(turned, head_size()), .base = values_.rotary_base};
+}
+
+Tensor AttentionBlock::keys_values(const Tensor& x_SBD) const {
+    return values_.grouped() ? key_value_(x_SBD) : qkv_(x_SBD, width_);
+}
+
+Tensor AttentionBlock::placed(const Tensor& kv_SBX, int64_t first) const {
+    if (!kv_SBX.defined()) return kv_SBX;
+    Tensor kv = kv_SBX;
+    if (values_.positions == KeyPositions::rotary) kv = ops::rotary(kv, rotary(), values_.kept_heads(), first);
+    if (!values_.grouped()) return kv;
+    const int64_t heads = values_.kept_heads(), shared = values_.heads / heads;
+    return kv.unflatten(2, {2, heads, 1, head_size()}).expand({-1, -1, -1, -1, shared, -1}).flatten(2);
+}
+
+// `packed`: queries, keys and values side by side, where one product makes them; `before`: keys of the memory.
+ops::AttentionInput AttentionBlock::input(const Tensor& x_TBD, const Tensor& kv_TBX, const Tensor& packed,
+                                          int64_t before) const {
+    const bool turned = values_.positions == KeyPositions::rotary;
+    ops::AttentionInput in{.heads = values_.heads};
+    if (packed.defined()) {
+        in.kv_TBX = turned ? ops::rotary(packed, rotary(), 2 * values_.heads, before) : packed;
+        return in;
+    }
+    const Tensor q = query_(x_TBD);
+    in.q_TBP = turned ? ops::rotary(q, rotary(), values_.heads, before) : q;
+    in.kv_TBX = placed(kv_TBX, before);
+    return in;
+}
+
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
-    ops::AttentionInput in{.kv_TBX = qkv_(x_TBD), .heads = values_.heads};
+    const Tensor packed = values_.grouped() ? Tensor() : qkv_(x_TBD);
+    const Tensor kv = packed.defined() ? packed.narrow(2, width_, 2 * width_) : keys_values(x_TBD);
     const Recalled recalled =
-        recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return qkv_(call.normed(memory_MBD), width_); });
-    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
+        recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys_values(call.normed(memory_MBD)); });
+    ops::AttentionInput in = input(x_TBD, kv, packed, recalled.length());
+    in.memory_MBX = placed(recalled.memory_MBX, 0);
+    in.mask = recalled.mask.mask;
+    if (values_.window > 0) {
+        const int64_t back = values_.window - 1;
+        in.mask.window = in.mask.window < 0 ? back : std::min(in.mask.window, back);
+    }
     if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
-    out.delta_TBD = out_(ops::attention(in));
-    remember(state, recalled, call.entering(x_TBD), in.kv_TBX.narrow(2, width_, 2 * width_), call, out.state);
+    Tensor mixed = ops::attention(in);
+    if (values_.gated) mixed = mixed * gate_(x_TBD).sigmoid();
+    out.delta_TBD = out_(mixed);
+    const Pass pass = windowed(call.pass);
+    remember(state, recalled, call.entering(x_TBD), kv, Call(pass, call.place, call.bag), out.state);
     return out;
 }
 
 StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
-    float *qkv = program.vector(3 * width_), *mixed = program.vector(width_), *delta = program.vector(width_);
-    program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
-    auto load = program.attention({.q = qkv,
-                                   .kv = qkv + width_,
-                                   .q_stride = 3 * width_,
-                                   .kv_stride = 3 * width_,
-                                   .width = width_,
-                                   .heads = values_.heads,
-                                   .memory = memory,
-                                   .out = mixed});
+    const int64_t kept = kept_width(), row = width_ + 2 * kept;
+    float *qkv = program.vector(row), *mixed = program.vector(width_), *delta = program.vector(width_);
+    float *q = qkv, *kv = qkv + width_;
+    int64_t q_stride = row, kv_stride = row;
+    if (values_.grouped()) {
+        q = program.vector(width_), kv = program.vector(2 * kept);
+        q_stride = width_, kv_stride = 2 * kept;
+        program.product({.weight = query_.weight, .bias = query_.bias, .x = x, .y = q, .settled = false});
+        program.product({.weight = key_value_.weight, .bias = key_value_.bias, .x = x, .y = kv});
+    } else {
+        program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
+    }
+    StepProgram::Attention attention{.q = q,
+                                     .kv = kv,
+                                     .q_stride = q_stride,
+                                     .kv_stride = kv_stride,
+                                     .width = width_,
+                                     .heads = values_.heads,
+                                     .kept_heads = values_.kept_heads(),
+                                     .memory = values_.window > 0 ? std::min(memory, values_.window - 1) : memory,
+                                     .out = mixed};
+    if (values_.positions == KeyPositions::rotary) attention.rotary = rotary();
+    auto load = program.attention(attention);
+    if (values_.gated) {
+        float* gate = program.vector(width_);
+        program.product({.weight = gate_.weight, .bias = gate_.bias, .x = x, .y = gate});
+        program.parts(width_, [gate, mixed, width = width_](int64_t of, int64_t begin, int64_t end) {
+            for (int64_t i = of * width + begin; i < of * width + end; ++i) mixed[i] /= 1 + std::exp(-gate[i]);
+        });
+    }
     program.product({.weight = out_.weight, .bias = out_.bias, .x = mixed, .y = delta});
-    return {delta, [load](const State& state, int64_t row) { load(state.get("projections"), row); }};
+    return {delta, [load](const State& state, int64_t of) { load(state.get("projections"), of); }};
 }
 
-double AttentionBlock::flops_per_token(const CostShape& shape) const {
+double AttentionBlock::flops_per_token(const CostShape& all) const {
+    const CostShape shape = windowed(all);
+    const double d = double(width_), kept = 4 * d * double(kept_width());  // keys and values
+    return (values_.gated ? 6 : 4) * d * d + kept + 4 * shape.keys(values_.window) * d + shape.again() * kept;
+}
+
+double AttentionBlock::flops_without_input_gradient(const CostShape& all) const {
+    const CostShape shape = windowed(all);
     const double d = double(width_);
-    return 8 * d * d + 4 * shape.keys() * d + shape.again() * 4 * d * d;
+    return shape.again() * 4 * d * double(kept_width()) + (shape.kept ? 4 * double(shape.memory) * d : 0);
 }
 
-double AttentionBlock::flops_without_input_gradient(const CostShape& shape) const {
-    const double d = double(width_);
-    return shape.again() * 4 * d * d + (shape.kept ? 4 * double(shape.memory) * d : 0);
-}
-
-double AttentionBlock::activation_numbers_per_token(const CostShape& shape) const {
+double AttentionBlock::activation_numbers_per_token(const CostShape& all) const {
+    const CostShape shape = windowed(all);
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * (4 + 2 * span) + kept_scores(shape, values_.heads, values_.attention_dropout, 2);
+    return double(width_) * ((values_.gated ? 7 : 4) + 2 * span) +
+           kept_scores(shape, values_.heads, values_.attention_dropout, 2);
 }
 
 }  // namespace lithe

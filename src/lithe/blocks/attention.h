@@ -2,21 +2,31 @@
 // 2019, section 3.2): causal or bidirectional, absolute positions are added at the embedding. Relative positions:
 // blocks/relative_attention.h.
 //
-//   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T     delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h
-//   W_o^T                                                   W_q, W_k, W_v stand stacked in one parameter, qkv
+//   [Q, K, V] = x W_q^T, [Mem; x] W_k^T, [Mem; x] W_v^T
+//   delta = concat_h softmax(Q_h K_h^T / sqrt(d/H) + mask) V_h W_o^T
+//
+// W_q, W_k, W_v stand stacked in one parameter, qkv. What a Transformer of today has beside:
+//
+//   rotary positions      Q_h and K_h are turned by their positions before the product (Su et al. 2021)
+//   key_value_heads       H / key_value_heads neighbouring heads of queries share one of keys and values (Ainslie et
+//   al.
+//                         2023); parameters are then query, and key_value for the other two
+//   window                a query sees the newest so many keys, itself among them (Beltagy et al. 2020, section 3.1)
+//   gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
 #include "lithe/blocks/attention_projections.h"
 #include "lithe/blocks/options.h"
+#include "lithe/ops/rotary.h"
 
 namespace lithe {
 
 // Of keys; absolute ones may be added at the embedding.
-enum class KeyPositions { none, relative };
+enum class KeyPositions { none, relative, rotary };
 constexpr auto names_of(KeyPositions) {
     using enum KeyPositions;
-    return std::to_array<Named<KeyPositions>>({{none, "none"}, {relative, "relative"}});
+    return std::to_array<Named<KeyPositions>>({{none, "none"}, {relative, "relative"}, {rotary, "rotary"}});
 }
 
 struct AttentionValues {
@@ -26,11 +36,22 @@ struct AttentionValues {
     KeyPositions positions = KeyPositions::none;
     int64_t clamp_length = 0;
     bool tie_position_biases = true;
+    double rotary_base = 10000, rotary_share = 1;
+    int64_t key_value_heads = 0;  // 0: as many as heads
+    int64_t window = 0;           // 0: none
+    bool gated = false;
     AttentionInit init = AttentionInit::xavier;
     Init matrix_init(int64_t width) const;
+    int64_t kept_heads() const { return key_value_heads > 0 ? key_value_heads : heads; }
+    // Queries share keys and values.
+    bool grouped() const { return kept_heads() != heads; }
     static AttentionValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
+
+ private:
+    void check_rotary(const ModelConfig& model, const std::string& where, Problems& problems) const;
+    void check_relative(const ModelConfig& model, const std::string& where, Problems& problems) const;
 };
 
 class AttentionBlock : public Block {
@@ -39,16 +60,30 @@ class AttentionBlock : public Block {
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     State skip(const Tensor& x_TBD, const State& state, const Call& call) const override {
-        return skipped_attention(x_TBD, state, call);
+        const Pass pass = windowed(call.pass);
+        return skipped_attention(x_TBD, state, Call(pass, call.place, call.bag));
     }
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  private:
+    // A pass, or a cost's shape, whose memory is what a window sees of it.
+    template <class T> T windowed(T all) const {
+        if (values_.window > 0) all.memory = std::min(all.memory, values_.window - 1);
+        return all;
+    }
+    int64_t head_size() const { return width_ / values_.heads; }
+    int64_t kept_width() const { return values_.kept_heads() * head_size(); }
+    ops::Rotary rotary() const;
+    // Keys and values [S][B][2 kept width] of inputs, as they are remembered.
+    Tensor keys_values(const Tensor& x_SBD) const;
+    // Those with as many heads as queries have, keys turned by positions from `first` on; undefined stays so.
+    Tensor placed(const Tensor& kv_SBX, int64_t first) const;
+    ops::AttentionInput input(const Tensor& x_TBD, const Tensor& kv_TBX, const Tensor& packed, int64_t before) const;
     AttentionValues values_;
     int64_t width_;
-    StackedProjection qkv_, out_;
+    StackedProjection qkv_, query_, key_value_, gate_, out_;  // qkv, or query and key_value
 };
 
 // The block that `positions` asks for.

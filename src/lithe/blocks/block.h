@@ -5,6 +5,7 @@
 // How a stack is run (layer dropping, checkpointing …) wraps units from outside; kinds know nothing of it.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
@@ -51,6 +52,13 @@ struct CostShape {
     double keys() const {
         return causal ? double(memory) + (double(length) + 1) / 2 : double(length);
     }  // seen per query, on average
+    // The same where a query sees the newest `window` keys alone; 0: all.
+    double keys(int64_t window) const {
+        if (window == 0 || !causal) return keys();
+        const auto most = double(window), earlier = double(memory), steps = double(length);
+        const double growing = std::clamp(most - earlier, 0.0, steps);  // queries that see all keys before them
+        return (growing * earlier + growing * (growing + 1) / 2 + (steps - growing) * most) / steps;
+    }
 };
 
 // A block's part in a program of single steps.

@@ -5,8 +5,10 @@
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
+#include "lithe/kernels/gated/gated.h"
 #include "lithe/kernels/norm/norm.h"
 #include "lithe/kernels/optimizer/optimizer.h"
+#include "lithe/kernels/rotary/rotary.h"
 #include "lithe/kernels/softmax/softmax.h"
 #include "lithe/kernels/sru/sru.h"
 #include "lithe/kernels/table/table.h"
@@ -23,6 +25,9 @@ template <class S> struct CudaFunctions {
     int (*norm_backward)(const NormBackward<S>&, void* stream);
     int (*cross_entropy_forward)(const CrossEntropyArgs<S>&, void* stream);
     int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
+    int (*gated_forward)(const GatedForward<S>&, void* stream);
+    int (*gated_backward)(const GatedBackward<S>&, void* stream);
+    int (*rotary)(const RotaryArgs<S>&, void* stream);
 };
 
 struct CudaTable {
@@ -41,7 +46,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 4;
+constexpr int kCudaTableVersion = 5;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

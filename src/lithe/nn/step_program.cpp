@@ -7,10 +7,18 @@ namespace lithe {
 namespace {
 
 void activate(StepProgram::Activation activation, float* y, int64_t begin, int64_t end) {
-    if (activation == StepProgram::Activation::relu)
-        for (int64_t i = begin; i < end; ++i) y[i] = std::max(0.0f, y[i]);
-    if (activation == StepProgram::Activation::gelu)
-        for (int64_t i = begin; i < end; ++i) y[i] *= 0.5f * (1 + std::erf(y[i] * 0.70710678f));
+    const auto each = [&](const auto& of) {
+        for (int64_t i = begin; i < end; ++i) y[i] = of(y[i]);
+    };
+    switch (activation) {
+        case StepProgram::Activation::none: break;
+        case StepProgram::Activation::relu: return each([](float x) { return std::max(0.0f, x); });
+        case StepProgram::Activation::squared_relu: return each([](float x) { return x > 0 ? x * x : 0; });
+        case StepProgram::Activation::gelu:
+            return each([](float x) { return x * 0.5f * (1 + std::erf(x * 0.70710678f)); });
+        case StepProgram::Activation::gelu_tanh:
+            return each([](float x) { return x * 0.5f * (1 + std::tanh(0.79788456f * (x + 0.044715f * x * x * x))); });
+    }
 }
 
 // int8 codes of a row by its largest number: w = scale code.
@@ -124,6 +132,7 @@ template <class S> struct Ring {
     Tensor room;  // what is never written takes no memory
     S* places = nullptr;
     int64_t filled = 0, next = 0;
+    int64_t position = 0;                  // of the next key
     std::vector<float> highest, sum, out;  // of parts
     std::vector<float> by_age;             // [heads][capacity]
 };
@@ -131,6 +140,8 @@ template <class S> struct Ring {
 // The rings of all rows, and what they share.
 template <class S> struct Rings {
     int64_t capacity, width, heads, size, parts;
+    int64_t kept;  // width of keys, and of values
+    ops::Rotary rotary;
     std::vector<std::unique_ptr<Ring<S>>> of_row;
     std::vector<float> scores;  // [members][capacity]
     std::vector<S> distances;   // [heads][capacity][size]
@@ -141,6 +152,8 @@ template <class S> struct Rings {
           heads(args.heads),
           size(args.width / args.heads),
           parts(2 * members + 1),
+          kept(args.kept_heads > 0 ? args.kept_heads * size : width),
+          rotary(args.rotary),
           scores(size_t(members * capacity)) {
         for (int64_t row = 0; row < rows; ++row) of_row.push_back(make());
         if (args.distance_q) set_distances(args.distance_r);
@@ -149,7 +162,7 @@ template <class S> struct Rings {
     std::unique_ptr<Ring<S>> make() const {
         auto ring = std::make_unique<Ring<S>>();
         const auto type = sizeof(S) == 2 ? at::kBFloat16 : at::kFloat;
-        ring->room = at::empty({capacity * 2 * width}, at::TensorOptions(type));
+        ring->room = at::empty({capacity * 2 * kept}, at::TensorOptions(type));
         ring->places = static_cast<S*>(ring->room.data_ptr());
         ring->highest.resize(size_t(parts * heads));
         ring->sum.resize(size_t(parts * heads));
@@ -191,9 +204,10 @@ template <class S> struct Rings {
     }
 
     void copy(const Ring<S>& from, Ring<S>& to) const {
-        std::copy_n(from.places, from.filled * 2 * width, to.places);
+        std::copy_n(from.places, from.filled * 2 * kept, to.places);
         to.filled = from.filled;
         to.next = from.next;
+        to.position = from.position;
     }
 
     // The newest of projections [M][1][2P].
@@ -201,13 +215,18 @@ template <class S> struct Rings {
         Ring<S>& ring = *of_row[size_t(row)];
         ring.filled = 0;
         ring.next = 0;
+        ring.position = 0;
         if (!projections.defined()) return;
-        const Tensor rows = projections.detach().to(at::kCPU, at::kFloat).reshape({-1, 2 * width}).contiguous();
-        const int64_t count = std::min(rows.size(0), capacity - 1), first = rows.size(0) - count;
-        const float* from = rows.data_ptr<float>() + first * 2 * width;
-        for (int64_t i = 0; i < count * 2 * width; ++i) kernels::from_compute(from[i], ring.places[i]);
+        const Tensor all = projections.detach().to(at::kCPU, at::kFloat).reshape({-1, 2 * kept});
+        const int64_t count = std::min(all.size(0), capacity - 1);
+        Tensor rows = all.narrow(0, all.size(0) - count, count).clone();
+        for (int64_t i = 0; rotary.turned > 0 && i < count; ++i)
+            ops::rotary_step(rows.data_ptr<float>() + i * 2 * kept, kept, rotary, i);
+        const float* from = rows.data_ptr<float>();
+        for (int64_t i = 0; i < count * 2 * kept; ++i) kernels::from_compute(from[i], ring.places[i]);
         ring.filled = count;
         ring.next = count;
+        ring.position = count;
     }
 
     // A member's products of the query with the rows by distance, one for each age of a key.
@@ -232,15 +251,16 @@ template <class S> struct Rings {
                                  .scale = float(1 / std::sqrt(double(size))),
                                  .q = q,
                                  .k = ring.places,
-                                 .v = ring.places + width,
-                                 .row = 2 * width,
+                                 .v = ring.places + kept,
+                                 .row = 2 * kept,
                                  .scores = scores.data() + member * capacity,
                                  .highest = ring.highest.data() + part * heads,
                                  .sum = ring.sum.data() + part * heads,
                                  .out = ring.out.data() + part * width,
                                  .by_age = ring.by_age.empty() ? nullptr : ring.by_age.data(),
                                  .ages = capacity,
-                                 .newest = begin > ring.next ? ring.next + capacity : ring.next},
+                                 .newest = begin > ring.next ? ring.next + capacity : ring.next,
+                                 .group = width / kept},
                                 begin, end);
     }
 
@@ -254,14 +274,15 @@ template <class S> struct Rings {
 
     // The new key, and what all parts come to.
     void finish(Ring<S>& ring, const float* q, const float* kv, int member, float* out) {
-        S* place = ring.places + ring.next * 2 * width;
-        for (int64_t i = 0; i < 2 * width; ++i) kernels::from_compute(kv[i], place[i]);
+        S* place = ring.places + ring.next * 2 * kept;
+        for (int64_t i = 0; i < 2 * kept; ++i) kernels::from_compute(kv[i], place[i]);
         attend(ring, q, member, parts - 1, ring.next, ring.next + 1);
         for (int64_t h = 0; h < heads; ++h)
             kernels::merge_attention(parts, ring.highest.data(), ring.sum.data(), ring.out.data(), h, heads, size,
                                      out + h * size);
         ring.filled = std::max(ring.filled, ring.next + 1);
         ring.next = (ring.next + 1) % capacity;
+        ++ring.position;
     }
 };
 
@@ -276,6 +297,12 @@ template <class S> StepProgram::LoadRow StepProgram::add_attention(const Attenti
             for (int64_t row = 0; row < rows_; ++row)
                 rings->score_ages(*rings->of_row[size_t(row)], q + row * width, member, members);
         }});
+    if (args.rotary.turned > 0)
+        each_row([=, q = args.q, kv = args.kv](int64_t row) {
+            const int64_t position = rings->of_row[size_t(row)]->position;
+            ops::rotary_step(q + row * q_stride, width, rings->rotary, position);
+            ops::rotary_step(kv + row * kv_stride, rings->kept, rings->rotary, position);
+        });
     operations_.push_back({.work = [=, this, q = args.q](int member) {
         for (int64_t row = 0; row < rows_; ++row)
             rings->attend_stretch(*rings->of_row[size_t(row)], q + row * q_stride, member, members);

@@ -15,6 +15,7 @@
 #include "lithe/kernels/step/step.h"
 #include "lithe/nn/norm.h"
 #include "lithe/nn/parameters.h"
+#include "lithe/ops/rotary.h"
 
 namespace lithe {
 
@@ -37,7 +38,7 @@ class StepProgram {
     // The same, for what a row carries to its next step.
     float* carried(int64_t size);
 
-    enum class Activation { none, relu, gelu };
+    enum class Activation { none, relu, squared_relu, gelu, gelu_tanh };
     struct Product {
         Parameter weight, bias;    // bias may be empty
         const float* x = nullptr;  // [rows][columns]
@@ -54,15 +55,19 @@ class StepProgram {
     // Runs `work(row)` for each row, a row on one thread.
     void each_row(std::function<void(int64_t row)> work);
     // One query a row over the keys and values that the program keeps of it, the newest `memory` and its own; kv: keys,
-    // values [2 P].
+    // values [2 P] (as wide as `kept_heads` are).
     struct Attention {
-        const float *q = nullptr, *kv = nullptr;
+        float *q = nullptr, *kv = nullptr;    // turned in place where there are rotary positions
         int64_t q_stride = 0, kv_stride = 0;  // numbers from one row to the next
-        int64_t width = 0, heads = 1, memory = 0;
+        int64_t width = 0, heads = 1;
+        int64_t kept_heads = 0;  // of keys and values, each for heads / kept_heads of queries; 0: as many as heads
+        int64_t memory = 0;
         float* out = nullptr;  // [P]
         // A second term by distance: queries [P], and rows [memory + 1][P] from distance 0 up; undefined: none.
         const float* distance_q = nullptr;
         Tensor distance_r;
+        // Positions count from a row's first kept key on; turned 0: none.
+        ops::Rotary rotary = {};
     };
     // Returns what a row's projections [M][1][2P] are given to.
     using LoadRow = std::function<void(const Tensor& projections, int64_t row)>;

@@ -22,11 +22,11 @@ constexpr auto names_of(NormPlace) {
     return std::to_array<Named<NormPlace>>({{pre, "pre"}, {post, "post"}, {none, "none"}});
 }
 
-enum class Positions { none, learned, sinusoidal, relative };
+enum class Positions { none, learned, sinusoidal, relative, rotary };
 constexpr auto names_of(Positions) {
     using enum Positions;
     return std::to_array<Named<Positions>>(
-        {{none, "none"}, {learned, "learned"}, {sinusoidal, "sinusoidal"}, {relative, "relative"}});
+        {{none, "none"}, {learned, "learned"}, {sinusoidal, "sinusoidal"}, {relative, "relative"}, {rotary, "rotary"}});
 }
 
 enum class EmbeddingInit { uniform, normal };

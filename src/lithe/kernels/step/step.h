@@ -40,6 +40,7 @@ template <class S> struct StepAttend {
     // Relative positions: by_age[head ages + newest - j] is added to q . k_j; null: nothing is.
     const float* by_age = nullptr;
     int64_t ages = 0, newest = 0;
+    int64_t group = 1;  // heads of q that share one of k and v
 };
 template <class S> void step_attend_ref(const StepAttend<S>& args, int64_t begin, int64_t end);
 template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, int64_t end);

@@ -220,7 +220,7 @@ inline void mix(const S* rows, int64_t stride, const float* weights, int64_t cou
 template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin, int64_t end) {
     for (int64_t h = 0; h < a.heads; ++h) {
         const float* q = a.q + h * a.size;
-        const S *k = a.k + h * a.size, *v = a.v + h * a.size;
+        const S *k = a.k + h / a.group * a.size, *v = a.v + h / a.group * a.size;
         float highest = -3e38f, total = 0;
         for (int64_t j = begin; j < end;) {
             const int64_t count = end - j < kRows ? 1 : kRows;

@@ -24,12 +24,12 @@ template <class W> void step_product_ref(const StepProduct<W>& a, int64_t begin,
 
 template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, int64_t end) {
     for (int64_t h = 0; h < a.heads; ++h) {
+        const int64_t kept = h / a.group * a.size;
         std::vector<double> scores;
         double highest = -INFINITY, sum = 0;
         for (int64_t j = begin; j < end; ++j) {
             double dot = 0;
-            for (int64_t i = 0; i < a.size; ++i)
-                dot += double(a.q[h * a.size + i]) * number(a.k[j * a.row + h * a.size + i]);
+            for (int64_t i = 0; i < a.size; ++i) dot += double(a.q[h * a.size + i]) * number(a.k[j * a.row + kept + i]);
             if (a.by_age) dot += double(a.by_age[h * a.ages + a.newest - j]);
             scores.push_back(dot * double(a.scale));
             highest = std::fmax(highest, scores.back());
@@ -38,8 +38,7 @@ template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, i
         a.highest[h] = float(highest), a.sum[h] = float(sum);
         for (int64_t i = 0; i < a.size; ++i) {
             double out = 0;
-            for (int64_t j = begin; j < end; ++j)
-                out += scores[size_t(j - begin)] * number(a.v[j * a.row + h * a.size + i]);
+            for (int64_t j = begin; j < end; ++j) out += scores[size_t(j - begin)] * number(a.v[j * a.row + kept + i]);
             a.out[h * a.size + i] = float(out);
         }
     }

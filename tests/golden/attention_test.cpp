@@ -1,0 +1,100 @@
+// What a Transformer of today has in its attention, by the formulas; tests/golden/make_attention.py prints the numbers.
+#include <gtest/gtest.h>
+
+#include "support/block_maker.h"
+#include "support/errors.h"
+#include "support/waves.h"
+
+namespace lithe {
+namespace {
+
+using testing::expect_close;
+using testing::MadeBlock;
+using testing::wave;
+
+ModelConfig causal_model() {
+    ModelConfig model;
+    model.width = 8;
+    return model;
+}
+
+MadeBlock make(std::vector<RawValue> values) {
+    values.push_back({"heads", "4", "test"});
+    return MadeBlock(*find_block_kind("s"), causal_model(), values);
+}
+
+void set_weights(MadeBlock& made) {
+    for (size_t i = 0; i < made.store.size(); ++i) {
+        const std::string name = made.store.spec(i).name.substr(2);
+        const Tensor weight = made.store.working(i);
+        if (name == "qkv" || name == "query") made.set(name, wave(weight.sizes(), 0.37, 0.2, 0.8));
+        if (name == "key_value") made.set(name, wave(weight.sizes(), 0.41, 0.3, 0.8));
+        if (name == "gate") made.set(name, wave(weight.sizes(), 0.29, 0.6, 0.8));
+        if (name == "out") made.set(name, wave(weight.sizes(), 0.53, 0.4, 0.8));
+    }
+}
+
+TEST(Attention, RotaryGroupedWindowAndGateAreTheFormulas) {
+    struct Case {
+        const char* name;
+        std::vector<RawValue> values;
+        double first, middle, last, sum;
+    };
+    const Case cases[] = {
+        {"rotary", {{"positions", "\"rotary\"", "test"}}, 1.0347814080, -0.8562981186, 1.1480579637, 5.9103609608},
+        {"grouped", {{"key_value_heads", "2", "test"}}, 1.7159936596, -0.4495470409, 1.2050442863, 4.8044549955},
+        {"window", {{"window", "3", "test"}}, 1.0347814080, 0.6727788317, 0.3245262282, 0.9570591727},
+        {"gated", {{"gated", "true", "test"}}, -0.4367446580, -0.6684434834, 1.7662509344, 7.1654782745},
+        {"all",
+         {{"key_value_heads", "1", "test"},
+          {"positions", "\"rotary\"", "test"},
+          {"rotary_base", "50.0", "test"},
+          {"window", "4", "test"},
+          {"gated", "true", "test"}},
+         -3.8502525752,
+         0.0124377010,
+         1.1000107880,
+         -6.1037089203},
+    };
+    for (const Case& each : cases) {
+        SCOPED_TRACE(each.name);
+        MadeBlock made = make(each.values);
+        set_weights(made);
+        const Tensor y = made.block->branch(wave({6, 1, 8}, 0.7, 0.1, 1.5), {}, Call(Pass())).delta_TBD.squeeze(1);
+        EXPECT_NEAR(y[0][0].item<double>(), each.first, 1e-9);
+        EXPECT_NEAR(y[3][5].item<double>(), each.middle, 1e-9);
+        EXPECT_NEAR(y[5][7].item<double>(), each.last, 1e-9);
+        EXPECT_NEAR(y.sum().item<double>(), each.sum, 1e-9);
+    }
+}
+
+// A product of turned heads depends on the difference of positions alone.
+TEST(Attention, RotaryPositionsAreRelative) {
+    const ops::Rotary rotary{.size = 8, .turned = 6, .base = 100};
+    const Tensor q = wave({1, 1, 8}, 0.7, 0.3, 1.0), k = wave({1, 1, 8}, 0.4, 0.9, 1.0);
+    const auto product = [&](int64_t of_q, int64_t of_k) {
+        return (ops::rotary(q, rotary, 1, of_q) * ops::rotary(k, rotary, 1, of_k)).sum();
+    };
+    expect_close(product(9, 4), product(1005, 1000), 1e-10, "shifted");
+    EXPECT_GT((product(9, 4) - product(9, 5)).abs().item<double>(), 1e-3);
+    expect_close(ops::rotary(q, rotary, 1, 0), q, 0, "the first position");
+}
+
+TEST(Attention, OptionsThatContradictAreToldInASentence) {
+    const auto expect = [](std::vector<RawValue> values, const std::string& words) {
+        EXPECT_ERROR(make(std::move(values)), ErrorKind::usage, words);
+    };
+    expect({{"key_value_heads", "3", "test"}}, "heads 4 are no multiple of key_value_heads 3");
+    expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}}, "without window or gate");
+    ModelConfig both = causal_model();
+    both.direction = Direction::bidirectional;
+    EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"window", "3", "test"}}), ErrorKind::usage,
+                 "a window looks back");
+    ModelConfig odd = causal_model();
+    odd.width = 9;
+    EXPECT_ERROR(MadeBlock(*find_block_kind("s"), odd, {{"positions", "\"rotary\"", "test"}, {"heads", "3", "test"}}),
+                 ErrorKind::usage, "rotary positions turn pairs");
+}
+
+}  // namespace
+}  // namespace lithe

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Numbers of tests/golden/attention_test.cpp: rotary positions as transformers' Llama turns them (rotate_half), grouped keys
+and values, a window, a gate; written head by head."""
+import sys
+
+import numpy as np
+
+from golden import Golden, sigmoid, softmax, wave
+
+WIDTH, HEADS, STEPS = 8, 4, 6
+SIZE = WIDTH // HEADS
+
+
+def turned(x, position, share, base):
+    """The first share of a head's numbers; pairs are half of these apart."""
+    half = int(round(share * SIZE / 2))
+    angle = position * base ** (-np.arange(half) / max(1, half))
+    y = x.copy()
+    y[:half] = x[:half] * np.cos(angle) - x[half:2 * half] * np.sin(angle)
+    y[half:2 * half] = x[half:2 * half] * np.cos(angle) + x[:half] * np.sin(angle)
+    return y
+
+
+def attention(kept_heads, window=None, base=None, share=1.0, gated=False):
+    kept = kept_heads * SIZE
+    x = wave((STEPS, WIDTH), 0.7, 0.1, 1.5)
+    if kept_heads == HEADS:
+        weights = wave((3 * WIDTH, WIDTH), 0.37, 0.2, 0.8)
+        q, k, v = np.split(x @ weights.T, 3, axis=1)
+    else:
+        q = x @ wave((WIDTH, WIDTH), 0.37, 0.2, 0.8).T
+        k, v = np.split(x @ wave((2 * kept, WIDTH), 0.41, 0.3, 0.8).T, 2, axis=1)
+    mixed = np.zeros((STEPS, WIDTH))
+    for h in range(HEADS):
+        of = h // (HEADS // kept_heads)
+        for i in range(STEPS):
+            first = 0 if window is None else max(0, i - window + 1)
+            here = slice(h * SIZE, (h + 1) * SIZE)
+            there = slice(of * SIZE, (of + 1) * SIZE)
+            query = q[i, here] if base is None else turned(q[i, here], i, share, base)
+            keys = [k[j, there] if base is None else turned(k[j, there], j, share, base) for j in range(first, i + 1)]
+            mixed[i, here] = softmax(np.array(keys) @ query / np.sqrt(SIZE)) @ v[first:i + 1, there]
+    if gated:
+        mixed = mixed * sigmoid(x @ wave((WIDTH, WIDTH), 0.29, 0.6, 0.8).T)
+    return mixed @ wave((WIDTH, WIDTH), 0.53, 0.4, 0.8).T
+
+
+def main():
+    golden = Golden("golden/attention_test.cpp")
+    cases = {"rotary": dict(kept_heads=4, base=10000.0), "grouped": dict(kept_heads=2),
+             "window": dict(kept_heads=4, window=3), "gated": dict(kept_heads=4, gated=True),
+             "all": dict(kept_heads=1, base=50.0, window=4, gated=True)}
+    for name, options in cases.items():
+        y = attention(**options)
+        golden.expect(name, [y[0, 0], y[3, 5], y[5, 7], y.sum()], 10)
+    return golden.end()
+
+
+sys.exit(main())
