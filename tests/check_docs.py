@@ -17,7 +17,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # folders of pages: each page finds what those before it in the same folder made
 PAGES = [["docs/how_to/train_on_my_text.md", "docs/how_to/configurations.md", "docs/how_to/go_on_and_move.md",
-          "docs/how_to/read_the_pages.md", "docs/how_to/reproduce_a_paper.md"],
+          "docs/how_to/fine_tune.md", "docs/how_to/read_the_pages.md", "docs/how_to/reproduce_a_paper.md"],
          ["docs/tokenizers.md"], ["docs/data.md"], ["docs/planner.md"], ["docs/gpu.md"], ["docs/README.md"], ["README.md"]]
 SHORTER, LONGEST = 20, 4  # times: divided by, and seconds at most
 TEXT_BYTES = 400_000
@@ -69,9 +69,16 @@ def corpus():
     return "".join(path.read_text() for path in files)[:TEXT_BYTES]
 
 
+def task():
+    """A table of lines that are comments, and of others."""
+    lines = [line.strip() for line in corpus().splitlines() if len(line.strip()) > 20 and "\t" not in line and '"' not in line]
+    return "text\tlabel\n" + "".join(f"{line}\t{'comment' if line.startswith('//') else 'code'}\n" for line in lines[:1500])
+
+
 def make_folder(folder, lithe):
     (folder / "corpus.txt").write_text(corpus())
     (folder / "other.txt").write_text(corpus()[::-1])
+    (folder / "task.tsv").write_text(task())
     (folder / "configs").symlink_to(ROOT / "configs")
     (folder / "build/release").mkdir(parents=True)
     (folder / "build/release/lithe").symlink_to(lithe)

@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         config.path = "/proc/self/fd/" + std::to_string(descriptor);
         config.format = formats[data[0] % 5];
         if (data[0] & 64) config.documents = "blank_line";
+        if (data[0] & 32) config.second = "second";
         if (data[0] & 128) config.label = "label";
         lithe::read_documents(config, {{config.path, -1}}, [](const lithe::DocumentPart& part) {
             if (part.text.empty() || part.text.size() > lithe::kLargestPart) __builtin_trap();

@@ -135,7 +135,7 @@ TEST(Encoder, EmbeddingsHeadAndPooler) {
     EXPECT_LT((model->encode(ids, pass).squeeze(1) - h).abs().max().item<double>(), 1e-12);
     const Tensor pooled =
         at::tanh(at::linear(h[0], parameter(*model, "pooler.weight"), parameter(*model, "pooler.bias")));
-    EXPECT_LT((model->pool(ids, pass)[0] - pooled).abs().max().item<double>(), 1e-12);
+    EXPECT_LT((model->pooler(model->encode(ids, pass).select(0, 0))[0] - pooled).abs().max().item<double>(), 1e-12);
     const Tensor t = norm(
         at::gelu(at::linear(h, parameter(*model, "head.transform.weight"), parameter(*model, "head.transform.bias"))),
         "head.norm");
@@ -159,8 +159,7 @@ TEST(Encoder, ContradictionsAreTold) {
     const auto bare = encoder({"model.head=\"none\""});
     EXPECT_ERROR(bare->forward(at::zeros({2, 1}, at::kLong), {}, bare->pass(false)), ErrorKind::usage,
                  "without a head");
-    EXPECT_ERROR(encoder({"model.bert.pooler=false"})->pool(at::zeros({2, 1}, at::kLong), {}), ErrorKind::usage,
-                 "no pooler");
+    EXPECT_ERROR(encoder({"model.bert.pooler=false"})->pooler(at::zeros({1, 8})), ErrorKind::usage, "no pooler");
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ TEST(Translate, FeederDealsEveryPairOnce) {
         }
         FeedPosition beyond;
         beyond.at = first_epoch + 1;
-        EXPECT_ERROR(resumed->seek(beyond), ErrorKind::bad_file, "is none of pairs");
+        EXPECT_ERROR(resumed->seek(beyond), ErrorKind::bad_file, "is none of these rows");
     }
     EXPECT_ERROR(make_pair_feeder(corpus.split("train"), {.batch = 4, .length = 3}), ErrorKind::usage,
                  "no pair is short enough");

@@ -122,17 +122,22 @@ TEST(Config, FieldsAreDocumented) {
 // What trains nothing is said where it is set: in its help, and when a training begins.
 TEST(Config, SettingsThatTrainNothingAreTold) {
     Config config;
-    EXPECT_TRUE(untrained_settings(config).empty());
+    EXPECT_TRUE(unused_settings(config, false).empty());
     config.data.label = "kind";
     config.model.bert.pooler = true;
     config.model.bert.token_types = 2;
-    const auto words = untrained_settings(config);
+    const auto words = unused_settings(config, false);
     ASSERT_EQ(words.size(), 3u);
     const char* names[] = {"data.label", "model.bert.pooler", "model.bert.token_types"};
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(words[i].rfind(names[i], 0), 0u) << words[i];
     config = {};
     config.model.bert.token_types = 1;
-    EXPECT_TRUE(untrained_settings(config).empty());
+    EXPECT_TRUE(unused_settings(config, false).empty());
+    config.data.label = "kind";
+    config.data.second = "other";
+    config.model.bert.pooler = true;
+    config.model.bert.token_types = 2;
+    EXPECT_TRUE(unused_settings(config, true).empty());
 }
 
 }  // namespace

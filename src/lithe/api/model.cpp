@@ -16,25 +16,6 @@
 #include "lithe/train/machine.h"
 
 namespace lithe {
-namespace {
-
-// A text that is no corpus.
-class TextTokens : public TokenView {
- public:
-    TextTokens(std::vector<int64_t> ids, uint64_t bytes) : ids_(std::move(ids)), bytes_(bytes) {}
-    uint64_t size() const override { return ids_.size(); }
-    uint64_t bytes() const override { return bytes_; }
-    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
-        std::copy_n(ids_.begin() + std::ptrdiff_t(begin), count, out);
-    }
-
- private:
-    std::vector<int64_t> ids_;
-    uint64_t bytes_;
-};
-
-}  // namespace
-
 struct Model::Impl {
     LoadedModel loaded;
     Machine machine;
@@ -101,7 +82,10 @@ TextScore Model::score(std::string_view text, const std::stop_token& stop) const
     const LoadedModel& loaded = impl_->loaded;
     if (loaded.objective->reads_pairs())
         fail_usage("the model translates, and a text alone has no score", "score", "translate() writes with it");
-    const TextTokens tokens(encode(text), text.size());
+    if (loaded.objective->reads_labels())
+        fail_usage("the model gives texts labels and predicts no tokens, so that a text has no score", "score");
+    TokenList tokens;
+    tokens.add(encode(text), text.size());
     if (tokens.size() < 2)
         fail_usage("a text to be scored has at least 2 tokens, got " + std::to_string(tokens.size()), "score");
     EvaluationProtocol protocol = protocol_of(loaded.config, *loaded.tokenizer);
@@ -125,6 +109,8 @@ Generated Model::generate(std::string_view prompt, const GenerateOptions& option
     const Tokenizer& tokenizer = impl_->tokenizer();
     if (impl_->loaded.objective->reads_pairs())
         fail_usage("the model translates and continues no text", "generate", "translate() writes with it");
+    if (impl_->loaded.objective->reads_labels())
+        fail_usage("the model gives texts labels and continues none", "generate");
     const std::vector<int64_t> begin = impl_->tokens_of(prompt);
     const LanguageModel& model = *impl_->loaded.model;
     Session session(model, {.segment = impl_->loaded.config.train.length, .stop = options.stop});

@@ -23,13 +23,6 @@ int edit_distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-std::optional<double> parse_double(std::string_view text) {
-    double value = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-    return value;
-}
-
 // Length of the valid UTF-8 sequence at `i`, or 0.
 size_t utf8_sequence(std::string_view s, size_t i) {
     auto byte = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
@@ -83,6 +76,13 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
     return best ? ", did you mean '" + *best + "'?" : "";
 }
 
+std::optional<double> parse_number(std::string_view text) {
+    double value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+    return value;
+}
+
 std::optional<int64_t> parse_count(std::string_view text) {
     double scale = 1;
     if (!text.empty()) {
@@ -92,7 +92,7 @@ std::optional<int64_t> parse_count(std::string_view text) {
         if (last == 'G') scale = 1e9;
         if (scale != 1) text.remove_suffix(1);
     }
-    auto value = parse_double(text);
+    auto value = parse_number(text);
     if (!value) return std::nullopt;
     double amount = *value * scale;
     if (amount < 0 || amount > 9e15 || std::abs(amount - std::round(amount)) > 1e-6) return std::nullopt;
@@ -110,7 +110,7 @@ std::optional<double> parse_seconds(std::string_view text) {
         else unit = last == 's';
         if (unit) text.remove_suffix(1);
     }
-    auto value = parse_double(text);
+    auto value = parse_number(text);
     if (!value || *value < 0 || !std::isfinite(*value * scale)) return std::nullopt;
     return *value * scale;
 }

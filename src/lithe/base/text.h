@@ -19,11 +19,12 @@ std::optional<int64_t> parse_count(std::string_view text);
 // "90s" "10m" "1.5h" "2d" or plain seconds -> seconds.
 std::optional<double> parse_seconds(std::string_view text);
 
-std::string format_count(double value);         // 1234567 -> "1.23M"
-std::string format_seconds(double seconds);     // 3725 -> "1h02m"
-std::string format_bytes(double bytes);         // 1536 -> "1.5 KiB"
-std::string format_number(double value);        // shortest text that reads back as the same double
-std::string printable(std::string_view bytes);  // valid UTF-8 stays; anything else becomes U+FFFD
+std::string format_count(double value);                     // 1234567 -> "1.23M"
+std::string format_seconds(double seconds);                 // 3725 -> "1h02m"
+std::string format_bytes(double bytes);                     // 1536 -> "1.5 KiB"
+std::optional<double> parse_number(std::string_view text);  // all of it, as 3e-4; nullopt: it is none
+std::string format_number(double value);                    // shortest text that reads back as the same double
+std::string printable(std::string_view bytes);              // valid UTF-8 stays; anything else becomes U+FFFD
 // printable(), with control characters shown as ^[ and the like and without carriage returns: what a text from outside
 // may do to a terminal. Line feeds and tabs stay.
 std::string for_terminal(std::string_view bytes);

@@ -25,8 +25,8 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     StepRunner step(*objective, models, optimizer, {.parts = parts, .graphs = config.train.graphs});
     ModelCost cost = count_cost(model, cost_shape(config));
     constexpr uint64_t kSegments = 64;  // of text, which is then read again
-    const RandomText text(kSegments * uint64_t(config.train.batch * config.train.length), config,
-                          vocabulary_of(config));
+    const RandomText text(kSegments * uint64_t(config.train.batch * config.train.length), config, vocabulary_of(config),
+                          objective->labels());
     const auto feeder = objective->feeder(config, tokenize::ByteTokenizer(), {{&text, 1, "random"}});
     uint64_t count = 0;
     int64_t tokens = 0;

@@ -33,9 +33,12 @@ void add_data_flags(CLI::App& app, DataConfig& config) {
                "what files hold; auto: by their names and what is in them; text: their bytes as they stand");
     app.add_option("--field", config.field, "jsonl: the field with the text; csv, tsv: the column, by name or number")
         ->capture_default_str();
+    app.add_option("--second", config.second,
+                   "jsonl, csv, tsv: the field with a second text: documents then come in pairs");
     app.add_option(
         "--label", config.label,
-        "jsonl, csv, tsv: the field with a label of each document (kept in the token set; no training uses it yet)");
+        "jsonl, csv, tsv: the field with a label of each document or pair, for objective.name = \"classify\" "
+        "or \"regress\"");
     app.add_option("--parallel", config.parallel,
                    "text in two files, line by line: the other file's extension, as \".en\" for train.de: pairs for "
                    "objective.name = \"translate\"");

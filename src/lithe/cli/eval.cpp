@@ -30,7 +30,8 @@ struct Flags {
 };
 
 // "FILE:split"; a file without a split is scored whole.
-void choose_data(const std::string& text, Config& config, std::string& split) {
+// Labels are read from another text too where the model gives some.
+void choose_data(const std::string& text, bool labels, Config& config, std::string& split) {
     if (text.empty()) return;
     std::string path = text;
     split = "";
@@ -47,7 +48,8 @@ void choose_data(const std::string& text, Config& config, std::string& split) {
     const DataConfig defaults;
     DataConfig& data = config.data;
     data.path = path;
-    data.train.clear(), data.valid.clear(), data.test.clear(), data.sources.clear(), data.label.clear();
+    data.train.clear(), data.valid.clear(), data.test.clear(), data.sources.clear();
+    if (!labels) data.label.clear();
     data.tokenizer = defaults.tokenizer, data.vocabulary = defaults.vocabulary, data.min_count = defaults.min_count;
     if (split == "all") data.split = "100/0/0", data.deduplicate = defaults.deduplicate;
 }
@@ -109,6 +111,17 @@ nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
     return json;
 }
 
+std::string figures(const EvaluationResult& result) {
+    if (result.texts > 0) return figures_text(result);
+    return "loss " + fixed_digits(result.loss, 4) + " nats per token, perplexity " +
+           fixed_digits(result.perplexity, 3) + unspoken_text(result);
+}
+
+std::string scored(const EvaluationResult& result) {
+    if (result.texts > 0) return std::to_string(result.texts) + " texts";
+    return std::to_string(result.tokens) + " tokens, " + std::to_string(result.bytes) + " bytes";
+}
+
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
@@ -116,7 +129,7 @@ int run(const Flags& flags, const CommandContext& context) {
     loaded.config.train.threads = flags.threads;
     Machine machine = set_up_machine(loaded.config.train);
     std::string split = "valid";
-    choose_data(flags.data, loaded.config, split);
+    choose_data(flags.data, loaded.objective->reads_labels(), loaded.config, split);
     loaded.config = with_data_settings(loaded.config, flags);
     const Corpus corpus = open_data(flags, loaded);
     const bool own = flags.data.empty() || flags.data[0] == ':';
@@ -151,10 +164,8 @@ int run(const Flags& flags, const CommandContext& context) {
     if (context.json) {
         print_json("eval", json);
     } else {
-        std::cout << fixed_digits(result->score.value, 4) << " " << result->score.kind.unit << ", loss "
-                  << fixed_digits(result->loss, 4) << " nats per token, perplexity "
-                  << fixed_digits(result->perplexity, 3) << unspoken_text(*result) << "\nscored     " << result->tokens
-                  << " tokens, " << result->bytes << " bytes of " << for_terminal(json["data"].get<std::string>())
+        std::cout << fixed_digits(result->score.value, 4) << " " << result->score.kind.unit << ", " << figures(*result)
+                  << "\nscored     " << scored(*result) << " of " << for_terminal(json["data"].get<std::string>())
                   << ", " << (split == "all" ? "all of it" : "split " + split) << ", in "
                   << format_seconds(result->seconds) << "\nprotocol   " << protocol_text(*result) << std::endl;
         if (writing)

@@ -200,10 +200,10 @@ void tell_outcome(const Promise& promise, const EvaluationResult& result) {
 }
 
 // What to type next; every setting stands in the run's folder.
-std::string next_command(const TrainResult& result, bool encoder) {
+std::string next_command(const TrainResult& result, bool writes) {
     if (result.stopped_by == "signal") return "resume     lithe train " + shell_quoted(absolute_path(result.run));
     const std::string run = shell_quoted(result.run);
-    return std::string("next       lithe ") + (encoder ? "eval " : "generate ") + run +
+    return std::string("next       lithe ") + (writes ? "generate " : "eval ") + run +
            "    (report: " + shell_quoted(result.run + "/report.html") + ")";
 }
 
@@ -216,7 +216,6 @@ int run(const Flags& flags, const CommandContext& context) {
         std::cout << on_terminal(to_toml(config));
         return 0;
     }
-    const bool encoder = config.model.direction == Direction::bidirectional || config.encoder;
     std::optional<Promise> promise;
     options.on_evaluation = [&promise](const auto& result, const auto& state, double progress) {
         if (promise) tell_expectation(*promise, result, state, progress);
@@ -232,7 +231,7 @@ int run(const Flags& flags, const CommandContext& context) {
         write_report(options.run);
         if (promise && result.valid && result.stopped_by != "signal" && is_about(*promise, *result.valid))
             tell_outcome(*promise, *result.valid);
-        log_info(next_command(result, encoder));
+        log_info(next_command(result, trainer.writes_text()));
     }
     nlohmann::ordered_json json = result_json(result);
     if (promise)

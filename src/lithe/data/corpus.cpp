@@ -148,8 +148,9 @@ class CorpusBuilder {
         if (given_ && given_->hash() != corpus_.tokenizer_->hash()) fail_tokenizer(path, *given_, *corpus_.tokenizer_);
         corpus_.division_ = set.info().division.empty() ? "as prepared" : set.info().division;
         for (size_t s = 0; s < set.info().splits.size(); ++s)
-            corpus_.splits_.push_back({set.info().splits[s].name,
-                                       std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes)});
+            corpus_.splits_.push_back(
+                {set.info().splits[s].name,
+                 std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes, set.info().labels)});
     }
 
     void from_plain(const Listing& listing) {

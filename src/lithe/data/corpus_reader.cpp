@@ -76,8 +76,9 @@ CorpusReader::CorpusReader(const DataConfig& config, bool exact_cuts, std::stop_
                    "add to the configuration, or to the command line: " + setting("data.path=FILE"));
     if (rule_.by == SplitBy::files && listing_.inputs[0].split < 0)
         fail_usage("data.split = \"files\" needs a folder", config.path);
-    if (!config.parallel.empty() && config.deduplicate != Duplicates::none)
-        fail_usage("data.deduplicate cannot look at pairs of documents", "data.parallel", "remove one of the two");
+    if (has_pairs(config) && config.deduplicate != Duplicates::none)
+        fail_usage("data.deduplicate cannot look at pairs of documents",
+                   config.parallel.empty() ? "data.second" : "data.parallel", "remove one of the two");
     by_bytes_ = rule_.by == SplitBy::bytes && listing_.inputs[0].split < 0;
     for (const Input& input : listing_.inputs) {
         input_bytes_ += file_size(input.path);
@@ -142,7 +143,7 @@ void CorpusReader::count(bool progress) {
     for (size_t s = 0; s < 3; ++s)
         if (borders[s] < borders[s + 1] && !beginnings.any(borders[s], borders[s + 1])) size_->cut = true;
     // pairs stay pairs, labels are of whole documents, and duplicates are sought among these
-    if (size_->documents == 1 || !config_.parallel.empty() || !config_.label.empty() ||
+    if (size_->documents == 1 || has_pairs(config_) || !config_.label.empty() ||
         config_.deduplicate != Duplicates::none || size_->members != NamedBy::nothing)
         size_->cut = false;
 }

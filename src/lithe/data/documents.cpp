@@ -1,7 +1,6 @@
 #include "lithe/data/documents.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -111,6 +110,7 @@ class JsonLinesReader : public MemberReader {
     JsonLinesReader(PartEmitter& out, const DataConfig& config, const Member& member)
         : out_(out),
           field_(config.field),
+          second_(config.second),
           label_(config.label),
           where_(member.where),
           empty_(out, member.name) {}
@@ -126,7 +126,8 @@ class JsonLinesReader : public MemberReader {
     }
     void finish() override {
         take();
-        empty_.tell("record", "\"" + field_ + "\" is null or empty");
+        empty_.tell("record",
+                    "\"" + field_ + "\"" + (second_.empty() ? "" : " or \"" + second_ + "\"") + " is null or empty");
     }
 
  private:
@@ -147,20 +148,25 @@ class JsonLinesReader : public MemberReader {
         if (!parsed) bad(fault);
         const nlohmann::json& json = *parsed;
         if (!json.is_object()) bad("it is no JSON object");
-        const auto text = json.find(field_);
-        if (text == json.end()) bad("the field \"" + field_ + "\" is missing; it has " + names_of(json));
-        if (text->is_null()) return empty_.add();
-        if (!text->is_string()) bad("the field \"" + field_ + "\" is no text");
+        const std::string text = text_in(json, field_);
+        const std::string second = second_.empty() ? std::string() : text_in(json, second_);
         std::string label;
         if (!label_.empty()) {
             const auto found = json.find(label_);
             if (found == json.end()) bad("the field \"" + label_ + "\" (data.label) is missing");
-            label = label_text(*found);
+            label = found->is_null() ? std::string() : label_text(*found);
+            if (label.empty()) bad("the label \"" + label_ + "\" is null or empty");
         }
-        const auto& content = text->get_ref<const std::string&>();
-        if (content.empty()) return empty_.add();
-        out_.add(content, label);
-        out_.end();
+        if (text.empty() || (!second_.empty() && second.empty())) return empty_.add();
+        out_.add_record(text, second, label);
+    }
+    // Null is an empty text.
+    std::string text_in(const nlohmann::json& json, const std::string& field) const {
+        const auto text = json.find(field);
+        if (text == json.end()) bad("the field \"" + field + "\" is missing; it has " + names_of(json));
+        if (text->is_null()) return "";
+        if (!text->is_string()) bad("the field \"" + field + "\" is no text");
+        return text->get<std::string>();
     }
     static std::string names_of(const nlohmann::json& json) {
         std::vector<std::string> names;
@@ -169,16 +175,10 @@ class JsonLinesReader : public MemberReader {
         return names.empty() ? "none" : join(names, ", ");
     }
     PartEmitter& out_;
-    std::string field_, label_, where_, line_;
+    std::string field_, second_, label_, where_, line_;
     EmptyRecords empty_;
     uint64_t number_ = 0, offset_ = 0;
 };
-
-bool is_number(const std::string& text) {
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return !text.empty() && error == std::errc() && end == text.data() + text.size();
-}
 
 // The first row names the columns; data.field is a name, or a number from 1 for files without such a row. A number that
 // the first row has as a name is one where the row below it holds no number there: a column of classes does.
@@ -187,6 +187,7 @@ class CsvReader : public MemberReader {
     CsvReader(PartEmitter& out, const DataConfig& config, char delimiter, const Member& member)
         : out_(out),
           field_(config.field),
+          second_(config.second),
           label_(config.label),
           where_(member.where),
           empty_(out, member.name),
@@ -213,7 +214,7 @@ class CsvReader : public MemberReader {
             const int number = std::stoi(name);
             const size_t position = size_t(std::max(1, number)) - 1;
             const bool named =
-                there && (position >= first_.size() || (found < second.size() && !is_number(second[found])));
+                there && (position >= first_.size() || (found < second.size() && !parse_number(second[found])));
             if (number == 0 && !named)
                 fail_file("there is no column 0", where_,
                           "columns are counted from 1: data.field = \"1\" is the first");
@@ -228,8 +229,9 @@ class CsvReader : public MemberReader {
     // Once it is known what the first row is.
     void begin(const std::vector<std::string>& second) {
         text_ = find(field_, second);
+        if (!second_.empty()) other_ = find(second_, second);
         if (!label_.empty()) kind_ = find(label_, second);
-        if (!text_.named && !kind_.named) use(1, first_);
+        if (!text_.named && !other_.named && !kind_.named) use(1, first_);
     }
     void take(std::vector<std::string>& fields) {
         if (++row_ == 1) {
@@ -240,21 +242,25 @@ class CsvReader : public MemberReader {
         use(row_, fields);
     }
     void use(uint64_t row, const std::vector<std::string>& fields) {
-        const size_t needed = std::max(text_.number, label_.empty() ? 0 : kind_.number);
+        const size_t needed = std::max({text_.number, other_.number, kind_.number});
         if (fields.size() <= needed)
             fail_file("row " + std::to_string(row) + " has " + std::to_string(fields.size()) +
                           " fields, expected at least " + std::to_string(needed + 1),
                       where_);
-        if (fields[text_.number].empty()) return empty_.add();
-        out_.add(fields[text_.number], label_.empty() ? std::string_view() : fields[kind_.number]);
-        out_.end();
+        if (!label_.empty() && fields[kind_.number].empty())
+            fail_file("row " + std::to_string(row) + " has no label: its field \"" + printable(label_) + "\" is empty",
+                      where_, "data.label names the column of labels");
+        const std::string& text = fields[text_.number];
+        const std::string second = second_.empty() ? std::string() : fields[other_.number];
+        if (text.empty() || (!second_.empty() && second.empty())) return empty_.add();
+        out_.add_record(text, second, label_.empty() ? std::string_view() : fields[kind_.number]);
     }
     PartEmitter& out_;
-    std::string field_, label_, where_;
+    std::string field_, second_, label_, where_;
     EmptyRecords empty_;
     CsvParser parser_;
     std::vector<std::string> first_;
-    Column text_, kind_;
+    Column text_, other_, kind_;  // number 0 where there is none
     uint64_t row_ = 0;
 };
 
@@ -266,9 +272,10 @@ std::unique_ptr<MemberReader> make_reader(const DataConfig& config, const Member
         case TextFormat::automatic:
         case TextFormat::text: break;
     }
-    if (!config.label.empty())
-        fail_usage("plain text has no field \"" + config.label + "\" to take labels from: " + member.where,
-                   "data.label", "use JSON lines, CSV or TSV");
+    for (const auto& [field, what] : {std::pair(config.label, "label"), std::pair(config.second, "second")})
+        if (!field.empty())
+            fail_usage("plain text has no field \"" + field + "\": " + member.where, std::string("data.") + what,
+                       "use JSON lines, CSV or TSV; data.format says so where the name does not");
     return std::make_unique<TextReader>(out, config.documents, member.head);
 }
 
@@ -347,7 +354,7 @@ TextFormat format_of_file(const DataConfig& config, const Input& input) {
 }  // namespace
 
 bool files_are_documents(const DataConfig& config, const std::vector<Input>& inputs) {
-    return config.documents == "file" && config.parallel.empty() &&
+    return config.documents == "file" && !has_pairs(config) && config.label.empty() &&
            std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
                return PackedFile::kind_of(input.path) == PackedKind::plain &&
                       (config.format == TextFormat::text || (content_of_file(input.path).kind == ContentKind::text &&

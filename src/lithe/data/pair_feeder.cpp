@@ -1,12 +1,10 @@
 #include "lithe/data/pair_feeder.h"
 
 #include <algorithm>
-#include <iterator>
-#include <tuple>
 
 #include "lithe/base/error.h"
 #include "lithe/base/log.h"
-#include "lithe/base/rng.h"
+#include "lithe/data/window_feeder.h"
 
 namespace lithe {
 
@@ -17,11 +15,7 @@ PairView::PairView(const TokenView& tokens, int64_t end) : tokens_(&tokens), end
 }
 
 std::vector<int64_t> PairView::read(uint64_t document) const {
-    const uint64_t begin = tokens_->document_begin(document);
-    const bool last = document + 1 == tokens_->documents();
-    const uint64_t end = last ? tokens_->size() : tokens_->document_begin(document + 1);
-    std::vector<int64_t> ids(size_t(end - begin));
-    if (!ids.empty()) tokens_->read(begin, end - begin, ids.data());
+    std::vector<int64_t> ids = read_document(*tokens_, document);
     if (ids.empty() || ids.back() != end_) ids.push_back(end_);
     return ids;
 }
@@ -66,124 +60,31 @@ void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch&
     for (int64_t row = 0; row < batch.rows; ++row) view.fill(batch, row, pairs[size_t(row)]);
 }
 
-namespace {
-
-struct PairLengths {
-    uint64_t number;
-    int64_t target, source;
-    int64_t longer() const { return std::max(target, source); }
-};
-
-// The pairs of a window, sorted by length and cut into batches, which come in a random order.
-class PairWindow {
- public:
-    PairWindow() = default;
-    PairWindow(std::vector<PairLengths> pairs, int64_t tokens, uint64_t key) : pairs_(std::move(pairs)), key_(key) {
-        std::sort(pairs_.begin(), pairs_.end(), [](const PairLengths& a, const PairLengths& b) {
-            return std::make_tuple(a.longer(), a.target, a.source, a.number) <
-                   std::make_tuple(b.longer(), b.target, b.source, b.number);
-        });
-        for (size_t i = 0, begin = 0; i < pairs_.size(); ++i) {
-            const bool full = int64_t(i + 1 - begin) * pairs_[i].longer() > tokens;
-            if (full && i > begin) ends_.push_back(begin = i);
-            if (i + 1 == pairs_.size()) ends_.push_back(i + 1);
-        }
-    }
-    uint64_t batches() const { return ends_.size(); }
-    std::vector<uint64_t> batch(uint64_t number) const {
-        const auto taken = size_t(permuted(number, batches(), key_));
-        std::vector<uint64_t> numbers;
-        for (size_t i = taken == 0 ? 0 : ends_[taken - 1]; i < ends_[taken]; ++i) numbers.push_back(pairs_[i].number);
-        return numbers;
-    }
-
- private:
-    std::vector<PairLengths> pairs_;
-    std::vector<size_t> ends_;  // of batches
-    uint64_t key_ = 0;
-};
-
-class PairFeeder : public Feeder {
- public:
-    PairFeeder(const TokenView& tokens, const PairOptions& options) : view_(tokens, options.end), options_(options) {
-        uint64_t longer = 0;
-        for (uint64_t number = 0; number < view_.size(); ++number) {
-            const PairLengths pair{number, view_.target_length(number), view_.source_length(number)};
-            if (pair.longer() > options_.length) ++longer;
-            else if (std::min(pair.source, pair.target) > 1) pairs_.push_back(pair);
-        }
-        if (pairs_.empty())
-            fail({.kind = ErrorKind::usage,
-                  .what = "no pair is short enough",
-                  .where = "train.length",
-                  .expected = "pairs of at most " + std::to_string(options_.length) + " tokens a side",
-                  .got = std::to_string(view_.size()) + " longer or empty ones",
-                  .hint = "raise train.length"});
-        if (longer > 0)
-            log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(view_.size()) +
-                     " are longer than train.length and are left out");
-        open(0, 0);
-    }
-
-    void next(Batch& batch) override {
-        step_over_ends();
-        fill_pairs(view_, window_.batch(in_window_), batch);
-        ++in_window_;
-        ++at_.at;
-    }
-    FeedPosition position() const override { return at_; }
-    void seek(const FeedPosition& position) override {
-        uint64_t number = 0, left = position.at;
-        open(position.epoch, 0);
-        while (left > window_.batches() && number + 1 < windows()) {
-            left -= window_.batches();
-            open(position.epoch, ++number);
-        }
-        if (left > window_.batches() || !position.rows.empty())
-            fail_file("data position " + std::to_string(position.at) + " is none of pairs", "checkpoint",
-                      "resume with the settings that the run was started with");
-        in_window_ = left;
-        at_ = position;
-    }
-    bool uses_flags() const override { return true; }
-
- private:
-    static constexpr uint64_t kWindow = 32;  // batches of the longest pairs, at least
-
-    uint64_t window_size() const { return kWindow * uint64_t(options_.batch); }
-    uint64_t windows() const { return (pairs_.size() + window_size() - 1) / window_size(); }
-
-    void step_over_ends() {
-        if (in_window_ < window_.batches()) return;
-        if (number_ + 1 < windows()) return open(at_.epoch, number_ + 1);
-        ++at_.epoch;
-        at_.at = 0;
-        open(at_.epoch, 0);
-    }
-
-    void open(uint64_t epoch, uint64_t number) {
-        const uint64_t order = combine_key(combine_key(options_.seed, "pairs"), epoch), size = window_size();
-        std::vector<PairLengths> pairs;
-        for (uint64_t i = number * size; i < std::min<uint64_t>(pairs_.size(), (number + 1) * size); ++i)
-            pairs.push_back(pairs_[permuted(i, pairs_.size(), order)]);
-        window_ = PairWindow(std::move(pairs), options_.batch * options_.length,
-                             combine_key(combine_key(options_.seed, epoch), number));
-        number_ = number;
-        in_window_ = 0;
-    }
-
-    PairView view_;
-    PairOptions options_;
-    std::vector<PairLengths> pairs_;
-    FeedPosition at_;
-    PairWindow window_;
-    uint64_t number_ = 0, in_window_ = 0;  // the window's number in the epoch, and the next batch's in the window
-};
-
-}  // namespace
-
 std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options) {
-    return std::make_unique<PairFeeder>(tokens, options);
+    const PairView view(tokens, options.end);
+    std::vector<SizedRow> pairs;
+    uint64_t longer = 0;
+    for (uint64_t number = 0; number < view.size(); ++number) {
+        const SizedRow pair{number, view.target_length(number), view.source_length(number)};
+        if (pair.longer() > options.length) ++longer;
+        else if (std::min(pair.first, pair.second) > 1) pairs.push_back(pair);
+    }
+    if (pairs.empty())
+        fail({.kind = ErrorKind::usage,
+              .what = "no pair is short enough",
+              .where = "train.length",
+              .expected = "pairs of at most " + std::to_string(options.length) + " tokens a side",
+              .got = std::to_string(view.size()) + " longer or empty ones",
+              .hint = "raise train.length"});
+    if (longer > 0)
+        log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(view.size()) +
+                 " are longer than train.length and are left out");
+    return make_window_feeder(
+        std::move(pairs),
+        {.most_tokens = options.batch * options.length,
+         .window = options.batch * kBatchesOfWindow,
+         .seed = options.seed},
+        [view](const std::vector<uint64_t>& numbers, Batch& batch) { fill_pairs(view, numbers, batch); });
 }
 
 }  // namespace lithe

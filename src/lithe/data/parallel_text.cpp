@@ -62,12 +62,7 @@ void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) 
                 "an empty side of a pair");
             continue;
         }
-        out.second = false;
-        out.add(from);
-        out.end();
-        out.second = true;
-        out.add(to);
-        out.end();
+        out.add_record(from, to, {});
     }
 }
 

@@ -38,6 +38,17 @@ class PartEmitter {
             while (held_.size() > kLargestPart) give(part_length(held_, kLargestPart), false);
         }
     }
+    // A whole document, or a pair of them where `second_text` is not empty; both have the label.
+    void add_record(std::string_view text, std::string_view second_text, std::string_view label) {
+        second = false;
+        add(text, label);
+        end();
+        if (second_text.empty()) return;
+        second = true;
+        add(second_text, label);
+        end();
+        second = false;
+    }
     void end() {
         if (!held_.empty()) give(held_.size(), true);
         label_.clear();

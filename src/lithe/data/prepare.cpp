@@ -220,7 +220,7 @@ class Preparation {
         info.tokenizer_hash = tokenizer_->hash();
         info.identity = identity;
         info.source = name();
-        info.parallel = !config_.parallel.empty();
+        info.parallel = has_pairs(config_);
         for (const char* split : kSplitNames) info.splits.push_back({split, 0, 0, 0, {}});
         const auto text = double(std::max(journal_.size.bytes, reader_.input_bytes()));
         check_space(output_, text * density(*tokenizer_, config_) * info.token_bytes * 1.02 + (1 << 20));
@@ -320,6 +320,7 @@ std::string corpus_identity(const DataConfig& config, const std::string& tokeniz
          {config.split, name_of(config.vocabulary), name_of(config.format), config.field, config.label, config.parallel,
           config.documents, name_of(config.document_end), name_of(config.deduplicate)})
         text += "|" + std::to_string(each.size()) + ":" + each;
+    if (!config.second.empty()) text += "|second " + std::to_string(config.second.size()) + ":" + config.second;
     text +=
         "|" + std::to_string(config.min_count) + "|" + join(config.include, "\n") + "|" + join(config.exclude, "\n");
     const auto add = [&](const std::string& path, int split) {

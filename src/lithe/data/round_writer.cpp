@@ -10,7 +10,8 @@ RoundWriter::RoundWriter(std::string folder, const Tokenizer& tokenizer, const D
     : folder_(std::move(folder)),
       info_(info),
       tokenizer_json_(tokenizer.to_json()),
-      labelled_(!config.label.empty()) {
+      labelled_(!config.label.empty()),
+      pairs_(has_pairs(config)) {
     for (size_t i = 0; i < info.labels.size(); ++i) label_numbers_[info.labels[i]] = int32_t(i);
     if (config.document_end == DocumentEnd::automatic) end_ = tokenizer.document_end();
 }
@@ -22,6 +23,9 @@ void RoundWriter::write(const TextBatch& batch) {
         if (item.begins) open.begins = true, open.label = labelled_ ? number_of(item.label) : 0;
         append(open, item.ids);
         if (item.ends && end_) append(open, {*end_});
+        if (item.ends && open.begins && pairs_)
+            fail_file("a text of a pair has no token in this vocabulary, so that its partner would stand alone",
+                      info_.source, "leave such pairs out of the data");
         open.bytes += item.bytes;
     }
 }

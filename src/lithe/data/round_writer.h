@@ -41,7 +41,7 @@ class RoundWriter {
     std::string tokenizer_json_;
     std::optional<int32_t> end_;
     std::array<Open, 3> open_;
-    bool labelled_;
+    bool labelled_, pairs_;
     std::map<std::string, int32_t> label_numbers_;
     std::vector<uint16_t> narrow_;
     std::vector<uint8_t> bytes_;

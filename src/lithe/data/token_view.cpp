@@ -27,9 +27,24 @@ void MappedText::read(uint64_t begin, uint64_t count, int64_t* out) const {
     }
 }
 
-ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes)
+const std::vector<std::string>& TokenView::label_names() const {
+    static const std::vector<std::string> none;
+    return none;
+}
+
+std::vector<int64_t> read_document(const TokenView& tokens, uint64_t number) {
+    const uint64_t begin = tokens.document_begin(number);
+    const bool last = number + 1 == tokens.documents();
+    const uint64_t end = last ? tokens.size() : tokens.document_begin(number + 1);
+    std::vector<int64_t> ids(size_t(end - begin));
+    if (!ids.empty()) tokens.read(begin, end - begin, ids.data());
+    return ids;
+}
+
+ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, std::vector<std::string> label_names)
     : ranges_(std::move(ranges)),
-      bytes_(bytes) {
+      bytes_(bytes),
+      label_names_(std::move(label_names)) {
     starts_.push_back(0);
     document_starts_.push_back(0);
     for (const TokenRange& range : ranges_) {
@@ -70,6 +85,12 @@ int32_t ShardedTokens::document_label(uint64_t number) const {
     const auto [r, place] = find_document(number);
     const auto& labels = ranges_[r].file->info().labels;
     return labels.empty() ? -1 : labels[place];
+}
+
+void TokenList::add(const std::vector<int64_t>& ids, uint64_t bytes) {
+    begins_.push_back(ids_.size());
+    ids_.insert(ids_.end(), ids.begin(), ids.end());
+    bytes_ += bytes;
 }
 
 JoinedTokens::JoinedTokens(std::vector<std::shared_ptr<const TokenView>> parts) : parts_(std::move(parts)) {

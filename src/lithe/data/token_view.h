@@ -22,9 +22,14 @@ class TokenView {
     // Number of documents, and where number i begins; a view that knows of none is one document.
     virtual uint64_t documents() const { return 1; }
     virtual uint64_t document_begin(uint64_t) const { return 0; }
-    // The number of its label (TokenSetInfo::labels); -1: none.
+    // The number of its label; -1: none.
     virtual int32_t document_label(uint64_t) const { return -1; }
+    // The labels by number; empty: there are none.
+    virtual const std::vector<std::string>& label_names() const;
 };
+
+// The tokens of a document.
+std::vector<int64_t> read_document(const TokenView& tokens, uint64_t number);
 
 // A plain file, mapped; the id of each byte by look-up (-1: not in the vocabulary).
 class MappedText : public TokenView {
@@ -43,13 +48,14 @@ class MappedText : public TokenView {
 
 class ShardedTokens : public TokenView {
  public:
-    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes);
+    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, std::vector<std::string> label_names = {});
     uint64_t size() const override { return starts_.back(); }
     uint64_t bytes() const override { return bytes_; }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override;
     uint64_t documents() const override { return document_starts_.back(); }
     uint64_t document_begin(uint64_t number) const override;
     int32_t document_label(uint64_t number) const override;
+    const std::vector<std::string>& label_names() const override { return label_names_; }
 
  private:
     // The range that a document begins in, and its number in that file's table.
@@ -59,6 +65,25 @@ class ShardedTokens : public TokenView {
     std::vector<uint64_t> first_document_;   // of each range, in its file's table
     std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
     uint64_t bytes_;
+    std::vector<std::string> label_names_;
+};
+
+// Texts at hand, a document each.
+class TokenList : public TokenView {
+ public:
+    void add(const std::vector<int64_t>& ids, uint64_t bytes);
+    uint64_t size() const override { return ids_.size(); }
+    uint64_t bytes() const override { return bytes_; }
+    void read(uint64_t begin, uint64_t count, int64_t* out) const override {
+        std::copy_n(ids_.begin() + std::ptrdiff_t(begin), count, out);
+    }
+    uint64_t documents() const override { return begins_.size(); }
+    uint64_t document_begin(uint64_t number) const override { return begins_.at(number); }
+
+ private:
+    std::vector<int64_t> ids_;
+    std::vector<uint64_t> begins_;
+    uint64_t bytes_ = 0;
 };
 
 // A part of another view, which must outlive it; one document.

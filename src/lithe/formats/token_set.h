@@ -33,7 +33,7 @@ struct TokenSetInfo {
     std::string division;  // words for people: how it was divided, and what was left out
     std::vector<TokenSetSplit> splits;
     std::vector<std::string> labels;  // names of document labels by number; empty: none
-    bool parallel = false;            // documents come in pairs, source and target
+    bool parallel = false;            // documents come in pairs
     uint64_t tokens() const;
 };
 

@@ -121,7 +121,8 @@ static TokenStack make_decoder(const Config& config, ParameterStore& store, int6
 
 // Embeddings in bins bring theirs.
 static const HeadKind& head_kind(const ModelConfig& model) {
-    return head_kind(model.adaptive.cutoffs.empty() ? model.head : HeadForm::adaptive);
+    const bool bins = !model.adaptive.cutoffs.empty() && model.head != HeadForm::none;
+    return head_kind(bins ? HeadForm::adaptive : model.head);
 }
 
 // Both read one vocabulary: of the same width they share its vectors.
@@ -190,38 +191,39 @@ Bag LanguageModel::encode_source(const Tensor& ids_SB, const Tensor& flags_SB, b
     return bag;
 }
 
+void LanguageModel::require_head() const {
+    if (!has_head()) fail_usage("a model without a head predicts no tokens", "model.head");
+}
+
 TokenStack::Output LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Pass& pass,
                                          const Bag& source) const {
-    if (!has_head()) fail_usage("an encoder without a head predicts nothing", "model.head");
     return decoder_.forward(ids_TB, source, state, pass);
 }
 
 LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& state, const Pass& pass,
                                              const Bag& source) const {
+    require_head();
     TokenStack::Output h = hidden(ids_TB, state, pass, source);
     return {head_->logits(h.h_TBD), std::move(h.state), std::move(h.aux)};
 }
 
 LanguageModel::Next LanguageModel::next(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source,
                                         bool wants_logits) const {
+    require_head();
     TokenStack::Output h = hidden(ids_TB, state, pass, source);
     Next next{{}, std::move(h.state)};
     if (wants_logits) next.logits_BV = head_->logits(h.h_TBD.select(0, ids_TB.size(0) - 1));
     return next;
 }
 
-Tensor LanguageModel::encode(const Tensor& ids_TB, const Pass& pass) const {
-    return decoder_.forward(ids_TB, {}, {}, pass).h_TBD;
-}
-
-Tensor LanguageModel::pool(const Tensor& ids_TB, const Pass& pass) const {
+Tensor LanguageModel::pooler(const Tensor& h_BD) const {
     if (!pooler_) fail_usage("the model has no pooler", "model.bert.pooler");
-    const Tensor first_BD = encode(ids_TB, pass).select(0, 0);
-    return at::linear(first_BD, pooler_.tensor(), pooler_bias_.tensor().to(first_BD.scalar_type())).tanh();
+    return at::linear(h_BD, pooler_.tensor(), pooler_bias_.tensor().to(h_BD.scalar_type())).tanh();
 }
 
 LanguageModel::Loss LanguageModel::loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state,
                                         const Pass& pass, const LossOptions& options, const Bag& source) const {
+    require_head();
     TokenStack::Output h = hidden(ids_TB, state, pass, source);
     Loss out{{}, std::move(h.state), std::move(h.aux)};
     Tensor h_ND = h.h_TBD.flatten(0, 1), targets_N = targets_TB.flatten();

@@ -60,10 +60,12 @@ class LanguageModel {
                       Aux& aux) const;
     bool has_encoder() const { return encoder_.has_value(); }
 
-    // The stack's output [T][B][d], after the last norm: all that an encoder without a head has.
-    Tensor encode(const Tensor& ids_TB, const Pass& pass) const;
-    // The pooled first position [B][d], for fine-tuning: tanh(W h_0 + b). Throws usage without model.bert.pooler.
-    Tensor pool(const Tensor& ids_TB, const Pass& pass) const;
+    // The stack's output [T][B][d], after the last norm: what heads read.
+    TokenStack::Output hidden(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source = {}) const;
+    Tensor encode(const Tensor& ids_TB, const Pass& pass) const { return hidden(ids_TB, {}, pass).h_TBD; }
+    // BERT's pooler of a position's vectors [B][d]: tanh(W h + b). Throws usage without model.bert.pooler.
+    Tensor pooler(const Tensor& h_BD) const;
+    bool has_pooler() const { return bool(pooler_); }
     bool has_head() const { return head_ != nullptr; }
 
     // Entries that every pass has which is made from now on.
@@ -98,7 +100,7 @@ class LanguageModel {
     const Head* head() const { return head_.get(); }  // null without one
 
  private:
-    TokenStack::Output hidden(const Tensor& ids_TB, const State& state, const Pass& pass, const Bag& source) const;
+    void require_head() const;
     ModelConfig config_;
     LayerDropConfig layer_drop_;
     int64_t vocabulary_size_;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lithe/base/position_flags.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/spec/ngram_lengths.h"
 
@@ -68,6 +69,13 @@ static Tensor sinusoids(const Tensor& places_TB, int64_t width, at::ScalarType t
     return at::cat({angle.sin(), angle.cos()}, 2).to(type);
 }
 
+// The second type where flags say so and the model has one, else the first.
+Tensor TokenEmbedding::types(const Pass& pass) const {
+    if (!pass.marks || config_.bert.token_types < 2) return token_types_.tensor().select(0, 0);
+    const Tensor second_TB = pass.flags_TB().bitwise_and(int64_t(kSecondText)).ne(0).to(at::kLong);
+    return at::embedding(token_types_.tensor(), second_TB);
+}
+
 Tensor TokenEmbedding::operator()(const Tensor& ids_TB, const State& state, const Pass& pass, State& after) const {
     Tensor x_TBD = adaptive_ ? adaptive_.embed(ids_TB) : at::embedding(tokens_.tensor(), ids_TB);
     if (config_.embedding_scale == EmbeddingScale::sqrt_width) x_TBD = x_TBD * std::sqrt(double(config_.width));
@@ -80,7 +88,7 @@ Tensor TokenEmbedding::operator()(const Tensor& ids_TB, const State& state, cons
         x_TBD = x_TBD + at::embedding(positions_.tensor(), places(ids_TB, pass));
     if (config_.positions == Positions::sinusoidal)
         x_TBD = x_TBD + sinusoids(places(ids_TB, pass), config_.width, x_TBD.scalar_type());
-    if (token_types_) x_TBD = x_TBD + token_types_.tensor().select(0, 0);
+    if (token_types_) x_TBD = x_TBD + types(pass);
     if (norm_) x_TBD = norm_(x_TBD);
     if (pass.training) x_TBD = ops::dropout(x_TBD, config_.dropout, shared_site(pass, "embedding"), 1);
     return x_TBD;

@@ -1,4 +1,4 @@
-// What a stack reads of token ids: their vectors, positions, hashed n-grams, the first token type, norm and dropout.
+// What a stack reads of token ids: their vectors, positions, hashed n-grams, token types, norm and dropout.
 #pragma once
 
 #include "lithe/blocks/block.h"
@@ -42,6 +42,7 @@ class TokenEmbedding {
 
  private:
     Tensor places(const Tensor& ids_TB, const Pass& pass) const;
+    Tensor types(const Pass& pass) const;
     ModelConfig config_;
     int64_t max_positions_ = 0;
     Parameter tokens_, positions_, token_types_;

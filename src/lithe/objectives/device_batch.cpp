@@ -3,21 +3,29 @@
 namespace lithe {
 namespace {
 
-template <class T> Tensor view(const std::vector<T>& numbers, int64_t length, int64_t rows, at::Device device) {
+constexpr at::ScalarType type_of(uint8_t) { return at::kByte; }
+constexpr at::ScalarType type_of(int64_t) { return at::kLong; }
+constexpr at::ScalarType type_of(double) { return at::kDouble; }
+
+template <class T> Tensor view(const std::vector<T>& numbers, at::IntArrayRef shape, at::Device device) {
     if (numbers.empty()) return {};
-    const at::ScalarType type = sizeof(T) == 1 ? at::kByte : at::kLong;
     // nothing writes to what a model reads
     void* data = const_cast<T*>(numbers.data());
-    return at::from_blob(data, {length, rows}, at::TensorOptions(type)).to(device);
+    return at::from_blob(data, shape, at::TensorOptions(type_of(T()))).to(device);
 }
 
 }  // namespace
 
 DeviceBatch DeviceBatch::of(const Batch& batch, at::Device device) {
-    const auto main = [&](const auto& numbers) { return view(numbers, batch.length, batch.rows, device); };
-    const auto source = [&](const auto& numbers) { return view(numbers, batch.source.length, batch.rows, device); };
-    return {main(batch.inputs), main(batch.targets), main(batch.flags), source(batch.source.ids),
-            source(batch.source.flags)};
+    const auto main = [&](const auto& numbers) { return view(numbers, {batch.length, batch.rows}, device); };
+    const auto source = [&](const auto& numbers) { return view(numbers, {batch.source.length, batch.rows}, device); };
+    const Tensor classes_B = view(batch.labels.classes, {batch.rows}, device);
+    return {.ids_TB = main(batch.inputs),
+            .targets_TB = main(batch.targets),
+            .flags_TB = main(batch.flags),
+            .source_SB = source(batch.source.ids),
+            .source_flags_SB = source(batch.source.flags),
+            .labels_B = classes_B.defined() ? classes_B : view(batch.labels.numbers, {batch.rows}, device)};
 }
 
 }  // namespace lithe

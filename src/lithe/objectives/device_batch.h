@@ -10,6 +10,7 @@ struct DeviceBatch {
     Tensor ids_TB, targets_TB;
     Tensor flags_TB;                    // undefined: none
     Tensor source_SB, source_flags_SB;  // another sequence; undefined: none
+    Tensor labels_B;                    // classes (int64) or numbers (fp64) of the rows; undefined: none
     int64_t rows() const { return ids_TB.size(1); }
     int64_t positions() const { return ids_TB.numel(); }
 

@@ -1,6 +1,7 @@
 #include "lithe/objectives/evaluate.h"
 
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "lithe/base/log.h"
 #include "lithe/base/position_flags.h"
+#include "lithe/base/text.h"
 #include "lithe/base/timer.h"
 #include "lithe/objectives/parts.h"
 #include "lithe/ops/side_by_side.h"
@@ -64,6 +66,27 @@ static Pass pass_of(const LanguageModel& model, const EvaluationProtocol& protoc
     return pass;
 }
 
+static void judge_tokens(const Objective& objective, const TextSums& text, double sum, EvaluationResult& result) {
+    result.tokens = text.tokens;
+    if (result.tokens == 0) fail_file("no token of split '" + result.protocol.split + "' was scored", "data");
+    if (!(text.bytes > 0))
+        fail_file("the scored tokens of split '" + result.protocol.split + "' stand for no text", "data");
+    result.bytes = uint64_t(std::llround(text.bytes));
+    result.unspoken_share = text.unspoken / text.bytes;
+    result.loss = sum / double(result.tokens);
+    result.bits_per_byte = sum / std::numbers::ln2 / text.bytes;
+    result.score = {objective.score_kind(), result.bits_per_byte};
+    result.perplexity = std::exp(result.loss);
+}
+
+static void judge_texts(const Objective& objective, const RowOutputs& rows, double loss, EvaluationResult& result) {
+    if (rows.rows() == 0) fail_file("no text of split '" + result.protocol.split + "' was scored", "data");
+    result.texts = uint64_t(rows.rows());
+    result.loss = loss;
+    result.scores = objective.judge(rows);
+    result.score = result.scores.at(0);
+}
+
 std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
                                          const EvaluationProtocol& given, const std::stop_token& stop) {
     Timer timer;
@@ -81,34 +104,32 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
     std::vector<State> states(static_cast<size_t>(most_parts));
     std::vector<double> sums(states.size());
     TextSums sums_of_text(text);
+    RowOutputs rows;
+    double weight = 0;
     int64_t number = 0;
     while (const Batch* batch = batches->next()) {
         if (stop.stop_requested()) return std::nullopt;
         const DeviceBatch whole = DeviceBatch::of(*batch, device);
         const int64_t parts = std::min(most_parts, batch->rows);
+        std::vector<Tensor> outputs(static_cast<size_t>(parts));
         ops::side_by_side(parts, [&](int64_t part) {
             const at::NoGradGuard no_grad;  // is the thread's
             State& state = states[size_t(part)];
             if (!result.words.carries_state) state = State();
-            auto [sum, next] = objective.score(models, rows_of(whole, part, parts), state, pass);
-            sums[size_t(part)] += sum.item<double>();
-            state = std::move(next);
+            ScoredRows scored = objective.score(models, rows_of(whole, part, parts), state, pass);
+            sums[size_t(part)] += scored.sum.item<double>();
+            outputs[size_t(part)] = std::move(scored.outputs_BC);
+            state = std::move(scored.state);
         });
+        if (!batch->labels.empty()) rows.add(at::cat(outputs), batch->labels);
+        for (const auto& [term, of_batch] : objective.weights(*batch)) weight += of_batch;
         sums_of_text.add(batch->targets);
         if (number++ % 16 == 0) log_progress("evaluating " + std::to_string(int(100 * batches->progress())) + " %");
     }
     log_progress("");
-    result.tokens = sums_of_text.tokens;
-    if (result.tokens == 0) fail_file("no token of split '" + given.split + "' was scored", "data");
-    if (!(sums_of_text.bytes > 0))
-        fail_file("the scored tokens of split '" + given.split + "' stand for no text", "data");
-    result.bytes = uint64_t(std::llround(sums_of_text.bytes));
-    result.unspoken_share = sums_of_text.unspoken / sums_of_text.bytes;
     const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
-    result.loss = sum / double(result.tokens);
-    result.bits_per_byte = sum / std::numbers::ln2 / sums_of_text.bytes;
-    result.score = {objective.score_kind(), result.bits_per_byte};
-    result.perplexity = std::exp(result.loss);
+    if (objective.reads_labels()) judge_texts(objective, rows, sum / weight, result);
+    else judge_tokens(objective, sums_of_text, sum, result);
     result.seconds = timer.seconds();
     return result;
 }
@@ -119,6 +140,15 @@ std::string unspoken_text(const EvaluationResult& result) {
     std::snprintf(share, sizeof share, "%.2g", 100 * result.unspoken_share);
     return std::string(", ") + share +
            " % of the text has no token of its own and costs next to nothing: not comparable with other tokenizers";
+}
+
+std::string figures_text(const EvaluationResult& result) {
+    if (result.texts == 0)
+        return fmt::format("perplexity {:.3f}, {} tokens", result.perplexity, format_count(double(result.tokens)));
+    std::string text;
+    for (const Score& each : result.scores)
+        if (!(each.kind == result.score.kind)) text += fmt::format("{} {:.4f}, ", each.kind.unit, each.value);
+    return text + fmt::format("loss {:.4f}, {} texts", result.loss, result.texts);
 }
 
 static std::string unscored_tokens(const EvaluationResult& result) {
@@ -134,7 +164,7 @@ static std::string carried_state(const EvaluationResult& result) {
 
 std::string protocol_text(const EvaluationResult& result) {
     const EvaluationProtocol& p = result.protocol;
-    std::string text = std::to_string(p.batch) + " rows of " + std::to_string(p.length) + " tokens";
+    std::string text = fmt::format("{} rows of {}{} tokens", p.batch, result.texts > 0 ? "at most " : "", p.length);
     if (result.words.carries_state) {
         text += ", memory " + std::to_string(p.memory);
         if (!p.documents) text += ", " + std::to_string(p.lead) + " tokens read before each row";
@@ -142,18 +172,28 @@ std::string protocol_text(const EvaluationResult& result) {
         if (p.mask != AttentionMask::causal) text += std::string(", mask ") + name_of(p.mask);
         if (p.clamp_length >= 0) text += ", distances clamped to " + std::to_string(p.clamp_length);
     }
-    return text + ", " + name_of(p.precision) + "; not scored: " + unscored_tokens(result);
+    text += ", " + name_of(p.precision);
+    return result.texts > 0 ? text : text + "; not scored: " + unscored_tokens(result);
 }
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
-    nlohmann::ordered_json json = {{"score", to_json(result.score)},
-                                   {"bits_per_byte", result.bits_per_byte},
-                                   {"loss", result.loss},
-                                   {"perplexity", result.perplexity}};
+    nlohmann::ordered_json json = {{"score", to_json(result.score)}};
+    if (result.texts > 0) {
+        for (const Score& each : result.scores) json["scores"].push_back(to_json(each));
+        json["loss"] = result.loss;
+    } else {
+        json["bits_per_byte"] = result.bits_per_byte;
+        json["loss"] = result.loss;
+        json["perplexity"] = result.perplexity;
+    }
     if (!with_protocol) return json;
-    json["tokens"] = result.tokens;
-    json["bytes"] = result.bytes;
-    json["unspoken_share"] = result.unspoken_share;
+    if (result.texts > 0) {
+        json["texts"] = result.texts;
+    } else {
+        json["tokens"] = result.tokens;
+        json["bytes"] = result.bytes;
+        json["unspoken_share"] = result.unspoken_share;
+    }
     json["seconds"] = result.seconds;
     const EvaluationProtocol& p = result.protocol;
     json["protocol"] = {{"split", p.split},

@@ -22,9 +22,11 @@ struct EvaluationResult {
     Score score;
     std::string objective;
     ScoringWords words;
-    double loss = 0;  // nats per token
+    double loss = 0;  // nats per token, or the mean over texts
     double bits_per_byte = 0, perplexity = 0;
     uint64_t tokens = 0, bytes = 0;  // scored, and what they stand for
+    uint64_t texts = 0;              // that have labels, which were scored; then there are no figures of tokens
+    std::vector<Score> scores;       // of texts: all there are, `score` among them
     double unspoken_share = 0;       // of those bytes: what the unknown token stands for, or no token at all
     double seconds = 0;
     EvaluationProtocol protocol;
@@ -37,6 +39,8 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
                                          const EvaluationProtocol& protocol, const std::stop_token& stop = {});
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol);
+// What stands beside the score, for people: "perplexity 3.120, 5.1M tokens" or "F1 0.9012, loss 0.3120, 872 texts".
+std::string figures_text(const EvaluationResult& result);
 // How it was scored, for people: "16 rows of 256 tokens, memory 0, 1024 tokens read before each ...".
 std::string protocol_text(const EvaluationResult& result);
 // ", 54 % of the text has no token of its own: not comparable with other tokenizers"; empty where all has.

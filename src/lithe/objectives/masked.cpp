@@ -7,17 +7,6 @@
 namespace lithe {
 namespace {
 
-// The id of a token with exactly this text.
-std::optional<int64_t> find_token(const Tokenizer& tokenizer, const std::string& text) {
-    try {
-        const std::vector<int64_t> ids = tokenizer.encode(text, SpecialText::parsed);
-        if (ids.size() == 1 && tokenizer.decode(ids) == text) return ids[0];
-    } catch (const Error&) {
-        // a text that the vocabulary cannot express is no token of it
-    }
-    return std::nullopt;
-}
-
 std::optional<int64_t> mask_token_of(const std::string& named, const Tokenizer& tokenizer) {
     if (named != "auto") {
         const auto id = find_token(tokenizer, named);

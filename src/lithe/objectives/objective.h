@@ -18,7 +18,7 @@
 #include "lithe/base/score.h"
 #include "lithe/data/feeder.h"
 #include "lithe/data/scored_text.h"
-#include "lithe/model/language_model.h"
+#include "lithe/model/sequence_head.h"
 #include "lithe/objectives/device_batch.h"
 #include "lithe/objectives/scored_batches.h"
 #include "lithe/objectives/translation_scores.h"
@@ -30,6 +30,8 @@ namespace lithe {
 struct Models {
     std::map<std::string, std::shared_ptr<LanguageModel>> by_role;
     LanguageModel& main() const { return *by_role.at("main"); }
+    // What the main model's sequences are given as a whole; null: nothing.
+    std::shared_ptr<SequenceHead> sequence_head;
     // A model that somebody else owns, alone.
     static Models of(LanguageModel& model);
 };
@@ -40,6 +42,22 @@ struct LossTerm {
     std::string name;
     double coefficient = 1;
     Tensor sum;  // scalar, at least fp32
+};
+
+// Rows of a batch as an evaluation sees them.
+struct ScoredRows {
+    Tensor sum;  // of the loss, in nats where it is a cross-entropy
+    State state;
+    Tensor outputs_BC;  // what rows with labels were given; undefined: rows have none
+};
+
+// What all rows with labels of an evaluation were given.
+struct RowOutputs {
+    std::vector<double> values;  // [rows][columns]
+    int64_t columns = 0;
+    RowLabels labels;
+    int64_t rows() const { return columns > 0 ? int64_t(values.size()) / columns : 0; }
+    void add(const Tensor& outputs_BC, const RowLabels& labels_B);
 };
 
 struct LossOutput {
@@ -106,16 +124,20 @@ class Objective {
     virtual ScoreKind score_kind() const { return {}; }
     // Whether its loss is the mean cross-entropy of tokens, so that it can be told in bits per byte.
     virtual bool loss_is_cross_entropy() const { return true; }
+    // Whether rows are judged by their labels instead of by their tokens.
+    virtual bool reads_labels() const { return false; }
+    // Labels that it takes, or some of them; for made-up texts.
+    virtual std::vector<std::string> labels() const { return {}; }
+    // Of rows with labels: the first is what score_kind() names.
+    virtual std::vector<Score> judge(const RowOutputs&) const { return {}; }
     // What the models write where the text has its targets; nullopt where they are not trained to write. Throws stopped
     // when a stop was asked for.
     virtual std::optional<Writing> write(const Models&, const ScoredText&, const Tokenizer&,
                                          const WriteOptions&) const {
         return std::nullopt;
     }
-    // The sum of the scored tokens' negative log-likelihoods in nats, and the next state, under `pass` with the batch's
-    // flags.
-    virtual std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
-                                           Pass pass) const = 0;
+    // The loss of the scored tokens (negative log-likelihoods in nats) or rows, under `pass` with the batch's flags.
+    virtual ScoredRows score(const Models& models, const DeviceBatch& batch, const State& state, Pass pass) const = 0;
 };
 
 // Options of an objective in [objective], beside its name.
@@ -125,6 +147,8 @@ class ObjectiveOptions {
     virtual void visit(FieldVisitor& v) = 0;
     // What contradicts itself, or does not go together with the rest of the configuration.
     virtual void check(const Config& config, Problems& problems) const = 0;
+    // Takes from the training text what was left to it, as names of classes. Throws where it does not fit.
+    virtual void take_text(const TokenView&, const Config&) {}
 };
 
 struct ObjectiveKind {
@@ -140,6 +164,8 @@ std::span<const ObjectiveKind> objective_kinds();
 void check_config(const Config& config, Problems& problems);
 // Writes all options of the objective out, and drops those of others. Throws usage for what is no option of any.
 void settle_objective(Config& config);
+// Writes out what was left to the training text.
+void settle_objective(Config& config, const TokenView& training_text);
 // Throws usage for an unknown name or wrong options.
 std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer);
 

@@ -15,9 +15,14 @@ Tensor rows_of(const Tensor& numbers_TB, int64_t part, int64_t parts) {
 }
 
 DeviceBatch rows_of(const DeviceBatch& batch, int64_t part, int64_t parts) {
-    return {rows_of(batch.ids_TB, part, parts), rows_of(batch.targets_TB, part, parts),
-            rows_of(batch.flags_TB, part, parts), rows_of(batch.source_SB, part, parts),
-            rows_of(batch.source_flags_SB, part, parts)};
+    const auto columns = [&](const Tensor& numbers_TB) { return rows_of(numbers_TB, part, parts); };
+    const RowRange range = range_of_part(part, parts, batch.rows());
+    return {.ids_TB = columns(batch.ids_TB),
+            .targets_TB = columns(batch.targets_TB),
+            .flags_TB = columns(batch.flags_TB),
+            .source_SB = columns(batch.source_SB),
+            .source_flags_SB = columns(batch.source_flags_SB),
+            .labels_B = batch.labels_B.defined() ? batch.labels_B.slice(0, range.first, range.end) : Tensor()};
 }
 
 }  // namespace lithe

@@ -1,7 +1,9 @@
 #include "lithe/base/text.h"
 #include "lithe/base/wording.h"
+#include "lithe/objectives/classify.h"
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/next.h"
+#include "lithe/objectives/regress.h"
 #include "lithe/objectives/translate.h"
 #include "lithe/spec/config_io.h"
 
@@ -73,10 +75,22 @@ std::span<const ObjectiveKind> objective_kinds() {
         {"next", "predict each next token", make_objective_options<NextValues>, make_next},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
+        {"classify", "tell texts, or pairs of them, apart by data.label", make_objective_options<ClassifyValues>,
+         make_classify},
+        {"regress", "give texts, or pairs of them, the numbers of data.label", make_objective_options<RegressValues>,
+         make_regress},
         {"translate", "write a text from another: pairs of data.parallel, with [model.encoder]",
          make_objective_options<TranslateValues>, make_translate},
     };
     return table;
+}
+
+void RowOutputs::add(const Tensor& outputs_BC, const RowLabels& labels_B) {
+    const Tensor all = outputs_BC.to(at::kCPU, at::kDouble).contiguous();
+    columns = all.size(1);
+    values.insert(values.end(), all.data_ptr<double>(), all.data_ptr<double>() + all.numel());
+    labels.classes.insert(labels.classes.end(), labels_B.classes.begin(), labels_B.classes.end());
+    labels.numbers.insert(labels.numbers.end(), labels_B.numbers.begin(), labels_B.numbers.end());
 }
 
 Models Models::of(LanguageModel& model) {
@@ -90,12 +104,10 @@ void check_config(const Config& config, Problems& problems) {
     if (const auto options = read_objective(config, problems)) options->check(config, problems);
 }
 
-void settle_objective(Config& config) {
-    Problems problems;
-    const auto options = read_objective(config, problems);
-    problems.throw_if_any("configuration");
+// All options into the configuration.
+static void write_options(ObjectiveOptions& options, Config& config) {
     std::vector<RawValue> all;
-    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) {
+    for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options.visit(v); })) {
         std::string origin = "default";
         for (const RawValue& given : config.objective.options)
             if (given.key == field.path) origin = given.origin;
@@ -105,10 +117,23 @@ void settle_objective(Config& config) {
     config.objective.options = std::move(all);
 }
 
-std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer) {
+static std::unique_ptr<ObjectiveOptions> options_of(const Config& config) {
     Problems problems;
-    const auto options = read_objective(config, problems);
+    auto options = read_objective(config, problems);
     problems.throw_if_any("configuration");
+    return options;
+}
+
+void settle_objective(Config& config) { write_options(*options_of(config), config); }
+
+void settle_objective(Config& config, const TokenView& training_text) {
+    const auto options = options_of(config);
+    options->take_text(training_text, config);
+    write_options(*options, config);
+}
+
+std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer& tokenizer) {
+    const auto options = options_of(config);
     return find_kind(config.objective.name)->make(*options, config, tokenizer);
 }
 

@@ -53,11 +53,10 @@ LossOutput TokenObjective::loss(const Models& models, const DeviceBatch& batch, 
     return result;
 }
 
-std::pair<Tensor, State> TokenObjective::score(const Models& models, const DeviceBatch& batch, const State& state,
-                                               Pass pass) const {
+ScoredRows TokenObjective::score(const Models& models, const DeviceBatch& batch, const State& state, Pass pass) const {
     pass.set_flags(batch.flags_TB);
     auto out = models.main().loss(batch.ids_TB, batch.targets_TB, state, pass, {.density = density_});
-    return {std::move(out.sum), std::move(out.state)};
+    return {.sum = std::move(out.sum), .state = std::move(out.state)};
 }
 
 }  // namespace lithe

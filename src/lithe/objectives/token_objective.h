@@ -27,8 +27,7 @@ class TokenObjective : public Objective {
                     const DrawKeys& keys) const override;
     std::unique_ptr<Feeder> feeder(const Config& config, const Tokenizer& tokenizer,
                                    std::vector<FeedSource> sources) const override;
-    std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
-                                   Pass pass) const override;
+    ScoredRows score(const Models& models, const DeviceBatch& batch, const State& state, Pass pass) const override;
 
  private:
     std::string name_;
@@ -42,6 +41,9 @@ template <class Values> class ObjectiveOptionsOf : public ObjectiveOptions {
     Values values;
     void visit(FieldVisitor& v) override { values.visit(v); }
     void check(const Config& config, Problems& problems) const override { values.check(config, problems); }
+    void take_text(const TokenView& text, const Config& config) override {
+        if constexpr (requires { values.take_text(text, config); }) values.take_text(text, config);
+    }
 };
 template <class Values> std::unique_ptr<ObjectiveOptions> make_objective_options() {
     return std::make_unique<ObjectiveOptionsOf<Values>>();

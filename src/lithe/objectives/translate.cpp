@@ -111,13 +111,12 @@ std::unique_ptr<ScoredBatches> TranslateObjective::scored_batches(const ScoredTe
     return std::make_unique<PairBatches>(text, protocol, end_);
 }
 
-std::pair<Tensor, State> TranslateObjective::score(const Models& models, const DeviceBatch& batch, const State&,
-                                                   Pass pass) const {
+ScoredRows TranslateObjective::score(const Models& models, const DeviceBatch& batch, const State&, Pass pass) const {
     Aux aux;
     const Bag source = models.main().encode_source(batch.source_SB, batch.source_flags_SB, false, {}, aux);
     pass.set_flags(batch.flags_TB);
     auto out = models.main().loss(batch.ids_TB, batch.targets_TB, {}, pass, {.density = TargetDensity::few}, source);
-    return {std::move(out.sum), State()};
+    return {.sum = std::move(out.sum)};
 }
 
 std::optional<Writing> TranslateObjective::write(const Models& models, const ScoredText& text,

@@ -41,8 +41,7 @@ class TranslateObjective : public TokenObjective {
     std::optional<Writing> write(const Models& models, const ScoredText& text, const Tokenizer& tokenizer,
                                  const WriteOptions& options) const override;
     int64_t end() const { return end_; }
-    std::pair<Tensor, State> score(const Models& models, const DeviceBatch& batch, const State& state,
-                                   Pass pass) const override;
+    ScoredRows score(const Models& models, const DeviceBatch& batch, const State& state, Pass pass) const override;
 
  private:
     TranslateValues values_;

@@ -8,6 +8,7 @@
 #include "lithe/base/wording.h"
 #include "lithe/data/random_text.h"
 #include "lithe/model/stack.h"
+#include "lithe/objectives/objective.h"
 #include "lithe/plan/measure.h"
 #include "lithe/tokenize/bytes.h"
 #include "lithe/train/budget.h"
@@ -34,9 +35,10 @@ double speed_of(Config config, int64_t vocabulary, int64_t batch, const Machine&
     constexpr double kSeconds = 5;
     constexpr uint64_t kSegments = 64;  // of text, which is then read again
     config.train.batch = batch;
-    const RandomText text(kSegments * uint64_t(batch * config.train.length), config, vocabulary);
-    config.model.vocabulary_size = vocabulary;
-    return measure_training_speed(config, tokenize::ByteTokenizer(), text, machine, kSeconds, stop);
+    const tokenize::ByteTokenizer tokenizer;
+    const RandomText text(kSegments * uint64_t(batch * config.train.length), config, vocabulary,
+                          make_objective(config, tokenizer)->labels());
+    return measure_training_speed(config, tokenizer, text, machine, kSeconds, stop);
 }
 
 }  // namespace
@@ -47,7 +49,10 @@ RunCost measure_run_cost(Config config, int64_t vocabulary, const std::stop_toke
                    "plan its result, or the layout with a candidate in each searched place");
     RunCost cost;
     cost.machine = set_up_machine(config.train);
-    const LanguageModel model(config, vocabulary);
+    config.model.vocabulary_size = vocabulary;
+    const Models models =
+        make_objective(config, tokenize::ByteTokenizer())->models(config, std::make_shared<ParameterStore>());
+    const LanguageModel& model = models.main();
     cost.model = count_cost(model, cost_shape(config));
     cost.available = double(available_memory());
     cost.memory = memory_of(model, config, cost.machine);

@@ -24,14 +24,18 @@ void Config::visit(FieldVisitor& v) {
     v.section({.name = "sample", .help = "texts written during training"}, [&](FieldVisitor& s) { sample.visit(s); });
 }
 
-std::vector<std::string> untrained_settings(const Config& config) {
+std::vector<std::string> unused_settings(const Config& config, bool reads_labels) {
     std::vector<std::string> words;
-    if (!config.data.label.empty())
-        words.push_back("data.label: labels are kept in token sets, and no training uses them yet");
-    if (config.model.bert.pooler)
-        words.push_back("model.bert.pooler: its weights are kept, and no training uses them yet");
-    if (config.model.bert.token_types > 1)
-        words.push_back("model.bert.token_types: training uses the first alone; the others stay as they are");
+    const std::string objective = "objective \"" + config.objective.name + "\"";
+    if (!config.data.label.empty() && !reads_labels) words.push_back("data.label: " + objective + " reads no labels");
+    if (!config.data.second.empty() && !reads_labels)
+        words.push_back("data.second: " + objective + " reads pairs as documents in a row");
+    if (config.model.bert.pooler && !reads_labels)
+        words.push_back("model.bert.pooler: " + objective + " leaves its weights as they are");
+    if (config.model.bert.token_types > 1 && config.data.second.empty())
+        words.push_back("model.bert.token_types: without data.second the first is used alone");
+    if (config.model.bert.token_types > 2)
+        words.push_back("model.bert.token_types: two are used, the others stay as they are");
     return words;
 }
 

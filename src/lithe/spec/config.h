@@ -51,7 +51,8 @@ struct Config {
     void visit(FieldVisitor& v);  // all sections but the encoder and blocks
 };
 
-// What the configuration asks for and no training uses yet, in words; empty for most.
-std::vector<std::string> untrained_settings(const Config& config);
+// What the configuration asks for and its training does not use, in words; empty for most. `reads_labels`: what the
+// objective does.
+std::vector<std::string> unused_settings(const Config& config, bool reads_labels);
 
 }  // namespace lithe

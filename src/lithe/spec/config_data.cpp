@@ -64,10 +64,13 @@ void DataConfig::visit(FieldVisitor& v) {
     v.field({.name = "field", .help = "jsonl: the field that holds the text; csv, tsv: the column, by name or number"},
             field);
     v.field(
-        {.name = "label",
-         .help = "jsonl, csv, tsv: the field that holds a label of each document; empty: none. Token sets keep it; no "
-                 "training uses it yet"},
-        label);
+        {.name = "second",
+         .help = "jsonl, csv, tsv: the field of a second text; documents then come in pairs, for labels of two texts"},
+        second);
+    v.field({.name = "label",
+             .help = "jsonl, csv, tsv: the field that holds a label of each document (or pair), for objective.name = "
+                     "\"classify\" or \"regress\"; empty: none. Token sets keep it"},
+            label);
     v.field({.name = "parallel",
              .help = "text in two files, line by line, for sequence to sequence: the extension of the other file, as "
                      "\".en\" for train.de; documents then come in pairs, for objective.name = \"translate\""},

@@ -58,6 +58,7 @@ struct DataConfig {
     int64_t min_count = 1;
     TextFormat format = TextFormat::automatic;
     std::string field = "text";
+    std::string second;
     std::string label;
     std::string parallel;
     std::string documents = "file";
@@ -71,5 +72,8 @@ struct DataConfig {
     std::vector<std::string> include, exclude;
     void visit(FieldVisitor& v);
 };
+
+// Whether documents come in pairs.
+inline bool has_pairs(const DataConfig& data) { return !data.parallel.empty() || !data.second.empty(); }
 
 }  // namespace lithe

@@ -79,6 +79,16 @@ TokenizerPtr tokenizer_from_file(const std::string& path) {
     fail_file("neither a tokenizer.json nor a SentencePiece model", path);
 }
 
+std::optional<int64_t> find_token(const Tokenizer& tokenizer, const std::string& text) {
+    try {
+        const std::vector<int64_t> ids = tokenizer.encode(text, SpecialText::parsed);
+        if (ids.size() == 1 && tokenizer.decode(ids) == text) return ids[0];
+    } catch (const Error&) {
+        // a text that the vocabulary cannot express is no token of it
+    }
+    return std::nullopt;
+}
+
 bool expresses(const Tokenizer& tokenizer, std::string_view text) {
     try {
         const auto ids = tokenizer.encode(text);

@@ -61,6 +61,8 @@ TokenizerPtr tokenizer_from_json(std::string_view text, const std::string& sourc
 // A JSON file as above, or a model file of SentencePiece.
 TokenizerPtr tokenizer_from_file(const std::string& path);
 
+// The id of a token with exactly this text, as "[MASK]"; nullopt where there is none.
+std::optional<int64_t> find_token(const Tokenizer& tokenizer, const std::string& text);
 // Whether the vocabulary has tokens of its own for all of the text.
 bool expresses(const Tokenizer& tokenizer, std::string_view text);
 // What a text may begin with where nothing else is said: a line end, else a space, else the first token.

@@ -28,6 +28,10 @@ bool Trainer::step() {
     return stopped_by_.empty();
 }
 
+bool Trainer::writes_text() const {
+    return run_->model->has_head() && !run_->model->has_encoder() && run_->config.model.direction == Direction::causal;
+}
+
 const TrainerState& Trainer::state() const { return run_->state; }
 
 int Trainer::threads() const { return run_->machine.threads; }

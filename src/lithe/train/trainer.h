@@ -87,6 +87,7 @@ class Trainer {
     // False when the disk is full; training goes on and it is tried again later.
     bool save(bool best = false);
     const TrainerState& state() const;
+    bool writes_text() const;  // whether its model continues one
     int threads() const;
 
  private:

@@ -157,10 +157,13 @@ void check_request(const Config& config) {
     check_schedule(config, problems);
     if (!config.train.init_parts.empty() && config.train.init_from.empty())
         problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
-    if (config.model.head == HeadForm::none)
-        problems.add("model.head = \"none\": an encoder alone predicts nothing", "model.head",
-                     "a head predicts tokens: model.head = \"linear\" or \"transform\"");
     problems.throw_if_any("configuration");
+}
+
+// What cannot be scored is told before the first step.
+void require_scorable(const TrainRun& run) {
+    const ScoredText text(run.corpus.split("valid"));
+    run.objective->scored_batches(text, protocol_of(run.config, run.corpus.tokenizer()));
 }
 
 }  // namespace
@@ -188,11 +191,15 @@ Trainer::Trainer(Config config, TrainOptions options)
     const Beginning beginning = beginning_of(r.config.train, r.options);
     r.text.emplace(r.config.data);  // before it is read
     r.corpus = Corpus::open(r.config.data, beginning.tokenizer, r.options.stop);
+    settle_objective(r.config, r.corpus.split("train"));
     const int64_t vocabulary = checked_vocabulary(r.config, r.corpus.tokenizer());
     r.objective = make_objective(r.config, r.corpus.tokenizer());
     r.config.model.vocabulary_size = vocabulary;
     r.models = training_models(*r.objective, r.config);
     r.model = r.models.by_role.at("main");
+    if (!r.model->has_head() && !r.models.sequence_head)
+        fail_usage("model.head = \"none\": a stack alone predicts nothing", "model.head",
+                   "a head predicts tokens: model.head = \"linear\" or \"transform\"");
     const std::vector<WeightPart> parts = parse_weight_parts(r.config.train.init_parts);
     if (!beginning.weights.empty() && parts.empty()) check_parameters(r.model->parameters(), beginning.weights);
     if (!beginning.weights.empty() && !parts.empty())
@@ -200,10 +207,11 @@ Trainer::Trainer(Config config, TrainOptions options)
     open_feeders();
     const bool automatic_parts = r.config.train.parts == 0;
     r.config.train.parts = batch_parts(r.config, r.machine.threads, r.machine.device);
-    for (const std::string& each : untrained_settings(r.config)) log_warning(each);
+    for (const std::string& each : unused_settings(r.config, r.objective->reads_labels())) log_warning(each);
     if (!r.config.data.parallel.empty() && !r.objective->reads_pairs())
         log_warning("data.parallel: objective \"" + r.objective->name() + "\" reads pairs as documents in a row");
     if (!r.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
+    else require_scorable(r);
     r.cost = count_cost(*r.model, cost_shape(r.config));
 
     check_memory();

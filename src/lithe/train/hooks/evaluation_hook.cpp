@@ -1,7 +1,7 @@
 #include "lithe/train/hooks/evaluation_hook.h"
 
+#include <fmt/format.h>
 #include <cmath>
-#include <cstdio>
 
 #include "lithe/base/json.h"
 #include "lithe/base/log.h"
@@ -89,11 +89,8 @@ void EvaluationHook::at_end(TrainResult& result) {
 
 void EvaluationHook::record(const EvaluationResult& result, bool best) {
     const TrainerState& state = run_.state;
-    char text[160];
-    std::snprintf(text, sizeof text, "valid      step %lld  %.4f %s, perplexity %.3f, %s tokens%s",
-                  static_cast<long long>(state.step), result.score.value, result.score.kind.unit.c_str(),
-                  result.perplexity, format_count(double(result.tokens)).c_str(), best ? "  (best)" : "");
-    log_info(text + unspoken_text(result));
+    log_info(fmt::format("valid      step {}  {:.4f} {}, {}{}{}", state.step, result.score.value,
+                         result.score.kind.unit, figures_text(result), best ? "  (best)" : "", unspoken_text(result)));
     run_.folder->metrics({{"step", state.step},
                           {"tokens", state.tokens},
                           {"seconds", state.train_seconds},

@@ -1,0 +1,113 @@
+// From a trained model to labels of texts, as a user has it: finetune, eval, predict.
+#include <fstream>
+
+#include "support/files.h"
+#include "support/program.h"
+#include "support/tiny_run.h"
+
+namespace lithe {
+namespace {
+
+using testing::run;
+using testing::TemporaryFolder;
+
+// Sentences on two matters.
+std::string table(int rows, const std::string& header) {
+    const char* animals[] = {"a dog barks", "the cat sleeps", "birds sing well", "one horse runs"};
+    const char* money[] = {"prices rise now", "the bank pays", "a loan is due", "stocks fell today"};
+    std::string text = header;
+    for (int i = 0; i < rows; ++i) {
+        const bool animal = i % 2 == 0;
+        text += std::string(animal ? animals[i / 2 % 4] : money[i / 2 % 4]) + " " + std::to_string(i) + "\t" +
+                (animal ? "animals" : "money") + "\n";
+    }
+    return text;
+}
+
+class Finetuning : public ::testing::Test {
+ protected:
+    static void SetUpTestSuite() {
+        folder_ = new TemporaryFolder();
+        const auto before =
+            run({"train", testing::tiny_config(*folder_), "--run", folder_->file("base"), "--max-steps", "30", "-q"});
+        ASSERT_EQ(before.code, 0) << before.err;
+        folder_->write("task.tsv", table(400, "text\tlabel\n"));
+        const auto result = run({"finetune", folder_->file("base"), folder_->file("task.tsv"), "--run", path(),
+                                 "--epochs", "3", "--rate", "3e-3", "--batch", "16", "--threads", "1"});
+        ASSERT_EQ(result.code, 0) << result.err;
+        told_ = result.err;
+    }
+    static void TearDownTestSuite() { delete folder_; }
+    static std::string path() { return folder_->file("tuned"); }
+    static TemporaryFolder* folder_;
+    static std::string told_;
+};
+TemporaryFolder* Finetuning::folder_ = nullptr;
+std::string Finetuning::told_;
+
+TEST_F(Finetuning, BeginsWithTheModelsWeightsAndANewHead) {
+    EXPECT_NE(told_.find("weights    from"), std::string::npos) << told_;
+    EXPECT_NE(told_.find("from the seed: label_head"), std::string::npos) << told_;
+    EXPECT_NE(told_.find("lithe predict"), std::string::npos) << told_;
+}
+
+TEST_F(Finetuning, EvalGivesScoresOfTexts) {
+    const auto json = run({"eval", path() + "@best", "--json"}).json();
+    EXPECT_EQ(json["score"]["name"], "accuracy");
+    EXPECT_GT(json["score"]["value"].get<double>(), 0.9);
+    EXPECT_EQ(json["scores"].size(), 3u);
+    EXPECT_FALSE(json.contains("bits_per_byte"));
+    const auto other =
+        run({"eval", path(), "--data", folder_->write("more.tsv", table(40, "text\tlabel\n")), "--json"}).json();
+    EXPECT_EQ(other["texts"], 40);
+    const auto words = run({"eval", path()});
+    EXPECT_NE(words.out.find("Matthews correlation"), std::string::npos) << words.out;
+    EXPECT_EQ(words.out.find("per token"), std::string::npos) << words.out;
+}
+
+TEST_F(Finetuning, PredictsTablesAndLines) {
+    const auto table_of =
+        run({"predict", path(), "--in", folder_->write("in.csv", "id,text\n1,a dog barks 12\n2,the bank pays 15\n")});
+    ASSERT_EQ(table_of.code, 0) << table_of.err;
+    EXPECT_EQ(table_of.out.substr(0, table_of.out.find('\n')), "prediction\tprobability");
+    const auto lines =
+        run({"predict", path(), "--in", folder_->write("in.txt", "a dog barks 12\nthe bank pays 15\n"), "--json"})
+            .json();
+    ASSERT_EQ(lines["predictions"].size(), 2u);
+    EXPECT_EQ(lines["predictions"][0]["prediction"], "animals");
+    EXPECT_EQ(lines["predictions"][1]["prediction"], "money");
+    const auto gap = run({"predict", path(), "--in", folder_->write("gap.csv", "text\na dog\n\"\"\nthe bank\n")});
+    EXPECT_EQ(gap.code, 3) << "predictions would not stand beside their rows";
+    EXPECT_NE(gap.err.find("not every record is a text"), std::string::npos) << gap.err;
+}
+
+TEST_F(Finetuning, TheHeadAloneLeavesTheRestAsItWas) {
+    const auto result =
+        run({"finetune", folder_->file("base"), folder_->file("task.tsv"), "--run", folder_->file("head"), "--train",
+             "head", "--epochs", "1", "--rate", "1e-2", "--batch", "16", "--threads", "1"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    const auto frozen =
+        run({"finetune", folder_->file("head"), folder_->file("task.tsv"), "--run", folder_->file("x")});
+    EXPECT_NE(frozen.err.find("unused in the file: label_head"), std::string::npos) << frozen.err;
+}
+
+TEST_F(Finetuning, WrongInputIsToldInASentence) {
+    const auto expect = [&](std::vector<std::string> arguments, int code, const std::string& words) {
+        const auto result = run(arguments);
+        EXPECT_EQ(result.code, code) << result.err;
+        EXPECT_NE(result.err.find(words), std::string::npos) << result.err;
+    };
+    const std::string base = folder_->file("base"), task = folder_->file("task.tsv");
+    expect({"finetune", base, task, "--run", path()}, 2, "the folder holds a run");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--label", "kind"}, 3, "no column \"kind\"");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--regress"}, 3, "is no number");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--test", task}, 2, "beside a validation file");
+    expect({"finetune", base, folder_->write("t.txt", "a\nb\n"), "--run", folder_->file("n")}, 2,
+           "plain text has no field");
+    expect({"predict", base, "--in", task}, 2, "gives texts no labels");
+    expect({"generate", path(), "--prompt", "a"}, 2, "predicts no tokens");
+    expect({"predict", path(), "--in", task, "--second", "label"}, 2, "trained on texts alone");
+}
+
+}  // namespace
+}  // namespace lithe
