@@ -5,7 +5,9 @@
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
+#include "lithe/kernels/matrix_state/matrix_state.h"
 #include "lithe/kernels/norm/norm.h"
+#include "lithe/kernels/norm/rms_norm.h"
 #include "lithe/kernels/optimizer/optimizer.h"
 #include "lithe/kernels/softmax/softmax.h"
 #include "lithe/kernels/sru/sru.h"
@@ -23,6 +25,10 @@ template <class S> struct CudaFunctions {
     int (*norm_backward)(const NormBackward<S>&, void* stream);
     int (*cross_entropy_forward)(const CrossEntropyArgs<S>&, void* stream);
     int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
+    int (*matrix_state_forward)(const MatrixStateForward<S>&, void* stream);
+    int (*matrix_state_backward)(const MatrixStateBackward<S>&, void* stream);
+    int (*rms_norm_forward)(const RmsNormForward<S>&, void* stream);
+    int (*rms_norm_backward)(const RmsNormBackward<S>&, void* stream);
 };
 
 struct CudaTable {
@@ -41,7 +47,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 4;
+constexpr int kCudaTableVersion = 5;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

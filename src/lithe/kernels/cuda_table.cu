@@ -13,6 +13,10 @@ template <class S> int norm_forward(const NormForward<S>&, void*);
 template <class S> int norm_backward(const NormBackward<S>&, void*);
 template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>&, void*);
 template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*);
+template <class S> int matrix_state_forward(const MatrixStateForward<S>&, void*);
+template <class S> int matrix_state_backward(const MatrixStateBackward<S>&, void*);
+template <class S> int rms_norm_forward(const RmsNormForward<S>&, void*);
+template <class S> int rms_norm_backward(const RmsNormBackward<S>&, void*);
 int optimizer_update(const UpdateArgs<float>&, void*);
 int optimizer_update_ranges(const UpdateArgs<float>&, const UpdateRange*, int64_t, void*);
 int table_update(const TableUpdate<float>&, void*);
@@ -20,8 +24,19 @@ int table_update(const TableUpdate<float>&, void*);
 namespace {
 
 template <class S> CudaFunctions<S> functions() {
-    return {sru_forward<S>,  sru_backward<S>,  softmax_forward<S>,       softmax_backward<S>,      dropout<S>,
-            norm_forward<S>, norm_backward<S>, cross_entropy_forward<S>, cross_entropy_backward<S>};
+    return {sru_forward<S>,
+            sru_backward<S>,
+            softmax_forward<S>,
+            softmax_backward<S>,
+            dropout<S>,
+            norm_forward<S>,
+            norm_backward<S>,
+            cross_entropy_forward<S>,
+            cross_entropy_backward<S>,
+            matrix_state_forward<S>,
+            matrix_state_backward<S>,
+            rms_norm_forward<S>,
+            rms_norm_backward<S>};
 }
 
 const char* error_text(int status) { return cudaGetErrorString(cudaError_t(status)); }

@@ -12,9 +12,11 @@ KernelRow attention_row();
 KernelRow dropout_row();
 KernelRow cross_entropy_row();
 KernelRow norm_row();
+KernelRow rms_norm_row();
 KernelRow optimizer_row();
 KernelRow table_row();
 KernelRow coded_row();
 KernelRow step_row();
+KernelRow matrix_state_row();
 
 }  // namespace lithe::kernels
