@@ -60,6 +60,11 @@ inline const std::vector<BlockVariant>& block_variants() {
                             {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
                  variant_of("cross_attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
                  variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
+                 variant_of("linear_attention", "heads", {{"heads", "2"}, {"bias", "false"}}),
+                 variant_of("retnet", "heads", {{"heads", "2"}, {"key_width", "4"}, {"value_width", "6"}}),
+                 variant_of("gla", "wide",
+                            {{"heads", "2"}, {"key_width", "8"}, {"value_width", "10"}, {"decay_rank", "3"}}),
+                 variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
              })
             list.push_back(std::move(each));
         return list;

@@ -1,7 +1,11 @@
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
+#include "lithe/blocks/gla.h"
+#include "lithe/blocks/hgrn2.h"
+#include "lithe/blocks/linear_attention.h"
 #include "lithe/blocks/lstm.h"
+#include "lithe/blocks/retnet.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
 
@@ -54,6 +58,13 @@ std::span<const BlockKind> block_kinds() {
             "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
             "multi-head attention over the encoder's output"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
+        kind<LinearAttentionBlock, LinearAttentionValues>("linear_attention", 0, {.bidirectional = true},
+                                                          "linear attention: a matrix for a state"),
+        kind<RetnetBlock, RetnetValues>("retnet", 0, {}, "RetNet: a matrix for a state, with a decay for each head"),
+        kind<GlaBlock, GlaValues>("gla", 0, {},
+                                  "gated linear attention: a matrix for a state, with a decay for each channel"),
+        kind<Hgrn2Block, Hgrn2Values>("hgrn2", 0, {},
+                                      "HGRN2: a matrix for a state, what channels lose is what they take in"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };

@@ -6,18 +6,23 @@
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/gated/gated.h"
+#include "lithe/kernels/matrix_state/matrix_state.h"
 #include "lithe/kernels/norm/norm.h"
+#include "lithe/kernels/norm/rms_norm.h"
 #include "lithe/kernels/optimizer/optimizer.h"
+#include "lithe/kernels/recurrence/recurrence.h"
 #include "lithe/kernels/rotary/rotary.h"
+#include "lithe/kernels/short_convolution/short_convolution.h"
 #include "lithe/kernels/softmax/softmax.h"
-#include "lithe/kernels/sru/sru.h"
 #include "lithe/kernels/table/table.h"
 
 namespace lithe::kernels {
 
 template <class S> struct CudaFunctions {
-    int (*sru_forward)(const SruForward<S>&, void* stream);
-    int (*sru_backward)(const SruBackward<S>&, void* stream);
+    int (*recurrence_forward)(const RecurrenceForward<S>&, void* stream);
+    int (*recurrence_backward)(const RecurrenceBackward<S>&, void* stream);
+    int (*short_convolution_forward)(const ShortConvolutionForward<S>&, void* stream);
+    int (*short_convolution_backward)(const ShortConvolutionBackward<S>&, void* stream);
     int (*softmax_forward)(const SoftmaxForward<S>&, void* stream);
     int (*softmax_backward)(const SoftmaxBackward<S>&, void* stream);
     int (*dropout)(const DropoutArgs<S>&, void* stream);
@@ -25,6 +30,10 @@ template <class S> struct CudaFunctions {
     int (*norm_backward)(const NormBackward<S>&, void* stream);
     int (*cross_entropy_forward)(const CrossEntropyArgs<S>&, void* stream);
     int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
+    int (*matrix_state_forward)(const MatrixStateForward<S>&, void* stream);
+    int (*matrix_state_backward)(const MatrixStateBackward<S>&, void* stream);
+    int (*rms_norm_forward)(const RmsNormForward<S>&, void* stream);
+    int (*rms_norm_backward)(const RmsNormBackward<S>&, void* stream);
     int (*gated_forward)(const GatedForward<S>&, void* stream);
     int (*gated_backward)(const GatedBackward<S>&, void* stream);
     int (*rotary)(const RotaryArgs<S>&, void* stream);
@@ -46,7 +55,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 5;
+constexpr int kCudaTableVersion = 6;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

@@ -4,8 +4,10 @@
 
 namespace lithe::kernels::cuda {
 
-template <class S> int sru_forward(const SruForward<S>&, void*);
-template <class S> int sru_backward(const SruBackward<S>&, void*);
+template <class S> int recurrence_forward(const RecurrenceForward<S>&, void*);
+template <class S> int recurrence_backward(const RecurrenceBackward<S>&, void*);
+template <class S> int short_convolution_forward(const ShortConvolutionForward<S>&, void*);
+template <class S> int short_convolution_backward(const ShortConvolutionBackward<S>&, void*);
 template <class S> int softmax_forward(const SoftmaxForward<S>&, void*);
 template <class S> int softmax_backward(const SoftmaxBackward<S>&, void*);
 template <class S> int dropout(const DropoutArgs<S>&, void*);
@@ -16,6 +18,10 @@ template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*)
 template <class S> int gated_forward(const GatedForward<S>&, void*);
 template <class S> int gated_backward(const GatedBackward<S>&, void*);
 template <class S> int rotary(const RotaryArgs<S>&, void*);
+template <class S> int matrix_state_forward(const MatrixStateForward<S>&, void*);
+template <class S> int matrix_state_backward(const MatrixStateBackward<S>&, void*);
+template <class S> int rms_norm_forward(const RmsNormForward<S>&, void*);
+template <class S> int rms_norm_backward(const RmsNormBackward<S>&, void*);
 int optimizer_update(const UpdateArgs<float>&, void*);
 int optimizer_update_ranges(const UpdateArgs<float>&, const UpdateRange*, int64_t, void*);
 int table_update(const TableUpdate<float>&, void*);
@@ -23,9 +29,24 @@ int table_update(const TableUpdate<float>&, void*);
 namespace {
 
 template <class S> CudaFunctions<S> functions() {
-    return {sru_forward<S>,    sru_backward<S>,  softmax_forward<S>,       softmax_backward<S>,       dropout<S>,
-            norm_forward<S>,   norm_backward<S>, cross_entropy_forward<S>, cross_entropy_backward<S>, gated_forward<S>,
-            gated_backward<S>, rotary<S>};
+    return {recurrence_forward<S>,
+            recurrence_backward<S>,
+            short_convolution_forward<S>,
+            short_convolution_backward<S>,
+            softmax_forward<S>,
+            softmax_backward<S>,
+            dropout<S>,
+            norm_forward<S>,
+            norm_backward<S>,
+            cross_entropy_forward<S>,
+            cross_entropy_backward<S>,
+            matrix_state_forward<S>,
+            matrix_state_backward<S>,
+            rms_norm_forward<S>,
+            rms_norm_backward<S>,
+            gated_forward<S>,
+            gated_backward<S>,
+            rotary<S>};
 }
 
 const char* error_text(int status) { return cudaGetErrorString(cudaError_t(status)); }

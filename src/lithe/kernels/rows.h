@@ -5,7 +5,8 @@
 
 namespace lithe::kernels {
 
-KernelRow sru_row();
+KernelRow recurrence_row();
+KernelRow short_convolution_row();
 KernelRow lstm_row();
 KernelRow softmax_row();
 KernelRow attention_row();
@@ -14,9 +15,11 @@ KernelRow cross_entropy_row();
 KernelRow gated_row();
 KernelRow norm_row();
 KernelRow rotary_row();
+KernelRow rms_norm_row();
 KernelRow optimizer_row();
 KernelRow table_row();
 KernelRow coded_row();
 KernelRow step_row();
+KernelRow matrix_state_row();
 
 }  // namespace lithe::kernels

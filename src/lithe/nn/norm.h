@@ -1,8 +1,9 @@
-// Layer norm (Ba et al. 2016) over the last axis, with gain and bias.
+// Norms over the last axis: layer norm (Ba et al. 2016) with gain and bias, RMS norm of heads (Zhang & Sennrich 2019).
 #pragma once
 
 #include "lithe/nn/parameters.h"
 #include "lithe/ops/norm.h"
+#include "lithe/ops/rms_norm.h"
 
 namespace lithe {
 
@@ -28,6 +29,30 @@ class LayerNorm {
  private:
     double epsilon_ = 0;
     Parameter gain_, bias_;
+};
+
+// Of each head, with one gain for all; the gate z, if there is one, stands before or behind the norm.
+class RmsNorm {
+ public:
+    RmsNorm() = default;
+    // `width`: of a head.
+    RmsNorm(ParameterStore& store, const std::string& name, int64_t width, double epsilon,
+            kernels::NormGate gate = kernels::NormGate::none)
+        : epsilon_(epsilon),
+          gate_(gate),
+          gain_(store.add({name + ".gain", {width}, Role::vector, Init::constant(1)})) {}
+
+    Tensor operator()(const Tensor& x, const Tensor& z = {}) const {
+        return ops::rms_norm(x, gain_.tensor(), epsilon_, gate_, z);
+    }
+    double epsilon() const { return epsilon_; }
+    kernels::NormGate gate() const { return gate_; }
+    const Tensor& gain() const { return gain_.tensor(); }
+
+ private:
+    double epsilon_ = 0;
+    kernels::NormGate gate_ = kernels::NormGate::none;
+    Parameter gain_;
 };
 
 }  // namespace lithe

@@ -323,6 +323,45 @@ StepProgram::LoadRow StepProgram::attention(const Attention& args) {
     return storage_ == at::kBFloat16 ? add_attention<kernels::bfloat16>(args) : add_attention<float>(args);
 }
 
+float* StepProgram::matrix_state(const MatrixState& args, float* out) {
+    const int64_t size = args.heads * args.key * args.value, values = args.heads * args.value;
+    float* states = carried(size);
+    const int64_t left_row = args.by_channel ? args.heads * args.key : args.heads;
+    parts(values, [=](int64_t row, int64_t begin, int64_t end) {
+        kernels::step_matrix_state({.key = args.key,
+                                    .value = args.value,
+                                    .scale = args.scale,
+                                    .q = args.q + row * args.q_stride,
+                                    .k = args.k + row * args.k_stride,
+                                    .v = args.v + row * args.v_stride,
+                                    .key_head = args.shared_keys ? 0 : args.key,
+                                    .left = args.left ? args.left + row * left_row : nullptr,
+                                    .left_head = args.by_channel ? args.key : 1,
+                                    .left_channel = args.by_channel ? 1 : 0,
+                                    .state = states + row * size,
+                                    .out = out + row * values},
+                                   begin, end);
+    });
+    return states;
+}
+
+void StepProgram::rms_norm(const RmsNorm& norm, const HeadNorm& args) {
+    const int64_t width = norm.gain().numel(), size = args.heads * width;
+    float* scales = vector(args.heads);
+    each_row([=, gain = norm.gain().data_ptr<float>(), epsilon = norm.epsilon(), gate = norm.gate()](int64_t row) {
+        kernels::rms_norm_forward<float>({.rows = 1,
+                                          .heads = args.heads,
+                                          .width = width,
+                                          .epsilon = epsilon,
+                                          .gate = gate,
+                                          .x = args.x + row * size,
+                                          .z = args.z ? args.z + row * args.z_stride : nullptr,
+                                          .gain = gain,
+                                          .y = args.y + row * size,
+                                          .scales = scales + row * args.heads});
+    });
+}
+
 void StepProgram::keep(std::span<const int64_t> rows) {
     std::vector<float> now;
     for (const Carried& each : carried_) {

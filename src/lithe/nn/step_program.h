@@ -72,6 +72,24 @@ class StepProgram {
     // Returns what a row's projections [M][1][2P] are given to.
     using LoadRow = std::function<void(const Tensor& projections, int64_t row)>;
     LoadRow attention(const Attention& args);
+    // One step of a state that is a matrix for each head: S = left S + k v^T, out = scale S^T q.
+    struct MatrixState {
+        const float *q = nullptr, *k = nullptr, *v = nullptr, *left = nullptr;  // left null: all
+        int64_t q_stride = 0, k_stride = 0, v_stride = 0;                       // numbers from one row to the next
+        bool by_channel = false;                                                // left: [heads][key], else [heads]
+        bool shared_keys = false;                                               // q and k: [key] for all heads
+        int64_t heads = 1, key = 0, value = 0;
+        float scale = 1;
+    };
+    // Writes out [heads][value]; returns where rows' states [heads][key][value] are carried.
+    float* matrix_state(const MatrixState& args, float* out);
+    struct HeadNorm {
+        const float *x = nullptr, *z = nullptr;  // z null: no gate
+        int64_t z_stride = 0;                    // numbers from one row to the next
+        int64_t heads = 1;
+        float* y = nullptr;
+    };
+    void rms_norm(const RmsNorm& norm, const HeadNorm& args);
 
     // How many rows the next runs have, the first ones.
     void set_rows(int64_t rows) { rows_ = rows; }

@@ -18,17 +18,13 @@
 
 #include <cstdint>
 
+#include "lithe/kernels/head_rows.h"
 #include "lithe/kernels/softmax/softmax.h"
 #include "lithe/kernels/types.h"
 
 namespace lithe::kernels {
 
-// Rows [time][batch][head] of numbers that lie side by side; distances in numbers.
-template <class S> struct AttentionRows {
-    S* data = nullptr;
-    int64_t time = 0, batch = 0, head = 0;
-    S* row(int64_t t, int64_t b, int64_t h) const { return data + t * time + b * batch + h * head; }
-};
+template <class S> using AttentionRows = HeadRows<S>;
 
 template <class S> struct AttentionForward {
     SoftmaxMask mask;

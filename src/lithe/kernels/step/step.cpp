@@ -16,6 +16,9 @@ template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, in
     LITHE_CALL_ISA(step_attend_range, args, begin, end)
 }
 void step_sru(const StepSru& args, int64_t begin, int64_t end) { LITHE_CALL_ISA(step_sru_range, args, begin, end) }
+void step_matrix_state(const StepMatrixState& args, int64_t begin, int64_t end) {
+    LITHE_CALL_ISA(step_matrix_state_range, args, begin, end)
+}
 
 template void step_product<float>(const StepProduct<float>&, int64_t, int64_t);
 template void step_product<bfloat16>(const StepProduct<bfloat16>&, int64_t, int64_t);

@@ -7,6 +7,7 @@
 //             merge_attention
 //   norm:     y = (x - mean) / sqrt(variance + epsilon) gain + bias                               (Ba et al. 2016)
 //   sru:      kernels/sru/sru.h, one step
+//   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q
 #pragma once
 
 #include <cstdint>
@@ -64,5 +65,18 @@ struct StepSru {
 };
 void step_sru_ref(const StepSru& args, int64_t begin, int64_t end);
 void step_sru(const StepSru& args, int64_t begin, int64_t end);
+
+struct StepMatrixState {
+    int64_t key = 0, value = 0;                            // of a head
+    float scale = 1;                                       // of q
+    const float *q = nullptr, *k = nullptr, *v = nullptr;  // [heads][key], [heads][key], [heads][value]
+    int64_t key_head = 0;                                  // numbers from a head's q and k to the next one's
+    const float* left = nullptr;                           // of the state: a number, or [key]; null: all
+    int64_t left_head = 0, left_channel = 0;               // numbers from a head's to the next one's, from channels'
+    float *state = nullptr, *out = nullptr;                // [heads][key][value], [heads][value]
+};
+// Of values [begin, end), counted over all heads.
+void step_matrix_state_ref(const StepMatrixState& args, int64_t begin, int64_t end);
+void step_matrix_state(const StepMatrixState& args, int64_t begin, int64_t end);
 
 }  // namespace lithe::kernels

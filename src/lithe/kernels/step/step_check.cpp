@@ -100,6 +100,34 @@ void norm_and_sru_case(ParityResult& result, int64_t size) {
     }
 }
 
+// Two parts that meet within a head; decays of none, heads and channels.
+void matrix_state_case(ParityResult& result, int64_t value) {
+    constexpr int64_t kHeads = 3, kKey = 9;
+    for (int which = 0; which < 3; ++which) {
+        TestBuffer<float> q(kHeads * kKey, 0.37, 0.1, 1.0), k(q.size(), 0.53, 0.7, 1.0),
+            v(kHeads * value, 0.91, 0.3, 1.0), left(q.size(), 0.3, 1.1, 0.9), got(v.size()), expected(v.size()),
+            state(q.size() * value, 0.41, 0.2, 1.0), state_ref(q.size() * value, 0.41, 0.2, 1.0);
+        StepMatrixState args{.key = kKey,
+                             .value = value,
+                             .scale = 0.3f,
+                             .q = q.data(),
+                             .k = k.data(),
+                             .v = v.data(),
+                             .key_head = which == 1 ? 0 : kKey,
+                             .left = which == 0 ? nullptr : left.data(),
+                             .left_head = which == 1 ? 1 : kKey,
+                             .left_channel = which == 1 ? 0 : 1,
+                             .state = state.data(),
+                             .out = got.data()};
+        const int64_t border = kHeads * value / 2 / 16 * 16;
+        step_matrix_state(args, 0, border), step_matrix_state(args, border, kHeads * value);
+        args.state = state_ref.data(), args.out = expected.data();
+        step_matrix_state_ref(args, 0, kHeads * value);
+        compare(result, got, expected, 1e-5, "step state out");
+        compare(result, state, state_ref, 1e-5, "step state");
+    }
+}
+
 ParityResult parity(int64_t size) {
     ParityResult result;
     TestBuffer<float> single(37 * size, 0.37, 0.1, 1.0);
@@ -116,6 +144,7 @@ ParityResult parity(int64_t size) {
         for (const int64_t head : {19, 150})
             attend_case<float>(result, size, head, by_age), attend_case<bfloat16>(result, size, head, by_age);
     norm_and_sru_case(result, size);
+    matrix_state_case(result, size);
     return result;
 }
 
@@ -161,7 +190,7 @@ std::vector<BenchmarkCase> benchmarks() {
 }  // namespace
 
 KernelRow step_row() {
-    return {"step", "y = W x, attention of one query, norm, recurrence of one step", parity, benchmarks};
+    return {"step", "y = W x, attention of one query, norm, recurrences of one step", parity, benchmarks};
 }
 
 }  // namespace lithe::kernels

@@ -298,6 +298,44 @@ void step_sru_range(const StepSru& a, int64_t begin, int64_t end) {
             [left](float* p, VecF v) { store_part(p, v, left); });
 }
 
+namespace {
+
+constexpr int kStateVectors = 4;
+
+// Values [n, n + kVectors kLanes) of one head, or one vector's first ones.
+template <int kVectors, class How>
+inline void state_columns(const StepMatrixState& a, int64_t head, int64_t n, const How& part) {
+    const float *q = a.q + head * a.key_head, *k = a.k + head * a.key_head, *v = a.v + head * a.value + n;
+    const float* left = a.left ? a.left + head * a.left_head : nullptr;
+    float* state = a.state + head * a.key * a.value + n;
+    VecF in[kVectors], out[kVectors] = {};
+    for (int i = 0; i < kVectors; ++i) in[i] = part.get(v + i * kLanes);
+    for (int64_t c = 0; c < a.key; ++c, state += a.value) {
+        const float kept = left ? left[c * a.left_channel] : 1.0f;
+        for (int i = 0; i < kVectors; ++i) {
+            const VecF now = part.get(state + i * kLanes) * kept + in[i] * k[c];
+            part.put(state + i * kLanes, now);
+            out[i] += now * q[c];
+        }
+    }
+    for (int i = 0; i < kVectors; ++i) part.put(a.out + head * a.value + n + i * kLanes, out[i] * a.scale);
+}
+
+}  // namespace
+
+void step_matrix_state_range(const StepMatrixState& a, int64_t begin, int64_t end) {
+    while (begin < end) {
+        const int64_t head = begin / a.value, first = head * a.value;
+        const int64_t last = end < first + a.value ? end - first : a.value;
+        int64_t n = begin - first;
+        for (; n + kStateVectors * kLanes <= last; n += kStateVectors * kLanes)
+            state_columns<kStateVectors>(a, head, n, Whole{});
+        for (; n + kLanes <= last; n += kLanes) state_columns<1>(a, head, n, Whole{});
+        if (n < last) state_columns<1>(a, head, n, Part{last - n});
+        begin = first + last;
+    }
+}
+
 template void step_product_range<float>(const StepProduct<float>&, int64_t, int64_t, char*);
 template void step_product_range<bfloat16>(const StepProduct<bfloat16>&, int64_t, int64_t, char*);
 template void step_product_range<int8_t>(const StepProduct<int8_t>&, int64_t, int64_t, char*);

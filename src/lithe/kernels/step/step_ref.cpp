@@ -67,6 +67,20 @@ void step_sru_ref(const StepSru& a, int64_t begin, int64_t end) {
     }
 }
 
+void step_matrix_state_ref(const StepMatrixState& a, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+        const int64_t head = i / a.value;
+        double out = 0;
+        for (int64_t c = 0; c < a.key; ++c) {
+            const double left = a.left ? double(a.left[head * a.left_head + c * a.left_channel]) : 1.0;
+            float& state = a.state[(head * a.key + c) * a.value + i % a.value];
+            state = float(left * double(state) + double(a.k[head * a.key_head + c]) * double(a.v[i]));
+            out += double(a.scale) * double(a.q[head * a.key_head + c]) * double(state);
+        }
+        a.out[i] = float(out);
+    }
+}
+
 template void step_product_ref<float>(const StepProduct<float>&, int64_t, int64_t);
 template void step_product_ref<bfloat16>(const StepProduct<bfloat16>&, int64_t, int64_t);
 template void step_product_ref<int8_t>(const StepProduct<int8_t>&, int64_t, int64_t);

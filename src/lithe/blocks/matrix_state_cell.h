@@ -1,0 +1,39 @@
+// The recurrence of kinds whose state is a matrix for each head: the carried state, single steps, cost. Formula:
+// kernels/matrix_state/matrix_state.h.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "lithe/blocks/block.h"
+#include "lithe/ops/matrix_state.h"
+
+namespace lithe {
+
+struct MatrixStateCell {
+    int64_t heads = 1;
+    int64_t key = 1, value = 1;  // of a head
+    double scale = 1;
+
+    int64_t keys() const { return heads * key; }
+    int64_t values() const { return heads * value; }
+
+    // `in` has q, k, v and decays -> out [T][B][heads value]; puts the carried state into `after`.
+    Tensor run(ops::MatrixStateInput in, const State& before, const Call& call, State& after) const;
+    // `in` has q, k, v, decays and their distances -> out [heads value].
+    StepOutput add_step(StepProgram& program, StepProgram::MatrixState in) const;
+
+    double flops_per_token() const { return 4 * double(heads) * double(key) * double(value); }
+    // Kept states, as fp32 numbers over the steps between them.
+    double kept_per_token() const;
+};
+
+// Sizes that hold whole heads, or a sentence.
+void check_heads(const std::string& where, const char* what, int64_t width, int64_t heads, Problems& problems);
+
+// Of parts of a step program.
+inline float silu(float x) { return x / (1 + std::exp(-x)); }
+// log sigmoid(x), also far below 0
+inline float log_sigmoid(float x) { return std::min(x, 0.0f) - std::log1p(std::exp(-std::abs(x))); }
+
+}  // namespace lithe

@@ -1,0 +1,268 @@
+// One head of one batch row, walked by chunks: what forward and backward pass share. Compiled once per instruction set,
+// inside its namespace.
+#pragma once
+
+#include <type_traits>
+
+#include "lithe/kernels/matrix_state/matrix_state_scratch.h"
+#include "lithe/kernels/simd/log.h"
+
+namespace lithe::kernels::LITHE_ISA {
+namespace {
+
+inline int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
+inline float exponential(float x) { return __builtin_expf(x); }
+inline double exponential(double x) { return __builtin_exp(x); }
+
+// kChannel: a decay for each channel of the key; else one for each head, or none.
+template <class S, bool kChannel> class Chunk {
+ public:
+    using C = Compute<S>;
+    using V = Vec<C>;
+    using E = Element<S>;
+
+    Chunk(const MatrixStateForward<S>& args, int64_t task, char* scratch, bool backward)
+        : a_(args),
+          n_(args.shape),
+          m_(n_, kChannel, backward, scratch),
+          task_(task),
+          b_(task / args.shape.heads),
+          h_(task % args.shape.heads) {
+        __builtin_memset(m_.nothing, 0, size_t(n_.key_row + n_.value_row) * sizeof(S));
+    }
+
+ protected:
+    // Takes up steps [first, first + count): decays, q, k and what is made of them.
+    void begin(int64_t first, int64_t count) {
+        t_ = first, count_ = count;
+        read_decays();
+        read_keys(a_.q, a_.scale, m_.q);
+        read_keys(a_.k, C(1), m_.k);
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t at = i * n_.key_row;
+            for (int64_t c = 0; c < n_.key_row; c += kLanes) {
+                const V q = load(m_.q + at + c), k = load(m_.k + at + c);
+                if constexpr (!kChannel) store(m_.q_now + at + c, q), store(m_.k_now + at + c, k);
+                store(m_.q_back + at + c, q * decay(m_.since_begin, i, c));
+                store(m_.k_on + at + c, k * decay(m_.until_end, i, c));
+            }
+        }
+    }
+
+    // weights[i][j] = q_i . k_j by the decay between j and i, for j <= i; zeros behind.
+    void weigh() {
+        if constexpr (kChannel) {
+            for (int64_t j = 0; j < count_; ++j)
+                slabs([&](auto vectors, int64_t c) { score_column<decltype(vectors)::value>(j, c); });
+        } else {
+            pack_column_rows<E>(n_.key, count_, key_rows(m_.k_now), m_.key_columns);
+            product_into<S, false>(0, count_, count_, row_operands<S>(m_.q_now, n_.key_row, m_.key_columns, n_.key),
+                                   before(n_.key), m_.scores, n_.row);
+        }
+        mark(m_.scores, m_.weights);
+    }
+
+    // out = what the chunk's steps see of the state before it and of each other; rows of `value`, from `state_sums`.
+    void outputs(const C* state) {
+        pack_state_sums(state);
+        product_into<S, false>(0, count_, n_.value, row_operands<S>(m_.q_back, n_.key_row, m_.state_sums, n_.key),
+                               all(n_.key), m_.out, n_.value_row);
+        product_into<S, true>(
+            0, count_, n_.value, row_operands<S>(m_.weights, n_.row, m_.value_sums, count_),
+            [this](int64_t row, int64_t) {
+                return Span{0, lower(row + kTileRows, count_)};
+            },
+            m_.out, n_.value_row);
+    }
+
+    // The state behind the chunk, in place; value_sums must stand ready.
+    void advance(C* state) { decay_and_add(state, m_.k_on, m_.value_sums); }
+
+    // state = state by the chunk's decay, plus rows^T times what is packed.
+    void decay_and_add(C* state, const E* rows, const E* packed) {
+        pack_sum_tiles<E>(count_, n_.key, key_rows(rows), m_.key_tiles);
+        if (!even_)
+            for (int64_t c = 0; c < n_.key; ++c) {
+                const C all = m_.since_begin[kChannel ? (count_ - 1) * n_.key_row + c : count_ - 1];
+                for (int64_t n = 0; n < n_.value_row; n += kLanes)
+                    store(state + c * n_.value_row + n, load(state + c * n_.value_row + n) * all);
+            }
+        product_into<S, true>(0, n_.key, n_.value, tile_operands<S>(m_.key_tiles, packed, count_), all(count_), state,
+                              n_.value_row);
+    }
+
+    void pack_value_sums() { pack_sum_rows<S>(count_, n_.value, rows(a_.v), m_.value_sums); }
+    void pack_state_sums(const C* state) {
+        const E* from = as_elements(state);
+        pack_sum_rows<E>(
+            n_.key, n_.value, [&](int64_t c) { return from + c * n_.value_row; }, m_.state_sums);
+    }
+
+    // A state as operands.
+    const E* as_elements(const C* state) {
+        if constexpr (sizeof(E) == sizeof(C)) {
+            return state;
+        } else {
+            for (int64_t i = 0; i < n_.key * n_.value_row; i += kLanes) store(m_.state_rows + i, load(state + i));
+            return m_.state_rows;
+        }
+    }
+
+    uint8_t flags(int64_t i) const { return a_.flags ? a_.flags[(t_ + i) * a_.shape.batch + b_] : 0; }
+    bool padded(int64_t i) const { return flags(i) & kPadding; }
+    // The chunk's rows; zeros at padded steps.
+    auto rows(const HeadRows<const S>& from) const {
+        return [this, &from](int64_t i) -> const S* { return padded(i) ? m_.nothing : from.row(t_ + i, b_, h_); };
+    }
+    template <class T> auto key_rows(const T* from) const {
+        return [this, from](int64_t i) { return from + i * n_.key_row; };
+    }
+    static auto all(int64_t sum) {
+        return [sum](int64_t, int64_t) { return Span{0, sum}; };
+    }
+    // Columns up to the row's own.
+    static auto before(int64_t sum) {
+        return [sum](int64_t row, int64_t column) { return Span{0, sum, row + kTileRows - column}; };
+    }
+
+    V decay(const C* of, int64_t i, int64_t c) const {
+        if constexpr (kChannel) return load(of + i * n_.key_row + c);
+        else return broadcast(of[i]);
+    }
+
+    // to[i][j] = from[i][j] by the decay between, zeros for j > i. Scores by channel have theirs.
+    void mark(const C* from, E* to) const {
+        for (int64_t i = 0; i < count_; ++i) {
+            const C *row = from + i * n_.row, *between = m_.between + i * n_.row;
+            E* marked = to + i * n_.row;
+            for (int64_t j = 0; j < n_.row; j += kLanes) {
+                if (j > i) {
+                    store(marked + j, V{});
+                } else if (kChannel || even_) {
+                    store(marked + j, load(row + j));
+                } else {
+                    store(marked + j, load(row + j) * load(between + j));
+                }
+            }
+            for (int64_t j = i + 1; j % kLanes; ++j) marked[j] = E{};
+        }
+    }
+
+    // Calls work(vectors, first number) for stretches of a key's row, `vectors` a constant.
+    template <class Work> void slabs(const Work& work) const {
+        int64_t c = 0;
+        for (; c + 4 * kLanes <= n_.key_row; c += 4 * kLanes) work(std::integral_constant<int, 4>(), c);
+        for (; c + 2 * kLanes <= n_.key_row; c += 2 * kLanes) work(std::integral_constant<int, 2>(), c);
+        for (; c < n_.key_row; c += kLanes) work(std::integral_constant<int, 1>(), c);
+    }
+
+    static void write(const C* from, S* to, int64_t count, C factor = 1) {
+        int64_t i = 0;
+        for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i) * factor);
+        for (; i < count; ++i) from_compute(from[i] * factor, to[i]);
+    }
+
+    // A state [key][value] of the caller's, or null for zeros, with rows of vectors; and back.
+    void load_state(const C* from, C* to) const {
+        __builtin_memset(to, 0, size_t(n_.state) * sizeof(C));
+        for (int64_t c = 0; from && c < n_.key; ++c)
+            __builtin_memcpy(to + c * n_.value_row, from + c * n_.value, size_t(n_.value) * sizeof(C));
+    }
+    void store_state(const C* from, C* to) const {
+        for (int64_t c = 0; c < n_.key; ++c)
+            __builtin_memcpy(to + c * n_.value, from + c * n_.value_row, size_t(n_.value) * sizeof(C));
+    }
+    template <class T> T* of_task(T* all, int64_t states = 1, int64_t state = 0) const {
+        return all ? all + (task_ * states + state) * n_.key * n_.value : nullptr;
+    }
+    C* kept(int64_t block) const { return of_task(a_.kept, state_blocks(a_.shape.steps), block); }
+
+    const MatrixStateForward<S>& a_;
+    const Sizes<S> n_;
+    const Memory<S> m_;
+    const int64_t task_, b_, h_;
+    int64_t t_ = 0, count_ = 0;  // the chunk's steps
+    bool even_ = false;          // nothing decays in the chunk
+
+ private:
+    void read_keys(const HeadRows<const S>& from, C factor, C* to) const {
+        const auto row_at = rows(from);
+        for (int64_t i = 0; i < count_; ++i) {
+            const S* row = row_at(i);
+            for_each_vector(n_.key,
+                            [&](int64_t c, auto part) { store(to + i * n_.key_row + c, part.get(row + c) * factor); });
+        }
+    }
+
+    void read_decays() {
+        if constexpr (kChannel) read_channel_decays();
+        else read_head_decays();
+    }
+
+    void read_channel_decays() {
+        for (int64_t i = 0; i < count_; ++i) {
+            const C kept = flags(i) & kDocumentBegins ? 0 : 1;
+            const bool decays = kept > 0 && !padded(i);
+            const C* g = decays && !a_.gates.data ? a_.g.row(t_ + i, b_, h_) : nullptr;
+            const S* gates = decays && a_.gates.data ? a_.gates.row(t_ + i, b_, h_) : nullptr;
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                const int64_t at = i * n_.key_row + c;
+                V left = broadcast(kept);
+                if (gates) left = exp(log_sigmoid(part.get(gates + c)) / a_.temperature);
+                else if (g) left = exp(part.get(g + c));
+                store(m_.left + at, left);
+                store(m_.since_begin + at, i > 0 ? load(m_.since_begin + at - n_.key_row) * left : left);
+            });
+        }
+        for (int64_t c = 0; c < n_.key_row; c += kLanes) {
+            V all = broadcast(C(1));
+            for (int64_t i = count_ - 1; i >= 0; --i) {
+                store(m_.until_end + i * n_.key_row + c, all);
+                all *= load(m_.left + i * n_.key_row + c);
+            }
+        }
+    }
+
+    C head_decay(int64_t t) const {
+        if (!a_.gates.data) return exponential(*a_.g.row(t, b_, h_));
+        return exponential(log_sigmoid(broadcast(to_compute(*a_.gates.row(t, b_, h_))))[0] / a_.temperature);
+    }
+
+    void read_head_decays() {
+        even_ = true;
+        for (int64_t i = 0; i < count_; ++i) {
+            C left = 1;
+            if (flags(i) & kDocumentBegins) left = 0;
+            else if (a_.shape.decay == StateDecay::head && !padded(i)) left = head_decay(t_ + i);
+            even_ = even_ && left == 1;
+            m_.left[i] = left;
+            m_.since_begin[i] = i > 0 ? m_.since_begin[i - 1] * left : left;
+        }
+        for (int64_t i = count_ - 1; i >= 0; --i)
+            m_.until_end[i] = i + 1 < count_ ? m_.until_end[i + 1] * m_.left[i + 1] : C(1);
+        for (int64_t i = 0; !even_ && i < count_; ++i) {
+            C* row = m_.between + i * n_.row;
+            for (int64_t j = 0; j < i; j += kLanes) store(row + j, load(row + j - n_.row) * m_.left[i]);
+            row[i] = 1;
+        }
+    }
+
+    // scores[i][j] for one j, over kVectors vectors of channels: k_j walks on and decays.
+    template <int kVectors> void score_column(int64_t j, int64_t c) {
+        V walking[kVectors];
+        for (int v = 0; v < kVectors; ++v) walking[v] = load(m_.k + j * n_.key_row + c + v * kLanes);
+        for (int64_t i = j; i < count_; ++i) {
+            V total = V{};
+            for (int v = 0; v < kVectors; ++v) {
+                const int64_t at = i * n_.key_row + c + v * kLanes;
+                if (i > j) walking[v] *= load(m_.left + at);
+                total += walking[v] * load(m_.q + at);
+            }
+            C& score = m_.scores[i * n_.row + j];
+            score = c > 0 ? score + sum(total) : sum(total);
+        }
+    }
+};
+
+}  // namespace
+}  // namespace lithe::kernels::LITHE_ISA

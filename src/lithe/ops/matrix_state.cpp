@@ -1,0 +1,224 @@
+#include "lithe/ops/matrix_state.h"
+
+#include "lithe/kernels/cuda.h"
+#include "lithe/kernels/matrix_state/matrix_state.h"
+#include "lithe/ops/node.h"
+#include "lithe/ops/profile.h"
+#include "lithe/ops/recurrence.h"
+
+namespace lithe::ops {
+namespace {
+
+using kernels::HeadRows;
+using kernels::StateDecay;
+using torch::autograd::variable_list;
+
+constexpr const char* kName = "matrix state";
+
+// q, k and v, or their gradients, wherever they lie.
+struct Parts {
+    Tensor q, k, v;  // [T][B][H][numbers]
+    Parts() = default;
+    explicit Parts(const MatrixStateInput& in) : q(in.q_TBHK), k(in.k_TBHK), v(in.v_TBHV) {
+        if (in.packed_TBX.defined()) *this = Parts(in.packed_TBX, in);
+    }
+    Parts(const Tensor& packed, const MatrixStateInput& in) {
+        const int64_t keys = in.heads * in.key;
+        auto part = [&](int64_t first, int64_t size) {
+            return packed.narrow(2, first, in.heads * size).unflatten(2, {in.heads, size});
+        };
+        q = part(0, in.key), k = part(keys, in.key), v = part(2 * keys, in.value);
+    }
+};
+
+template <class T> HeadRows<T> rows_of(const Tensor& x) {
+    return {pointer<std::remove_const_t<T>>(x), x.stride(0), x.stride(1), x.size(2) == 1 ? 0 : x.stride(2)};
+}
+
+// Logarithms of decays or gates, whichever there are.
+const Tensor& decays_of(const MatrixStateInput& in) { return in.gates_TBX.defined() ? in.gates_TBX : in.g_TBX; }
+
+kernels::MatrixStateShape shape_of_input(const MatrixStateInput& in) {
+    const Tensor& like = in.packed_TBX.defined() ? in.packed_TBX : in.v_TBHV;
+    kernels::MatrixStateShape shape{
+        .steps = like.size(0), .batch = like.size(1), .heads = in.heads, .key = in.key, .value = in.value};
+    if (const Tensor& decays = decays_of(in); decays.defined())
+        shape.decay = decays.size(2) == in.heads && in.key > 1 ? StateDecay::head : StateDecay::channel;
+    return shape;
+}
+
+// [T][B][numbers] of heads side by side.
+template <class T> HeadRows<T> packed_rows(const Tensor& x, int64_t heads) {
+    if (!x.defined()) return {};
+    return {pointer<std::remove_const_t<T>>(x), x.stride(0), x.stride(1), x.size(2) / heads};
+}
+
+template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixStateInput& in, const Tensor& kept) {
+    using C = kernels::Compute<S>;
+    const Parts parts(in);
+    return {.shape = shape_of_input(in),
+            .scale = C(in.scale),
+            .q = rows_of<const S>(parts.q),
+            .k = rows_of<const S>(parts.k),
+            .v = rows_of<const S>(parts.v),
+            .g = packed_rows<const C>(in.g_TBX, in.heads),
+            .gates = packed_rows<const S>(in.gates_TBX, in.heads),
+            .temperature = C(in.temperature),
+            .flags = pointer<uint8_t>(in.flags_TB),
+            .start = pointer<C>(in.start_BHKV),
+            .kept = pointer<C>(kept)};
+}
+
+// For profiles: the products of the step form, and the tensors that are read or written.
+void count_work(const MatrixStateInput& in, int passes, std::initializer_list<Tensor> more) {
+    if (!profiling()) return;
+    double bytes = 0;
+    for (const Tensor& each : {in.packed_TBX, in.q_TBHK, in.k_TBHK, in.v_TBHV, decays_of(in)})
+        if (each.defined()) bytes += passes * double(each.nbytes());
+    for (const Tensor& each : more)
+        if (each.defined()) bytes += double(each.nbytes());
+    add_work(passes * kernels::matrix_state_flops(shape_of_input(in)), bytes);
+}
+
+struct MatrixStateNode : torch::autograd::Node {
+    MatrixStateInput in;
+    Tensor kept, last;
+
+    std::string name() const override { return "lithe::matrix_state backward"; }
+
+    // Gradients of q and k by head, summed where heads share them.
+    static Tensor shared_sum(const Tensor& gradient, const Tensor& of) {
+        return of.size(2) == gradient.size(2) ? gradient : gradient.sum(2, true);
+    }
+
+    variable_list apply(variable_list&& gradients) override {
+        const bool packed = in.packed_TBX.defined();
+        check(packed || in.v_TBHV.defined(), kName, "backward was run twice through a graph that was freed");
+        const auto shape = shape_of_input(in);
+        const auto like = (packed ? in.packed_TBX : in.v_TBHV).options();
+        const Tensor d_out = gradients[0].defined() ? gradients[0].contiguous()
+                                                    : at::zeros({shape.steps, shape.batch, in.heads * in.value}, like);
+        const Tensor d_last = gradients[1].defined() ? gradients[1].contiguous() : Tensor();
+        const Tensor d_packed = packed ? at::empty(in.packed_TBX.sizes(), like) : Tensor();
+        Parts to;
+        if (packed) {
+            to = Parts(d_packed, in);
+        } else {
+            to.q = at::empty({shape.steps, shape.batch, in.heads, in.key}, like), to.k = at::empty_like(to.q);
+            to.v = at::empty({shape.steps, shape.batch, in.heads, in.value}, like);
+        }
+        constexpr int kDecays = 4;  // their place among the inputs
+        const bool wanted = decays_of(in).defined() && task_should_compute_output(kDecays);
+        const bool gated = in.gates_TBX.defined();
+        const Tensor d_gates = wanted && gated ? at::empty_like(in.gates_TBX) : Tensor();
+        const Tensor dg =
+            wanted && (!gated || d_out.is_cuda()) ? at::empty(decays_of(in).sizes(), last.options()) : Tensor();
+        const Tensor d_start = at::empty_like(last);
+        for_storage(d_out.scalar_type(), kName, [&](auto* type) {
+            using S = std::remove_pointer_t<decltype(type)>;
+            using C = kernels::Compute<S>;
+            kernels::MatrixStateBackward<S> args{.forward = forward_args<S>(in, kept),
+                                                 .d_out = packed_rows<const S>(d_out, in.heads),
+                                                 .d_last = pointer<C>(d_last),
+                                                 .dq = rows_of<S>(to.q),
+                                                 .dk = rows_of<S>(to.k),
+                                                 .dv = rows_of<S>(to.v),
+                                                 .dg = packed_rows<C>(dg, in.heads),
+                                                 .d_gates = packed_rows<S>(d_gates, in.heads),
+                                                 .d_start = pointer<C>(d_start)};
+            args.forward.last = pointer<C>(last);
+            if (d_out.is_cuda())
+                check_cuda(kernels::cuda_table()->of<S>().matrix_state_backward(args, stream_of(d_out, kName)), kName);
+            else kernels::matrix_state_backward(args);
+        });
+        count_work(in, 2, {d_out, kept});
+        const Tensor start = in.start_BHKV.defined() ? d_start : Tensor();
+        if (packed) return {d_packed, Tensor(), Tensor(), Tensor(), gated ? d_gates : dg, start};
+        return {Tensor(), shared_sum(to.q, in.q_TBHK), shared_sum(to.k, in.k_TBHK), to.v, gated ? d_gates : dg, start};
+    }
+
+    void release_variables() override {
+        in = {};
+        kept.reset(), last.reset();
+    }
+};
+
+void check_shapes(const MatrixStateInput& in) {
+    const bool packed = in.packed_TBX.defined();
+    const Tensor& like = packed ? in.packed_TBX : in.v_TBHV;
+    check(in.heads > 0 && in.key > 0 && in.value > 0, kName, "heads and their sizes must be at least 1");
+    for_storage(like.scalar_type(), kName, [](auto*) {});
+    if (packed) {
+        check(like.dim() == 3 && like.size(2) == in.heads * (2 * in.key + in.value), kName,
+              shape_of(like) + " does not hold q, k and v of " + std::to_string(in.heads) + " heads");
+    } else {
+        check(like.dim() == 4 && like.size(2) == in.heads && like.size(3) == in.value, kName,
+              "v " + shape_of(like) + " is not [T][B][heads][value]");
+        for (const Tensor* each : {&in.q_TBHK, &in.k_TBHK})
+            check(each->dim() == 4 && each->sizes().slice(0, 2) == like.sizes().slice(0, 2) &&
+                      (each->size(2) == in.heads || each->size(2) == 1) && each->size(3) == in.key &&
+                      each->scalar_type() == like.scalar_type(),
+                  kName, "q or k " + shape_of(*each) + " does not fit v " + shape_of(like));
+    }
+    const auto compute = compute_type(like.scalar_type());
+    const Tensor& decays = decays_of(in);
+    check(!decays.defined() || (decays.dim() == 3 && decays.sizes().slice(0, 2) == like.sizes().slice(0, 2) &&
+                                (decays.size(2) == in.heads || decays.size(2) == in.heads * in.key)),
+          kName, "decays " + shape_of(decays) + " do not fit " + shape_of(like));
+    check(!in.g_TBX.defined() || (in.g_TBX.scalar_type() == compute && !in.gates_TBX.defined()), kName,
+          "logarithms of decays must be fp32 (fp64 for fp64) and stand alone");
+    check(!in.gates_TBX.defined() || in.gates_TBX.scalar_type() == like.scalar_type(), kName,
+          "gates must have v's type");
+    check(!in.start_BHKV.defined() ||
+              (in.start_BHKV.sizes() == at::IntArrayRef({like.size(1), in.heads, in.key, in.value}) &&
+               in.start_BHKV.scalar_type() == compute),
+          kName, "state " + shape_of(in.start_BHKV) + " does not fit, or is not fp32 (fp64 for fp64)");
+    check_flags(in.flags_TB, like, kName);
+}
+
+// Without history, numbers of a token side by side.
+Tensor side_by_side(const Tensor& x) {
+    if (!x.defined()) return x;
+    const Tensor plain = x.detach();
+    return plain.stride(-1) == 1 || plain.size(-1) == 1 ? plain : plain.contiguous();
+}
+
+}  // namespace
+
+MatrixStateOutput matrix_state(const MatrixStateInput& input) {
+    ProfileScope scope("lithe::matrix_state");
+    check_shapes(input);
+    MatrixStateInput in = input;
+    for (Tensor* each : {&in.q_TBHK, &in.k_TBHK, &in.v_TBHV, &in.packed_TBX}) *each = side_by_side(*each);
+    for (Tensor* each : {&in.g_TBX, &in.gates_TBX, &in.start_BHKV, &in.flags_TB}) *each = plain(*each);
+    const bool differentiate =
+        needs_gradient(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input), input.start_BHKV);
+    const auto shape = shape_of_input(in);
+    const Tensor& values = in.packed_TBX.defined() ? in.packed_TBX : in.v_TBHV;
+    const auto like = values.options(), compute = like.dtype(compute_type(values.scalar_type()));
+    MatrixStateOutput out{at::empty({shape.steps, shape.batch, in.heads * in.value}, like),
+                          at::empty({shape.batch, in.heads, in.key, in.value}, compute)};
+    const Tensor kept =
+        differentiate
+            ? at::empty({shape.batch, in.heads, kernels::state_blocks(shape.steps), in.key, in.value}, compute)
+            : Tensor();
+    for_storage(out.out_TBX.scalar_type(), kName, [&](auto* type) {
+        using S = std::remove_pointer_t<decltype(type)>;
+        auto args = forward_args<S>(in, kept);
+        args.out = packed_rows<S>(out.out_TBX, in.heads);
+        args.last = pointer<kernels::Compute<S>>(out.state_BHKV);
+        if (out.out_TBX.is_cuda())
+            check_cuda(kernels::cuda_table()->of<S>().matrix_state_forward(args, stream_of(out.out_TBX, kName)), kName);
+        else kernels::matrix_state_forward(args);
+    });
+    count_work(in, 1, {out.out_TBX, kept});
+    if (differentiate) {
+        auto node = make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV,
+                                               decays_of(input), input.start_BHKV);
+        node->in = in, node->kept = kept, node->last = out.state_BHKV.detach();
+        torch::autograd::set_history({out.out_TBX, out.state_BHKV}, node);
+    }
+    return out;
+}
+
+}  // namespace lithe::ops

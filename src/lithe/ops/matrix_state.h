@@ -1,0 +1,30 @@
+// Recurrences with a matrix for a state as a differentiable operator. Formula: kernels/matrix_state/matrix_state.h.
+#pragma once
+
+#include "lithe/ops/torch.h"
+
+namespace lithe::ops {
+
+struct MatrixStateInput {
+    // Numbers of a token lie side by side; other distances are free. All of one type.
+    Tensor q_TBHK, k_TBHK;  // one head for all, or each its own
+    Tensor v_TBHV;
+    Tensor packed_TBX;  // instead of them: q, k, v side by side, [heads key], [heads key], [heads value]
+    Tensor g_TBX;       // logarithms of decays, fp32 (fp64 for fp64): [heads], or [heads key]; undefined: none
+    Tensor gates_TBX;   // instead of them, of v's type: g = log sigmoid(gates) / temperature
+    double temperature = 1;
+    Tensor start_BHKV;  // fp32 (fp64 for fp64); undefined: zeros
+    Tensor flags_TB;    // uint8, base/position_flags.h; undefined: none
+    int64_t heads = 1, key = 0, value = 0;
+    double scale = 1;
+};
+
+struct MatrixStateOutput {
+    Tensor out_TBX;     // [heads value]
+    Tensor state_BHKV;  // behind the last step
+};
+
+// Gradients flow to q, k, v, decays and the state at the start. Throws when shapes or types do not fit.
+MatrixStateOutput matrix_state(const MatrixStateInput& input);
+
+}  // namespace lithe::ops
