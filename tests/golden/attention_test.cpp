@@ -45,16 +45,18 @@ TEST(Attention, RotaryGroupedWindowAndGateAreTheFormulas) {
         {"grouped", {{"key_value_heads", "2", "test"}}, 1.7159936596, -0.4495470409, 1.2050442863, 4.8044549955},
         {"window", {{"window", "3", "test"}}, 1.0347814080, 0.6727788317, 0.3245262282, 0.9570591727},
         {"gated", {{"gated", "true", "test"}}, -0.4367446580, -0.6684434834, 1.7662509344, 7.1654782745},
+        {"normed", {{"query_key_norm", "true", "test"}}, 1.0347814080, 0.2624081914, 1.4312745418, 2.8339245581},
         {"all",
          {{"key_value_heads", "1", "test"},
           {"positions", "\"rotary\"", "test"},
           {"rotary_base", "50.0", "test"},
           {"window", "4", "test"},
+          {"query_key_norm", "true", "test"},
           {"gated", "true", "test"}},
          -3.8502525752,
-         0.0124377010,
-         1.1000107880,
-         -6.1037089203},
+         -0.0887337837,
+         1.1896139329,
+         -6.5347145544},
     };
     for (const Case& each : cases) {
         SCOPED_TRACE(each.name);
@@ -85,7 +87,7 @@ TEST(Attention, OptionsThatContradictAreToldInASentence) {
         EXPECT_ERROR(make(std::move(values)), ErrorKind::usage, words);
     };
     expect({{"key_value_heads", "3", "test"}}, "heads 4 are no multiple of key_value_heads 3");
-    expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}}, "without window or gate");
+    expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}}, "without window, gate or norm");
     ModelConfig both = causal_model();
     both.direction = Direction::bidirectional;
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"window", "3", "test"}}), ErrorKind::usage,

@@ -21,7 +21,13 @@ def turned(x, position, share, base):
     return y
 
 
-def attention(kept_heads, window=None, base=None, share=1.0, gated=False):
+def rms_norm(x, epsilon=1e-5):
+    """Of each head's numbers, with a gain of 1."""
+    heads = x.reshape(x.shape[0], -1, SIZE)
+    return (heads / np.sqrt((heads * heads).mean(axis=-1, keepdims=True) + epsilon)).reshape(x.shape)
+
+
+def attention(kept_heads, window=None, base=None, share=1.0, gated=False, normed=False):
     kept = kept_heads * SIZE
     x = wave((STEPS, WIDTH), 0.7, 0.1, 1.5)
     if kept_heads == HEADS:
@@ -30,6 +36,8 @@ def attention(kept_heads, window=None, base=None, share=1.0, gated=False):
     else:
         q = x @ wave((WIDTH, WIDTH), 0.37, 0.2, 0.8).T
         k, v = np.split(x @ wave((2 * kept, WIDTH), 0.41, 0.3, 0.8).T, 2, axis=1)
+    if normed:
+        q, k = rms_norm(q), rms_norm(k)
     mixed = np.zeros((STEPS, WIDTH))
     for h in range(HEADS):
         of = h // (HEADS // kept_heads)
@@ -49,7 +57,8 @@ def main():
     golden = Golden("golden/attention_test.cpp")
     cases = {"rotary": dict(kept_heads=4, base=10000.0), "grouped": dict(kept_heads=2),
              "window": dict(kept_heads=4, window=3), "gated": dict(kept_heads=4, gated=True),
-             "all": dict(kept_heads=1, base=50.0, window=4, gated=True)}
+             "normed": dict(kept_heads=4, normed=True),
+             "all": dict(kept_heads=1, base=50.0, window=4, gated=True, normed=True)}
     for name, options in cases.items():
         y = attention(**options)
         golden.expect(name, [y[0, 0], y[3, 5], y[5, 7], y.sum()], 10)

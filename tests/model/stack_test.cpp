@@ -33,6 +33,20 @@ TEST(Stack, SharedGroupsShareWeightsAndKeepTheirOwnState) {
     EXPECT_FALSE(at::equal(out.state.parts[0].parts[0].get("c"), out.state.parts[1].parts[0].get("c")));
 }
 
+// Norms around blocks and before the head, of either form.
+TEST(Stack, NormsAreOfTheModelsForm) {
+    const Tensor x = wave({4, 2, 8}, 0.3, 0.1, 1.0);
+    const auto rms = [](const Tensor& h) { return h * (h.square().mean(-1, true) + 1e-5).rsqrt(); };
+    BuiltStack built("f", {}, "norm_form = \"rms\"\n");
+    for (size_t i = 0; i < built.store.size(); ++i)
+        EXPECT_EQ(built.store.spec(i).name.find("shell_norm.bias"), std::string::npos) << "RMS norm has a gain alone";
+    const Tensor w1 = built.store.working(1), b1 = built.store.working(3), w2 = built.store.working(2);
+    ASSERT_EQ(built.store.spec(1).name, "body.layers.0.feed_forward.w1");
+    ASSERT_EQ(built.store.spec(3).name, "body.layers.0.feed_forward.b1");
+    const Tensor expected = x + at::linear(at::gelu(at::linear(rms(x), w1, b1)), w2);
+    expect_close(built.stack.root->forward(x, {}, {}).flow.x_TBD, expected, 1e-12, "pre-norm");
+}
+
 // The paths of a stack's blocks in order; a shared application has the path of its weights' first place.
 std::vector<std::string> paths(const std::string& layout, const std::string& more = "") {
     std::vector<std::string> list;

@@ -53,6 +53,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                              {"rotary_share", "0.5"},
                              {"rotary_base", "500.0"},
                              {"window", "3"},
+                             {"query_key_norm", "true"},
                              {"gated", "true"}}),
                  variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
                  variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),

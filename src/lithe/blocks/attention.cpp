@@ -45,6 +45,7 @@ void AttentionValues::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1 << 30},
             window);
+    v.field({.name = "query_key_norm", .help = "RMS norm of each head's queries and keys"}, query_key_norm);
     v.field({.name = "gated", .help = "what attention gives is multiplied by a sigmoid of a product of the input"},
             gated);
     v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
@@ -73,10 +74,10 @@ void AttentionValues::check_relative(const ModelConfig& model, const std::string
     if (model.direction != Direction::causal)
         problems.add(where + ": relative positions count back from the query: the model must be causal");
     if (model.width % 2) problems.add(where + ": relative positions need an even width");
-    if (grouped() || window > 0 || gated)
+    if (grouped() || window > 0 || gated || query_key_norm)
         problems.add(
-            where + ": relative positions stand with as many heads of keys as of queries, without window or gate", "",
-            "positions = \"rotary\" goes with all of them");
+            where + ": relative positions stand with as many heads of keys as of queries, without window, gate or norm",
+            "", "positions = \"rotary\" goes with all of them");
 }
 
 Init AttentionValues::matrix_init(int64_t width) const {
@@ -93,6 +94,10 @@ AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& s
     } else {
         qkv_ = {site, "qkv", {3, width_, width_}, values.bias, init};
     }
+    if (values.query_key_norm) {
+        query_norm_ = RmsNorm(site.store, site.name + ".query_norm", head_size(), site.model.norm_epsilon);
+        key_norm_ = RmsNorm(site.store, site.name + ".key_norm", head_size(), site.model.norm_epsilon);
+    }
     if (values.gated) gate_ = {site, "gate", {1, width_, width_}, values.bias, init};
     out_ = {site, "out", {1, width_, width_}, values.bias, init};
 }
@@ -108,8 +113,28 @@ ops::Rotary AttentionBlock::rotary() const {
     return {.size = head_size(), .turned = std::min(turned, head_size()), .base = values_.rotary_base};
 }
 
+Tensor AttentionBlock::with_normed_keys(const Tensor& kv_SBX) const {
+    if (!values_.query_key_norm) return kv_SBX;
+    const auto parts = kv_SBX.chunk(2, 2);
+    return at::cat({key_norm_(parts[0]), parts[1]}, 2);
+}
+
 Tensor AttentionBlock::keys_values(const Tensor& x_SBD) const {
-    return values_.grouped() ? key_value_(x_SBD) : qkv_(x_SBD, width_);
+    return with_normed_keys(values_.grouped() ? key_value_(x_SBD) : qkv_(x_SBD, width_));
+}
+
+AttentionBlock::Projected AttentionBlock::project(const Tensor& x_TBD) const {
+    Projected all;
+    if (values_.grouped()) {
+        all.q_TBP = query_(x_TBD);
+        all.kv_TBX = key_value_(x_TBD);
+    } else {
+        all.packed_TBX = qkv_(x_TBD);
+        all.q_TBP = all.packed_TBX.narrow(2, 0, width_);
+        all.kv_TBX = all.packed_TBX.narrow(2, width_, 2 * width_);
+    }
+    if (values_.query_key_norm) return {query_norm_(all.q_TBP), with_normed_keys(all.kv_TBX), {}};
+    return all;
 }
 
 Tensor AttentionBlock::placed(const Tensor& kv_SBX, int64_t first) const {
@@ -121,28 +146,24 @@ Tensor AttentionBlock::placed(const Tensor& kv_SBX, int64_t first) const {
     return kv.unflatten(2, {2, heads, 1, head_size()}).expand({-1, -1, -1, -1, shared, -1}).flatten(2);
 }
 
-// `packed`: queries, keys and values side by side, where one product makes them; `before`: keys of the memory.
-ops::AttentionInput AttentionBlock::input(const Tensor& x_TBD, const Tensor& kv_TBX, const Tensor& packed,
-                                          int64_t before) const {
+ops::AttentionInput AttentionBlock::input(const Projected& all, int64_t before) const {
     const bool turned = values_.positions == KeyPositions::rotary;
     ops::AttentionInput in{.heads = values_.heads};
-    if (packed.defined()) {
-        in.kv_TBX = turned ? ops::rotary(packed, rotary(), 2 * values_.heads, before) : packed;
+    if (all.packed_TBX.defined()) {
+        in.kv_TBX = turned ? ops::rotary(all.packed_TBX, rotary(), 2 * values_.heads, before) : all.packed_TBX;
         return in;
     }
-    const Tensor q = query_(x_TBD);
-    in.q_TBP = turned ? ops::rotary(q, rotary(), values_.heads, before) : q;
-    in.kv_TBX = placed(kv_TBX, before);
+    in.q_TBP = turned ? ops::rotary(all.q_TBP, rotary(), values_.heads, before) : all.q_TBP;
+    in.kv_TBX = placed(all.kv_TBX, before);
     return in;
 }
 
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
-    const Tensor packed = values_.grouped() ? Tensor() : qkv_(x_TBD);
-    const Tensor kv = packed.defined() ? packed.narrow(2, width_, 2 * width_) : keys_values(x_TBD);
+    const Projected projected = project(x_TBD);
     const Recalled recalled =
         recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys_values(call.normed(memory_MBD)); });
-    ops::AttentionInput in = input(x_TBD, kv, packed, recalled.length());
+    ops::AttentionInput in = input(projected, recalled.length());
     in.memory_MBX = placed(recalled.memory_MBX, 0);
     in.mask = recalled.mask.mask;
     if (values_.window > 0) {
@@ -154,7 +175,7 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     if (values_.gated) mixed = mixed * gate_(x_TBD).sigmoid();
     out.delta_TBD = out_(mixed);
     const Pass pass = windowed(call.pass);
-    remember(state, recalled, call.entering(x_TBD), kv, Call(pass, call.place, call.bag), out.state);
+    remember(state, recalled, call.entering(x_TBD), projected.kv_TBX, Call(pass, call.place, call.bag), out.state);
     return out;
 }
 
@@ -170,6 +191,12 @@ StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_
         program.product({.weight = key_value_.weight, .bias = key_value_.bias, .x = x, .y = kv});
     } else {
         program.product({.weight = qkv_.weight, .bias = qkv_.bias, .x = x, .y = qkv});
+    }
+    if (values_.query_key_norm) {
+        program.rms_norm(query_norm_,
+                         {.x = q, .x_stride = q_stride, .y_stride = q_stride, .heads = values_.heads, .y = q});
+        program.rms_norm(
+            key_norm_, {.x = kv, .x_stride = kv_stride, .y_stride = kv_stride, .heads = values_.kept_heads(), .y = kv});
     }
     StepProgram::Attention attention{.q = q,
                                      .kv = kv,
@@ -208,7 +235,7 @@ double AttentionBlock::flops_without_input_gradient(const CostShape& all) const 
 double AttentionBlock::activation_numbers_per_token(const CostShape& all) const {
     const CostShape shape = windowed(all);
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * ((values_.gated ? 7 : 4) + 2 * span) +
+    return double(width_) * ((values_.gated ? 7 : 4) + (values_.query_key_norm ? 3 : 0) + 2 * span) +
            kept_scores(shape, values_.heads, values_.attention_dropout, 2);
 }
 

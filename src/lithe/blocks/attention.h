@@ -12,7 +12,8 @@
 //   al.
 //                         2023); parameters are then query, and key_value for the other two
 //   window                a query sees the newest so many keys, itself among them (Beltagy et al. 2020, section 3.1)
-//   gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
+//   query_key_norm        Q_h and K_h go through an RMS norm before they are turned (Dehghani et al. 2023; Henry et al.
+//   2020) gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
@@ -39,6 +40,7 @@ struct AttentionValues {
     double rotary_base = 10000, rotary_share = 1;
     int64_t key_value_heads = 0;  // 0: as many as heads
     int64_t window = 0;           // 0: none
+    bool query_key_norm = false;
     bool gated = false;
     AttentionInit init = AttentionInit::xavier;
     Init matrix_init(int64_t width) const;
@@ -78,12 +80,20 @@ class AttentionBlock : public Block {
     ops::Rotary rotary() const;
     // Keys and values [S][B][2 kept width] of inputs, as they are remembered.
     Tensor keys_values(const Tensor& x_SBD) const;
+    Tensor with_normed_keys(const Tensor& kv_SBX) const;
+    struct Projected {
+        Tensor q_TBP, kv_TBX;
+        Tensor packed_TBX;  // both side by side, as one product made them; undefined: they were changed
+    };
+    Projected project(const Tensor& x_TBD) const;
     // Those with as many heads as queries have, keys turned by positions from `first` on; undefined stays so.
     Tensor placed(const Tensor& kv_SBX, int64_t first) const;
-    ops::AttentionInput input(const Tensor& x_TBD, const Tensor& kv_TBX, const Tensor& packed, int64_t before) const;
+    // `before`: keys of the memory.
+    ops::AttentionInput input(const Projected& projected, int64_t before) const;
     AttentionValues values_;
     int64_t width_;
     StackedProjection qkv_, query_, key_value_, gate_, out_;  // qkv, or query and key_value
+    RmsNorm query_norm_, key_norm_;
 };
 
 // The block that `positions` asks for.

@@ -89,7 +89,7 @@ struct Place {
     // Under pre-norm: what enters the layer and the norm that the block's input went through. A memory of inputs holds
     // the former and takes today's norm (Transformer-XL's order).
     Tensor entering_TBD;
-    const LayerNorm* norm = nullptr;
+    const StackNorm* norm = nullptr;
     bool last() const { return occurrence + 1 == occurrences; }
 };
 

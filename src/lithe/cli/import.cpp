@@ -10,6 +10,7 @@
 #include "lithe/data/corpus.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/model/import_bert.h"
+#include "lithe/model/import_decoder.h"
 #include "lithe/model/import_transformer_xl.h"
 #include "lithe/objectives/objective.h"
 #include "lithe/spec/config_io.h"
@@ -21,6 +22,15 @@ struct Flags {
     std::string weights, config, out, tokenizer;
     std::vector<std::string> sets;
 };
+
+using Importer = Imported (*)(const std::vector<NamedTensor>& source, const LanguageModel& model,
+                              const std::string& path);
+// Whose weights these are, by their names.
+Importer importer_of(const std::vector<NamedTensor>& source) {
+    if (is_bert(source)) return import_bert;
+    if (is_gpt2(source)) return import_gpt2;
+    return is_llama(source) ? import_llama : import_transformer_xl;
+}
 
 int run(const Flags& flags, const CommandContext& context) {
     require_utf8_path(flags.out, "--out");
@@ -35,7 +45,7 @@ int run(const Flags& flags, const CommandContext& context) {
     config.model.vocabulary_size = vocabulary;
     const LanguageModel model(config, vocabulary);
     const std::vector<NamedTensor> source = read_tensors(flags.weights);
-    Imported imported = (is_bert(source) ? import_bert : import_transformer_xl)(source, model, flags.weights);
+    Imported imported = importer_of(source)(source, model, flags.weights);
     CheckpointContent content;
     content.model = std::move(imported.tensors);
     content.config_json = to_json(config);
@@ -60,11 +70,12 @@ CommandAction set_up_import(CLI::App& app, const CommandContext& context) {
     auto flags = std::make_shared<Flags>();
     app.add_option(
            "weights", flags->weights,
-           "a .safetensors file: Transformer-XL's weights under the names of its PyTorch code or of Hugging Face, or "
-           "BERT's under those of Hugging Face")
+           "a .safetensors file: Transformer-XL's weights under the names of its PyTorch code or of Hugging Face; or "
+           "BERT's, GPT-2's or Llama's (also SmolLM2's) under those of Hugging Face")
         ->required();
     app.add_option("--config", flags->config,
-                   "configuration of the same shape, as configs/wikitext103-txl-base.toml or configs/bert-base.toml")
+                   "configuration of the same shape, as configs/wikitext103-txl-base.toml, bert-base.toml, gpt2.toml "
+                   "or smollm2-135m.toml")
         ->required();
     app.add_option("--out", flags->out, "folder for the model; must not exist")->required();
     app.add_option("--tokenizer", flags->tokenizer, "tokenizer.json with its vocabulary; default that of the data");

@@ -32,7 +32,7 @@ const Command kCommands[] = {
     {"search", "find what stands at the searched places of a layout, under a budget", set_up_search},
     {"compare", "what differs between runs, what came out, what it took, and whether it is real", set_up_compare},
     {"info", "parameters, FLOPs and memory of a run or configuration; without argument: this machine", set_up_info},
-    {"import", "weights of other programs as a model: Transformer-XL's and BERT's", set_up_import},
+    {"import", "weights of other programs as a model: Transformer-XL's, BERT's, GPT-2's, Llama's", set_up_import},
     {"data", "prepare, inspect and verify corpora", set_up_data},
     {"bench", "speed as a share of this machine's measured ceiling", set_up_bench},
 };

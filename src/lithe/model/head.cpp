@@ -15,14 +15,20 @@ class LinearHead : public Head {
         : width_(shape.width),
           outputs_(shape.outputs),
           weight_(shape.tied ? shape.tied
-                             : store.add({"head.weight", {shape.outputs, shape.width}, Role::head, shape.init})),
-          bias_(store.add({"head.bias", {shape.outputs}, Role::vector, Init::constant(0)})) {}
+                             : store.add({"head.weight", {shape.outputs, shape.width}, Role::head, shape.init})) {
+        if (shape.bias) bias_ = store.add({"head.bias", {shape.outputs}, Role::vector, Init::constant(0)});
+    }
 
     Tensor logits(const Tensor& h_xD) const override {
-        return at::linear(h_xD, weight_.tensor()).to(ops::compute_type(h_xD.scalar_type())) + bias_.tensor();
+        const Tensor products = at::linear(h_xD, weight_.tensor()).to(ops::compute_type(h_xD.scalar_type()));
+        return bias_ ? products + bias_.tensor() : products;
     }
     Tensor loss(const Tensor& h_ND, const Tensor& targets_N, double smoothing) const override {
-        return ops::linear_cross_entropy(h_ND, weight_.tensor(), bias_.tensor(), targets_N, smoothing);
+        const Tensor bias =
+            bias_ ? bias_.tensor()
+                  : at::zeros({outputs_},
+                              h_ND.options().dtype(ops::compute_type(h_ND.scalar_type())).requires_grad(false));
+        return ops::linear_cross_entropy(h_ND, weight_.tensor(), bias, targets_N, smoothing);
     }
     double flops_per_token() const override { return 2 * double(width_) * double(outputs_); }
     bool add_step(StepProgram& program, const float* h, float* y) const override {

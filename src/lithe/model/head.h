@@ -27,6 +27,7 @@ class Head {
 struct HeadShape {
     int64_t outputs = 0, width = 0;
     double norm_epsilon = 1e-5;
+    bool bias = true;
     Parameter tied = {};               // the input embeddings, when they serve as output embeddings too
     Init init = {};                    // of output embeddings of its own
     AdaptiveVocabulary adaptive = {};  // input embeddings that serve both ends

@@ -157,6 +157,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
         head_kind(config_).make(store, {.outputs = vocabulary_size,
                                         .width = d,
                                         .norm_epsilon = config_.norm_epsilon,
+                                        .bias = config_.head_bias,
                                         .tied = config_.tie_embeddings ? decoder_.embedding().tokens() : Parameter(),
                                         .init = embedding_init(config_),
                                         .adaptive = decoder_.embedding().adaptive()});

@@ -141,7 +141,7 @@ class Builder {
         parts->width = model_.width;
         parts->first_parameter = store_.size();
         if (!block.kind->traits.own_residual && model_.norm != NormPlace::none) {
-            parts->norm = LayerNorm(store_, name + ".shell_norm", model_.width, model_.norm_epsilon);
+            parts->norm = make_norm(store_, name + ".shell_norm", model_);
             parts->post = model_.norm == NormPlace::post;
         }
         parts->block = block.kind->make(*block.options, {store_, name, model_, source_width_});
@@ -221,6 +221,11 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);
     return resolved;
+}
+
+StackNorm make_norm(ParameterStore& store, const std::string& name, const ModelConfig& model) {
+    if (model.norm_form == NormForm::rms) return StackNorm(RmsNorm(store, name, model.width, model.norm_epsilon));
+    return StackNorm(LayerNorm(store, name, model.width, model.norm_epsilon));
 }
 
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,

@@ -52,6 +52,9 @@ struct StackOptions {
 void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& problems);
 
 // `wrap` may put a wrapper around a group of the layout (called once per repetition, innermost first).
+// A norm of the form that the model has.
+StackNorm make_norm(ParameterStore& store, const std::string& name, const ModelConfig& model);
+
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
 // Parameters are added to `store` under "NAME.layers.N.KIND": N numbers what stands at the top of the layout, each

@@ -12,7 +12,7 @@ TokenStack::TokenStack(ParameterStore& store, const ModelConfig& model, const La
       embedding_(store, shape.embedding_name, model, shape.embedding),
       stack_(build_stack(layout, blocks, model, store, shape.name, {}, shape.options)) {
     if (!stack_.slots.empty()) standing_.put(choose_slots(std::vector<int64_t>(stack_.slots.size(), 0)));
-    if (model.final_norm) final_norm_ = LayerNorm(store, shape.name + ".norm", model.width, model.norm_epsilon);
+    if (model.final_norm) final_norm_ = make_norm(store, shape.name + ".norm", model);
 }
 
 TokenStack::Output TokenStack::forward(const Tensor& ids_TB, const Bag& bag, const State& state,

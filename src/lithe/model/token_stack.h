@@ -34,7 +34,7 @@ class TokenStack {
     const ModelConfig& config() const { return config_; }
     const TokenEmbedding& embedding() const { return embedding_; }
     const Stack& stack() const { return stack_; }
-    const LayerNorm& final_norm() const { return final_norm_; }
+    const StackNorm& final_norm() const { return final_norm_; }
 
  private:
     ModelConfig config_;
@@ -42,7 +42,7 @@ class TokenStack {
     std::vector<BagKey> given_;
     TokenEmbedding embedding_;
     Stack stack_;
-    LayerNorm final_norm_;
+    StackNorm final_norm_;
     PassEntries standing_;
 };
 

@@ -77,7 +77,7 @@ class Shell : public Unit {
         std::shared_ptr<const Block> block;
         const BlockKind* kind = nullptr;
         std::string label;  // as in the layout
-        LayerNorm norm;     // empty: none
+        StackNorm norm;     // empty: none
         bool post = false;
         double dropout = 0;
         int64_t width = 0;

@@ -48,11 +48,28 @@ class RmsNorm {
     double epsilon() const { return epsilon_; }
     kernels::NormGate gate() const { return gate_; }
     const Tensor& gain() const { return gain_.tensor(); }
+    explicit operator bool() const { return bool(gain_); }
 
  private:
     double epsilon_ = 0;
     kernels::NormGate gate_ = kernels::NormGate::none;
     Parameter gain_;
+};
+
+// A norm around blocks and before the head: one of the two, or none.
+class StackNorm {
+ public:
+    StackNorm() = default;
+    explicit StackNorm(LayerNorm norm) : layer_(std::move(norm)) {}
+    explicit StackNorm(RmsNorm norm) : rms_(std::move(norm)) {}
+    Tensor operator()(const Tensor& x) const { return rms_ ? rms_(x) : layer_(x); }
+    explicit operator bool() const { return bool(layer_) || bool(rms_); }
+    const LayerNorm& layer() const { return layer_; }  // empty: it is the other one
+    const RmsNorm& rms() const { return rms_; }
+
+ private:
+    LayerNorm layer_;
+    RmsNorm rms_;
 };
 
 }  // namespace lithe

@@ -109,6 +109,11 @@ void StepProgram::norm(const LayerNorm& norm, const float* x, int64_t size, floa
     each_row([=](int64_t row) { kernels::step_norm(x + row * size, gain, bias, size, epsilon, y + row * size); });
 }
 
+void StepProgram::norm(const StackNorm& norm, const float* x, int64_t size, float* y) {
+    if (norm.rms()) rms_norm(norm.rms(), {.x = x, .y = y});
+    else this->norm(norm.layer(), x, size, y);
+}
+
 void StepProgram::parts(int64_t size, PartOfRow work, bool settled) {
     const auto each = [=, this, work = std::move(work)](int member) {
         const auto [begin, end] = part_of(size, member, team_.size());
@@ -354,10 +359,10 @@ void StepProgram::rms_norm(const RmsNorm& norm, const HeadNorm& args) {
                                           .width = width,
                                           .epsilon = epsilon,
                                           .gate = gate,
-                                          .x = args.x + row * size,
+                                          .x = args.x + row * (args.x_stride > 0 ? args.x_stride : size),
                                           .z = args.z ? args.z + row * args.z_stride : nullptr,
                                           .gain = gain,
-                                          .y = args.y + row * size,
+                                          .y = args.y + row * (args.y_stride > 0 ? args.y_stride : size),
                                           .scales = scales + row * args.heads});
     });
 }

@@ -49,6 +49,7 @@ class StepProgram {
     };
     void product(const Product& args);
     void norm(const LayerNorm& norm, const float* x, int64_t size, float* y);
+    void norm(const StackNorm& norm, const float* x, int64_t size, float* y);
     // Runs `work(row, begin, end)` on every thread's part of [0, size) of each row; threads meet afterwards.
     using PartOfRow = std::function<void(int64_t row, int64_t begin, int64_t end)>;
     void parts(int64_t size, PartOfRow work, bool settled = true);
@@ -84,10 +85,10 @@ class StepProgram {
     // Writes out [heads][value]; returns where rows' states [heads][key][value] are carried.
     float* matrix_state(const MatrixState& args, float* out);
     struct HeadNorm {
-        const float *x = nullptr, *z = nullptr;  // z null: no gate
-        int64_t z_stride = 0;                    // numbers from one row to the next
+        const float *x = nullptr, *z = nullptr;            // z null: no gate
+        int64_t x_stride = 0, z_stride = 0, y_stride = 0;  // numbers from one row to the next; 0: all heads
         int64_t heads = 1;
-        float* y = nullptr;
+        float* y = nullptr;  // may be x
     };
     void rms_norm(const RmsNorm& norm, const HeadNorm& args);
 

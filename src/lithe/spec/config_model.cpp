@@ -15,6 +15,9 @@ static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
              .help = "what turns the stack's output into logits: linear; transform: BERT's (product, gelu, norm) "
                      "before it; adaptive: with model.adaptive.cutoffs; none: an encoder alone, for its counts"},
             model.head);
+    v.field(
+        {.name = "head_bias", .help = "a bias of each token's logit, in the linear head and behind BERT's transform"},
+        head_bias);
 }
 
 void NgramConfig::visit(FieldVisitor& v) {
@@ -57,9 +60,8 @@ void BertConfig::visit(FieldVisitor& v) {
          .minimum = 0,
          .maximum = 1024},
         token_types);
-    v.field(
-        {.name = "pooler", .help = "BERT's pooler: tanh of a product of the first position; no training uses it yet"},
-        pooler);
+    v.field({.name = "pooler", .help = "BERT's pooler: tanh of a product of a position, before the head of labels"},
+            pooler);
 }
 
 // Tables stand last: in a file a table's settings end where the next one begins.
@@ -103,11 +105,14 @@ void ModelConfig::visit(FieldVisitor& v) {
             memory_form);
     v.field({.name = "heads", .help = "attention heads", .minimum = 1, .maximum = 4096}, heads);
     v.field({.name = "norm",
-             .help = "layer norm of blocks without a skip of their own: before the block, after the residual, or none"},
+             .help = "norm of blocks without a skip of their own: before the block, after the residual, or none"},
             norm);
-    v.field({.name = "final_norm", .help = "layer norm before the head"}, final_norm);
+    v.field({.name = "norm_form",
+             .help = "of norms around blocks and before the head: layer norm, or RMS norm (Zhang and Sennrich 2019)"},
+            norm_form);
+    v.field({.name = "final_norm", .help = "a norm before the head"}, final_norm);
     v.field({.name = "norm_epsilon",
-             .help = "what every layer norm adds to the variance; BERT has 1e-12",
+             .help = "what every norm adds to the variance or the mean square; BERT has 1e-12",
              .minimum = 1e-16,
              .maximum = 1},
             norm_epsilon);

@@ -22,6 +22,12 @@ constexpr auto names_of(NormPlace) {
     return std::to_array<Named<NormPlace>>({{pre, "pre"}, {post, "post"}, {none, "none"}});
 }
 
+enum class NormForm { layer, rms };
+constexpr auto names_of(NormForm) {
+    using enum NormForm;
+    return std::to_array<Named<NormForm>>({{layer, "layer"}, {rms, "rms"}});
+}
+
 enum class Positions { none, learned, sinusoidal, relative, rotary };
 constexpr auto names_of(Positions) {
     using enum Positions;
@@ -104,6 +110,7 @@ struct ModelConfig {
     MemoryForm memory_form = MemoryForm::inputs;
     int64_t heads = 1;
     NormPlace norm = NormPlace::pre;
+    NormForm norm_form = NormForm::layer;
     bool final_norm = false;
     double norm_epsilon = 1e-5;
     bool tie_embeddings = false;
@@ -113,6 +120,7 @@ struct ModelConfig {
     EmbeddingScale embedding_scale = EmbeddingScale::one;
     Direction direction = Direction::causal;
     HeadForm head = HeadForm::linear;
+    bool head_bias = true;
     NgramConfig ngrams;
     AdaptiveConfig adaptive;
     BertConfig bert;
