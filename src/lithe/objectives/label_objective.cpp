@@ -27,6 +27,8 @@ void LabelValues::check(const Config& config, Problems& problems) const {
         problems.add("no field of the text is named to take labels from", "data.label",
                      "name the column, as data.label = \"label\"");
     if (!data.sources.empty()) problems.add("labels come from one text", "data.sources");
+    if (config.search.supernet && config.search.held_out > 0)
+        problems.add("labels are of whole texts, and a search holds out tokens", "search.held_out", "set it to 0");
     if (!data.parallel.empty())
         problems.add("pairs of one label come from one file: data.second names the second field", "data.parallel");
     if (data.order != defaults.order || data.rows != defaults.rows)
