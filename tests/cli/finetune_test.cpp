@@ -81,6 +81,37 @@ TEST_F(Finetuning, PredictsTablesAndLines) {
     EXPECT_NE(gap.err.find("not every record is a text"), std::string::npos) << gap.err;
 }
 
+// A mask is an id more than the tokenizer has.
+TEST_F(Finetuning, BeginsWithAMaskedEncoder) {
+    const std::string config = testing::tiny_config(*folder_, "[objective]\nname = \"masked\"\n");
+    const auto before = run({"train", config, "--run", folder_->file("encoder"), "--max-steps", "3", "-q", "--set",
+                             "model.direction=bidirectional", "--set", "model.layout=sf", "--set", "model.memory=0"});
+    ASSERT_EQ(before.code, 0) << before.err;
+    const auto result =
+        run({"finetune", folder_->file("encoder"), folder_->file("task.tsv"), "--run", folder_->file("of-encoder"),
+             "--epochs", "0.1", "--threads", "1", "--set", "objective.class_weights=balanced"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.err.find("labels     animals"), std::string::npos) << result.err;
+}
+
+TEST_F(Finetuning, NamesInAFolderSayWhatIsTrainedOn) {
+    folder_->write("task/train.tsv", table(60, "text\tlabel\n"));
+    folder_->write("task/dev.tsv", table(20, "text\tlabel\n"));
+    folder_->write("task/test.tsv", table(20, "text\tlabel\n"));
+    const auto result = run({"finetune", folder_->file("base"), folder_->file("task"), "--run", folder_->file("folder"),
+                             "--epochs", "1", "--threads", "1"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.err.find("by names: train 1 file, valid 1, test 1"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(", 20 texts"), std::string::npos) << result.err;
+}
+
+TEST_F(Finetuning, ALineWithoutTextIsNotPassedOver) {
+    const auto result =
+        run({"predict", path(), "--in", folder_->write("blank.txt", "a dog barks 12\n\nthe bank pays 15\n")});
+    EXPECT_EQ(result.code, 3) << result.out;
+    EXPECT_NE(result.err.find("1 line (without text)"), std::string::npos) << result.err;
+}
+
 TEST_F(Finetuning, TheHeadAloneLeavesTheRestAsItWas) {
     const auto result =
         run({"finetune", folder_->file("base"), folder_->file("task.tsv"), "--run", folder_->file("head"), "--train",

@@ -5,6 +5,7 @@
 
 #include "lithe/base/text.h"
 #include "lithe/data/corpus.h"
+#include "lithe/data/prepare.h"
 #include "lithe/objectives/classify.h"
 #include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/predict.h"
@@ -126,7 +127,7 @@ TEST(Classify, LabelsComeFromTheTrainingText) {
     EXPECT_NEAR(objective->weights(batch).at(kCrossEntropy), 1.5 + 2 * 0.75, 1e-12);
     folder.write("train.tsv", "text\tlabel\nab\tx\ncd\tx\n");
     EXPECT_ERROR(settled(parse_config(kConfig, "test", {"data.train=" + folder.file("train.tsv"), "data.label=label"})),
-                 ErrorKind::bad_file, "every text has the label \"x\"");
+                 ErrorKind::bad_file, "every text to train on has the label \"x\"");
 }
 
 // Each loss by its formula, in fp64.
@@ -215,6 +216,44 @@ TEST(Regress, LearnsNumbers) {
     folder.write("train.tsv", "text\tlabel\nab\tgood\ncd\t1\n");
     EXPECT_ERROR(Trainer(config, {.run = folder.file("other")}).run(), ErrorKind::bad_file,
                  "the label \"good\" is no number");
+}
+
+TEST(Regress, NumbersOfAnySizeAreLearntAlike) {
+    const testing::TemporaryFolder folder;
+    const auto score_at = [&](double scale) {
+        std::string text = "text\tlabel\n";
+        for (int i = 0; i < 120; ++i)
+            text += std::string(i % 2 ? "xxxx" : "oooo") + char('a' + i % 20) + "\t" +
+                    std::to_string(scale * (i % 2 + 5)) + "\n";
+        Config config = config_of(folder, {"objective.name=regress", "objective.pooling=mean", "train.max_steps=40"});
+        folder.write("train.tsv", text);
+        folder.write("valid.tsv", text);
+        const TrainResult result = Trainer(config, {.run = folder.file("run" + std::to_string(scale))}).run();
+        return std::pair(result.valid->score.value, result.valid->loss);
+    };
+    const auto [small, loss] = score_at(1);
+    const auto [large, large_loss] = score_at(1e6);
+    EXPECT_GT(small, 0.95);
+    EXPECT_NEAR(large, small, 1e-3);
+    EXPECT_NEAR(large_loss, loss, 1e-3);
+    folder.write("train.tsv", "text\tlabel\nab\t3\ncd\t3\n");
+    EXPECT_ERROR(Trainer(config_of(folder, {"objective.name=regress",
+                                            "data.train=" + folder.write("same.tsv", "text\tlabel\nab\t3\ncd\t3\n")}),
+                         {.run = folder.file("same")}),
+                 ErrorKind::bad_file, "every text to train on has the number 3");
+}
+
+TEST(Labels, ATokenSetKnowsWhetherItHoldsPairs) {
+    const testing::TemporaryFolder folder;
+    DataConfig data;
+    data.path = folder.write("pairs.csv", "text,two,label\nab,c,x\nd,e,y\nf,g,x\nh,i,y\n");
+    data.second = "two", data.label = "label", data.split = "100/0/0";
+    prepare_tokens(data, folder.file("set"), {});
+    const Config config =
+        settled(parse_config(kConfig, "test", {"data.path=" + folder.file("set"), "data.label=label"}));
+    const Corpus corpus = Corpus::open(config.data);
+    EXPECT_ERROR(objective_of(config)->feeder(config, corpus.tokenizer(), {{&corpus.split("train"), 1, "train"}}),
+                 ErrorKind::bad_file, "the documents of the token set are pairs");
 }
 
 TEST(Labels, WhatCannotBeIsToldInASentence) {

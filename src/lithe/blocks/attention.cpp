@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "lithe/base/text.h"
 #include "lithe/blocks/relative_attention.h"
 
 namespace lithe {
@@ -68,6 +69,9 @@ void AttentionValues::check_rotary(const ModelConfig& model, const std::string& 
     if (model.width % heads == 0 && model.width / heads % 2)
         problems.add(where + ": rotary positions turn pairs, and a head has " + std::to_string(model.width / heads) +
                      " numbers");
+    else if (model.width % heads == 0 && std::llround(rotary_share * double(model.width / heads) / 2) == 0)
+        problems.add(where + ": rotary_share " + format_number(rotary_share) + " turns none of a head's " +
+                     std::to_string(model.width / heads) + " numbers");
 }
 
 void AttentionValues::check_relative(const ModelConfig& model, const std::string& where, Problems& problems) const {

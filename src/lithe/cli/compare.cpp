@@ -27,12 +27,13 @@ std::optional<double> given(double value) { return value < 0 ? std::nullopt : st
 void fill_costs(RunRecord& run, bool latency) {
     Config config = run.config;
     if (config.model.vocabulary_size <= 0) return;
-    LanguageModel model(config, config.model.vocabulary_size);
-    const ModelCost cost = count_cost(model, cost_shape(config));
+    const Models models = models_to_count(config, config.model.vocabulary_size);
+    const ModelCost cost = count_cost(models.main(), cost_shape(config));
     run.parameters = cost.parameters;
     run.flops_per_token = cost.flops_per_token;
     run.training_flops_per_token = cost.training_flops_per_token;
-    if (!latency || config.model.direction == Direction::bidirectional) return;  // an encoder generates nothing
+    const bool writes = config.model.direction == Direction::causal && models.main().has_head();
+    if (!latency || !writes) return;
     config.train.threads = 0;  // of this machine, not of the one that trained
     config.train.device = DeviceKind::automatic;
     const Machine machine = set_up_machine(config.train);

@@ -41,7 +41,8 @@ DataConfig data_of(const Flags& flags) {
     (flags.valid.empty() ? data.path : data.train) = flags.task;
     data.valid = flags.valid;
     data.test = flags.test;
-    data.split = flags.valid.empty() ? "documents 90/5/5" : data.split;
+    // names of a folder's files come first, and a token set is divided already
+    if (flags.valid.empty() && !std::filesystem::is_directory(flags.task)) data.split = "documents 95/5/0";
     data.field = flags.field;
     data.second = flags.second;
     data.label = flags.label;
@@ -87,15 +88,15 @@ std::vector<std::string> taken_parts(const LanguageModel& model) {
 Config with_sets(const Config& config, const Flags& flags) {
     std::vector<std::string> sets = flags.sets;
     if (!flags.score.empty()) sets.insert(sets.begin(), "objective.score=\"" + flags.score + "\"");
-    return sets.empty() ? config : parse_config(to_toml(config), flags.task, sets);
+    return sets.empty() ? config : parse_config(to_toml(config), "lithe finetune", sets);
 }
 
-// The number of updates that so many epochs are.
-int64_t updates(const Config& config, const LoadedModel& loaded, double epochs) {
+// The number of updates in which every text is seen once.
+int64_t updates_of_epoch(const Config& config, const LoadedModel& loaded) {
     const Corpus corpus = Corpus::open(config.data, loaded.tokenizer, stop_by_signal());
-    const uint64_t texts = corpus.split("train").documents() / (config.data.second.empty() ? 1 : 2);
-    const int64_t per_update = config.train.batch * config.train.accumulation;
-    return std::max<int64_t>(1, std::llround(epochs * double(texts) / double(per_update)));
+    const auto texts = int64_t(corpus.split("train").documents() / (config.data.second.empty() ? 1 : 2));
+    const int64_t each = config.train.batch * config.train.accumulation;
+    return (texts + each - 1) / each;
 }
 
 std::string run_of(const Flags& flags) {
@@ -116,11 +117,11 @@ Config finetune_config(const Flags& flags) {
                    "lithe train with train.init_parts = [\"decoder=encoder\"] takes one of them");
     Config config = with_sets(task_config(loaded, flags), flags);
     config.train.init_from = loaded.folder;
-    if (config.train.max_steps == 0 && config.train.max_tokens == 0 && config.train.max_seconds == 0)
-        config.train.max_steps = updates(config, loaded, flags.epochs);
-    if (config.evaluation.every == 0)
-        config.evaluation.every =
-            std::max<int64_t>(1, std::llround(double(config.train.max_steps) / std::max(1.0, std::ceil(flags.epochs))));
+    const TrainConfig& limits = config.train;
+    const int64_t epoch = updates_of_epoch(config, loaded);
+    if (limits.max_steps == 0 && limits.max_tokens == 0 && limits.max_seconds == 0)
+        config.train.max_steps = std::max<int64_t>(1, std::llround(flags.epochs * double(epoch)));
+    if (config.evaluation.every == 0) config.evaluation.every = epoch;
     const auto objective = make_objective(config, *loaded.tokenizer);
     const Models models = objective->models(config, std::make_shared<ParameterStore>());
     config.train.init_parts = taken_parts(models.main());
@@ -145,8 +146,8 @@ int run(const Flags& flags, const CommandContext& context) {
     write_report(folder);
     const bool stopped = result.stopped_by == "signal";
     log_info(stopped ? "resume     lithe train " + shell_quoted(folder)
-                     : "next       lithe predict " + shell_quoted(folder) +
-                           "@best --in TEXTS    (report: " + shell_quoted(folder + "/report.html") + ")");
+                     : "next       lithe predict " + shell_quoted(folder) + (result.best ? "@best" : "") +
+                           " --in TEXTS    (report: " + shell_quoted(folder + "/report.html") + ")");
     nlohmann::ordered_json json = {
         {"run", result.run}, {"steps", result.state.step}, {"stopped_by", result.stopped_by}};
     if (result.valid) json["valid"] = to_json(*result.valid, false);
@@ -165,8 +166,9 @@ CommandAction set_up_finetune(CLI::App& app, const CommandContext& context) {
     app.add_option("model", flags->model, "what to begin with: RUN, RUN@best, RUN@step:N, or a .safetensors file")
         ->required();
     app.add_option("task", flags->task, "texts with labels: a .tsv, .csv or .jsonl file")->required();
-    app.add_option("--valid", flags->valid,
-                   "a file of its own for validation; default: a twentieth of the task's texts");
+    app.add_option(
+        "--valid", flags->valid,
+        "a file of its own for validation; default: a twentieth of the task's texts, or what a folder's names say");
     app.add_option("--test", flags->test, "a file of its own for `lithe eval RUN --data :test`");
     app.add_option("--field", flags->field, "the column of the text, by name or number")->capture_default_str();
     app.add_option("--second", flags->second, "the column of a second text: labels are of pairs");
@@ -184,7 +186,9 @@ CommandAction set_up_finetune(CLI::App& app, const CommandContext& context) {
     app.add_option("--batch", flags->batch, "texts of an update")->capture_default_str()->check(CLI::Range(1, 1 << 20));
     app.add_option("--length", flags->length, "tokens of a text at most; default 128")->check(CLI::Range(1, 1 << 22));
     app.add_option("--run", flags->run, "run folder; default runs/<model>-<task>");
-    app.add_option("--seed", flags->seed, "of the order of texts, the head and dropout")->capture_default_str();
+    app.add_option("--seed", flags->seed, "of the order of texts, the head and dropout")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1 << 30));
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));
     app.add_option("--set", flags->sets, "another setting, as --set optimizer.weight_decay=0.1 (repeatable)")
         ->allow_extra_args(false);

@@ -122,7 +122,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
     std::shared_ptr<LanguageModel> model;
     if (is_configuration(flags.subject)) {
         config = checked_configuration(flags.subject, flags.sets);
-        model = std::make_shared<LanguageModel>(config, vocabulary_to_train(config, flags.subject));
+        model = models_to_count(config, vocabulary_to_train(config, flags.subject)).by_role.at("main");
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");
         LoadedModel loaded = load_model(flags.subject);

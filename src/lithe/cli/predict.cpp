@@ -1,4 +1,3 @@
-#include <cmath>
 #include <iostream>
 
 #include "lithe/base/error.h"
@@ -60,7 +59,8 @@ TokenList read_texts(const DataConfig& data, const Tokenizer& tokenizer) {
         ids.clear();
         bytes = 0;
     };
-    const DocumentStatistics read = read_documents(data, list_inputs(data), take, {.stop = stop_by_signal()});
+    const DocumentStatistics read =
+        read_documents(data, list_inputs(data), take, {.blank_lines = true, .stop = stop_by_signal()});
     if (const std::string left = read.left_out.words(); !left.empty())
         fail_file("not every record is a text, so that predictions would not stand beside theirs: " + left, data.path,
                   "take these out of the file");
@@ -69,11 +69,11 @@ TokenList read_texts(const DataConfig& data, const Tokenizer& tokenizer) {
 }
 
 void print(const std::vector<LabelObjective::Told>& told) {
-    const bool classes = !std::isnan(told[0].probability);
+    const bool classes = told[0].probability.has_value();
     std::cout << (classes ? "prediction\tprobability\n" : "prediction\n");
     for (const LabelObjective::Told& each : told) {
         std::cout << on_terminal(each.prediction);
-        if (classes) std::cout << "\t" << fixed_digits(each.probability, 4);
+        if (classes) std::cout << "\t" << fixed_digits(*each.probability, 4);
         std::cout << "\n";
     }
     std::cout << std::flush;
@@ -101,9 +101,10 @@ int run(const Flags& flags, const CommandContext& context) {
     }
     Json json = {{"model", loaded.folder}, {"predictions", Json::array()}};
     for (const LabelObjective::Told& each : told) {
-        Json one = {{"prediction", printable(each.prediction)}};
-        if (!std::isnan(each.probability)) one["probability"] = each.probability;
-        json["predictions"].push_back(one);
+        if (each.probability)
+            json["predictions"].push_back(
+                {{"prediction", printable(each.prediction)}, {"probability", *each.probability}});
+        else json["predictions"].push_back({{"prediction", each.number}});
     }
     print_json("predict", json);
     return 0;

@@ -150,7 +150,8 @@ class CorpusBuilder {
         for (size_t s = 0; s < set.info().splits.size(); ++s)
             corpus_.splits_.push_back(
                 {set.info().splits[s].name,
-                 std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes, set.info().labels)});
+                 std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes,
+                                                 ShardedTokens::Documents{set.info().labels, set.info().parallel})});
     }
 
     void from_plain(const Listing& listing) {

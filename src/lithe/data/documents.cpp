@@ -154,7 +154,8 @@ class JsonLinesReader : public MemberReader {
         if (!label_.empty()) {
             const auto found = json.find(label_);
             if (found == json.end()) bad("the field \"" + label_ + "\" (data.label) is missing");
-            label = found->is_null() ? std::string() : label_text(*found);
+            if (found->is_structured()) bad("the label \"" + label_ + "\" is no text, number or boolean");
+            label = found->is_null() ? std::string() : std::string(trimmed(label_text(*found)));
             if (label.empty()) bad("the label \"" + label_ + "\" is null or empty");
         }
         if (text.empty() || (!second_.empty() && second.empty())) return empty_.add();
@@ -247,13 +248,14 @@ class CsvReader : public MemberReader {
             fail_file("row " + std::to_string(row) + " has " + std::to_string(fields.size()) +
                           " fields, expected at least " + std::to_string(needed + 1),
                       where_);
-        if (!label_.empty() && fields[kind_.number].empty())
+        const std::string_view label = label_.empty() ? std::string_view() : trimmed(fields[kind_.number]);
+        if (!label_.empty() && label.empty())
             fail_file("row " + std::to_string(row) + " has no label: its field \"" + printable(label_) + "\" is empty",
                       where_, "data.label names the column of labels");
         const std::string& text = fields[text_.number];
         const std::string second = second_.empty() ? std::string() : fields[other_.number];
         if (text.empty() || (!second_.empty() && second.empty())) return empty_.add();
-        out_.add_record(text, second, label_.empty() ? std::string_view() : fields[kind_.number]);
+        out_.add_record(text, second, label);
     }
     PartEmitter& out_;
     std::string field_, second_, label_, where_;

@@ -34,6 +34,8 @@ struct ReadOptions {
     bool exact = true;
     // Members of archives have the splits that their names say; those that say none are left out.
     NamedBy members = NamedBy::nothing;
+    // Lines without text are told as left out, where documents are lines.
+    bool blank_lines = false;
     std::stop_token stop = {};
 };
 

@@ -47,6 +47,7 @@ void TextReader::feed(std::string_view bytes) {
     size_t done = 0;
     for (Found found; (found = find_separator(buffer_, done, separator_)).length > 0; done = found.at + found.length) {
         add(std::string_view(buffer_).substr(done, found.at - done));
+        if (!open_) ++blank_;
         end();
     }
     // what may be the start of a separator waits
@@ -59,6 +60,8 @@ void TextReader::finish() {
     add(buffer_);
     buffer_.clear();
     end();
+    if (blank_ > 0 && separator_.size() == 1 && out_.options().blank_lines)
+        out_.statistics.left_out.add(std::to_string(blank_) + (blank_ == 1 ? " line" : " lines"), "without text");
 }
 
 void TextReader::add(std::string_view text) {

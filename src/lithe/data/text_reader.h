@@ -27,6 +27,7 @@ class TextReader : public MemberReader {
     PartEmitter& out_;
     std::string separator_, buffer_;  // separator_: empty where a document ends with its file
     bool open_ = false;
+    uint64_t blank_ = 0;  // separators with nothing before them
 };
 
 }  // namespace lithe

@@ -41,10 +41,10 @@ std::vector<int64_t> read_document(const TokenView& tokens, uint64_t number) {
     return ids;
 }
 
-ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, std::vector<std::string> label_names)
+ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, Documents known)
     : ranges_(std::move(ranges)),
       bytes_(bytes),
-      label_names_(std::move(label_names)) {
+      known_(std::move(known)) {
     starts_.push_back(0);
     document_starts_.push_back(0);
     for (const TokenRange& range : ranges_) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "lithe/base/file.h"
@@ -26,6 +28,8 @@ class TokenView {
     virtual int32_t document_label(uint64_t) const { return -1; }
     // The labels by number; empty: there are none.
     virtual const std::vector<std::string>& label_names() const;
+    // Whether documents 2n and 2n + 1 are a pair; nullopt: it is not known.
+    virtual std::optional<bool> paired() const { return std::nullopt; }
 };
 
 // The tokens of a document.
@@ -48,14 +52,19 @@ class MappedText : public TokenView {
 
 class ShardedTokens : public TokenView {
  public:
-    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, std::vector<std::string> label_names = {});
+    struct Documents {
+        std::vector<std::string> label_names;
+        bool paired = false;
+    };
+    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, Documents known = {});
     uint64_t size() const override { return starts_.back(); }
     uint64_t bytes() const override { return bytes_; }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override;
     uint64_t documents() const override { return document_starts_.back(); }
     uint64_t document_begin(uint64_t number) const override;
     int32_t document_label(uint64_t number) const override;
-    const std::vector<std::string>& label_names() const override { return label_names_; }
+    const std::vector<std::string>& label_names() const override { return known_.label_names; }
+    std::optional<bool> paired() const override { return known_.paired; }
 
  private:
     // The range that a document begins in, and its number in that file's table.
@@ -65,7 +74,7 @@ class ShardedTokens : public TokenView {
     std::vector<uint64_t> first_document_;   // of each range, in its file's table
     std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
     uint64_t bytes_;
-    std::vector<std::string> label_names_;
+    Documents known_;
 };
 
 // Texts at hand, a document each.

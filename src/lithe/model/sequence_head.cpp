@@ -31,7 +31,9 @@ Tensor SequenceHead::operator()(const LanguageModel& model, const Tensor& h_TBD,
     Tensor v_BD = pooled(h_TBD, pass);
     if (model.has_pooler()) v_BD = model.pooler(v_BD);
     if (pass.training) v_BD = ops::dropout(v_BD, options_.dropout, shared_site(pass, kName), 0);
-    return at::linear(v_BD, weight_.tensor()).to(ops::compute_type(h_TBD.scalar_type())) + bias_.tensor();
+    // so small a product is as fast, and numbers that are near one another stay apart
+    const auto compute = ops::compute_type(h_TBD.scalar_type());
+    return at::linear(v_BD.to(compute), weight_.tensor().to(compute), bias_.tensor());
 }
 
 }  // namespace lithe

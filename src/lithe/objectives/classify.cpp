@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lithe/base/error.h"
+#include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/score/label_scores.h"
 
@@ -36,6 +37,18 @@ std::vector<std::string> found_labels(const std::map<std::string, int64_t>& coun
     for (const auto& [label, count] : counts) labels.push_back(label);
     std::sort(labels.begin(), labels.end(), label_less);
     return labels;
+}
+
+// A header row that is taken for a text, or a slip of the pen, is seen by its count.
+void tell_labels(const std::vector<std::string>& labels, const std::map<std::string, int64_t>& counts) {
+    constexpr size_t kShown = 12;
+    std::vector<std::string> words;
+    for (size_t i = 0; i < std::min(kShown, labels.size()); ++i)
+        words.push_back(printable(labels[i]) + " " + std::to_string(counts.at(labels[i])));
+    if (labels.size() > kShown) words.push_back(std::to_string(labels.size() - kShown) + " more");
+    log_info("labels     " + join(words, ", "));
+    for (const std::string& label : labels)
+        if (counts.at(label) == 1) log_warning("one text alone has the label \"" + printable(label) + "\"");
 }
 
 // "LABEL=WEIGHT"; a label may hold "=".
@@ -86,7 +99,9 @@ void ClassifyValues::take_text(const TokenView& text, const Config& config) {
         fail_file("the training text has no labels", "data", "data.label names the field that holds them");
     if (labels.empty()) labels = found_labels(counts);
     if (labels.size() == 1)
-        fail_file("every text has the label \"" + printable(labels[0]) + "\": there is nothing to tell apart", "data");
+        fail_file(
+            "every text to train on has the label \"" + printable(labels[0]) + "\": there is nothing to tell apart",
+            "data");
     if (labels.size() > kMostClasses)
         fail_usage("the labels are " + std::to_string(labels.size()) + " different ones", "data.label",
                    "are they numbers? objective.name = \"regress\" learns these");
@@ -94,6 +109,7 @@ void ClassifyValues::take_text(const TokenView& text, const Config& config) {
         if (!counts.contains(label))
             fail_file("no text to train on has the label \"" + printable(label) + "\"", "objective.labels",
                       "the training text has: " + printable(join(found_labels(counts), ", ").substr(0, 200)));
+    tell_labels(labels, counts);
     if (!is_balanced(class_weights)) return;
     double all = 0;
     for (const std::string& label : labels) all += double(counts.at(label));
@@ -179,7 +195,7 @@ LabelObjective::Told ClassifyObjective::tell(const double* outputs) const {
     const double* best = std::max_element(outputs, outputs + columns());
     double sum = 0;
     for (int64_t c = 0; c < columns(); ++c) sum += std::exp(outputs[c] - *best);
-    return {labels_.at(size_t(best - outputs)), 1 / sum};
+    return {.prediction = labels_.at(size_t(best - outputs)), .probability = 1 / sum};
 }
 
 std::unique_ptr<Objective> make_classify(const ObjectiveOptions& options, const Config& config,

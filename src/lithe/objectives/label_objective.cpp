@@ -46,7 +46,7 @@ static Pooling resolved(Pooling asked, const Config& config, const TextMarks& ma
 LabelObjective::LabelObjective(std::string name, const LabelValues& values, const Config& config,
                                const Tokenizer& tokenizer)
     : name_(std::move(name)),
-      vocabulary_(tokenizer.vocabulary_size()),
+      vocabulary_(std::max(tokenizer.vocabulary_size(), config.model.vocabulary_size)),  // a model may know a mask, too
       pairs_(!config.data.second.empty()),
       marks_(marks_of(tokenizer)) {
     head_.pooling = resolved(values.pooling, config, marks_);
@@ -77,12 +77,18 @@ LabelObjective::Forward LabelObjective::forward(const Models& models, const Devi
     return {(*models.sequence_head)(models.main(), h.h_TBD, pass), std::move(h.aux)};
 }
 
+// Texts stand alone: there is no memory, and no rule of a text that goes on.
+static Pass of_texts(Pass pass, const DeviceBatch& batch) {
+    pass.set_flags(batch.flags_TB);
+    pass.memory = 0;
+    pass.window = -1;
+    pass.clamp_length = -1;
+    return pass;
+}
+
 LossOutput LabelObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
                                 const DrawKeys& keys) const {
-    Pass pass = models.main().pass(training, keys);
-    pass.set_flags(batch.flags_TB);
-    pass.memory = 0;  // texts stand alone
-    Forward made = forward(models, batch, pass);
+    Forward made = forward(models, batch, of_texts(models.main().pass(training, keys), batch));
     LossOutput result;
     result.terms.push_back({.name = term(), .sum = sum(made.outputs_BC, batch.labels_B)});
     add_aux(std::move(made.aux), batch, result);
@@ -90,9 +96,7 @@ LossOutput LabelObjective::loss(const Models& models, const DeviceBatch& batch, 
 }
 
 Tensor LabelObjective::outputs(const Models& models, const DeviceBatch& batch, Pass pass) const {
-    pass.set_flags(batch.flags_TB);
-    pass.memory = 0;
-    return forward(models, batch, pass).outputs_BC;
+    return forward(models, batch, of_texts(std::move(pass), batch)).outputs_BC;
 }
 
 ScoredRows LabelObjective::score(const Models& models, const DeviceBatch& batch, const State&, Pass pass) const {
@@ -111,7 +115,10 @@ void LabelObjective::fill(const LabelledTexts& texts, const std::vector<uint64_t
     label(batch, labels);
 }
 
-static void require_labels(const TokenView& tokens) {
+static void require_labels(const TokenView& tokens, bool pairs) {
+    if (tokens.paired().value_or(pairs) != pairs)
+        fail_file(pairs ? "the documents of the token set are no pairs" : "the documents of the token set are pairs",
+                  "data", pairs ? "leave data.second out" : "data.second says so: name the field of the second text");
     if (tokens.label_names().empty())
         fail_file("the text has no labels", "data",
                   "data.label names their field; a token set keeps them when it is prepared with that setting");
@@ -126,7 +133,7 @@ static void tell_cut(uint64_t cut, uint64_t all, int64_t length) {
 std::unique_ptr<Feeder> LabelObjective::feeder(const Config& config, const Tokenizer&,
                                                std::vector<FeedSource> sources) const {
     const TokenView& tokens = *sources.at(0).tokens;
-    require_labels(tokens);
+    require_labels(tokens, pairs_);
     const LabelledTexts all = texts(tokens, config.train.length);
     std::vector<SizedRow> rows;
     uint64_t cut = 0;
@@ -152,7 +159,7 @@ class LabelBatches : public ScoredBatches {
         : objective_(objective),
           texts_(objective.texts(text.tokens(), protocol.length)),
           count_(texts_.size()) {
-        require_labels(text.tokens());
+        require_labels(text.tokens(), texts_.pairs());
         const uint64_t tokens = protocol.bytes > 0 ? text.tokens_within(protocol.bytes) : text.tokens().size();
         const uint64_t sides = texts_.pairs() ? 2 : 1;
         while (count_ > 1 && text.tokens().document_begin(sides * (count_ - 1)) >= tokens) --count_;

@@ -37,10 +37,11 @@ class LabelObjective : public Objective {
     // What text a model takes: `length` tokens at most.
     LabelledTexts texts(const TokenView& tokens, int64_t length) const;
     int64_t columns() const { return columns_; }
-    // What outputs of a row mean: a class's name, or a number as text, and beside it what else there is to tell.
+    // What outputs of a row mean.
     struct Told {
-        std::string prediction;
-        double probability = 0;  // of a class; NaN: it is a number
+        std::string prediction;             // a class, or the number as text
+        std::optional<double> probability;  // of a class
+        double number = 0;                  // where there is no probability
     };
     virtual Told tell(const double* outputs) const = 0;
 

@@ -173,6 +173,9 @@ std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer&
 // nothing of theirs, or all.
 Models training_models(const Objective& objective, const Config& config);
 
+// Models of a configuration for their counts, with so many ids, not materialized.
+Models models_to_count(Config config, int64_t vocabulary);
+
 // Ids of a model to be made. Throws usage where model.vocabulary_size states another number.
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer);
 

@@ -6,6 +6,7 @@
 #include "lithe/objectives/regress.h"
 #include "lithe/objectives/translate.h"
 #include "lithe/spec/config_io.h"
+#include "lithe/tokenize/bytes.h"
 
 namespace lithe {
 namespace {
@@ -146,6 +147,11 @@ Models training_models(const Objective& objective, const Config& config) {
                    "a path is a parameter's name or its beginning, as embeddings or decoder.layers.0");
     if (store->all_frozen()) fail_usage("every parameter is frozen: nothing would be trained", "train.frozen");
     return models;
+}
+
+Models models_to_count(Config config, int64_t vocabulary) {
+    config.model.vocabulary_size = vocabulary;
+    return make_objective(config, tokenize::ByteTokenizer())->models(config, std::make_shared<ParameterStore>());
 }
 
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {

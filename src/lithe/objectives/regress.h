@@ -1,6 +1,9 @@
 // Giving texts numbers: the squared error of the head's output.
 //
-//   loss = sum over rows of (output - number)^2 / rows
+//   loss = sum over rows of (output - (number - mean) / deviation)^2 / rows
+//
+// mean and deviation: of the numbers to train on, so that numbers of any size are learnt alike. What is told is
+// mean + deviation output.
 #pragma once
 
 #include "lithe/objectives/label_objective.h"
@@ -16,8 +19,11 @@ constexpr auto names_of(NumberScore) {
 struct RegressValues {
     LabelValues shared;
     NumberScore score = NumberScore::pearson;
+    double mean = 0, deviation = 0;
     void visit(FieldVisitor& v);
     void check(const Config& config, Problems& problems) const { shared.check(config, problems); }
+    // Mean and deviation of the training text's numbers.
+    void take_text(const TokenView& text, const Config& config);
 };
 
 class RegressObjective : public LabelObjective {
@@ -36,6 +42,7 @@ class RegressObjective : public LabelObjective {
 
  private:
     NumberScore score_;
+    double mean_, deviation_;
 };
 
 std::unique_ptr<Objective> make_regress(const ObjectiveOptions& options, const Config& config,

@@ -50,8 +50,7 @@ RunCost measure_run_cost(Config config, int64_t vocabulary, const std::stop_toke
     RunCost cost;
     cost.machine = set_up_machine(config.train);
     config.model.vocabulary_size = vocabulary;
-    const Models models =
-        make_objective(config, tokenize::ByteTokenizer())->models(config, std::make_shared<ParameterStore>());
+    const Models models = models_to_count(config, vocabulary);
     const LanguageModel& model = models.main();
     cost.model = count_cost(model, cost_shape(config));
     cost.available = double(available_memory());

@@ -82,15 +82,30 @@ std::string translations(const Json& sample) {
     return html;
 }
 
+// What else the last evaluation of texts was judged by, and the best one.
+std::string other_scores(const RunRecord& record) {
+    std::string html;
+    const auto scores = record.last_valid.find("scores");
+    if (scores == record.last_valid.end() || !scores->is_array()) return html;
+    for (const Json& each : *scores)
+        if (const auto score = score_of({{"score", each}}); score && !(score->kind == record.score))
+            html += table_row(score->kind.unit, fixed_digits(score->value, 4));
+    if (record.best_score) html += table_row("best " + record.score.unit, fixed_digits(*record.best_score, 4));
+    return html;
+}
+
 std::string page(const RunRecord& record) {
     const std::string& run = record.folder;
     std::string html = page_head(record.name) + "<table>";
     if (record.last_score) {
         const Json protocol = record.protocol();
-        html += table_row(record.score.unit, fixed_digits(*record.last_score, 4) + " on " +
-                                                 format_count(number_of(record.last_valid, "bytes")) + "B of the " +
+        const std::string texts = record.last_valid.contains("texts")
+                                      ? format_count(number_of(record.last_valid, "texts")) + " texts"
+                                      : format_count(number_of(record.last_valid, "bytes")) + "B";
+        html += table_row(record.score.unit, fixed_digits(*record.last_score, 4) + " on " + texts + " of the " +
                                                  (protocol.is_object() ? protocol.value("split", "valid") : "valid") +
                                                  " split");
+        html += other_scores(record);
         if (record.unspoken_share() > 0) html += table_row("unspoken", unspoken_text(record.unspoken_share()));
         if (record.last_valid.contains("perplexity"))
             html += table_row("perplexity per token", fixed_digits(number_of(record.last_valid, "perplexity"), 3));

@@ -141,6 +141,7 @@ class Reader : public FieldVisitor {
         if (!node) return;
         const toml::array* list = node->as_array();
         std::vector<std::string> given;
+        if (const auto alone = node->value_exact<std::string>()) return void(value = {*alone});
         if (list)
             for (const toml::node& each : *list)
                 if (auto text = each.value_exact<std::string>()) given.push_back(*text);

@@ -17,7 +17,7 @@ static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
             model.head);
     v.field(
         {.name = "head_bias", .help = "a bias of each token's logit, in the linear head and behind BERT's transform"},
-        head_bias);
+        model.head_bias);
 }
 
 void NgramConfig::visit(FieldVisitor& v) {
