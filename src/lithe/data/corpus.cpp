@@ -151,7 +151,7 @@ class CorpusBuilder {
             corpus_.splits_.push_back(
                 {set.info().splits[s].name,
                  std::make_shared<ShardedTokens>(set.ranges(s), set.info().splits[s].bytes,
-                                                 ShardedTokens::Documents{set.info().labels, set.info().parallel})});
+                                                 KnownDocuments{set.info().labels, set.info().parallel})});
     }
 
     void from_plain(const Listing& listing) {

@@ -41,7 +41,7 @@ std::vector<int64_t> read_document(const TokenView& tokens, uint64_t number) {
     return ids;
 }
 
-ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, Documents known)
+ShardedTokens::ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, KnownDocuments known)
     : ranges_(std::move(ranges)),
       bytes_(bytes),
       known_(std::move(known)) {

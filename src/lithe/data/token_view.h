@@ -50,13 +50,15 @@ class MappedText : public TokenView {
     std::array<int32_t, 256> ids_;
 };
 
+// What a token set says of its documents.
+struct KnownDocuments {
+    std::vector<std::string> label_names;
+    bool paired = false;
+};
+
 class ShardedTokens : public TokenView {
  public:
-    struct Documents {
-        std::vector<std::string> label_names;
-        bool paired = false;
-    };
-    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, Documents known = {});
+    ShardedTokens(std::vector<TokenRange> ranges, uint64_t bytes, KnownDocuments known = {});
     uint64_t size() const override { return starts_.back(); }
     uint64_t bytes() const override { return bytes_; }
     void read(uint64_t begin, uint64_t count, int64_t* out) const override;
@@ -74,7 +76,7 @@ class ShardedTokens : public TokenView {
     std::vector<uint64_t> first_document_;   // of each range, in its file's table
     std::vector<uint64_t> document_starts_;  // number of the first document of each range, and the total
     uint64_t bytes_;
-    Documents known_;
+    KnownDocuments known_;
 };
 
 // Texts at hand, a document each.
