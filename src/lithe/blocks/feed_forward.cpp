@@ -1,7 +1,7 @@
 #include "lithe/blocks/feed_forward.h"
 
 #include "lithe/ops/dropout.h"
-#include "lithe/ops/gated.h"
+#include "lithe/ops/glu.h"
 
 namespace lithe {
 
@@ -22,16 +22,16 @@ void FeedForwardValues::visit(FieldVisitor& v) {
     v.field({.name = "dropout", .help = "of the inner layer", .minimum = 0, .maximum = 0.99}, dropout);
 }
 
-std::optional<kernels::Gate> FeedForwardValues::gate() const {
+std::optional<kernels::GluGate> FeedForwardValues::gate() const {
     switch (activation) {
         case FeedForwardActivation::gelu:
         case FeedForwardActivation::gelu_tanh:
         case FeedForwardActivation::relu:
         case FeedForwardActivation::squared_relu: break;
-        case FeedForwardActivation::glu: return kernels::Gate::sigmoid;
-        case FeedForwardActivation::swiglu: return kernels::Gate::silu;
-        case FeedForwardActivation::geglu: return kernels::Gate::gelu;
-        case FeedForwardActivation::reglu: return kernels::Gate::relu;
+        case FeedForwardActivation::glu: return kernels::GluGate::sigmoid;
+        case FeedForwardActivation::swiglu: return kernels::GluGate::silu;
+        case FeedForwardActivation::geglu: return kernels::GluGate::gelu;
+        case FeedForwardActivation::reglu: return kernels::GluGate::relu;
     }
     return std::nullopt;
 }
@@ -48,7 +48,7 @@ FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockS
 }
 
 Tensor FeedForwardBlock::activated(const Tensor& inner) const {
-    if (const auto gate = values_.gate()) return ops::gated(inner, *gate);
+    if (const auto gate = values_.gate()) return ops::glu(inner, *gate);
     switch (values_.activation) {
         case FeedForwardActivation::gelu_tanh: return at::gelu(inner, "tanh");
         case FeedForwardActivation::relu: return at::relu(inner);
@@ -92,12 +92,12 @@ StepOutput FeedForwardBlock::add_step(StepProgram& program, const float* x, int6
         program.parts(values_.inner,
                       [gate, inner, let_through, size = values_.inner](int64_t row, int64_t begin, int64_t end) {
                           const float* g = inner + row * 2 * size + begin;
-                          kernels::gated_forward<float>({.gate = *gate,
-                                                         .rows = 1,
-                                                         .inner = end - begin,
-                                                         .g = g,
-                                                         .u = g + size,
-                                                         .y = let_through + row * size + begin});
+                          kernels::glu_forward<float>({.gate = *gate,
+                                                       .rows = 1,
+                                                       .inner = end - begin,
+                                                       .g = g,
+                                                       .u = g + size,
+                                                       .y = let_through + row * size + begin});
                       });
     }
     program.product({.weight = w2_, .bias = b2_, .x = y, .y = delta});

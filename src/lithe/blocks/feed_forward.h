@@ -3,7 +3,7 @@
 #pragma once
 
 #include "lithe/blocks/options.h"
-#include "lithe/kernels/gated/gated.h"
+#include "lithe/kernels/glu/glu.h"
 
 namespace lithe {
 
@@ -29,7 +29,7 @@ struct FeedForwardValues {
     void visit(FieldVisitor& v);
     void check(const ModelConfig&, const std::string&, Problems&) const {}
     // Nullopt: the activation has no gate.
-    std::optional<kernels::Gate> gate() const;
+    std::optional<kernels::GluGate> gate() const;
 };
 
 class FeedForwardBlock : public Block {

@@ -5,7 +5,7 @@
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
-#include "lithe/kernels/gated/gated.h"
+#include "lithe/kernels/glu/glu.h"
 #include "lithe/kernels/matrix_state/matrix_state.h"
 #include "lithe/kernels/norm/norm.h"
 #include "lithe/kernels/norm/rms_norm.h"
@@ -34,8 +34,8 @@ template <class S> struct CudaFunctions {
     int (*matrix_state_backward)(const MatrixStateBackward<S>&, void* stream);
     int (*rms_norm_forward)(const RmsNormForward<S>&, void* stream);
     int (*rms_norm_backward)(const RmsNormBackward<S>&, void* stream);
-    int (*gated_forward)(const GatedForward<S>&, void* stream);
-    int (*gated_backward)(const GatedBackward<S>&, void* stream);
+    int (*glu_forward)(const GluForward<S>&, void* stream);
+    int (*glu_backward)(const GluBackward<S>&, void* stream);
     int (*rotary)(const RotaryArgs<S>&, void* stream);
 };
 

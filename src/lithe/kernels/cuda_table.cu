@@ -15,8 +15,8 @@ template <class S> int norm_forward(const NormForward<S>&, void*);
 template <class S> int norm_backward(const NormBackward<S>&, void*);
 template <class S> int cross_entropy_forward(const CrossEntropyArgs<S>&, void*);
 template <class S> int cross_entropy_backward(const CrossEntropyArgs<S>&, void*);
-template <class S> int gated_forward(const GatedForward<S>&, void*);
-template <class S> int gated_backward(const GatedBackward<S>&, void*);
+template <class S> int glu_forward(const GluForward<S>&, void*);
+template <class S> int glu_backward(const GluBackward<S>&, void*);
 template <class S> int rotary(const RotaryArgs<S>&, void*);
 template <class S> int matrix_state_forward(const MatrixStateForward<S>&, void*);
 template <class S> int matrix_state_backward(const MatrixStateBackward<S>&, void*);
@@ -44,8 +44,8 @@ template <class S> CudaFunctions<S> functions() {
             matrix_state_backward<S>,
             rms_norm_forward<S>,
             rms_norm_backward<S>,
-            gated_forward<S>,
-            gated_backward<S>,
+            glu_forward<S>,
+            glu_backward<S>,
             rotary<S>};
 }
 

@@ -12,7 +12,7 @@ KernelRow softmax_row();
 KernelRow attention_row();
 KernelRow dropout_row();
 KernelRow cross_entropy_row();
-KernelRow gated_row();
+KernelRow glu_row();
 KernelRow norm_row();
 KernelRow rotary_row();
 KernelRow rms_norm_row();

@@ -1,4 +1,4 @@
-#include "lithe/ops/gated.h"
+#include "lithe/ops/glu.h"
 
 #include "lithe/kernels/cuda.h"
 #include "lithe/ops/node.h"
@@ -9,7 +9,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-template <class S> kernels::GatedForward<S> args_of(const Tensor& x, const Tensor& y, kernels::Gate gate) {
+template <class S> kernels::GluForward<S> args_of(const Tensor& x, const Tensor& y, kernels::GluGate gate) {
     const int64_t inner = x.size(-1) / 2;
     return {.gate = gate,
             .rows = inner > 0 ? x.numel() / (2 * inner) : 0,
@@ -20,25 +20,25 @@ template <class S> kernels::GatedForward<S> args_of(const Tensor& x, const Tenso
             .y = pointer<S>(y)};
 }
 
-Tensor backward(const Tensor& x, const Tensor& dy, kernels::Gate gate) {
+Tensor backward(const Tensor& x, const Tensor& dy, kernels::GluGate gate) {
     Tensor dx = at::empty_like(x);
-    for_storage(x.scalar_type(), "gated", [&](auto* type) {
+    for_storage(x.scalar_type(), "glu", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
         const auto forward = args_of<S>(x, Tensor(), gate);
-        const kernels::GatedBackward<S> args{forward, pointer<S>(dy), pointer<S>(dx), pointer<S>(dx) + forward.inner};
+        const kernels::GluBackward<S> args{forward, pointer<S>(dy), pointer<S>(dx), pointer<S>(dx) + forward.inner};
         if (x.is_cuda())
-            check_cuda(kernels::cuda_table()->of<S>().gated_backward(args, stream_of(x, "gated")), "gated backward");
-        else kernels::gated_backward<S>(args);
+            check_cuda(kernels::cuda_table()->of<S>().glu_backward(args, stream_of(x, "glu")), "glu backward");
+        else kernels::glu_backward<S>(args);
     });
     return dx;
 }
 
-struct GatedNode : torch::autograd::Node {
+struct GluNode : torch::autograd::Node {
     Tensor x;
-    kernels::Gate gate = kernels::Gate::silu;
-    std::string name() const override { return "lithe::gated backward"; }
+    kernels::GluGate gate = kernels::GluGate::silu;
+    std::string name() const override { return "lithe::glu backward"; }
     variable_list apply(variable_list&& gradients) override {
-        check(x.defined(), "gated", "backward was run twice through a graph that was freed");
+        check(x.defined(), "glu", "backward was run twice through a graph that was freed");
         return {gradients[0].defined() ? backward(x, gradients[0].contiguous(), gate) : Tensor()};
     }
     void release_variables() override { x.reset(); }
@@ -46,21 +46,21 @@ struct GatedNode : torch::autograd::Node {
 
 }  // namespace
 
-Tensor gated(const Tensor& given, kernels::Gate gate) {
-    ProfileScope scope("lithe::gated");
-    check(given.dim() >= 1 && given.size(-1) % 2 == 0, "gated", shape_of(given) + " does not hold two halves");
+Tensor glu(const Tensor& given, kernels::GluGate gate) {
+    ProfileScope scope("lithe::glu");
+    check(given.dim() >= 1 && given.size(-1) % 2 == 0, "glu", shape_of(given) + " does not hold two halves");
     const Tensor x = given.detach().contiguous();
     std::vector<int64_t> sizes = x.sizes().vec();
     sizes.back() /= 2;
     Tensor y = at::empty(sizes, x.options());
-    for_storage(x.scalar_type(), "gated", [&](auto* type) {
+    for_storage(x.scalar_type(), "glu", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
         const auto args = args_of<S>(x, y, gate);
-        if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().gated_forward(args, stream_of(x, "gated")), "gated");
-        else kernels::gated_forward<S>(args);
+        if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().glu_forward(args, stream_of(x, "glu")), "glu");
+        else kernels::glu_forward<S>(args);
     });
     if (needs_gradient(given)) {
-        auto node = make_node<GatedNode>(given);
+        auto node = make_node<GluNode>(given);
         node->x = x;
         node->gate = gate;
         torch::autograd::set_history(y, node);

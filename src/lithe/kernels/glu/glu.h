@@ -16,24 +16,24 @@
 
 namespace lithe::kernels {
 
-enum class Gate { sigmoid, silu, gelu, relu };
+enum class GluGate { sigmoid, silu, gelu, relu };
 
-template <class S> struct GatedForward {
-    Gate gate = Gate::silu;
+template <class S> struct GluForward {
+    GluGate gate = GluGate::silu;
     int64_t rows = 0, inner = 0, row = 0;
     const S *g = nullptr, *u = nullptr;
     S* y = nullptr;
 };
 
-template <class S> struct GatedBackward {
-    GatedForward<S> forward;  // y is not read
+template <class S> struct GluBackward {
+    GluForward<S> forward;  // y is not read
     const S* dy = nullptr;
     S *dg = nullptr, *du = nullptr;  // `row` numbers apart, as g and u
 };
 
-template <class S> void gated_forward_ref(const GatedForward<S>& args);
-template <class S> void gated_backward_ref(const GatedBackward<S>& args);
-template <class S> void gated_forward(const GatedForward<S>& args);
-template <class S> void gated_backward(const GatedBackward<S>& args);
+template <class S> void glu_forward_ref(const GluForward<S>& args);
+template <class S> void glu_backward_ref(const GluBackward<S>& args);
+template <class S> void glu_forward(const GluForward<S>& args);
+template <class S> void glu_backward(const GluBackward<S>& args);
 
 }  // namespace lithe::kernels

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "lithe/kernels/gated/gated.h"
+#include "lithe/kernels/glu/glu.h"
 
 namespace lithe::kernels {
 namespace {
@@ -9,33 +9,33 @@ constexpr double kRootTwoOverPi = 0.79788456080286535588, kCubic = 0.044715;
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-double activation(Gate gate, double g) {
+double activation(GluGate gate, double g) {
     switch (gate) {
-        case Gate::sigmoid: return sigmoid(g);
-        case Gate::silu: return g * sigmoid(g);
-        case Gate::gelu: return 0.5 * g * (1 + std::tanh(kRootTwoOverPi * (g + kCubic * g * g * g)));
-        case Gate::relu: return g > 0 ? g : 0;
+        case GluGate::sigmoid: return sigmoid(g);
+        case GluGate::silu: return g * sigmoid(g);
+        case GluGate::gelu: return 0.5 * g * (1 + std::tanh(kRootTwoOverPi * (g + kCubic * g * g * g)));
+        case GluGate::relu: return g > 0 ? g : 0;
     }
     return 0;
 }
 
-double slope(Gate gate, double g) {
+double slope(GluGate gate, double g) {
     const double s = sigmoid(g);
     switch (gate) {
-        case Gate::sigmoid: return s * (1 - s);
-        case Gate::silu: return s * (1 + g * (1 - s));
-        case Gate::gelu: {
+        case GluGate::sigmoid: return s * (1 - s);
+        case GluGate::silu: return s * (1 + g * (1 - s));
+        case GluGate::gelu: {
             const double t = std::tanh(kRootTwoOverPi * (g + kCubic * g * g * g));
             return 0.5 * (1 + t) + 0.5 * g * (1 - t * t) * kRootTwoOverPi * (1 + 3 * kCubic * g * g);
         }
-        case Gate::relu: return g > 0 ? 1 : 0;
+        case GluGate::relu: return g > 0 ? 1 : 0;
     }
     return 0;
 }
 
 }  // namespace
 
-template <class S> void gated_forward_ref(const GatedForward<S>& a) {
+template <class S> void glu_forward_ref(const GluForward<S>& a) {
     for (int64_t n = 0; n < a.rows; ++n)
         for (int64_t i = 0; i < a.inner; ++i) {
             const auto g = double(to_compute(a.g[n * a.row + i])), u = double(to_compute(a.u[n * a.row + i]));
@@ -43,8 +43,8 @@ template <class S> void gated_forward_ref(const GatedForward<S>& a) {
         }
 }
 
-template <class S> void gated_backward_ref(const GatedBackward<S>& args) {
-    const GatedForward<S>& a = args.forward;
+template <class S> void glu_backward_ref(const GluBackward<S>& args) {
+    const GluForward<S>& a = args.forward;
     for (int64_t n = 0; n < a.rows; ++n)
         for (int64_t i = 0; i < a.inner; ++i) {
             const int64_t at = n * a.row + i;
@@ -55,9 +55,9 @@ template <class S> void gated_backward_ref(const GatedBackward<S>& args) {
         }
 }
 
-#define LITHE_INSTANTIATE(S)                                    \
-    template void gated_forward_ref<S>(const GatedForward<S>&); \
-    template void gated_backward_ref<S>(const GatedBackward<S>&);
+#define LITHE_INSTANTIATE(S)                                \
+    template void glu_forward_ref<S>(const GluForward<S>&); \
+    template void glu_backward_ref<S>(const GluBackward<S>&);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)

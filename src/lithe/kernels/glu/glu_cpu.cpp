@@ -1,5 +1,5 @@
 // Compiled once per instruction set: rows of gated units.
-#include "lithe/kernels/gated/gated_rows.h"
+#include "lithe/kernels/glu/glu_rows.h"
 #include "lithe/kernels/simd/vec.h"
 
 namespace lithe::kernels::LITHE_ISA {
@@ -9,11 +9,11 @@ namespace {
 // up.
 template <class V> struct Activated { V value, slope; };
 
-template <Gate gate, class V> Activated<V> activated(V g) {
-    if constexpr (gate == Gate::relu) {
+template <GluGate gate, class V> Activated<V> activated(V g) {
+    if constexpr (gate == GluGate::relu) {
         const V zero{};
         return {max(g, zero), g > zero ? zero + 1 : zero};
-    } else if constexpr (gate == Gate::gelu) {
+    } else if constexpr (gate == GluGate::gelu) {
         constexpr double kRoot = 0.79788456080286535588, kCubic = 0.044715;
         using C = decltype(sum(V{}));
         const V inner = g * (C(kRoot) + C(kRoot * kCubic) * (g * g));
@@ -23,12 +23,12 @@ template <Gate gate, class V> Activated<V> activated(V g) {
         return {g * s, slope};
     } else {
         const V s = sigmoid(g);
-        if constexpr (gate == Gate::sigmoid) return {s, s * (1 - s)};
+        if constexpr (gate == GluGate::sigmoid) return {s, s * (1 - s)};
         else return {g * s, s + g * (s * (1 - s))};
     }
 }
 
-template <Gate gate, class S> void forward(const GatedForward<S>& a, int64_t begin, int64_t end) {
+template <GluGate gate, class S> void forward(const GluForward<S>& a, int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
         const S *g = a.g + n * a.row, *u = a.u + n * a.row;
         S* y = a.y + n * a.inner;
@@ -38,8 +38,8 @@ template <Gate gate, class S> void forward(const GatedForward<S>& a, int64_t beg
     }
 }
 
-template <Gate gate, class S> void backward(const GatedBackward<S>& args, int64_t begin, int64_t end) {
-    const GatedForward<S>& a = args.forward;
+template <GluGate gate, class S> void backward(const GluBackward<S>& args, int64_t begin, int64_t end) {
+    const GluForward<S>& a = args.forward;
     for (int64_t n = begin; n < end; ++n) {
         const S *g = a.g + n * a.row, *u = a.u + n * a.row, *dy = args.dy + n * a.inner;
         S *dg = args.dg + n * a.row, *du = args.du + n * a.row;
@@ -54,27 +54,27 @@ template <Gate gate, class S> void backward(const GatedBackward<S>& args, int64_
 
 }  // namespace
 
-template <class S> void gated_forward_rows(const GatedForward<S>& args, int64_t begin, int64_t end) {
+template <class S> void glu_forward_rows(const GluForward<S>& args, int64_t begin, int64_t end) {
     switch (args.gate) {
-        case Gate::sigmoid: return forward<Gate::sigmoid>(args, begin, end);
-        case Gate::silu: return forward<Gate::silu>(args, begin, end);
-        case Gate::gelu: return forward<Gate::gelu>(args, begin, end);
-        case Gate::relu: return forward<Gate::relu>(args, begin, end);
+        case GluGate::sigmoid: return forward<GluGate::sigmoid>(args, begin, end);
+        case GluGate::silu: return forward<GluGate::silu>(args, begin, end);
+        case GluGate::gelu: return forward<GluGate::gelu>(args, begin, end);
+        case GluGate::relu: return forward<GluGate::relu>(args, begin, end);
     }
 }
 
-template <class S> void gated_backward_rows(const GatedBackward<S>& args, int64_t begin, int64_t end) {
+template <class S> void glu_backward_rows(const GluBackward<S>& args, int64_t begin, int64_t end) {
     switch (args.forward.gate) {
-        case Gate::sigmoid: return backward<Gate::sigmoid>(args, begin, end);
-        case Gate::silu: return backward<Gate::silu>(args, begin, end);
-        case Gate::gelu: return backward<Gate::gelu>(args, begin, end);
-        case Gate::relu: return backward<Gate::relu>(args, begin, end);
+        case GluGate::sigmoid: return backward<GluGate::sigmoid>(args, begin, end);
+        case GluGate::silu: return backward<GluGate::silu>(args, begin, end);
+        case GluGate::gelu: return backward<GluGate::gelu>(args, begin, end);
+        case GluGate::relu: return backward<GluGate::relu>(args, begin, end);
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                       \
-    template void gated_forward_rows<S>(const GatedForward<S>&, int64_t, int64_t); \
-    template void gated_backward_rows<S>(const GatedBackward<S>&, int64_t, int64_t);
+#define LITHE_INSTANTIATE(S)                                                   \
+    template void glu_forward_rows<S>(const GluForward<S>&, int64_t, int64_t); \
+    template void glu_backward_rows<S>(const GluBackward<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
