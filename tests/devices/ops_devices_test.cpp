@@ -6,7 +6,9 @@
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/lstm.h"
 #include "lithe/ops/norm.h"
+#include "lithe/ops/recurrence.h"
 #include "lithe/ops/relative_attention.h"
+#include "lithe/ops/short_convolution.h"
 #include "lithe/ops/softmax.h"
 #include "lithe/ops/sru.h"
 
@@ -75,6 +77,63 @@ TEST_F(Gpu, Sru) {
                                 in, tolerance_of(type),
                                 sizes_name("sru", type, {steps, width, directions, planes, full}));
                         }
+}
+
+TEST_F(Gpu, EveryCellOfTheRecurrence) {
+    for (int number = 0; number < kernels::kCells; ++number)
+        for (const auto type : kTypes)
+            for (const int64_t steps : {1, 8, 41})
+                for (const bool full : {false, true}) {
+                    const kernels::Cell cell = kernels::Cell(number);
+                    const auto traits = kernels::traits_of(cell);
+                    const int64_t B = 3, D = 33;
+                    const auto compute = ops::compute_type(type);
+                    Tensor weights = leaf({traits.weights, D}, 0.53, 0.7, 0.8, compute);
+                    if (cell == kernels::Cell::rg_lru) weights = leaf({3, D}, 0.002, -1.3, 0.9, compute);  // below 0
+                    Tensors in = {leaf({steps, B, traits.planes * D}, 0.37, 0.1, 1.5, type),
+                                  traits.reads_x ? leaf({steps, B, D}, 0.41, 0.3, 1.0, type) : Tensor(),
+                                  traits.weights > 0 ? weights : Tensor(),
+                                  full ? leaf({B, D}, 0.7, 0.4, 1.0, compute) : Tensor(),
+                                  full ? some_flags(steps, B) : Tensor()};
+                    expect_same(
+                        [&](const Tensors& t) -> Tensors {
+                            const auto out = ops::recurrence({.cell = cell,
+                                                              .u = t[0],
+                                                              .x_TBD = t[1],
+                                                              .weights = {t[2]},
+                                                              .c0_BD = t[3],
+                                                              .flags_TB = t[4],
+                                                              .alpha = 0.8,
+                                                              .whole_start = full});
+                            return {out.h_TBD, out.c_BD};
+                        },
+                        in, tolerance_of(type), sizes_name(traits.name, type, {steps, full}));
+                }
+}
+
+TEST_F(Gpu, ShortConvolution) {
+    for (const auto type : kTypes)
+        for (const int64_t steps : {1, 2, 41})
+            for (const int64_t taps : {2, 4, 8})
+                for (const bool full : {false, true}) {
+                    const int64_t B = 3, D = 33;
+                    const auto compute = ops::compute_type(type);
+                    Tensors in = {leaf({steps, B, D}, 0.37, 0.1, 1.5, type), leaf({taps, D}, 0.53, 0.7, 0.8, compute),
+                                  full ? leaf({D}, 0.3, 0.2, 0.5, compute) : Tensor(),
+                                  full ? leaf({taps - 1, B, D}, 0.7, 0.4, 1.0, type) : Tensor(),
+                                  full ? some_flags(steps, B) : Tensor()};
+                    expect_same(
+                        [&](const Tensors& t) -> Tensors {
+                            const auto out = ops::short_convolution({.x_TBD = t[0],
+                                                                     .w_KD = t[1],
+                                                                     .bias_D = t[2],
+                                                                     .before_LBD = t[3],
+                                                                     .flags_TB = t[4],
+                                                                     .silu = full});
+                            return {out.y_TBD, out.last_LBD};
+                        },
+                        in, tolerance_of(type), sizes_name("short_convolution", type, {steps, taps, full}));
+                }
 }
 
 TEST_F(Gpu, SoftmaxUnderEveryMask) {

@@ -8,7 +8,7 @@
 #include "lithe/kernels/isa.h"
 #include "lithe/kernels/lstm/lstm.h"
 #include "lithe/kernels/parity.h"
-#include "lithe/kernels/sru/sru.h"
+#include "lithe/kernels/recurrence/recurrence.h"
 #include "support/errors.h"
 
 namespace lithe::kernels {
@@ -92,18 +92,19 @@ TEST(Sru, SaturatedGatesStaySaturated) {
         for (const float far : {200.0f, 1e7f, 1e18f, 3e38f, INFINITY}) {
             for (const bool kept : {false, true}) {
                 for (const bool open : {false, true}) {
-                    TestBuffer<float> u(3 * kWidth), v(2 * kWidth, 0, 0, 0), bias(2 * kWidth, 0, 0, 0),
-                        c0(kWidth, 0, M_PI / 2, 2), h(kWidth), c_last(kWidth);
+                    TestBuffer<float> u(3 * kWidth), w(kWidth, 0, 0, 0), c0(kWidth, 0, M_PI / 2, 2), h(kWidth),
+                        c_last(kWidth);
                     for (int64_t i = 0; i < kWidth; ++i) {
                         u.data()[i] = 0.5f;
                         u.data()[kWidth + i] = kept ? far : -far;
                         u.data()[2 * kWidth + i] = open ? far : -far;
                     }
-                    SruForward<float> args;
-                    args.shape = {.steps = 1, .batch = 1, .width = kWidth};
-                    args.u = u.data(), args.v = v.data(), args.bias = bias.data(), args.c0 = c0.data();
+                    RecurrenceForward<float> args;
+                    args.shape = {.cell = Cell::sru_bare, .steps = 1, .batch = 1, .width = kWidth};
+                    args.u = u.data(), args.c0 = c0.data();
+                    for (int k = 0; k < 4; ++k) args.w[k] = w.data();
                     args.h = h.data(), args.c_last = c_last.data();
-                    sru_forward(args);
+                    recurrence_forward(args);
                     const double c = kept ? 2 : 0.5;
                     for (int64_t i = 0; i < kWidth; ++i) {
                         EXPECT_NEAR(c_last.at(i), c, 1e-6) << isa_name(isa) << " " << far;

@@ -43,7 +43,7 @@ TEST(Profile, RowsAddUpAndScopesGiveTheirPhase) {
                 at::mm(a, b);
             }
             {
-                ops::ProfileScope inner("lithe::sru");
+                ops::ProfileScope inner("lithe::recurrence");
                 ops::add_work(5, 7);
             }
         }

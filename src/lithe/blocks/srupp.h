@@ -11,7 +11,7 @@
 // key.
 //
 // Bidirectional, as an encoder has it: attention sees the whole segment, half of SRU's width runs backwards in time
-// (kernels/sru/sru.h), the skip of each half being its half of X, and nothing is carried.
+// (kernels/recurrence/recurrence.h), the skip of each half being its half of X, and nothing is carried.
 //
 // W1 [d'][d], W2 [2d'][d'], W3 [3][D][d'] in planes; `a` a learned scalar that starts at 0. Parameters: u 4dd' + 2d'^2
 // + 2d' + 4d + 1, r 4dd' + 2d' + 4d.

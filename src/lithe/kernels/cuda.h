@@ -7,15 +7,18 @@
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/norm/norm.h"
 #include "lithe/kernels/optimizer/optimizer.h"
+#include "lithe/kernels/recurrence/recurrence.h"
+#include "lithe/kernels/short_convolution/short_convolution.h"
 #include "lithe/kernels/softmax/softmax.h"
-#include "lithe/kernels/sru/sru.h"
 #include "lithe/kernels/table/table.h"
 
 namespace lithe::kernels {
 
 template <class S> struct CudaFunctions {
-    int (*sru_forward)(const SruForward<S>&, void* stream);
-    int (*sru_backward)(const SruBackward<S>&, void* stream);
+    int (*recurrence_forward)(const RecurrenceForward<S>&, void* stream);
+    int (*recurrence_backward)(const RecurrenceBackward<S>&, void* stream);
+    int (*short_convolution_forward)(const ShortConvolutionForward<S>&, void* stream);
+    int (*short_convolution_backward)(const ShortConvolutionBackward<S>&, void* stream);
     int (*softmax_forward)(const SoftmaxForward<S>&, void* stream);
     int (*softmax_backward)(const SoftmaxBackward<S>&, void* stream);
     int (*dropout)(const DropoutArgs<S>&, void* stream);
@@ -41,7 +44,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 4;
+constexpr int kCudaTableVersion = 5;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

@@ -4,8 +4,10 @@
 
 namespace lithe::kernels::cuda {
 
-template <class S> int sru_forward(const SruForward<S>&, void*);
-template <class S> int sru_backward(const SruBackward<S>&, void*);
+template <class S> int recurrence_forward(const RecurrenceForward<S>&, void*);
+template <class S> int recurrence_backward(const RecurrenceBackward<S>&, void*);
+template <class S> int short_convolution_forward(const ShortConvolutionForward<S>&, void*);
+template <class S> int short_convolution_backward(const ShortConvolutionBackward<S>&, void*);
 template <class S> int softmax_forward(const SoftmaxForward<S>&, void*);
 template <class S> int softmax_backward(const SoftmaxBackward<S>&, void*);
 template <class S> int dropout(const DropoutArgs<S>&, void*);
@@ -20,8 +22,17 @@ int table_update(const TableUpdate<float>&, void*);
 namespace {
 
 template <class S> CudaFunctions<S> functions() {
-    return {sru_forward<S>,  sru_backward<S>,  softmax_forward<S>,       softmax_backward<S>,      dropout<S>,
-            norm_forward<S>, norm_backward<S>, cross_entropy_forward<S>, cross_entropy_backward<S>};
+    return {recurrence_forward<S>,
+            recurrence_backward<S>,
+            short_convolution_forward<S>,
+            short_convolution_backward<S>,
+            softmax_forward<S>,
+            softmax_backward<S>,
+            dropout<S>,
+            norm_forward<S>,
+            norm_backward<S>,
+            cross_entropy_forward<S>,
+            cross_entropy_backward<S>};
 }
 
 const char* error_text(int status) { return cudaGetErrorString(cudaError_t(status)); }

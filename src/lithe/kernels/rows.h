@@ -5,7 +5,8 @@
 
 namespace lithe::kernels {
 
-KernelRow sru_row();
+KernelRow recurrence_row();
+KernelRow short_convolution_row();
 KernelRow lstm_row();
 KernelRow softmax_row();
 KernelRow attention_row();

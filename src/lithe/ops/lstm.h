@@ -13,7 +13,7 @@ struct LstmInput {
     Tensor bias;      // [4 D], fp32 (fp64 for fp64 input)
     Tensor h0_BD;     // like bias in type; undefined: zeros
     Tensor c0_BD;     // the same
-    Tensor flags_TB;  // uint8 of kernels::SruFlags; undefined: none
+    Tensor flags_TB;  // uint8 of base/position_flags.h; undefined: none
 };
 
 struct LstmOutput {

@@ -1,7 +1,6 @@
-// The SRU recurrence as a differentiable operator. Formula and layout: kernels/sru/sru.h.
+// The SRU recurrence as a differentiable operator. Formula and layout: kernels/recurrence/recurrence.h.
 #pragma once
 
-#include "lithe/kernels/sru/sru.h"
 #include "lithe/ops/torch.h"
 
 namespace lithe::ops {
@@ -13,7 +12,7 @@ struct SruInput {
     Tensor bias_2D;
     Tensor c0_BD;     // undefined: zeros
     Tensor mask_BD;   // undefined: ones
-    Tensor flags_TB;  // uint8 of kernels::SruFlags; undefined: none
+    Tensor flags_TB;  // uint8 of base/position_flags.h; undefined: none
     int directions = 1;
     int planes = 3;
     bool tanh = false;

@@ -25,7 +25,7 @@ template <class S> struct LstmForward {
     const S* w = nullptr;
     const S* h0 = nullptr;           // null: zeros
     const Compute<S>* c0 = nullptr;  // null: zeros
-    const uint8_t* flags = nullptr;  // [T][B] of SruFlags; null: none
+    const uint8_t* flags = nullptr;  // [T][B] of base/position_flags.h; null: none
     S* h = nullptr;
     S* gates = nullptr;       // sigmoid or tanh of each, 0 at padding, for the backward pass; null: not kept; may be u
     Compute<S>* c = nullptr;  // every c_t, for the backward pass; null: not kept
