@@ -43,6 +43,15 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("attention", "relative_clamped",
                             {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
                  variant_of("cross_attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
+                 variant_of("qrnn", "window", {{"window", "3"}, {"pooling", "\"f\""}}),
+                 variant_of("qrnn", "admit", {{"window", "2"}, {"gate", "\"admit\""}}),
+                 variant_of("qrnn", "admit_f", {{"gate", "\"admit\""}, {"pooling", "\"f\""}}),
+                 variant_of("qrnn", "ifo", {{"pooling", "\"ifo\""}}),
+                 variant_of("lrn", "identity", {{"activation", "\"identity\""}}),
+                 variant_of("ssru", "whole", {{"layer_norm", "true"}, {"projection", "true"}}),
+                 variant_of("min_gru", "wide", {{"expansion", "2"}, {"bias", "true"}}),
+                 variant_of("min_lstm", "wide", {{"expansion", "2"}, {"bias", "true"}}),
+                 variant_of("rg_lru", "heads", {{"heads", "2"}, {"inner", "12"}, {"taps", "3"}}),
                  variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
              })
             list.push_back(std::move(each));

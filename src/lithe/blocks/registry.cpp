@@ -1,9 +1,14 @@
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
+#include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
+#include "lithe/blocks/min_rnn.h"
+#include "lithe/blocks/qrnn.h"
+#include "lithe/blocks/rg_lru.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
+#include "lithe/blocks/ssru.h"
 
 namespace lithe {
 namespace {
@@ -54,6 +59,15 @@ std::span<const BlockKind> block_kinds() {
             "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
             "multi-head attention over the encoder's output"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
+        kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
+                                    "QRNN: gates from a window of the input, then element-wise pooling"),
+        kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},
+                                  "LRN: a recurrence whose two gates add and take off the state"),
+        kind<SsruBlock, SsruValues>("ssru", 0, {}, "SSRU: one gate, ReLU of the state; in place of self-attention"),
+        kind<MinGruBlock, MinRnnValues>("min_gru", 0, {}, "minGRU: a GRU whose gates see the input alone"),
+        kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),
+        kind<RgLruBlock, RgLruValues>("rg_lru", 0, {},
+                                      "Griffin's recurrent block: gated branch, short convolution, RG-LRU"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };
