@@ -1,6 +1,7 @@
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
+#include "lithe/blocks/gru.h"
 #include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/min_rnn.h"
@@ -59,6 +60,7 @@ std::span<const BlockKind> block_kinds() {
             "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
             "multi-head attention over the encoder's output"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
+        kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
         kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
                                     "QRNN: gates from a window of the input, then element-wise pooling"),
         kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},

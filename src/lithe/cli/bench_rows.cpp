@@ -75,6 +75,12 @@ layout = "llx1"
 [train]
 batch = 16
 length = 256)"},
+    {"gru", R"([model]
+width = 512
+layout = "<gru>x2"
+[train]
+batch = 16
+length = 256)"},
     {"qrnn", R"([model]
 width = 512
 layout = "<qrnn>x6"
