@@ -79,11 +79,11 @@ template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBac
 TEST(Gated, SameBitsHoweverRowsAreShared) {
     for (Isa isa : available_isas()) {
         force_isa(isa);
-        for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru})
+        for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru, GatedCell::atr})
             for_each_storage([&](auto storage) {
                 using S = decltype(storage);
                 EXPECT_EQ(gated_results<S>(cell, nullptr), gated_results<S>(cell, in_threes))
-                    << isa_name(isa) << " " << storage_name<S>();
+                    << isa_name(isa) << " " << name_of(cell) << " " << storage_name<S>();
             });
     }
     force_isa(available_isas().back());

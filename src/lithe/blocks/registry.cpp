@@ -1,3 +1,4 @@
+#include "lithe/blocks/atr.h"
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
@@ -65,6 +66,7 @@ std::span<const BlockKind> block_kinds() {
                                     "QRNN: gates from a window of the input, then element-wise pooling"),
         kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},
                                   "LRN: a recurrence whose two gates add and take off the state"),
+        kind<AtrBlock, AtrValues>("atr", 0, {.own_residual = true}, "ATR: LRN's forerunner, with a matrix in the loop"),
         kind<SsruBlock, SsruValues>("ssru", 0, {}, "SSRU: one gate, ReLU of the state; in place of self-attention"),
         kind<MinGruBlock, MinRnnValues>("min_gru", 0, {}, "minGRU: a GRU whose gates see the input alone"),
         kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),

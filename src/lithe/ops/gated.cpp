@@ -21,9 +21,9 @@ kernels::GatedShape shape_of_layer(const GatedInput& in) {
 
 Tensor rows(const Tensor& tensor) { return tensor.reshape({-1, tensor.size(-1)}); }
 
-// h before the first step, in storage; gru's is its c.
+// h before the first step, in storage; but for lstm, it is c.
 Tensor first_state(const GatedInput& in) {
-    const Tensor& from = in.cell == kernels::GatedCell::gru ? in.c0_BD : in.h0_BD;
+    const Tensor& from = in.cell == kernels::GatedCell::lstm ? in.h0_BD : in.c0_BD;
     return from.defined() ? from.to(in.x_TBI.scalar_type()) : Tensor();
 }
 
@@ -84,24 +84,22 @@ struct GatedNode : torch::autograd::Node {
     // From the gradients of the four kept planes and of the first states.
     variable_list of_inputs(const Tensor& du, const Tensor& dh0, const Tensor& dc0) const {
         const GatedInput& in = saved.in;
-        const bool gru = in.cell == kernels::GatedCell::gru;
-        const int64_t d = in.w_state.size(1);
-        const Tensor of_input = gru ? du.narrow(1, 0, 3 * d) : du, before = rows(states_before(saved));
-        // the third product of gru has the fourth plane
-        const Tensor dw_state =
-            gru ? at::cat({at::mm(du.narrow(1, 0, 2 * d).t(), before), at::mm(du.narrow(1, 3 * d, d).t(), before)})
-                : at::mm(du.t(), before);
-        const auto type = in.bias.scalar_type();
-        const Tensor sums = du.sum(0, false, type);
-        return {at::mm(of_input, in.w_input).view(in.x_TBI.sizes()),
-                at::mm(of_input.t(), rows(in.x_TBI)),
-                dw_state,
-                gru ? sums.narrow(0, 0, 3 * d) : sums,
-                gru ? sums.narrow(0, 3 * d, d) : Tensor(),
-                in.h0_BD.defined() ? dh0 : Tensor(),
-                !in.c0_BD.defined() ? Tensor()
-                : gru               ? dh0 + dc0
-                                    : dc0};
+        const int64_t d = in.w_state.size(1), gates = kernels::gates_of(in.cell);
+        const Tensor of_input = du.narrow(1, 0, gates * d), before = rows(states_before(saved));
+        const Tensor sums = du.sum(0, false, in.bias.scalar_type());
+        variable_list list = {at::mm(of_input, in.w_input).view(in.x_TBI.sizes()), at::mm(of_input.t(), rows(in.x_TBI)),
+                              Tensor(), sums.narrow(0, 0, gates * d)};
+        if (in.cell == kernels::GatedCell::lstm) {
+            list[2] = at::mm(du.t(), before);
+            list.insert(list.end(),
+                        {Tensor(), in.h0_BD.defined() ? dh0 : Tensor(), in.c0_BD.defined() ? dc0 : Tensor()});
+            return list;
+        }
+        // the last product with the state has the fourth plane; c0 stands for h0, too
+        const Tensor last = at::mm(du.narrow(1, 3 * d, d).t(), before);
+        list[2] = gates == 1 ? last : at::cat({at::mm(du.narrow(1, 0, (gates - 1) * d).t(), before), last});
+        list.insert(list.end(), {sums.narrow(0, 3 * d, d), Tensor(), in.c0_BD.defined() ? dh0 + dc0 : Tensor()});
+        return list;
     }
 
     void release_variables() override { saved = {}; }

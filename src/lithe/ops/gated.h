@@ -1,5 +1,5 @@
-// What LSTM and GRU layers share as operators: the products of the input, the loop, all gradients. Formulas and layout:
-// kernels/gated/gated.h.
+// What LSTM, GRU and ATR layers share as operators: the products of the input, the loop, all gradients. Formulas and
+// layout: kernels/gated/gated.h.
 #pragma once
 
 #include "lithe/kernels/gated/gated.h"
@@ -13,7 +13,7 @@ struct GatedInput {
     Tensor w_input;  // [G D][I]
     Tensor w_state;  // [G D][D]
     Tensor bias;     // [G D], fp32 (fp64 for fp64 input)
-    Tensor bias_D;   // of gru's third product with the state; like bias in type
+    Tensor bias_D;   // of the last product with the state, but for lstm; like bias in type
     Tensor h0_BD;    // of lstm; like bias in type; undefined: zeros
     Tensor c0_BD;    // the same
     Tensor flags_TB;

@@ -1,4 +1,4 @@
-// Parity and speed of the gated kernel: lstm and gru.
+// Parity and speed of the gated kernel: lstm, gru and atr.
 #include <memory>
 
 #include "lithe/kernels/gated/gated.h"
@@ -72,7 +72,7 @@ template <class S> void gated_case(ParityResult& result, const GatedShape& shape
     less.gates = nullptr, less.c = nullptr;
     gated_forward(less);
     const double tolerance = storage_tolerance<S>();
-    const std::string what = std::string(shape.cell == GatedCell::lstm ? "lstm " : "gru ") + storage_name<S>() + " d" +
+    const std::string what = std::string(name_of(shape.cell)) + " " + storage_name<S>() + " d" +
                              std::to_string(shape.width) + " b" + std::to_string(shape.batch) +
                              (extras ? " masks" : "");
     compare(result, got.h, expected.h, tolerance, what + " h");
@@ -87,7 +87,7 @@ template <class S> void gated_case(ParityResult& result, const GatedShape& shape
 
 ParityResult gated_parity(int64_t size) {
     ParityResult result;
-    for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru})
+    for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru, GatedCell::atr})
         for_each_storage([&](auto storage) {
             using S = decltype(storage);
             gated_case<S>(result, {cell, 3, 2, size}, true);
@@ -101,7 +101,7 @@ ParityResult gated_parity(int64_t size) {
 
 template <class S> void add_gated_benchmarks(std::vector<BenchmarkCase>& list, GatedCell cell) {
     auto buffers = std::make_shared<GatedBuffers<S>>(GatedShape{.cell = cell, .steps = 256, .batch = 16, .width = 512});
-    const std::string name = cell == GatedCell::lstm ? "lstm" : "gru", suffix = std::string(" ") + storage_name<S>();
+    const std::string name = name_of(cell), suffix = std::string(" ") + storage_name<S>();
     const double elements = double(buffers->rows * buffers->d);
     list.push_back({name + " forward" + suffix, elements * double(9 * sizeof(S) + sizeof(Compute<S>)),
                     [buffers] { gated_forward(buffers->forward(false)); }, gated_flops(buffers->shape)});
@@ -116,7 +116,7 @@ template <class S> void add_gated_benchmarks(std::vector<BenchmarkCase>& list, G
 
 std::vector<BenchmarkCase> gated_benchmarks() {
     std::vector<BenchmarkCase> list;
-    for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru}) {
+    for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru, GatedCell::atr}) {
         add_gated_benchmarks<float>(list, cell);
         add_gated_benchmarks<bfloat16>(list, cell);
     }
@@ -126,7 +126,7 @@ std::vector<BenchmarkCase> gated_benchmarks() {
 }  // namespace
 
 KernelRow gated_row() {
-    return {"gated", "c_t, h_t = cell(u_t, W h_{t-1}, c_{t-1}): lstm, gru", gated_parity, gated_benchmarks};
+    return {"gated", "c_t, h_t = cell(u_t, W h_{t-1}, c_{t-1}): lstm, gru, atr", gated_parity, gated_benchmarks};
 }
 
 }  // namespace lithe::kernels

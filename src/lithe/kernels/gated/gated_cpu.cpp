@@ -173,9 +173,48 @@ struct GruCell {
     }
 };
 
+// Its c is h before it was rounded to storage.
+struct AtrCell {
+    static constexpr int64_t kGates = 1;
+
+    template <class S> static void step(int64_t d, const StepRow<S>& row) {
+        using V = Vec<Compute<S>>;
+        for_each_vector(d, [&](int64_t n, auto part) {
+            const V p = part.get(row.u + n), q = part.get(row.sums + n) + part.get(row.b + n);
+            const V i = sigmoid(p + q), f = sigmoid(p - q), now = tanh(i * p + f * part.get(row.c + n));
+            if (row.gates) {
+                part.put(row.gates + n, i), part.put(row.gates + d + n, f);
+                part.put(row.gates + 2 * d + n, p), part.put(row.gates + 3 * d + n, q);
+            }
+            part.put(row.c + n, now);
+            if (row.c_out) part.put(row.c_out + n, now);
+            part.put(row.h + n, now);
+        });
+    }
+    template <class S> static void gradients(int64_t d, const GradientRow<S>& row) {
+        using V = Vec<Compute<S>>;
+        for_each_vector(d, [&](int64_t n, auto part) {
+            const V i = part.get(row.gates + n), f = part.get(row.gates + d + n), p = part.get(row.gates + 2 * d + n),
+                    c = part.get(row.c + n);
+            const V sum = part.get(row.dh + n) + part.get(row.carry_h + n) + part.get(row.carry_c + n);
+            const V delta = sum * (1 - c * c), delta_i = delta * p * i * (1 - i),
+                    delta_f = delta * part.get(row.c_before + n) * f * (1 - f);
+            part.put(row.du + n, delta * i + delta_i + delta_f);
+            part.put(row.du + d + n, V{});
+            part.put(row.du + 2 * d + n, V{});
+            part.put(row.du + 3 * d + n, delta_i - delta_f);
+            part.put(row.carry_c + n, delta * f);
+        });
+    }
+    template <class S> static void operand(int64_t d, const S* du, Element<S>* to) { convert(du + 3 * d, to, d); }
+};
+
 template <class F> void with_cell(GatedCell cell, const F& f) {
-    if (cell == GatedCell::lstm) return f(LstmCell());
-    return f(GruCell());
+    switch (cell) {
+        case GatedCell::lstm: return f(LstmCell());
+        case GatedCell::gru: return f(GruCell());
+        case GatedCell::atr: return f(AtrCell());
+    }
 }
 
 template <class S> uint8_t flags_at(const GatedForward<S>& a, int64_t t, int64_t b) {

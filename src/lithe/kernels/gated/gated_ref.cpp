@@ -55,6 +55,12 @@ template <class S> Step<Compute<S>> step(const Row<S>& row, int64_t t, int64_t n
         s.h = s.gates[3] * std::tanh(s.c);
         return s;
     }
+    if (row.a.shape.cell == GatedCell::atr) {
+        const Compute<S> p = row.u(t, 0, n), q = row.product(t, 0, n) + row.a.b[n];
+        s.gates[0] = sigmoid(p + q), s.gates[1] = sigmoid(p - q), s.gates[2] = p, s.gates[3] = q;
+        s.c = s.h = std::tanh(s.gates[0] * p + s.gates[1] * before);
+        return s;
+    }
     const Compute<S> r = sigmoid(sum(0)), z = sigmoid(sum(1)), q = row.product(t, 2, n) + row.a.b[n];
     const Compute<S> fresh = std::tanh(row.u(t, 2, n) + r * q);
     s.gates[0] = r, s.gates[1] = z, s.gates[2] = fresh, s.gates[3] = q;
@@ -76,6 +82,14 @@ void gradients(const Row<S>& row, int64_t t, int64_t n, Compute<S> dh, Compute<S
         du[1] = delta * row.c_before(t, n) * f * (1 - f);
         du[2] = delta * i * (1 - g * g);
         du[3] = dh * y * o * (1 - o);
+        dc_before = delta * f;
+        return;
+    }
+    if (row.a.shape.cell == GatedCell::atr) {
+        const C i = gate(0), f = gate(1), p = gate(2), c = row.a.c[row.at(t, n)], delta = (dc + dh) * (1 - c * c);
+        const C delta_i = delta * p * i * (1 - i), delta_f = delta * row.c_before(t, n) * f * (1 - f);
+        du[0] = delta * i + delta_i + delta_f;
+        du[3] = delta_i - delta_f;
         dc_before = delta * f;
         return;
     }
@@ -125,10 +139,10 @@ template <class S> void gated_backward_ref(const GatedBackward<S>& args) {
                 for (int64_t plane = 0; plane < kKeptGates; ++plane)
                     from_compute(du[plane], args.du[row.gate(t, plane, n)]);
             }
-            // gru's third product feeds the fourth plane
+            // but for lstm, the last product has the fourth plane
             for (int64_t plane = 0; plane < gates; ++plane)
                 for (int64_t n = 0; n < d; ++n) {
-                    const int64_t from = gates == 3 && plane == 2 ? 3 : plane;
+                    const int64_t from = gates < kKeptGates && plane == gates - 1 ? 3 : plane;
                     for (int64_t k = 0; k < d; ++k)
                         carry_h[size_t(k)] +=
                             to_compute(args.du[row.gate(t, from, n)]) * to_compute(a.w[(plane * d + n) * d + k]);
