@@ -4,6 +4,7 @@
 #include "lithe/ops/attention.h"
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
+#include "lithe/ops/gru.h"
 #include "lithe/ops/lstm.h"
 #include "lithe/ops/matrix_state.h"
 #include "lithe/ops/norm.h"
@@ -375,6 +376,35 @@ TEST_F(Gpu, Lstm) {
                             },
                             in, 2 * tolerance_of(type), sizes_name("lstm", type, {steps, batch, width, full}));
                     }
+}
+
+TEST_F(Gpu, Gru) {
+    for (const auto type : kTypes)
+        for (const int64_t batch : {1, 19})
+            for (const int64_t width : {1, 33, 64})
+                for (const bool full : {false, true}) {
+                    const auto compute = ops::compute_type(type);
+                    const int64_t steps = 9, I = 12;
+                    Tensors in = {leaf({steps, batch, I}, 0.37, 0.1, 1, type),
+                                  leaf({3 * width, I}, 0.53, 0.7, 0.4, type),
+                                  leaf({3 * width, width}, 0.43, 0.2, 0.3, type),
+                                  leaf({3 * width}, 0.3, 0.2, 0.5, compute),
+                                  leaf({3 * width}, 0.4, 0.6, 0.5, compute),
+                                  full ? leaf({batch, width}, 0.7, 0.4, 0.5, compute) : Tensor(),
+                                  full ? some_flags(steps, batch) : Tensor()};
+                    expect_same(
+                        [&](const Tensors& t) -> Tensors {
+                            return {ops::gru({.x_TBI = t[0],
+                                              .w_input = t[1],
+                                              .w_state = t[2],
+                                              .bias_input = t[3],
+                                              .bias_state = t[4],
+                                              .h0_BD = t[5],
+                                              .flags_TB = t[6]})
+                                        .h_TBD};
+                        },
+                        in, 2 * tolerance_of(type), sizes_name("gru", type, {batch, width, full}));
+                }
 }
 
 }  // namespace

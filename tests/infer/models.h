@@ -18,7 +18,12 @@ inline const char* const kStepModels[] = {
     "ngrams.lengths = \"2-3, 7\"\nngrams.rows = 60",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\npositions = \"learned\"\nmax_positions = 64\ntie_embeddings = true",
     "width = 48\nlayout = \"sf-\"\npositions = \"sinusoidal\"\nmax_positions = 64\nnorm = \"post\"",
-    "width = 40\nlayout = \"[<sru>]x2 l\"",
+    "width = 40\nlayout = \"[<sru>]x2 l <gru><atr>\"",
+    "width = 40\nlayout = \"<min_gru><min_lstm><lrn><ssru>\"\n[blocks.min_gru]\nexpansion = 2\nbias = true\n"
+    "[blocks.ssru]\nprojection = true",
+    "width = 40\nlayout = \"<rg_lru>x2 <qrnn>\"\n[blocks.qrnn]\nwindow = 3",
+    "width = 40\nlayout = \"<rg_lru><qrnn>\"\n[blocks.rg_lru]\ninner = 56\n"
+    "[blocks.qrnn]\ngate = \"admit\"\npooling = \"f\"\nzoneout = 0.2",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"relative\"\nnorm = \"post\"\n"
     "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",

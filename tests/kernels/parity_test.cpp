@@ -5,8 +5,8 @@
 
 #include "lithe/base/parallel.h"
 #include "lithe/kernels/catalog.h"
+#include "lithe/kernels/gated/gated.h"
 #include "lithe/kernels/isa.h"
-#include "lithe/kernels/lstm/lstm.h"
 #include "lithe/kernels/parity.h"
 #include "lithe/kernels/recurrence/recurrence.h"
 #include "support/errors.h"
@@ -45,41 +45,46 @@ INSTANTIATE_TEST_SUITE_P(Catalog, Parity,
                                     isa_name(std::get<1>(which.param));
                          });
 
-// Rows meet in no sum, so that it does not matter how threads share them; tiles of 1 to 8 rows and blocks of 16.
-TEST(Lstm, SameBitsHoweverRowsAreShared) {
+// h, du and dh0 of rows that threads share in some way, as one list.
+template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBackend share) {
+    using C = Compute<S>;
     constexpr int64_t kSteps = 3, kBatch = 19, kWidth = 37, kNumbers = kSteps * kBatch * kWidth;
+    set_parallel_backend(share);
+    TestBuffer<S> u(gates_of(cell) * kNumbers, 0.37, 0.1, 1.2), w(gates_of(cell) * kWidth * kWidth, 0.53, 0.7, 0.2),
+        h(kNumbers), gates(4 * kNumbers), dh(kNumbers, 0.3, 1.57, 1), du(4 * kNumbers);
+    TestBuffer<C> bias(kWidth, 0.3, 0.2, 0.5), c(kNumbers), c_last(kBatch * kWidth), dh0(kBatch * kWidth),
+        dc0(kBatch * kWidth), workspace(gated_workspace(kWidth));
+    GatedBackward<S> args;
+    args.forward = {.shape = {cell, kSteps, kBatch, kWidth},
+                    .u = u.data(),
+                    .w = w.data(),
+                    .b = bias.data(),
+                    .h = h.data(),
+                    .gates = gates.data(),
+                    .c = c.data(),
+                    .c_last = c_last.data(),
+                    .workspace = workspace.data()};
+    args.dh = dh.data(), args.du = du.data(), args.dh0 = dh0.data(), args.dc0 = dc0.data();
+    gated_forward(args.forward);
+    gated_backward(args);
+    set_parallel_backend(nullptr);
+    std::vector<double> list;
+    for (int64_t i = 0; i < h.size(); ++i) list.push_back(h.at(i));
+    for (int64_t i = 0; i < du.size(); ++i) list.push_back(du.at(i));
+    for (int64_t i = 0; i < dh0.size(); ++i) list.push_back(dh0.at(i));
+    return list;
+}
+
+// Rows meet in no sum, so that it does not matter how threads share them; tiles of 1 to 8 rows and blocks of 16.
+TEST(Gated, SameBitsHoweverRowsAreShared) {
     for (Isa isa : available_isas()) {
         force_isa(isa);
-        for_each_storage([&](auto storage) {
-            using S = decltype(storage);
-            using C = Compute<S>;
-            std::vector<std::vector<double>> results;
-            for (const ParallelBackend share : {ParallelBackend(nullptr), ParallelBackend(in_threes)}) {
-                set_parallel_backend(share);
-                TestBuffer<S> u(4 * kNumbers, 0.37, 0.1, 1.2), w(4 * kWidth * kWidth, 0.53, 0.7, 0.2), h(kNumbers),
-                    gates(4 * kNumbers), dh(kNumbers, 0.3, 1.57, 1), du(4 * kNumbers);
-                TestBuffer<C> c(kNumbers), c_last(kBatch * kWidth), dh0(kBatch * kWidth), dc0(kBatch * kWidth),
-                    workspace(lstm_workspace(kWidth));
-                LstmBackward<S> args;
-                args.forward = {.shape = {kSteps, kBatch, kWidth},
-                                .u = u.data(),
-                                .w = w.data(),
-                                .h = h.data(),
-                                .gates = gates.data(),
-                                .c = c.data(),
-                                .c_last = c_last.data(),
-                                .workspace = workspace.data()};
-                args.dh = dh.data(), args.du = du.data(), args.dh0 = dh0.data(), args.dc0 = dc0.data();
-                lstm_forward(args.forward);
-                lstm_backward(args);
-                results.emplace_back();
-                for (int64_t i = 0; i < h.size(); ++i) results.back().push_back(h.at(i));
-                for (int64_t i = 0; i < du.size(); ++i) results.back().push_back(du.at(i));
-                for (int64_t i = 0; i < dh0.size(); ++i) results.back().push_back(dh0.at(i));
-            }
-            set_parallel_backend(nullptr);
-            EXPECT_EQ(results[0], results[1]) << isa_name(isa) << " " << storage_name<S>();
-        });
+        for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru, GatedCell::atr})
+            for_each_storage([&](auto storage) {
+                using S = decltype(storage);
+                EXPECT_EQ(gated_results<S>(cell, nullptr), gated_results<S>(cell, in_threes))
+                    << isa_name(isa) << " " << name_of(cell) << " " << storage_name<S>();
+            });
     }
     force_isa(available_isas().back());
 }

@@ -1,5 +1,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
+#include "lithe/base/position_flags.h"
 #include "lithe/ops/attention.h"
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"

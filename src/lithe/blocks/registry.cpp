@@ -1,13 +1,20 @@
+#include "lithe/blocks/atr.h"
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
 #include "lithe/blocks/gla.h"
+#include "lithe/blocks/gru.h"
 #include "lithe/blocks/hgrn2.h"
 #include "lithe/blocks/linear_attention.h"
+#include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
+#include "lithe/blocks/min_rnn.h"
+#include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
+#include "lithe/blocks/rg_lru.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
+#include "lithe/blocks/ssru.h"
 
 namespace lithe {
 namespace {
@@ -65,6 +72,17 @@ std::span<const BlockKind> block_kinds() {
                                   "gated linear attention: a matrix for a state, with a decay for each channel"),
         kind<Hgrn2Block, Hgrn2Values>("hgrn2", 0, {},
                                       "HGRN2: a matrix for a state, what channels lose is what they take in"),
+        kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
+        kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
+                                    "QRNN: gates from a window of the input, then element-wise pooling"),
+        kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},
+                                  "LRN: a recurrence whose two gates add and take off the state"),
+        kind<AtrBlock, AtrValues>("atr", 0, {.own_residual = true}, "ATR: LRN's forerunner, with a matrix in the loop"),
+        kind<SsruBlock, SsruValues>("ssru", 0, {}, "SSRU: one gate, ReLU of the state; in place of self-attention"),
+        kind<MinGruBlock, MinRnnValues>("min_gru", 0, {}, "minGRU: a GRU whose gates see the input alone"),
+        kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),
+        kind<RgLruBlock, RgLruValues>("rg_lru", 0, {},
+                                      "Griffin's recurrent block: gated branch, short convolution, RG-LRU"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };

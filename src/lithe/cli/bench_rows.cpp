@@ -75,6 +75,48 @@ layout = "llx1"
 [train]
 batch = 16
 length = 256)"},
+    {"gru", R"([model]
+width = 512
+layout = "<gru>x2"
+[train]
+batch = 16
+length = 256)"},
+    {"qrnn", R"([model]
+width = 512
+layout = "<qrnn>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"lrn", R"([model]
+width = 512
+layout = "<lrn>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"ssru", R"([model]
+width = 512
+layout = "<ssru>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"min-gru", R"([model]
+width = 512
+layout = "<min_gru>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"min-lstm", R"([model]
+width = 512
+layout = "<min_lstm>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"rg-lru", R"([model]
+width = 512
+layout = "<rg_lru>x6"
+[train]
+batch = 16
+length = 256)"},
 };
 
 }  // namespace

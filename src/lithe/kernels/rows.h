@@ -7,7 +7,7 @@ namespace lithe::kernels {
 
 KernelRow recurrence_row();
 KernelRow short_convolution_row();
-KernelRow lstm_row();
+KernelRow gated_row();
 KernelRow softmax_row();
 KernelRow attention_row();
 KernelRow dropout_row();

@@ -1,7 +1,6 @@
-// An LSTM layer as a differentiable operator. Formula and layout: kernels/lstm/lstm.h.
+// An LSTM layer as a differentiable operator. Formula and layout: kernels/gated/gated.h.
 #pragma once
 
-#include "lithe/kernels/lstm/lstm.h"
 #include "lithe/ops/torch.h"
 
 namespace lithe::ops {
