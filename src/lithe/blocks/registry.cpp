@@ -5,6 +5,7 @@
 #include "lithe/blocks/hgrn2.h"
 #include "lithe/blocks/linear_attention.h"
 #include "lithe/blocks/lstm.h"
+#include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/retnet.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
@@ -65,6 +66,8 @@ std::span<const BlockKind> block_kinds() {
                                   "gated linear attention: a matrix for a state, with a decay for each channel"),
         kind<Hgrn2Block, Hgrn2Values>("hgrn2", 0, {},
                                       "HGRN2: a matrix for a state, what channels lose is what they take in"),
+        kind<Mamba2Block, Mamba2Values>(
+            "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };
