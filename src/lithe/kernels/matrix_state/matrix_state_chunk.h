@@ -36,17 +36,41 @@ template <class S, bool kChannel> class Chunk {
     void begin(int64_t first, int64_t count) {
         t_ = first, count_ = count;
         read_decays();
-        read_keys(a_.q, a_.scale, m_.q);
-        read_keys(a_.k, C(1), m_.k);
+        const auto q_at = rows(a_.q), k_at = rows(a_.k);
         for (int64_t i = 0; i < count; ++i) {
-            const int64_t at = i * n_.key_row;
-            for (int64_t c = 0; c < n_.key_row; c += kLanes) {
-                const V q = load(m_.q + at + c), k = load(m_.k + at + c);
-                if constexpr (!kChannel) store(m_.q_now + at + c, q), store(m_.k_now + at + c, k);
-                store(m_.q_back + at + c, q * decay(m_.since_begin, i, c));
-                store(m_.k_on + at + c, k * decay(m_.until_end, i, c));
-            }
+            const S *q_row = q_at(i), *k_row = k_at(i);
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                const int64_t at = i * n_.key_row + c;
+                const V q = part.get(q_row + c) * a_.scale, k = part.get(k_row + c);
+                store(m_.q + at, q), store(m_.k + at, k);
+                if constexpr (!kChannel) store(m_.q_now + at, q), store(m_.k_now + at, k);
+                store(m_.q_back + at, q * decay(m_.since_begin, i, c));
+                store(m_.k_on + at, k * decay(m_.until_end, i, c));
+            });
         }
+    }
+
+    // Fetches ahead what the steps from `first` on read of q, k, v and decays, if there are such steps: rows lie too
+    // far apart for the hardware to guess.
+    void fetch_inputs(int64_t first) const {
+        if (first < 0) return;
+        for (int64_t t = first; t < lower(first + n_.chunk, a_.shape.steps); ++t) {
+            fetch(a_.q.row(t, b_, h_), n_.key);
+            fetch(a_.k.row(t, b_, h_), n_.key);
+            fetch(a_.v.row(t, b_, h_), n_.value);
+            if (kChannel && a_.gates.data) fetch(a_.gates.row(t, b_, h_), n_.key);
+            if (kChannel && a_.g.data) fetch(a_.g.row(t, b_, h_), n_.key);
+        }
+    }
+    template <class T> static void fetch(const T* row, int64_t count) {
+        constexpr int64_t kLine = 64 / int64_t(sizeof(T));
+        for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(row + i);
+    }
+    // The same for rows of this chunk that will be written.
+    void fetch_for_writing(const HeadRows<S>& rows, int64_t count) const {
+        constexpr int64_t kLine = 64 / int64_t(sizeof(S));
+        for (int64_t t = t_; t < t_ + count_; ++t)
+            for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(rows.row(t, b_, h_) + i, 1);
     }
 
     // weights[i][j] = q_i . k_j by the decay between j and i, for j <= i; zeros behind.
@@ -62,9 +86,9 @@ template <class S, bool kChannel> class Chunk {
         mark(m_.scores, m_.weights);
     }
 
-    // out = what the chunk's steps see of the state before it and of each other; rows of `value`, from `state_sums`.
-    void outputs(const C* state) {
-        pack_state_sums(state);
+    // out = what the chunk's steps see of the state before it, which decays, and of each other.
+    void outputs(C* state) {
+        pack_and_decay(state);
         product_into<S, false>(0, count_, n_.value, row_operands<S>(m_.q_back, n_.key_row, m_.state_sums, n_.key),
                                all(n_.key), m_.out, n_.value_row);
         product_into<S, true>(
@@ -76,26 +100,33 @@ template <class S, bool kChannel> class Chunk {
     }
 
     // The state behind the chunk, in place; value_sums must stand ready.
-    void advance(C* state) { decay_and_add(state, m_.k_on, m_.value_sums); }
+    void advance(C* state) { add_over_steps(state, m_.k_on, m_.value_sums); }
 
-    // state = state by the chunk's decay, plus rows^T times what is packed.
-    void decay_and_add(C* state, const E* rows, const E* packed) {
+    // state += rows^T times what is packed.
+    void add_over_steps(C* state, const E* rows, const E* packed) {
         pack_sum_tiles<E>(count_, n_.key, key_rows(rows), m_.key_tiles);
-        if (!even_)
-            for (int64_t c = 0; c < n_.key; ++c) {
-                const C all = m_.since_begin[kChannel ? (count_ - 1) * n_.key_row + c : count_ - 1];
-                for (int64_t n = 0; n < n_.value_row; n += kLanes)
-                    store(state + c * n_.value_row + n, load(state + c * n_.value_row + n) * all);
-            }
         product_into<S, true>(0, n_.key, n_.value, tile_operands<S>(m_.key_tiles, packed, count_), all(count_), state,
                               n_.value_row);
     }
 
+    // What the chunk's end has left of channel c of the state at its begin.
+    C left_of(int64_t c) const { return m_.since_begin[kChannel ? (count_ - 1) * n_.key_row + c : count_ - 1]; }
+    void decay_state(C* state) const {
+        for (int64_t c = 0; c < n_.key && !even_; ++c)
+            for (int64_t n = c * n_.value_row; n < (c + 1) * n_.value_row; n += kLanes)
+                store(state + n, load(state + n) * left_of(c));
+    }
+
     void pack_value_sums() { pack_sum_rows<S>(count_, n_.value, rows(a_.v), m_.value_sums); }
-    void pack_state_sums(const C* state) {
+    // Packs a state and lets it decay over the chunk.
+    void pack_and_decay(C* state) {
+#if defined(__AVX512BF16__)
+        if constexpr (kPair<S> == 2) return pack_pairs_and_decay(state);
+#endif
         const E* from = as_elements(state);
         pack_sum_rows<E>(
             n_.key, n_.value, [&](int64_t c) { return from + c * n_.value_row; }, m_.state_sums);
+        decay_state(state);
     }
 
     // A state as operands.
@@ -185,14 +216,28 @@ template <class S, bool kChannel> class Chunk {
     bool even_ = false;          // nothing decays in the chunk
 
  private:
-    void read_keys(const HeadRows<const S>& from, C factor, C* to) const {
-        const auto row_at = rows(from);
-        for (int64_t i = 0; i < count_; ++i) {
-            const S* row = row_at(i);
-            for_each_vector(n_.key,
-                            [&](int64_t c, auto part) { store(to + i * n_.key_row + c, part.get(row + c) * factor); });
+#if defined(__AVX512BF16__)
+    // Both in one pass. Columns behind the last vector are not read by products.
+    void pack_pairs_and_decay(C* state) {
+        const int64_t row = n_.value_row, panel = round_up(n_.key, 2) * kPanel;
+        for (int64_t c = 0; c < n_.key; c += 2) {
+            C* rows[2] = {state + c * row, state + (c + 1) * row};
+            const bool both = c + 1 < n_.key;
+            const C left[2] = {left_of(c), both ? left_of(c + 1) : C(1)};
+            E* to = m_.state_sums + c * kPanel;
+            for (int64_t n = 0; n < row; n += kLanes) {
+                const V low = load(rows[0] + n), high = both ? load(rows[1] + n) : V{};
+                const VecU pairs = halves_of(low) | halves_of(high) << 16;
+                __builtin_memcpy(to + n / kPanel * panel + n % kPanel * 2, &pairs, sizeof pairs);
+                if (even_) continue;
+                store(rows[0] + n, low * left[0]);
+                if (both) store(rows[1] + n, high * left[1]);
+            }
         }
     }
+    // As bf16, in the low halves.
+    static VecU halves_of(VecF v) { return (VecU)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); }
+#endif
 
     void read_decays() {
         if constexpr (kChannel) read_channel_decays();
