@@ -27,15 +27,16 @@ template <class S, bool kChannel> class Chunk {
           m_(n_, kChannel, backward, scratch),
           task_(task),
           b_(task / args.shape.heads),
-          h_(task % args.shape.heads) {
+          h_(task % args.shape.heads),
+          backward_(backward) {
         __builtin_memset(m_.nothing, 0, size_t(n_.key_row + n_.value_row) * sizeof(S));
     }
 
  protected:
-    // Takes up steps [first, first + count): decays, q, k and what is made of them.
-    void begin(int64_t first, int64_t count) {
-        t_ = first, count_ = count;
-        read_decays();
+    // Takes up steps [first, first + count): decays, q, k and what is made of them. `known`: begin_state() took them up
+    // since the block was begun.
+    void begin(int64_t first, int64_t count, bool known = false) {
+        take_up(first, count, known);
         const auto q_at = rows(a_.q), k_at = rows(a_.k);
         for (int64_t i = 0; i < count; ++i) {
             const S *q_row = q_at(i), *k_row = k_at(i);
@@ -46,6 +47,17 @@ template <class S, bool kChannel> class Chunk {
                 if constexpr (!kChannel) store(m_.q_now + at, q), store(m_.k_now + at, k);
                 store(m_.q_back + at, q * decay(m_.since_begin, i, c));
                 store(m_.k_on + at, k * decay(m_.until_end, i, c));
+            });
+        }
+    }
+    // Only what the state behind them takes.
+    void begin_state(int64_t first, int64_t count) {
+        take_up(first, count, false);
+        const auto k_at = rows(a_.k);
+        for (int64_t i = 0; i < count; ++i) {
+            const S* k_row = k_at(i);
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                store(m_.k_on + i * n_.key_row + c, part.get(k_row + c) * decay(m_.until_end, i, c));
             });
         }
     }
@@ -212,6 +224,8 @@ template <class S, bool kChannel> class Chunk {
     const Sizes<S> n_;
     const Memory<S> m_;
     const int64_t task_, b_, h_;
+    const bool backward_;
+    C* left_ = nullptr;          // what each of the chunk's steps leaves
     int64_t t_ = 0, count_ = 0;  // the chunk's steps
     bool even_ = false;          // nothing decays in the chunk
 
@@ -239,12 +253,18 @@ template <class S, bool kChannel> class Chunk {
     static VecU halves_of(VecF v) { return (VecU)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); }
 #endif
 
-    void read_decays() {
-        if constexpr (kChannel) read_channel_decays();
-        else read_head_decays();
+    void take_up(int64_t first, int64_t count, bool known) {
+        t_ = first, count_ = count;
+        left_ = m_.left + (backward_ && kChannel ? first % kStateBlock * n_.key_row : 0);
+        if constexpr (kChannel) {
+            if (!known) read_channel_decays();
+            add_up_channel_decays();
+        } else {
+            read_head_decays();
+        }
     }
 
-    void read_channel_decays() {
+    void read_channel_decays() const {
         for (int64_t i = 0; i < count_; ++i) {
             const C kept = flags(i) & kDocumentBegins ? 0 : 1;
             const bool decays = kept > 0 && !padded(i);
@@ -255,15 +275,21 @@ template <class S, bool kChannel> class Chunk {
                 V left = broadcast(kept);
                 if (gates) left = exp(log_sigmoid(part.get(gates + c)) / a_.temperature);
                 else if (g) left = exp(part.get(g + c));
-                store(m_.left + at, left);
-                store(m_.since_begin + at, i > 0 ? load(m_.since_begin + at - n_.key_row) * left : left);
+                store(left_ + at, left);
             });
         }
+    }
+    void add_up_channel_decays() const {
         for (int64_t c = 0; c < n_.key_row; c += kLanes) {
             V all = broadcast(C(1));
+            for (int64_t i = 0; i < count_; ++i) {
+                all *= load(left_ + i * n_.key_row + c);
+                store(m_.since_begin + i * n_.key_row + c, all);
+            }
+            all = broadcast(C(1));
             for (int64_t i = count_ - 1; i >= 0; --i) {
                 store(m_.until_end + i * n_.key_row + c, all);
-                all *= load(m_.left + i * n_.key_row + c);
+                all *= load(left_ + i * n_.key_row + c);
             }
         }
     }
@@ -280,14 +306,14 @@ template <class S, bool kChannel> class Chunk {
             if (flags(i) & kDocumentBegins) left = 0;
             else if (a_.shape.decay == StateDecay::head && !padded(i)) left = head_decay(t_ + i);
             even_ = even_ && left == 1;
-            m_.left[i] = left;
+            left_[i] = left;
             m_.since_begin[i] = i > 0 ? m_.since_begin[i - 1] * left : left;
         }
         for (int64_t i = count_ - 1; i >= 0; --i)
-            m_.until_end[i] = i + 1 < count_ ? m_.until_end[i + 1] * m_.left[i + 1] : C(1);
+            m_.until_end[i] = i + 1 < count_ ? m_.until_end[i + 1] * left_[i + 1] : C(1);
         for (int64_t i = 0; !even_ && i < count_; ++i) {
             C* row = m_.between + i * n_.row;
-            for (int64_t j = 0; j < i; j += kLanes) store(row + j, load(row + j - n_.row) * m_.left[i]);
+            for (int64_t j = 0; j < i; j += kLanes) store(row + j, load(row + j - n_.row) * left_[i]);
             row[i] = 1;
         }
     }
@@ -300,7 +326,7 @@ template <class S, bool kChannel> class Chunk {
             V total = V{};
             for (int v = 0; v < kVectors; ++v) {
                 const int64_t at = i * n_.key_row + c + v * kLanes;
-                if (i > j) walking[v] *= load(m_.left + at);
+                if (i > j) walking[v] *= load(left_ + at);
                 total += walking[v] * load(m_.q + at);
             }
             C& score = m_.scores[i * n_.row + j];

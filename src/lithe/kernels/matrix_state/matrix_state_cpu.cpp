@@ -43,6 +43,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
     using Base::b_;
     using Base::count_;
     using Base::h_;
+    using Base::left_;
     using Base::m_;
     using Base::n_;
     using Base::t_;
@@ -74,7 +75,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
         this->load_state(this->kept(block), m_.states);
         for (int64_t i = 0; i < chunks; ++i) fetch_before(first + i * n_.chunk);
         for (int64_t i = 0; i + 1 < chunks; ++i) {
-            this->begin(first + i * n_.chunk, n_.chunk);
+            this->begin_state(first + i * n_.chunk, n_.chunk);
             this->pack_value_sums();
             __builtin_memcpy(m_.states + (i + 1) * n_.state, m_.states + i * n_.state, size_t(n_.state) * sizeof(C));
             this->decay_state(m_.states + (i + 1) * n_.state);
@@ -85,7 +86,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
         for (int64_t i = chunks - 1; i >= 0; --i) {
             const int64_t t = first + i * n_.chunk;
             const C* state = m_.states + i * n_.state;
-            this->begin(t, lower(n_.chunk, end - t));
+            this->begin(t, lower(n_.chunk, end - t), i + 1 < chunks);
             begin_decay_gradient(behind);
             run_chunk(state);
             behind = {state, n_.value_row};
@@ -160,7 +161,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                 V total = V{};
                 for (int64_t j = 0; j <= i; ++j) {
                     const int64_t at = j * n_.key_row + c;
-                    total = total * load(m_.left + at) + load(m_.k + at) * d_scores[j];
+                    total = total * load(left_ + at) + load(m_.k + at) * d_scores[j];
                 }
                 store(m_.dq + own, load(m_.dq + own) * load(m_.since_begin + own) + total);
             }
@@ -170,7 +171,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                 V total = load(m_.q + (count_ - 1) * n_.key_row + c) * d_scores[(count_ - 1) * n_.row];
                 for (int64_t i = count_ - 2; i >= j; --i) {
                     const int64_t at = i * n_.key_row + c;
-                    total = total * load(m_.left + at + n_.key_row) + load(m_.q + at) * d_scores[i * n_.row];
+                    total = total * load(left_ + at + n_.key_row) + load(m_.q + at) * d_scores[i * n_.row];
                 }
                 store(m_.dk + own, load(m_.dk + own) * load(m_.until_end + own) + total);
             }
