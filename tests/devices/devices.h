@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "lithe/base/position_flags.h"
 #include "support/waves.h"
 
 namespace lithe::testing {
@@ -79,5 +80,23 @@ inline const char* type_name(at::ScalarType type) {
 }
 
 constexpr at::ScalarType kTypes[] = {at::kDouble, at::kFloat, at::kBFloat16};
+
+inline Tensor leaf(at::IntArrayRef sizes, double a, double b, double scale, at::ScalarType type) {
+    return wave(sizes, a, b, scale, type).requires_grad_();
+}
+
+// Some rows begin anew, some steps are padding.
+inline Tensor some_flags(int64_t steps, int64_t batch) {
+    Tensor flags = at::zeros({steps, batch}, at::kByte);
+    flags[steps / 2][0] = int(kDocumentBegins);
+    if (batch > 1) flags.select(1, batch - 1).narrow(0, 0, (steps + 2) / 3).fill_(int(kPadding));
+    return flags;
+}
+
+inline std::string sizes_name(const char* op, at::ScalarType type, std::initializer_list<int64_t> sizes) {
+    std::string name = std::string(op) + " " + type_name(type);
+    for (int64_t each : sizes) name += " " + std::to_string(each);
+    return name;
+}
 
 }  // namespace lithe::testing

@@ -1,143 +1,26 @@
 // Every operator on the GPU against its CPU version, forward and backward, at awkward sizes.
 #include "devices/devices.h"
-#include "lithe/base/position_flags.h"
 #include "lithe/ops/attention.h"
 #include "lithe/ops/cross_entropy.h"
 #include "lithe/ops/dropout.h"
-#include "lithe/ops/gru.h"
-#include "lithe/ops/lstm.h"
-#include "lithe/ops/matrix_state.h"
+#include "lithe/ops/glu.h"
 #include "lithe/ops/norm.h"
-#include "lithe/ops/recurrence.h"
 #include "lithe/ops/relative_attention.h"
 #include "lithe/ops/rms_norm.h"
-#include "lithe/ops/short_convolution.h"
+#include "lithe/ops/rotary.h"
 #include "lithe/ops/softmax.h"
-#include "lithe/ops/sru.h"
 
 namespace lithe {
 namespace {
 
 using testing::expect_same;
 using testing::kTypes;
+using testing::leaf;
+using testing::sizes_name;
 using testing::Tensors;
 using testing::tolerance_of;
-using testing::type_name;
-using testing::wave;
 
 class Gpu : public testing::GpuTest {};
-
-Tensor leaf(at::IntArrayRef sizes, double a, double b, double scale, at::ScalarType type) {
-    return wave(sizes, a, b, scale, type).requires_grad_();
-}
-
-// Some rows begin anew, some steps are padding.
-Tensor some_flags(int64_t steps, int64_t batch) {
-    Tensor flags = at::zeros({steps, batch}, at::kByte);
-    flags[steps / 2][0] = int(kDocumentBegins);
-    if (batch > 1) flags.select(1, batch - 1).narrow(0, 0, (steps + 2) / 3).fill_(int(kPadding));
-    return flags;
-}
-
-std::string sizes_name(const char* op, at::ScalarType type, std::initializer_list<int64_t> sizes) {
-    std::string name = std::string(op) + " " + type_name(type);
-    for (int64_t each : sizes) name += " " + std::to_string(each);
-    return name;
-}
-
-TEST_F(Gpu, Sru) {
-    for (const auto type : kTypes)
-        for (const int64_t steps : {1, 7, 8, 9, 41})
-            for (const int64_t width : {1, 33, 130})
-                for (const int directions : {1, 2})
-                    for (const int planes : {3, 4})
-                        for (const bool full : {false, true}) {
-                            const int64_t B = 3, D = directions * width;
-                            const auto compute = ops::compute_type(type);
-                            const bool skip = planes == 3 && full;
-                            Tensors in = {leaf({steps, B, planes * D}, 0.37, 0.1, 1.5, type),
-                                          skip ? leaf({steps, B, D}, 0.41, 0.3, 1.0, type) : Tensor(),
-                                          leaf({2, D}, 0.53, 0.7, 0.8, compute),
-                                          leaf({2, D}, 0.3, 0.2, 0.5, compute),
-                                          full ? leaf({B, D}, 0.7, 0.4, 1.0, compute) : Tensor(),
-                                          full ? wave({B, D}, 0.9, 0.4, 0.5, compute) : Tensor(),
-                                          full ? some_flags(steps, B) : Tensor()};
-                            expect_same(
-                                [&](const Tensors& t) -> Tensors {
-                                    const auto out = ops::sru({.u = t[0],
-                                                               .x_TBD = t[1],
-                                                               .v_2D = t[2],
-                                                               .bias_2D = t[3],
-                                                               .c0_BD = t[4],
-                                                               .mask_BD = t[5],
-                                                               .flags_TB = t[6],
-                                                               .directions = directions,
-                                                               .planes = planes,
-                                                               .tanh = full,
-                                                               .alpha = 1.3});
-                                    return {out.h_TBD, out.c_BD};
-                                },
-                                in, tolerance_of(type),
-                                sizes_name("sru", type, {steps, width, directions, planes, full}));
-                        }
-}
-
-TEST_F(Gpu, EveryCellOfTheRecurrence) {
-    for (int number = 0; number < kernels::kCells; ++number)
-        for (const auto type : kTypes)
-            for (const int64_t steps : {1, 8, 41})
-                for (const bool full : {false, true}) {
-                    const kernels::Cell cell = kernels::Cell(number);
-                    const auto traits = kernels::traits_of(cell);
-                    const int64_t B = 3, D = 33;
-                    const auto compute = ops::compute_type(type);
-                    Tensor weights = leaf({traits.weights, D}, 0.53, 0.7, 0.8, compute);
-                    if (cell == kernels::Cell::rg_lru) weights = leaf({3, D}, 0.002, -1.3, 0.9, compute);  // below 0
-                    Tensors in = {leaf({steps, B, traits.planes * D}, 0.37, 0.1, 1.5, type),
-                                  traits.reads_x ? leaf({steps, B, D}, 0.41, 0.3, 1.0, type) : Tensor(),
-                                  traits.weights > 0 ? weights : Tensor(),
-                                  full ? leaf({B, D}, 0.7, 0.4, 1.0, compute) : Tensor(),
-                                  full ? some_flags(steps, B) : Tensor()};
-                    expect_same(
-                        [&](const Tensors& t) -> Tensors {
-                            const auto out = ops::recurrence({.cell = cell,
-                                                              .u = t[0],
-                                                              .x_TBD = t[1],
-                                                              .weights = {t[2]},
-                                                              .c0_BD = t[3],
-                                                              .flags_TB = t[4],
-                                                              .alpha = 0.8,
-                                                              .whole_start = full});
-                            return {out.h_TBD, out.c_BD};
-                        },
-                        in, tolerance_of(type), sizes_name(traits.name, type, {steps, full}));
-                }
-}
-
-TEST_F(Gpu, ShortConvolution) {
-    for (const auto type : kTypes)
-        for (const int64_t steps : {1, 2, 41})
-            for (const int64_t taps : {2, 4, 8})
-                for (const bool full : {false, true}) {
-                    const int64_t B = 3, D = 33;
-                    const auto compute = ops::compute_type(type);
-                    Tensors in = {leaf({steps, B, D}, 0.37, 0.1, 1.5, type), leaf({taps, D}, 0.53, 0.7, 0.8, compute),
-                                  full ? leaf({D}, 0.3, 0.2, 0.5, compute) : Tensor(),
-                                  full ? leaf({taps - 1, B, D}, 0.7, 0.4, 1.0, type) : Tensor(),
-                                  full ? some_flags(steps, B) : Tensor()};
-                    expect_same(
-                        [&](const Tensors& t) -> Tensors {
-                            const auto out = ops::short_convolution({.x_TBD = t[0],
-                                                                     .w_KD = t[1],
-                                                                     .bias_D = t[2],
-                                                                     .before_LBD = t[3],
-                                                                     .flags_TB = t[4],
-                                                                     .silu = full});
-                            return {out.y_TBD, out.last_LBD};
-                        },
-                        in, tolerance_of(type), sizes_name("short_convolution", type, {steps, taps, full}));
-                }
-}
 
 TEST_F(Gpu, SoftmaxUnderEveryMask) {
     const int64_t B = 2, H = 3;
@@ -284,43 +167,6 @@ TEST_F(Gpu, RmsNormWithEveryGate) {
             }
 }
 
-// Small states lie in shared memory, large ones do not.
-TEST_F(Gpu, MatrixState) {
-    for (const auto type : kTypes)
-        for (const int64_t steps : {1, 9, 70})
-            for (const auto& [key, value] : {std::pair<int64_t, int64_t>(1, 3), {33, 40}, {130, 260}})
-                for (const int decays : {0, 1, 2})
-                    for (const bool shared : {false, true}) {
-                        const int64_t B = 2, H = 3;
-                        const auto compute = ops::compute_type(type);
-                        Tensors in = {leaf({steps, B, shared ? 1 : H, key}, 0.37, 0.1, 0.7, type),
-                                      leaf({steps, B, shared ? 1 : H, key}, 0.53, 0.7, 0.6, type),
-                                      leaf({steps, B, H, value}, 0.91, 0.3, 0.8, type),
-                                      decays ? wave({steps, B, decays == 1 ? H : H * key}, 0.71, 0.4, 0.3, compute)
-                                                   .abs()
-                                                   .neg()
-                                                   .requires_grad_()
-                                             : Tensor(),
-                                      shared ? leaf({B, H, key, value}, 0.77, 0.2, 0.6, compute) : Tensor(),
-                                      shared ? some_flags(steps, B) : Tensor()};
-                        expect_same(
-                            [&](const Tensors& t) -> Tensors {
-                                const auto out = ops::matrix_state({.q_TBHK = t[0],
-                                                                    .k_TBHK = t[1],
-                                                                    .v_TBHV = t[2],
-                                                                    .g_TBX = t[3],
-                                                                    .start_BHKV = t[4],
-                                                                    .flags_TB = t[5],
-                                                                    .heads = H,
-                                                                    .key = key,
-                                                                    .value = value,
-                                                                    .scale = 0.3});
-                                return {out.out_TBX, out.state_BHKV};
-                            },
-                            in, 3 * tolerance_of(type), sizes_name("matrix state", type, {steps, key, decays, shared}));
-                    }
-}
-
 TEST_F(Gpu, LinearCrossEntropyWholeAndInChunks) {
     for (const auto type : kTypes)
         for (const int64_t rows : {1, 65, 200})
@@ -348,63 +194,21 @@ TEST_F(Gpu, AWrongTargetIsNoNumber) {
     EXPECT_TRUE(at::isnan(loss).item<bool>());
 }
 
-TEST_F(Gpu, Lstm) {
+TEST_F(Gpu, GatedLinearUnits) {
+    using kernels::GluGate;
     for (const auto type : kTypes)
-        for (const int64_t steps : {1, 9})
-            for (const int64_t batch : {1, 3, 19})
-                for (const int64_t width : {1, 33, 64})
-                    for (const bool full : {false, true}) {
-                        const auto compute = ops::compute_type(type);
-                        const int64_t I = 12;
-                        Tensors in = {leaf({steps, batch, I}, 0.37, 0.1, 1, type),
-                                      leaf({4 * width, I}, 0.53, 0.7, 0.4, type),
-                                      leaf({4 * width, width}, 0.43, 0.2, 0.3, type),
-                                      leaf({4 * width}, 0.3, 0.2, 0.5, compute),
-                                      full ? leaf({batch, width}, 0.7, 0.4, 0.5, compute) : Tensor(),
-                                      full ? leaf({batch, width}, 0.9, 0.4, 0.5, compute) : Tensor(),
-                                      full ? some_flags(steps, batch) : Tensor()};
-                        expect_same(
-                            [&](const Tensors& t) -> Tensors {
-                                const auto out = ops::lstm({.x_TBI = t[0],
-                                                            .w_input = t[1],
-                                                            .w_state = t[2],
-                                                            .bias = t[3],
-                                                            .h0_BD = t[4],
-                                                            .c0_BD = t[5],
-                                                            .flags_TB = t[6]});
-                                return {out.h_TBD, out.c_BD};
-                            },
-                            in, 2 * tolerance_of(type), sizes_name("lstm", type, {steps, batch, width, full}));
-                    }
+        for (const int64_t inner : {1, 33, 130})
+            for (const GluGate gate : {GluGate::sigmoid, GluGate::silu, GluGate::gelu, GluGate::relu})
+                expect_same([&](const Tensors& t) -> Tensors { return {ops::glu(t[0], gate)}; },
+                            {leaf({7, 3, 2 * inner}, 0.37, 0.1, 3, type)}, tolerance_of(type),
+                            sizes_name("glu", type, {inner, int64_t(gate)}));
 }
 
-TEST_F(Gpu, Gru) {
+TEST_F(Gpu, RotaryPositions) {
+    const ops::Rotary rotary{.size = 10, .turned = 6, .base = 100};
     for (const auto type : kTypes)
-        for (const int64_t batch : {1, 19})
-            for (const int64_t width : {1, 33, 64})
-                for (const bool full : {false, true}) {
-                    const auto compute = ops::compute_type(type);
-                    const int64_t steps = 9, I = 12;
-                    Tensors in = {leaf({steps, batch, I}, 0.37, 0.1, 1, type),
-                                  leaf({3 * width, I}, 0.53, 0.7, 0.4, type),
-                                  leaf({3 * width, width}, 0.43, 0.2, 0.3, type),
-                                  leaf({3 * width}, 0.3, 0.2, 0.5, compute),
-                                  leaf({3 * width}, 0.4, 0.6, 0.5, compute),
-                                  full ? leaf({batch, width}, 0.7, 0.4, 0.5, compute) : Tensor(),
-                                  full ? some_flags(steps, batch) : Tensor()};
-                    expect_same(
-                        [&](const Tensors& t) -> Tensors {
-                            return {ops::gru({.x_TBI = t[0],
-                                              .w_input = t[1],
-                                              .w_state = t[2],
-                                              .bias_input = t[3],
-                                              .bias_state = t[4],
-                                              .h0_BD = t[5],
-                                              .flags_TB = t[6]})
-                                        .h_TBD};
-                        },
-                        in, 2 * tolerance_of(type), sizes_name("gru", type, {batch, width, full}));
-                }
+        expect_same([&](const Tensors& t) -> Tensors { return {ops::rotary(t[0], rotary, 3, 4)}; },
+                    {leaf({9, 2, 35}, 0.37, 0.1, 1, type)}, tolerance_of(type), sizes_name("rotary", type, {9, 2}));
 }
 
 }  // namespace

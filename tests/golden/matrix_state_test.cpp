@@ -192,6 +192,10 @@ TEST(GoldenMatrixState, Layers) {
         layer_output("hgrn2", {heads}, "decoder.layers.2.hgrn2"),
         {-0.437089189, 0.467672751, -0.325032956, 0.062002782, 0.223992874, -0.427022829, 0.471885930, -0.341965136},
         1e-8, "hgrn2, the third of three");
+    expect_values(
+        layer_output("mamba2", {heads, {"state", "3", "test"}}),
+        {-0.484441365, -0.335695956, 0.590584077, 0.148960922, -0.637683591, 0.052666369, 0.621031167, -0.249028378},
+        1e-8, "mamba2");
 }
 
 }  // namespace

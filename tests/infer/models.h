@@ -28,11 +28,11 @@ inline const char* const kStepModels[] = {
     "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
     "width = 48\nlayout = \"<gla><retnet>f<linear_attention>\"\nheads = 3",
-    "width = 48\nlayout = \"(<hgrn2>s)x3\"\nmemory = 8",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"rotary\"\nnorm_form = \"rms\"\nfinal_norm = "
     "true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"rotary\"\nnorm = \"post\"\nnorm_form = "
     "\"rms\"",
+    "width = 48\nlayout = \"(<hgrn2>s)x3<mamba2>\"\nmemory = 8\n[blocks.mamba2]\nheads = 4\nstate = 20",
 };
 
 // Each variant of a block that reads one text from left to right, two of them with attention below.

@@ -74,6 +74,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("retnet", "heads", {{"heads", "2"}, {"key_width", "4"}, {"value_width", "6"}}),
                  variant_of("gla", "wide",
                             {{"heads", "2"}, {"key_width", "8"}, {"value_width", "10"}, {"decay_rank", "3"}}),
+                 variant_of("mamba2", "heads", {{"heads", "2"}, {"inner", "12"}, {"state", "5"}, {"taps", "3"}}),
                  variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
              })
             list.push_back(std::move(each));

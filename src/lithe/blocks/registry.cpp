@@ -8,6 +8,7 @@
 #include "lithe/blocks/linear_attention.h"
 #include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
+#include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
 #include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
@@ -83,6 +84,8 @@ std::span<const BlockKind> block_kinds() {
         kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),
         kind<RgLruBlock, RgLruValues>("rg_lru", 0, {},
                                       "Griffin's recurrent block: gated branch, short convolution, RG-LRU"),
+        kind<Mamba2Block, Mamba2Values>(
+            "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
         kind<IdentityBlock, NoValues>("identity", '-',
                                       {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };

@@ -27,6 +27,7 @@ template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key, i
     for (int64_t i = begin; i < end; ++i) {
         double value = init.value;
         if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
+        if (init.kind == Init::Kind::drawn) value = init.of_unit(random_unit(key, uint64_t(i)));
         if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
         if (init.kind == Init::Kind::normal) {  // Box-Muller
             double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));

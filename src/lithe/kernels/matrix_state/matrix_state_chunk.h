@@ -27,26 +27,62 @@ template <class S, bool kChannel> class Chunk {
           m_(n_, kChannel, backward, scratch),
           task_(task),
           b_(task / args.shape.heads),
-          h_(task % args.shape.heads) {
+          h_(task % args.shape.heads),
+          backward_(backward) {
         __builtin_memset(m_.nothing, 0, size_t(n_.key_row + n_.value_row) * sizeof(S));
     }
 
  protected:
-    // Takes up steps [first, first + count): decays, q, k and what is made of them.
-    void begin(int64_t first, int64_t count) {
-        t_ = first, count_ = count;
-        read_decays();
-        read_keys(a_.q, a_.scale, m_.q);
-        read_keys(a_.k, C(1), m_.k);
+    // Takes up steps [first, first + count): decays, q, k and what is made of them. `known`: begin_state() took them up
+    // since the block was begun.
+    void begin(int64_t first, int64_t count, bool known = false) {
+        take_up(first, count, known);
+        const auto q_at = rows(a_.q), k_at = rows(a_.k);
         for (int64_t i = 0; i < count; ++i) {
-            const int64_t at = i * n_.key_row;
-            for (int64_t c = 0; c < n_.key_row; c += kLanes) {
-                const V q = load(m_.q + at + c), k = load(m_.k + at + c);
-                if constexpr (!kChannel) store(m_.q_now + at + c, q), store(m_.k_now + at + c, k);
-                store(m_.q_back + at + c, q * decay(m_.since_begin, i, c));
-                store(m_.k_on + at + c, k * decay(m_.until_end, i, c));
-            }
+            const S *q_row = q_at(i), *k_row = k_at(i);
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                const int64_t at = i * n_.key_row + c;
+                const V q = part.get(q_row + c) * a_.scale, k = part.get(k_row + c);
+                store(m_.q + at, q), store(m_.k + at, k);
+                if constexpr (!kChannel) store(m_.q_now + at, q), store(m_.k_now + at, k);
+                store(m_.q_back + at, q * decay(m_.since_begin, i, c));
+                store(m_.k_on + at, k * decay(m_.until_end, i, c));
+            });
         }
+    }
+    // Only what the state behind them takes.
+    void begin_state(int64_t first, int64_t count) {
+        take_up(first, count, false);
+        const auto k_at = rows(a_.k);
+        for (int64_t i = 0; i < count; ++i) {
+            const S* k_row = k_at(i);
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                store(m_.k_on + i * n_.key_row + c, part.get(k_row + c) * decay(m_.until_end, i, c));
+            });
+        }
+    }
+
+    // Fetches ahead what the steps from `first` on read of q, k, v and decays, if there are such steps: rows lie too
+    // far apart for the hardware to guess.
+    void fetch_inputs(int64_t first) const {
+        if (first < 0) return;
+        for (int64_t t = first; t < lower(first + n_.chunk, a_.shape.steps); ++t) {
+            fetch(a_.q.row(t, b_, h_), n_.key);
+            fetch(a_.k.row(t, b_, h_), n_.key);
+            fetch(a_.v.row(t, b_, h_), n_.value);
+            if (kChannel && a_.gates.data) fetch(a_.gates.row(t, b_, h_), n_.key);
+            if (kChannel && a_.g.data) fetch(a_.g.row(t, b_, h_), n_.key);
+        }
+    }
+    template <class T> static void fetch(const T* row, int64_t count) {
+        constexpr int64_t kLine = 64 / int64_t(sizeof(T));
+        for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(row + i);
+    }
+    // The same for rows of this chunk that will be written.
+    void fetch_for_writing(const HeadRows<S>& rows, int64_t count) const {
+        constexpr int64_t kLine = 64 / int64_t(sizeof(S));
+        for (int64_t t = t_; t < t_ + count_; ++t)
+            for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(rows.row(t, b_, h_) + i, 1);
     }
 
     // weights[i][j] = q_i . k_j by the decay between j and i, for j <= i; zeros behind.
@@ -62,9 +98,9 @@ template <class S, bool kChannel> class Chunk {
         mark(m_.scores, m_.weights);
     }
 
-    // out = what the chunk's steps see of the state before it and of each other; rows of `value`, from `state_sums`.
-    void outputs(const C* state) {
-        pack_state_sums(state);
+    // out = what the chunk's steps see of the state before it, which decays, and of each other.
+    void outputs(C* state) {
+        pack_and_decay(state);
         product_into<S, false>(0, count_, n_.value, row_operands<S>(m_.q_back, n_.key_row, m_.state_sums, n_.key),
                                all(n_.key), m_.out, n_.value_row);
         product_into<S, true>(
@@ -76,26 +112,33 @@ template <class S, bool kChannel> class Chunk {
     }
 
     // The state behind the chunk, in place; value_sums must stand ready.
-    void advance(C* state) { decay_and_add(state, m_.k_on, m_.value_sums); }
+    void advance(C* state) { add_over_steps(state, m_.k_on, m_.value_sums); }
 
-    // state = state by the chunk's decay, plus rows^T times what is packed.
-    void decay_and_add(C* state, const E* rows, const E* packed) {
+    // state += rows^T times what is packed.
+    void add_over_steps(C* state, const E* rows, const E* packed) {
         pack_sum_tiles<E>(count_, n_.key, key_rows(rows), m_.key_tiles);
-        if (!even_)
-            for (int64_t c = 0; c < n_.key; ++c) {
-                const C all = m_.since_begin[kChannel ? (count_ - 1) * n_.key_row + c : count_ - 1];
-                for (int64_t n = 0; n < n_.value_row; n += kLanes)
-                    store(state + c * n_.value_row + n, load(state + c * n_.value_row + n) * all);
-            }
         product_into<S, true>(0, n_.key, n_.value, tile_operands<S>(m_.key_tiles, packed, count_), all(count_), state,
                               n_.value_row);
     }
 
+    // What the chunk's end has left of channel c of the state at its begin.
+    C left_of(int64_t c) const { return m_.since_begin[kChannel ? (count_ - 1) * n_.key_row + c : count_ - 1]; }
+    void decay_state(C* state) const {
+        for (int64_t c = 0; c < n_.key && !even_; ++c)
+            for (int64_t n = c * n_.value_row; n < (c + 1) * n_.value_row; n += kLanes)
+                store(state + n, load(state + n) * left_of(c));
+    }
+
     void pack_value_sums() { pack_sum_rows<S>(count_, n_.value, rows(a_.v), m_.value_sums); }
-    void pack_state_sums(const C* state) {
+    // Packs a state and lets it decay over the chunk.
+    void pack_and_decay(C* state) {
+#if defined(__AVX512BF16__)
+        if constexpr (kPair<S> == 2) return pack_pairs_and_decay(state);
+#endif
         const E* from = as_elements(state);
         pack_sum_rows<E>(
             n_.key, n_.value, [&](int64_t c) { return from + c * n_.value_row; }, m_.state_sums);
+        decay_state(state);
     }
 
     // A state as operands.
@@ -181,25 +224,47 @@ template <class S, bool kChannel> class Chunk {
     const Sizes<S> n_;
     const Memory<S> m_;
     const int64_t task_, b_, h_;
+    const bool backward_;
+    C* left_ = nullptr;          // what each of the chunk's steps leaves
     int64_t t_ = 0, count_ = 0;  // the chunk's steps
     bool even_ = false;          // nothing decays in the chunk
 
  private:
-    void read_keys(const HeadRows<const S>& from, C factor, C* to) const {
-        const auto row_at = rows(from);
-        for (int64_t i = 0; i < count_; ++i) {
-            const S* row = row_at(i);
-            for_each_vector(n_.key,
-                            [&](int64_t c, auto part) { store(to + i * n_.key_row + c, part.get(row + c) * factor); });
+#if defined(__AVX512BF16__)
+    // Both in one pass. Columns behind the last vector are not read by products.
+    void pack_pairs_and_decay(C* state) {
+        const int64_t row = n_.value_row, panel = round_up(n_.key, 2) * kPanel;
+        for (int64_t c = 0; c < n_.key; c += 2) {
+            C* rows[2] = {state + c * row, state + (c + 1) * row};
+            const bool both = c + 1 < n_.key;
+            const C left[2] = {left_of(c), both ? left_of(c + 1) : C(1)};
+            E* to = m_.state_sums + c * kPanel;
+            for (int64_t n = 0; n < row; n += kLanes) {
+                const V low = load(rows[0] + n), high = both ? load(rows[1] + n) : V{};
+                const VecU pairs = halves_of(low) | halves_of(high) << 16;
+                __builtin_memcpy(to + n / kPanel * panel + n % kPanel * 2, &pairs, sizeof pairs);
+                if (even_) continue;
+                store(rows[0] + n, low * left[0]);
+                if (both) store(rows[1] + n, high * left[1]);
+            }
+        }
+    }
+    // As bf16, in the low halves.
+    static VecU halves_of(VecF v) { return (VecU)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); }
+#endif
+
+    void take_up(int64_t first, int64_t count, bool known) {
+        t_ = first, count_ = count;
+        left_ = m_.left + (backward_ && kChannel ? first % kStateBlock * n_.key_row : 0);
+        if constexpr (kChannel) {
+            if (!known) read_channel_decays();
+            add_up_channel_decays();
+        } else {
+            read_head_decays();
         }
     }
 
-    void read_decays() {
-        if constexpr (kChannel) read_channel_decays();
-        else read_head_decays();
-    }
-
-    void read_channel_decays() {
+    void read_channel_decays() const {
         for (int64_t i = 0; i < count_; ++i) {
             const C kept = flags(i) & kDocumentBegins ? 0 : 1;
             const bool decays = kept > 0 && !padded(i);
@@ -210,15 +275,21 @@ template <class S, bool kChannel> class Chunk {
                 V left = broadcast(kept);
                 if (gates) left = exp(log_sigmoid(part.get(gates + c)) / a_.temperature);
                 else if (g) left = exp(part.get(g + c));
-                store(m_.left + at, left);
-                store(m_.since_begin + at, i > 0 ? load(m_.since_begin + at - n_.key_row) * left : left);
+                store(left_ + at, left);
             });
         }
+    }
+    void add_up_channel_decays() const {
         for (int64_t c = 0; c < n_.key_row; c += kLanes) {
             V all = broadcast(C(1));
+            for (int64_t i = 0; i < count_; ++i) {
+                all *= load(left_ + i * n_.key_row + c);
+                store(m_.since_begin + i * n_.key_row + c, all);
+            }
+            all = broadcast(C(1));
             for (int64_t i = count_ - 1; i >= 0; --i) {
                 store(m_.until_end + i * n_.key_row + c, all);
-                all *= load(m_.left + i * n_.key_row + c);
+                all *= load(left_ + i * n_.key_row + c);
             }
         }
     }
@@ -235,14 +306,14 @@ template <class S, bool kChannel> class Chunk {
             if (flags(i) & kDocumentBegins) left = 0;
             else if (a_.shape.decay == StateDecay::head && !padded(i)) left = head_decay(t_ + i);
             even_ = even_ && left == 1;
-            m_.left[i] = left;
+            left_[i] = left;
             m_.since_begin[i] = i > 0 ? m_.since_begin[i - 1] * left : left;
         }
         for (int64_t i = count_ - 1; i >= 0; --i)
-            m_.until_end[i] = i + 1 < count_ ? m_.until_end[i + 1] * m_.left[i + 1] : C(1);
+            m_.until_end[i] = i + 1 < count_ ? m_.until_end[i + 1] * left_[i + 1] : C(1);
         for (int64_t i = 0; !even_ && i < count_; ++i) {
             C* row = m_.between + i * n_.row;
-            for (int64_t j = 0; j < i; j += kLanes) store(row + j, load(row + j - n_.row) * m_.left[i]);
+            for (int64_t j = 0; j < i; j += kLanes) store(row + j, load(row + j - n_.row) * left_[i]);
             row[i] = 1;
         }
     }
@@ -255,7 +326,7 @@ template <class S, bool kChannel> class Chunk {
             V total = V{};
             for (int v = 0; v < kVectors; ++v) {
                 const int64_t at = i * n_.key_row + c + v * kLanes;
-                if (i > j) walking[v] *= load(m_.left + at);
+                if (i > j) walking[v] *= load(left_ + at);
                 total += walking[v] * load(m_.q + at);
             }
             C& score = m_.scores[i * n_.row + j];

@@ -23,7 +23,9 @@ template <class S, bool kChannel> class Forward : Chunk<S, kChannel> {
         for (int64_t t = 0; t < a_.shape.steps; t += n_.chunk) {
             if (a_.kept && t % kStateBlock == 0) this->store_state(state, this->kept(t / kStateBlock));
             const int64_t count = lower(n_.chunk, a_.shape.steps - t);
+            this->fetch_inputs(t + n_.chunk);
             this->begin(t, count);
+            this->fetch_for_writing(a_.out, n_.value);
             this->weigh();
             this->pack_value_sums();
             this->outputs(state);
@@ -41,6 +43,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
     using Base::b_;
     using Base::count_;
     using Base::h_;
+    using Base::left_;
     using Base::m_;
     using Base::n_;
     using Base::t_;
@@ -70,10 +73,12 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
         const int64_t first = block * kStateBlock, end = lower(first + kStateBlock, a_.shape.steps);
         const int64_t chunks = (end - first + n_.chunk - 1) / n_.chunk;
         this->load_state(this->kept(block), m_.states);
+        for (int64_t i = 0; i < chunks; ++i) fetch_before(first + i * n_.chunk);
         for (int64_t i = 0; i + 1 < chunks; ++i) {
-            this->begin(first + i * n_.chunk, n_.chunk);
+            this->begin_state(first + i * n_.chunk, n_.chunk);
             this->pack_value_sums();
             __builtin_memcpy(m_.states + (i + 1) * n_.state, m_.states + i * n_.state, size_t(n_.state) * sizeof(C));
+            this->decay_state(m_.states + (i + 1) * n_.state);
             this->advance(m_.states + (i + 1) * n_.state);
         }
         const bool last = end == a_.shape.steps;
@@ -81,14 +86,24 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
         for (int64_t i = chunks - 1; i >= 0; --i) {
             const int64_t t = first + i * n_.chunk;
             const C* state = m_.states + i * n_.state;
-            this->begin(t, lower(n_.chunk, end - t));
+            this->begin(t, lower(n_.chunk, end - t), i + 1 < chunks);
             begin_decay_gradient(behind);
             run_chunk(state);
             behind = {state, n_.value_row};
         }
     }
 
+    // What the steps a block earlier read.
+    void fetch_before(int64_t t) const {
+        this->fetch_inputs(t - kStateBlock);
+        for (int64_t i = t - kStateBlock; i >= 0 && i < t - kStateBlock + n_.chunk; ++i)
+            this->fetch(args_.d_out.row(i, b_, h_), n_.value);
+    }
+
     void run_chunk(const C* state) {
+        this->fetch_for_writing(args_.dq, n_.key);
+        this->fetch_for_writing(args_.dk, n_.key);
+        this->fetch_for_writing(args_.dv, n_.value);
         pack_rows<S>(count_, n_.value, this->rows(args_.d_out), m_.d_out_a);
         pack_rows<S>(count_, n_.value, this->rows(a_.v), m_.value_a);
         pack_sum_rows<S>(count_, n_.value, this->rows(args_.d_out), m_.d_out_sums);
@@ -97,9 +112,9 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                                row_operands<S>(m_.d_out_a, n_.value_length, m_.value_columns, n_.value),
                                this->before(n_.value), m_.d_scores, n_.row);
         this->weigh();
-        value_gradients();
         product_with_state(m_.d_out_a, state, m_.dq);
         product_with_state(m_.value_a, m_.d_state, m_.dk);
+        value_gradients();
         if constexpr (kChannel) channel_gradients();
         else head_gradients();
         if (wants_decays()) decay_gradients();
@@ -107,10 +122,11 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
             this->write(m_.dq + i * n_.key_row, args_.dq.row(t_ + i, b_, h_), n_.key, a_.scale);
             this->write(m_.dk + i * n_.key_row, args_.dk.row(t_ + i, b_, h_), n_.key);
         }
-        this->decay_and_add(m_.d_state, m_.q_back, m_.d_out_sums);
+        this->add_over_steps(m_.d_state, m_.q_back, m_.d_out_sums);
     }
 
-    // dv_j = sum over i of weights[i][j] do_i, and what the chunk's end sees of k_j by the gradient of its state.
+    // dv_j = sum over i of weights[i][j] do_i, and what the chunk's end sees of k_j by the gradient of its state, which
+    // goes back to the chunk's begin.
     void value_gradients() {
         const auto weights_at = [this](int64_t i) { return m_.weights + i * n_.row; };
         pack_sum_tiles<E>(count_, count_, weights_at, m_.weight_tiles);
@@ -120,7 +136,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                 return Span{j / kPair<S> * kPair<S>, count_};
             },
             m_.out, n_.value_row);
-        this->pack_state_sums(m_.d_state);
+        this->pack_and_decay(m_.d_state);
         product_into<S, true>(0, count_, n_.value, row_operands<S>(m_.k_on, n_.key_row, m_.state_sums, n_.key),
                               this->all(n_.key), m_.out, n_.value_row);
         for (int64_t i = 0; i < count_; ++i)
@@ -145,7 +161,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                 V total = V{};
                 for (int64_t j = 0; j <= i; ++j) {
                     const int64_t at = j * n_.key_row + c;
-                    total = total * load(m_.left + at) + load(m_.k + at) * d_scores[j];
+                    total = total * load(left_ + at) + load(m_.k + at) * d_scores[j];
                 }
                 store(m_.dq + own, load(m_.dq + own) * load(m_.since_begin + own) + total);
             }
@@ -155,7 +171,7 @@ template <class S, bool kChannel> class Backward : Chunk<S, kChannel> {
                 V total = load(m_.q + (count_ - 1) * n_.key_row + c) * d_scores[(count_ - 1) * n_.row];
                 for (int64_t i = count_ - 2; i >= j; --i) {
                     const int64_t at = i * n_.key_row + c;
-                    total = total * load(m_.left + at + n_.key_row) + load(m_.q + at) * d_scores[i * n_.row];
+                    total = total * load(left_ + at + n_.key_row) + load(m_.q + at) * d_scores[i * n_.row];
                 }
                 store(m_.dk + own, load(m_.dk + own) * load(m_.until_end + own) + total);
             }

@@ -52,7 +52,8 @@ template <class S> struct Memory {
         Arena arena(begin);
         const int64_t keys = n.rows * n.key_row, decays = channel ? keys : n.rows, scores_size = n.rows * n.row;
         nothing = arena.take<S>(n.key_row + n.value_row);
-        left = arena.take<C>(decays), since_begin = arena.take<C>(decays), until_end = arena.take<C>(decays);
+        left = arena.take<C>(backward && channel ? kStateBlock * n.key_row : decays),
+        since_begin = arena.take<C>(decays), until_end = arena.take<C>(decays);
         q = arena.take<C>(keys), k = arena.take<C>(keys);
         q_now = arena.take<E>(keys), k_now = arena.take<E>(keys);
         q_back = arena.take<E>(keys), k_on = arena.take<E>(keys);
