@@ -6,6 +6,7 @@
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/lstm.h"
 #include "lithe/ops/norm.h"
+#include "lithe/ops/recurrence.h"
 #include "lithe/ops/softmax.h"
 #include "lithe/ops/sru.h"
 #include "support/errors.h"
@@ -210,6 +211,26 @@ TEST(Sru, EmptySegmentKeepsTheState) {
     in.v_2D = in.bias_2D = wave({2, 4}, 0.3, 0.1, 1.0);
     in.c0_BD = wave({2, 4}, 0.7, 0.1, 1.0);
     EXPECT_TRUE(at::equal(ops::sru(in).c_BD, in.c0_BD));
+}
+
+// Its states may be the output itself.
+TEST(Recurrence, NoticesThatItsOutputWasChanged) {
+    const Tensor u = wave({4, 2, 6}, 0.3, 0.1, 1.0).set_requires_grad(true);
+    const Tensor h = ops::recurrence({.cell = kernels::Cell::min_gru, .u = u}).h_TBD;
+    h.add_(1);
+    EXPECT_ANY_THROW(torch::autograd::backward({h.sum()}, {}));
+}
+
+TEST(Recurrence, ChecksShapesAndTypes) {
+    const auto expect = [](const ops::RecurrenceInput& in, const char* words) {
+        EXPECT_ERROR(ops::recurrence(in), ErrorKind::failed, words);
+    };
+    const Tensor u = wave({3, 2, 8}, 0.3, 0.1, 1.0);
+    expect({.cell = kernels::Cell::min_lstm, .u = u}, "does not hold 3 planes");
+    expect({.cell = kernels::Cell::rg_lru, .u = u}, "reads x");
+    expect({.cell = kernels::Cell::min_gru, .u = u, .x_TBD = u}, "reads no x");
+    expect({.cell = kernels::Cell::ssru, .u = u}, "has 1 weights of a column");
+    expect({.cell = kernels::Cell::ssru, .u = u, .weights = {at::zeros({3}, at::kDouble)}}, "do not fit a width of 4");
 }
 
 ops::LstmInput lstm_input() {

@@ -6,7 +6,8 @@
 //   h_t = a h_{t-1} + sqrt(1 - a^2) s(i) z_t            out = (h y) W_o^T + b_o
 //
 // E = inner; W_y, W_x [E][d], gates [heads][2][E / heads][E / heads], L [E], W_o [d][E]; gelu in its tanh form. Where a
-// document begins the root counts as 1, as in the code. At the start exp(-softplus(L)) spreads over [0.9, 0.999].
+// document begins the root counts as 1, as in the code; a row without a state begins at the segment's first step,
+// unless that is padding. At the start exp(-softplus(L)) spreads over [0.9, 0.999].
 #pragma once
 
 #include "lithe/blocks/options.h"

@@ -11,7 +11,8 @@ using torch::autograd::variable_list;
 
 struct Saved {
     RecurrenceInput in;
-    Tensor c_TBD;  // every state
+    Tensor c_TBD;  // every state; may be what the operator gave out
+    uint32_t version = 0;
 };
 
 kernels::CellTraits cell_of(const RecurrenceInput& in) { return kernels::traits_of(in.cell); }
@@ -57,6 +58,7 @@ struct RecurrenceNode : torch::autograd::Node {
     variable_list apply(variable_list&& gradients) override {
         const RecurrenceInput& in = saved.in;
         check(in.u.defined(), "recurrence", "backward was run twice through a graph that was freed");
+        check(saved.c_TBD._version() == saved.version, "recurrence", "its output was changed in place");
         const int64_t steps = in.u.size(0), batch = in.u.size(1), columns = columns_of(in),
                       weights = cell_of(in).weights;
         const Tensor dh = gradients[0].defined() ? gradients[0].to(in.u.scalar_type()).contiguous()
@@ -168,7 +170,8 @@ RecurrenceOutput recurrence(const RecurrenceInput& input) {
     });
     if (differentiate && steps > 0 && batch > 0) {
         auto node = make_node<RecurrenceNode>(input.u, input.x_TBD, input.c0_BD, w[0], w[1], w[2], w[3]);
-        node->saved = {in, keep ? c_all : out.h_TBD.detach()};
+        const Tensor c = keep ? c_all : out.h_TBD.detach();
+        node->saved = {in, c, uint32_t(c._version())};
         torch::autograd::set_history({out.h_TBD, out.c_BD}, node);
     }
     return out;
