@@ -134,7 +134,7 @@ TEST(RelativeAttention, GoldenClampedAndWindowed) {
 TEST(RelativeAttention, GoldenPreNorm) {
     Layer layer;
     ParameterStore norms;
-    const LayerNorm norm(norms, "norm", D, 1e-5);
+    const StackNorm norm(LayerNorm(norms, "norm", D, 1e-5));
     norms.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     Pass pass;
     pass.memory = M;

@@ -236,11 +236,10 @@ TEST(Regress, NumbersOfAnySizeAreLearntAlike) {
     EXPECT_GT(small, 0.95);
     EXPECT_NEAR(large, small, 1e-3);
     EXPECT_NEAR(large_loss, loss, 1e-3);
-    folder.write("train.tsv", "text\tlabel\nab\t3\ncd\t3\n");
-    EXPECT_ERROR(Trainer(config_of(folder, {"objective.name=regress",
-                                            "data.train=" + folder.write("same.tsv", "text\tlabel\nab\t3\ncd\t3\n")}),
-                         {.run = folder.file("same")}),
-                 ErrorKind::bad_file, "every text to train on has the number 3");
+    const std::string same = folder.write("same.tsv", "text\tlabel\nab\t3\ncd\t3\n");
+    const Config constant = config_of(folder, {"objective.name=regress", "data.train=" + same, "data.valid=" + same});
+    EXPECT_ERROR(Trainer(constant, {.run = folder.file("same")}), ErrorKind::bad_file,
+                 "every text to train on has the number 3");
 }
 
 TEST(Labels, ATokenSetKnowsWhetherItHoldsPairs) {

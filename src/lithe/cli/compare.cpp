@@ -7,6 +7,7 @@
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
 #include "lithe/model/cost.h"
+#include "lithe/objectives/objective.h"
 #include "lithe/plan/measure.h"
 #include "lithe/report/comparison.h"
 #include "lithe/report/page.h"
