@@ -6,7 +6,7 @@
 //             s_j = scale (q . k_j + term by the key's age, if any); parts of several callers are merged by
 //             merge_attention
 //   norm:     y = (x - mean) / sqrt(variance + epsilon) gain + bias                               (Ba et al. 2016)
-//   sru:      kernels/sru/sru.h, one step
+//   sru:      kernels/recurrence/recurrence.h, one step
 //   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q
 #pragma once
 
