@@ -1,6 +1,10 @@
 // From a trained model to labels of texts, as a user has it: finetune, eval, predict.
 #include <fstream>
+#include <map>
 
+#include "lithe/model/saved_tensors.h"
+#include "lithe/nn/parameters.h"
+#include "lithe/objectives/load_model.h"
 #include "support/files.h"
 #include "support/program.h"
 #include "support/tiny_run.h"
@@ -112,14 +116,99 @@ TEST_F(Finetuning, ALineWithoutTextIsNotPassedOver) {
     EXPECT_NE(result.err.find("1 line (without text)"), std::string::npos) << result.err;
 }
 
-TEST_F(Finetuning, TheHeadAloneLeavesTheRestAsItWas) {
-    const auto result =
-        run({"finetune", folder_->file("base"), folder_->file("task.tsv"), "--run", folder_->file("head"), "--train",
-             "head", "--epochs", "1", "--rate", "1e-2", "--batch", "16", "--threads", "1"});
-    ASSERT_EQ(result.code, 0) << result.err;
-    const auto frozen =
-        run({"finetune", folder_->file("head"), folder_->file("task.tsv"), "--run", folder_->file("x")});
-    EXPECT_NE(frozen.err.find("unused in the file: label_head"), std::string::npos) << frozen.err;
+// The tensors of a run's model.
+std::map<std::string, std::vector<float>> numbers_of(const std::string& run) {
+    SavedTensors saved(find_model(run).weights);
+    std::map<std::string, std::vector<float>> all;
+    for (const std::string& name : saved.names()) {
+        const Tensor numbers = saved.take(name).to(at::kFloat).contiguous();
+        all[name].assign(numbers.data_ptr<float>(), numbers.data_ptr<float>() + numbers.numel());
+    }
+    return all;
+}
+
+// Trains few of the weights; a run that is stopped in between ends with the same bits.
+class FewWeights : public Finetuning {
+ protected:
+    static testing::ProgramResult tune(const std::string& run_name, const std::string& what, int steps) {
+        return run({"finetune", folder_->file("base"), folder_->file("task.tsv"), "--run", folder_->file(run_name),
+                    "--train", what, "--rate", "1e-2", "--batch", "16", "--threads", "1", "--set",
+                    "schedule.name=constant", "--set", "schedule.warmup=0", "--set",
+                    "train.max_steps=" + std::to_string(steps)});
+    }
+    static void expect_resumes(const std::string& what) {
+        ASSERT_EQ(tune(what + "-parts", what, 4).code, 0);
+        const auto rest = run({"train", folder_->file(what + "-parts"), "--max-steps", "9", "-q"});
+        ASSERT_EQ(rest.code, 0) << rest.err;
+        EXPECT_EQ(numbers_of(folder_->file(what + "-parts")), numbers_of(folder_->file(what)));
+    }
+    // What the base has stands in the run as it was, but for `but`.
+    static void expect_kept(const std::string& run_name, const std::function<bool(const std::string&)>& but) {
+        const auto before = numbers_of(folder_->file("base")), after = numbers_of(folder_->file(run_name));
+        int kept = 0;
+        for (const auto& [name, numbers] : before) {
+            if (stands_under(name, "head") || !after.count(name)) continue;
+            EXPECT_EQ(after.at(name) == numbers, !but(name)) << name;
+            ++kept;
+        }
+        EXPECT_GT(kept, 10);
+    }
+    static double accuracy(const std::string& run_name) {
+        return run({"eval", folder_->file(run_name), "--json"}).json()["score"]["value"];
+    }
+};
+
+TEST_F(FewWeights, TheHeadAlone) {
+    const auto told = tune("head", "head", 9);
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_NE(told.err.find(" %) trained"), std::string::npos) << told.err;
+    expect_kept("head", [](const std::string&) { return false; });
+    const auto next = run({"finetune", folder_->file("head"), folder_->file("task.tsv"), "--run", folder_->file("x"),
+                           "--set", "train.max_steps=1"});
+    EXPECT_NE(next.err.find("unused in the file: label_head"), std::string::npos) << next.err;
+}
+
+TEST_F(FewWeights, UpdatesOfLowRank) {
+    const auto told = tune("lora", "lora", 9);
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_NE(told.err.find("from the seed: label_head"), std::string::npos) << told.err;
+    expect_kept("lora", [](const std::string&) { return false; });
+    expect_resumes("lora");
+    EXPECT_GT(accuracy("lora"), 0.6) << "the updates are merged when the model is read";
+    const auto merged = run({"finetune", folder_->file("lora"), folder_->file("task.tsv"), "--run",
+                             folder_->file("of-lora"), "--set", "train.max_steps=1", "--threads", "1"});
+    ASSERT_EQ(merged.code, 0) << merged.err;
+    EXPECT_FALSE(numbers_of(folder_->file("of-lora")).empty());
+    for (const auto& [name, numbers] : numbers_of(folder_->file("of-lora"))) EXPECT_NE(name.substr(0, 5), "lora.");
+}
+
+TEST_F(FewWeights, Adapters) {
+    const auto told = tune("adapters", "adapters", 9);
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_NE(told.err.find("adapters"), std::string::npos) << told.err;
+    expect_kept("adapters", [](const std::string&) { return false; });
+    expect_resumes("adapters");
+    EXPECT_GT(accuracy("adapters"), 0.5);
+    const auto again = run({"finetune", folder_->file("adapters"), folder_->file("task.tsv"), "--run",
+                            folder_->file("of-adapters"), "--train", "adapters", "--set", "train.max_steps=1"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    EXPECT_NE(again.err.find("from the seed: label_head"), std::string::npos) << again.err;
+}
+
+TEST_F(FewWeights, Biases) {
+    const auto told = tune("biases", "biases", 9);
+    ASSERT_EQ(told.code, 0) << told.err;
+    expect_kept("biases", [](const std::string& name) {
+        return name.find("bias") != std::string::npos || name.ends_with(".b1") || name.ends_with(".b2");
+    });
+    expect_resumes("biases");
+}
+
+TEST_F(FewWeights, ThatHaveNothingToChangeAreRefused) {
+    const auto alone = run({"train", testing::tiny_config(*folder_), "--run", folder_->file("y"), "--max-steps", "1",
+                            "--set", "train.lora.rank=4"});
+    EXPECT_EQ(alone.code, 2);
+    EXPECT_NE(alone.err.find("need the weights that they change"), std::string::npos) << alone.err;
 }
 
 TEST_F(Finetuning, WrongInputIsToldInASentence) {

@@ -10,8 +10,8 @@ AtrBlock::AtrBlock(const AtrValues&, const BlockSite& site) : width_(site.model.
     const int64_t d = width_;
     w_input_ = site.store.add({site.name + ".w_input", {d, d}, Role::matrix, Init::xavier(d, d)});
     w_state_ = site.store.add({site.name + ".w_state", {d, d}, Role::matrix, Init::xavier(d, d)});
-    b_input_ = site.store.add({site.name + ".b_input", {d}, Role::vector, Init::constant(0)});
-    b_state_ = site.store.add({site.name + ".b_state", {d}, Role::vector, Init::constant(0)});
+    b_input_ = site.store.add({site.name + ".b_input", {d}, Role::bias, Init::constant(0)});
+    b_state_ = site.store.add({site.name + ".b_state", {d}, Role::bias, Init::constant(0)});
 }
 
 BranchOutput AtrBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

@@ -23,7 +23,7 @@ struct StackedProjection {
     StackedProjection(const BlockSite& site, const std::string& name, Shape shape, bool biased, const Init& init) {
         const int64_t rows = shape.stacked * shape.outputs;
         weight = site.store.add({site.name + "." + name, {rows, shape.inputs}, Role::matrix, init, shape.stacked});
-        if (biased) bias = site.store.add({site.name + "." + name + "_bias", {rows}, Role::vector, Init::constant(0)});
+        if (biased) bias = site.store.add({site.name + "." + name + "_bias", {rows}, Role::bias, Init::constant(0)});
     }
     // By the rows from `first` on.
     Tensor operator()(const Tensor& x, int64_t first = 0) const {

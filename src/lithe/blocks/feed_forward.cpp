@@ -43,8 +43,8 @@ FeedForwardBlock::FeedForwardBlock(const FeedForwardValues& values, const BlockS
     w1_ = site.store.add({site.name + ".w1", {planes() * inner, d}, Role::matrix, Init::xavier(d, inner), planes()});
     w2_ = site.store.add({site.name + ".w2", {d, inner}, Role::matrix, Init::xavier(inner, d)});
     if (!values.bias) return;
-    b1_ = site.store.add({site.name + ".b1", {planes() * inner}, Role::vector, Init::constant(0)});
-    b2_ = site.store.add({site.name + ".b2", {d}, Role::vector, Init::constant(0)});
+    b1_ = site.store.add({site.name + ".b1", {planes() * inner}, Role::bias, Init::constant(0)});
+    b2_ = site.store.add({site.name + ".b2", {d}, Role::bias, Init::constant(0)});
 }
 
 Tensor FeedForwardBlock::activated(const Tensor& inner) const {

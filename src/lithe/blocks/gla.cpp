@@ -44,7 +44,7 @@ GlaBlock::GlaBlock(const GlaValues& values, const BlockSite& site)
     gate_ = matrix("gate", all, d);
     decay_in_ = matrix("decay_in", values.decay_rank, d);
     decay_out_ = matrix("decay_out", keys, values.decay_rank);
-    decay_bias_ = site.store.add({site.name + ".decay_bias", {keys}, Role::vector, Init::constant(0)});
+    decay_bias_ = site.store.add({site.name + ".decay_bias", {keys}, Role::bias, Init::constant(0)});
     out_ = matrix("out", d, all);
     norm_ = RmsNorm(site.store, site.name + ".norm", cell_.value, site.model.norm_epsilon, kernels::NormGate::after);
 }

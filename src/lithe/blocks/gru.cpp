@@ -11,8 +11,8 @@ GruBlock::GruBlock(const GruValues&, const BlockSite& site) : width_(site.model.
     const Init init = Init::uniform(1 / std::sqrt(double(d)));
     w_input_ = site.store.add({site.name + ".w_input", {3 * d, d}, Role::matrix, init, 3});
     w_state_ = site.store.add({site.name + ".w_state", {3 * d, d}, Role::matrix, init, 3});
-    b_input_ = site.store.add({site.name + ".b_input", {3 * d}, Role::vector, init});
-    b_state_ = site.store.add({site.name + ".b_state", {3 * d}, Role::vector, init});
+    b_input_ = site.store.add({site.name + ".b_input", {3 * d}, Role::bias, init});
+    b_state_ = site.store.add({site.name + ".b_state", {3 * d}, Role::bias, init});
 }
 
 BranchOutput GruBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

@@ -11,7 +11,7 @@ LrnBlock::LrnBlock(const LrnValues& values, const BlockSite& site)
       width_(site.model.width) {
     const int64_t d = width_;
     w_ = site.store.add({site.name + ".w", {3 * d, d}, Role::matrix, Init::xavier(d, 3 * d), 3});
-    bias_ = site.store.add({site.name + ".bias", {3, d}, Role::vector, Init::constant(0)});
+    bias_ = site.store.add({site.name + ".bias", {3, d}, Role::bias, Init::constant(0)});
 }
 
 BranchOutput LrnBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

@@ -18,8 +18,8 @@ LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(s
     w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init, 4});
     std::vector<double> start(size_t(4 * d), 0.0);  // gates: input, forget, cell, output
     for (int64_t i = d; i < 2 * d; ++i) start[size_t(i)] = values.forget_bias;
-    b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::vector, Init::rows(start)});
-    b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::vector, Init::constant(0)});
+    b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::bias, Init::rows(start)});
+    b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::bias, Init::constant(0)});
 }
 
 BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

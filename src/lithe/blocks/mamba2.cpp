@@ -45,15 +45,15 @@ Mamba2Block::Mamba2Block(const Mamba2Values& values, const BlockSite& site)
       inner_(values.inner),
       cell_{values.heads, values.state, values.inner / values.heads} {
     const Init init = Init::uniform(1 / std::sqrt(double(width_)));
-    auto vector = [&](const char* name, const Init& start) {
-        return site.store.add({site.name + "." + name, {values.heads}, Role::vector, start});
+    auto vector = [&](const char* name, Role role, const Init& start) {
+        return site.store.add({site.name + "." + name, {values.heads}, role, start});
     };
     in_ = site.store.add({site.name + ".in", {rows(), width_}, Role::matrix, init});
     convolution_ =
         ShortConvolution(site.store, site.name + ".convolution", {.width = mixed(), .taps = values.taps, .silu = true});
-    dt_bias_ = vector("dt_bias", Init::drawn(first_dt_bias));
-    log_a_ = vector("log_a", Init::drawn(first_log_a));
-    skip_ = vector("skip", Init::constant(1));
+    dt_bias_ = vector("dt_bias", Role::bias, Init::drawn(first_dt_bias));
+    log_a_ = vector("log_a", Role::vector, Init::drawn(first_log_a));
+    skip_ = vector("skip", Role::vector, Init::constant(1));
     norm_ = RmsNorm(site.store, site.name + ".norm", inner_, site.model.norm_epsilon, kernels::NormGate::before);
     const int64_t layers = std::max<int64_t>(1, count_blocks(parse_layout(site.model.layout)));
     out_ = site.store.add(

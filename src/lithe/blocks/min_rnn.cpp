@@ -20,10 +20,10 @@ MinRnnBlock::MinRnnBlock(kernels::Cell cell, const MinRnnValues& values, const B
     const int64_t count = kernels::traits_of(cell).planes;
     const Init in = Init::uniform(1 / std::sqrt(double(width_))), out = Init::uniform(1 / std::sqrt(double(inner_)));
     w_ = site.store.add({site.name + ".w", {count * inner_, width_}, Role::matrix, in, count});
-    if (values.bias) bias_ = site.store.add({site.name + ".bias", {count * inner_}, Role::vector, in});
+    if (values.bias) bias_ = site.store.add({site.name + ".bias", {count * inner_}, Role::bias, in});
     if (inner_ == width_) return;
     w_out_ = site.store.add({site.name + ".w_out", {width_, inner_}, Role::matrix, out});
-    if (values.bias) bias_out_ = site.store.add({site.name + ".bias_out", {width_}, Role::vector, out});
+    if (values.bias) bias_out_ = site.store.add({site.name + ".bias_out", {width_}, Role::bias, out});
 }
 
 BranchOutput MinRnnBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

@@ -44,7 +44,7 @@ QrnnBlock::QrnnBlock(const QrnnValues& values, const BlockSite& site)
     const int64_t in = values.window * width_;
     const Init init = Init::uniform(1 / std::sqrt(double(in)));
     w_ = site.store.add({site.name + ".w", {planes_ * width_, in}, Role::matrix, init, planes_});
-    bias_ = site.store.add({site.name + ".bias", {planes_, width_}, Role::vector, init});
+    bias_ = site.store.add({site.name + ".bias", {planes_, width_}, Role::bias, init});
 }
 
 double QrnnBlock::alpha(bool training) const {

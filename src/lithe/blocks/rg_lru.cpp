@@ -67,21 +67,21 @@ RgLruBlock::RgLruBlock(const RgLruValues& values, const BlockSite& site) : value
                                Init::normal(std::sqrt(variance / double(columns))),
                                stacked});
     };
-    const auto vector = [&](const char* name, std::vector<int64_t> shape, Init init = Init::constant(0)) {
-        return site.store.add({site.name + name, std::move(shape), Role::vector, std::move(init)});
+    const auto bias = [&](const char* name, std::vector<int64_t> shape) {
+        return site.store.add({site.name + name, std::move(shape), Role::bias, Init::constant(0)});
     };
     w_y_ = matrix(".w_y", inner, d, 1);
-    b_y_ = vector(".b_y", {inner});
+    b_y_ = bias(".b_y", {inner});
     w_x_ = matrix(".w_x", inner, d, 1);
-    b_x_ = vector(".b_x", {inner});
+    b_x_ = bias(".b_x", {inner});
     convolution_ = ShortConvolution(
         site.store, site.name + ".convolution",
         {.width = inner, .taps = values.taps, .deviation = std::sqrt(kVarianceOfGates / double(values.taps))});
     w_gates_ = matrix(".w_gates", 2 * inner, block, kVarianceOfGates, 2 * values.heads);
-    b_gates_ = vector(".b_gates", {2, inner});
-    l_ = vector(".l", {inner}, Init::rows(initial_l(inner)));
+    b_gates_ = bias(".b_gates", {2, inner});
+    l_ = site.store.add({site.name + ".l", {inner}, Role::vector, Init::rows(initial_l(inner))});
     w_out_ = matrix(".w_out", d, inner, kVarianceOfOutput / double(layers_of(site.model.layout)));
-    b_out_ = vector(".b_out", {d});
+    b_out_ = bias(".b_out", {d});
 }
 
 Tensor RgLruBlock::gates(const Tensor& z_TBE) const {

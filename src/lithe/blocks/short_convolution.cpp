@@ -17,7 +17,7 @@ ShortConvolution::ShortConvolution(ParameterStore& store, const std::string& nam
     if (!options.bias) return;
     bias_ = store.add({name + ".bias",
                        {options.width},
-                       Role::vector,
+                       Role::bias,
                        options.deviation > 0 ? Init::constant(0) : Init::uniform(bound)});
 }
 

@@ -10,7 +10,7 @@ namespace lithe {
 SruCell::SruCell(ParameterStore& store, const std::string& name, const SruCellOptions& options) : options_(options) {
     alpha_ = options.rescale ? std::sqrt(1 + 2 * std::exp(options.highway_bias)) : 1.0;
     v_ = store.add({name + ".weight_c", {2, options.width}, Role::vector, Init::uniform(1.0)});
-    bias_ = store.add({name + ".bias", {2, options.width}, Role::vector, Init::rows({0.0, options.highway_bias})});
+    bias_ = store.add({name + ".bias", {2, options.width}, Role::bias, Init::rows({0.0, options.highway_bias})});
 }
 
 Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, State& after) const {

@@ -24,11 +24,11 @@ SsruBlock::SsruBlock(const SsruValues& values, const BlockSite& site)
       epsilon_(site.model.norm_epsilon) {
     const int64_t d = width_;
     w_ = site.store.add({site.name + ".w", {2 * d, d}, Role::matrix, Init::xavier(d, d), 2});
-    bias_ = site.store.add({site.name + ".bias", {d}, Role::vector, Init::constant(0)});
+    bias_ = site.store.add({site.name + ".bias", {d}, Role::bias, Init::constant(0)});
     if (values.layer_norm) gains_ = site.store.add({site.name + ".gains", {2, d}, Role::vector, Init::constant(1)});
     if (!values.projection) return;
     w_out_ = site.store.add({site.name + ".w_out", {d, d}, Role::matrix, Init::xavier(d, d)});
-    bias_out_ = site.store.add({site.name + ".bias_out", {d}, Role::vector, Init::constant(0)});
+    bias_out_ = site.store.add({site.name + ".bias_out", {d}, Role::bias, Init::constant(0)});
 }
 
 // Each plane by itself; without biases, for that of f stands in the cell.

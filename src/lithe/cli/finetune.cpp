@@ -21,10 +21,11 @@ namespace lithe {
 namespace {
 
 // Which weights are trained.
-enum class Trained { all, head };
+enum class Trained { all, head, lora, adapters, biases };
 constexpr auto names_of(Trained) {
     using enum Trained;
-    return std::to_array<Named<Trained>>({{all, "all"}, {head, "head"}});
+    return std::to_array<Named<Trained>>(
+        {{all, "all"}, {head, "head"}, {lora, "lora"}, {adapters, "adapters"}, {biases, "biases"}});
 }
 
 struct Flags {
@@ -70,18 +71,30 @@ Config task_config(const LoadedModel& loaded, const Flags& flags) {
     config.train.precision = loaded.config.train.precision;
     config.evaluation.bytes = 0;
     if (most > 0) config.model.max_positions = most;
+    constexpr int64_t kRank = 8, kAdapter = 64;
+    if (flags.trained == Trained::lora) config.train.lora.rank = kRank;
+    if (flags.trained == Trained::adapters && config.model.adapter_width == 0) config.model.adapter_width = kAdapter;
+    config.train.freeze_biases = flags.trained != Trained::biases;
     return config;
 }
 
-// The model's parts under which something stands in the files, by the first word of their paths; the head is new.
-std::vector<std::string> taken_parts(const LanguageModel& model) {
+std::set<std::string> parts_of(const LanguageModel& model) {
     std::set<std::string> parts;
     const ParameterStore& store = model.parameters();
     for (size_t i = 0; i < store.size(); ++i) {
         const std::string& name = store.spec(i).name;
-        if (const std::string part = name.substr(0, name.find('.')); part != SequenceHead::kName) parts.insert(part);
+        parts.insert(name.substr(0, name.find('.')));
     }
-    return {parts.begin(), parts.end()};
+    return parts;
+}
+
+// The parts that the trained model gives to the new one, by the first word of their paths; the head is new.
+std::vector<std::string> taken_parts(const LanguageModel& trained, const LanguageModel& model) {
+    std::vector<std::string> taken;
+    const std::set<std::string> has = parts_of(trained);
+    for (const std::string& part : parts_of(model))
+        if (part != SequenceHead::kName && has.count(part)) taken.push_back(part);
+    return taken;
 }
 
 // Settings of the command line are checked as those of a file are.
@@ -124,8 +137,10 @@ Config finetune_config(const Flags& flags) {
     if (config.evaluation.every == 0) config.evaluation.every = epoch;
     const auto objective = make_objective(config, *loaded.tokenizer);
     const Models models = objective->models(config, std::make_shared<ParameterStore>());
-    config.train.init_parts = taken_parts(models.main());
-    if (flags.trained == Trained::head) config.train.frozen = config.train.init_parts;
+    config.train.init_parts = taken_parts(*loaded.model, models.main());
+    if (flags.trained == Trained::all) return config;
+    for (const std::string& part : config.train.init_parts)
+        if (flags.trained != Trained::adapters || part != "adapters") config.train.frozen.push_back(part);
     return config;
 }
 
@@ -176,7 +191,8 @@ CommandAction set_up_finetune(CLI::App& app, const CommandContext& context) {
     app.add_flag("--regress", flags->regress, "labels are numbers to be learnt as such, not names of classes");
     app.add_option("--score", flags->score,
                    "what evaluations are ranked by: accuracy, f1, matthews; pearson, spearman");
-    add_choice(app, "--train", flags->trained, "all weights, or the new head alone");
+    add_choice(app, "--train", flags->trained,
+               "all weights, or the new head alone; or with it updates of low rank (LoRA), adapters, biases");
     app.add_option("--epochs", flags->epochs, "times that every text is seen")
         ->capture_default_str()
         ->check(number_between(0.001, 1e6));

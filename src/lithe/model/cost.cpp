@@ -46,7 +46,8 @@ ModelCost count_cost(const LanguageModel& model, const CostShape& shape) {
     double saved = 0;
     const auto add = [&](const Stack& stack, const CostShape& of) {
         for (const AppliedBlock& applied : stack.blocks) {
-            LayerCost layer{applied.label, applied.parts->kind->name, 0, applied.parts->block->flops_per_token(of)};
+            LayerCost layer{applied.label, applied.parts->kind->name, 0,
+                            applied.parts->block->flops_per_token(of) + applied.parts->adapter.flops_per_token()};
             saved += applied.parts->block->flops_without_input_gradient(of);
             for (size_t i = applied.parts->first_parameter; i < applied.parts->end_parameter && !applied.shared; ++i)
                 layer.parameters += model.parameters().spec(i).count();
@@ -68,7 +69,8 @@ static double weight_bytes(const LanguageModel& model, int working_bytes) {
     const ParameterStore& store = model.parameters();
     const auto tables = double(store.count_in_tables()), mapped = double(store.count_coded());
     const double parameters = double(store.count()) - tables;
-    return parameters * (4 + (working_bytes == 2 ? 2 : 0)) + (tables - mapped) * 4;
+    const double copies = working_bytes == 2 ? 2 * parameters : 4 * double(store.count_with_lora());
+    return parameters * 4 + copies + (tables - mapped) * 4;
 }
 
 void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device) {
@@ -117,7 +119,8 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     estimate.optimizer = trained * (4 + moment_bytes(config.optimizer));
     double numbers = 2 * double(model.config().width);
     for (const AppliedBlock& applied : model.stack().blocks) {
-        numbers += applied.parts->block->activation_numbers_per_token(shape);
+        numbers += applied.parts->block->activation_numbers_per_token(shape) +
+                   applied.parts->adapter.activation_numbers_per_token();
         if (!applied.parts->kind->traits.position_wise)
             estimate.state += double(config.train.batch) * double(model.config().width) *
                               (4 + double(config.model.memory) * working_bytes);
@@ -131,7 +134,8 @@ MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config,
     const double activations = tokens * (numbers * working_bytes + lookup_bytes(model.config())) +
                                std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
     // gradients of each part of a batch come as activations go
-    const double gradients = trained * double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
+    const double gradients = (trained + double(model.parameters().count_with_lora())) *
+                             double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
     estimate.activations = std::max(activations, gradients);
     estimate.base = kLibraries;
     return estimate;

@@ -16,7 +16,7 @@ class LinearHead : public Head {
           outputs_(shape.outputs),
           weight_(shape.tied ? shape.tied
                              : store.add({"head.weight", {shape.outputs, shape.width}, Role::head, shape.init})) {
-        if (shape.bias) bias_ = store.add({"head.bias", {shape.outputs}, Role::vector, Init::constant(0)});
+        if (shape.bias) bias_ = store.add({"head.bias", {shape.outputs}, Role::bias, Init::constant(0)});
     }
 
     Tensor logits(const Tensor& h_xD) const override {
@@ -50,7 +50,7 @@ class TransformHead : public Head {
                              {shape.width, shape.width},
                              Role::matrix,
                              Init::xavier(shape.width, shape.width)})),
-          bias_(store.add({"head.transform.bias", {shape.width}, Role::vector, Init::constant(0)})),
+          bias_(store.add({"head.transform.bias", {shape.width}, Role::bias, Init::constant(0)})),
           norm_(store, "head.norm", shape.width, shape.norm_epsilon),
           linear_(store, shape) {}
 

@@ -151,7 +151,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
     if (config.encoder) encoder_ = make_encoder(config, store, vocabulary_size, decoder_);
     if (config_.bert.pooler) {
         pooler_ = store.add({"pooler.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
-        pooler_bias_ = store.add({"pooler.bias", {d}, Role::vector, Init::constant(0)});
+        pooler_bias_ = store.add({"pooler.bias", {d}, Role::bias, Init::constant(0)});
     }
     head_ =
         head_kind(config_).make(store, {.outputs = vocabulary_size,

@@ -42,6 +42,39 @@ std::shared_ptr<const CodedTable> coded_table(const SavedTensors& tensors, const
                                         tensors.mapped(CodedTableNames(name).codes).file);
 }
 
+bool has_lora(const SavedTensors& tensors, const std::string& matrix) { return tensors.has(LoraNames(matrix).scale); }
+
+// An update in the files, or a problem. A matrix of the file that holds several has one for each.
+void check_lora(const SavedTensors& tensors, const ParameterSpec& matrix, Problems& problems) {
+    const LoraNames names(matrix.name);
+    const bool whole = tensors.has(names.up) && tensors.has(names.down) && tensors.shape(names.scale).empty();
+    const auto sizes = [&](const std::string& name) {
+        return whole && tensors.shape(name).size() == 2 ? tensors.shape(name) : std::vector<int64_t>{-1, -1};
+    };
+    const auto up = sizes(names.up), down = sizes(names.down);
+    if (up[0] != matrix.shape[0] || down[1] != matrix.shape[1] || down[0] != matrix.stacked * up[1] || up[1] < 1)
+        problems.add("the low-rank update of '" + matrix.name + "' does not fit it");
+}
+
+void merge_lora(const ParameterStore& store, size_t index, SavedTensors& tensors, const std::string& name) {
+    const LoraNames names(name);
+    ParameterSpec in_file = store.spec(index);
+    in_file.name = name;
+    Problems problems;
+    check_lora(tensors, in_file, problems);
+    check_fit(problems, tensors.path(), "the file is damaged");
+    const Tensor& to = store.master(index);
+    const auto take = [&](const std::string& part) { return tensors.take(part).to(to.options()); };
+    const Tensor up = take(names.up), down = take(names.down);
+    to.add_(lora_product(up, down, store.spec(index).stacked, take(names.scale).item<double>()));
+}
+
+// As files have them; the rest of an update is a parameter like any other.
+void add_lora_scales(const ParameterStore& store, std::vector<NamedTensor>& tensors) {
+    for (const LoraUpdate& each : store.lora())
+        tensors.push_back({LoraNames(store.spec(each.matrix).name).scale, at::tensor(each.scale, at::kFloat)});
+}
+
 void check_shapes(const ParameterStore& store, const SavedTensors& tensors) {
     Problems problems;
     std::set<std::string> wanted;
@@ -60,6 +93,11 @@ void check_shapes(const ParameterStore& store, const SavedTensors& tensors) {
                 continue;
             }
             shape = tensors.shape(spec.name);
+            if (has_lora(tensors, spec.name)) {
+                const LoraNames names(spec.name);
+                wanted.insert({names.up, names.down, names.scale});
+                check_lora(tensors, spec, problems);
+            }
         }
         if (shape != spec.shape)
             problems.add("parameter '" + spec.name + "' has shape " + ops::shape_of(shape) +
@@ -174,7 +212,11 @@ void take_table(ParameterStore& store, size_t table, SavedTensors& tensors, cons
 }
 
 void load_all(ParameterStore& store, SavedTensors& tensors, const LoadOptions& options) {
-    for (size_t i = 0; i < store.size(); ++i) take_parameter(store, i, tensors, store.spec(i).name, options);
+    for (size_t i = 0; i < store.size(); ++i) {
+        LoadOptions own = options;
+        own.merge_lora = !store.has_lora(i);
+        take_parameter(store, i, tensors, store.spec(i).name, own);
+    }
     store.refresh_working();
 }
 
@@ -193,6 +235,7 @@ std::vector<NamedTensor> model_tensors(const ParameterStore& store) {
     std::vector<NamedTensor> tensors;
     for (size_t i = 0; i < store.size(); ++i)
         if (store.spec(i).role != Role::table) tensors.push_back({store.spec(i).name, store.master(i)});
+    add_lora_scales(store, tensors);
     for (size_t table = 0; table < store.tables().size(); ++table) add_coded(store, table, tensors);
     return tensors;
 }
@@ -210,8 +253,14 @@ std::vector<SavedParameter> saved_parameters(const SavedTensors& tensors) {
         const CodedTableParts parts = coded_parts(tensors, table);
         list.push_back({table, {parts.rows, parts.width}, true});
     }
+    std::set<std::string> of_others = std::move(of_tables);
     for (const std::string& name : tensors.names())
-        if (!of_tables.count(name)) list.push_back({name, tensors.shape(name)});
+        if (has_lora(tensors, name)) {
+            const LoraNames names(name);
+            of_others.insert({names.up, names.down, names.scale});
+        }
+    for (const std::string& name : tensors.names())
+        if (!of_others.count(name)) list.push_back({name, tensors.shape(name)});
     return list;
 }
 
@@ -220,8 +269,9 @@ void take_parameter(ParameterStore& store, size_t index, SavedTensors& tensors, 
     const at::NoGradGuard no_grad;
     const auto& tables = store.tables();
     const auto found = std::find(tables.begin(), tables.end(), index);
-    if (found != tables.end()) take_table(store, size_t(found - tables.begin()), tensors, name, options);
-    else tensors.take_into(name, store.master(index));
+    if (found != tables.end()) return take_table(store, size_t(found - tables.begin()), tensors, name, options);
+    tensors.take_into(name, store.master(index));
+    if (options.merge_lora && has_lora(tensors, name)) merge_lora(store, index, tensors, name);
 }
 
 std::vector<NamedTensor> table_tensors(const ParameterStore& store, uint64_t seed) {

@@ -22,8 +22,10 @@ void check_parameters(const ParameterStore& store, const TensorFiles& files);
 struct LoadOptions {
     std::optional<uint64_t> seed = std::nullopt;  // draws rows that no file has; without: zeros
     bool coded_tables = true;                     // false: load_table takes them from the training part
+    bool merge_lora = true;                       // matrices come with the updates that a file has of them (nn/lora.h)
 };
-// Copies such files' tensors into the store's masters, whatever the order in either.
+// Copies such files' tensors into the store's masters, whatever the order in either. Updates of low rank go into those
+// of the store; where it has none, into the matrices.
 void load_parameters(ParameterStore& store, const TensorFiles& files, const LoadOptions& options = {});
 
 // A parameter of such files: its name there, and its shape whatever form it has.
@@ -32,7 +34,8 @@ struct SavedParameter {
     std::vector<int64_t> shape;
     bool coded = false;  // a table of codes
 };
-// Without the names of earlier schemas. Throws bad_file for a table that does not fit together.
+// Without the names of earlier schemas, and without updates of low rank, which are a part of their matrices. Throws
+// bad_file for a table that does not fit together.
 std::vector<SavedParameter> saved_parameters(const SavedTensors& tensors);
 // Copies one of them into the master of a parameter of this shape.
 void take_parameter(ParameterStore& store, size_t index, SavedTensors& tensors, const std::string& name,

@@ -93,6 +93,15 @@ void load_partial_weights(ParameterStore& store, const TensorFiles& files, const
     store.refresh_working();
 }
 
+std::vector<WeightPart> parts_but_lora(const ParameterStore& store) {
+    std::set<std::string> paths;
+    for (const std::string& name : parameter_names(store))
+        if (!name.starts_with("lora.")) paths.insert(name.substr(0, name.find('.')));
+    std::vector<WeightPart> parts;
+    for (const std::string& path : paths) parts.push_back({path, path});
+    return parts;
+}
+
 std::string partial_weights_text(const ParameterStore& store, const PartialWeights& plan) {
     std::vector<std::string> taken;
     for (const PartialWeights::Taken& each : plan.taken) taken.push_back(store.spec(each.parameter).name);

@@ -15,6 +15,9 @@ struct WeightPart {
 // "embeddings" stands for both paths, "encoder=decoder" for the encoder's from the decoder's. Throws usage.
 std::vector<WeightPart> parse_weight_parts(const std::vector<std::string>& texts);
 
+// All of the model but updates of low rank: what a model without them has.
+std::vector<WeightPart> parts_but_lora(const ParameterStore& store);
+
 struct PartialWeights {
     struct Taken {
         size_t parameter;    // of the store

@@ -6,7 +6,7 @@ SequenceHead::SequenceHead(LanguageModel& model, const SequenceHeadOptions& opti
     ParameterStore& store = model.parameters();
     const std::string name = kName;
     weight_ = store.add({name + ".weight", {options.outputs, model.config().width}, Role::head, Init::normal(0.02)});
-    bias_ = store.add({name + ".bias", {options.outputs}, Role::vector, Init::constant(0)});
+    bias_ = store.add({name + ".bias", {options.outputs}, Role::bias, Init::constant(0)});
 }
 
 Tensor SequenceHead::pooled(const Tensor& h_TBD, const Pass& pass) const {

@@ -145,6 +145,8 @@ class Builder {
             parts->post = model_.norm == NormPlace::post;
         }
         parts->block = block.kind->make(*block.options, {store_, name, model_, source_width_});
+        if (model_.adapter_width > 0)
+            parts->adapter = Adapter(store_, "adapters." + name, model_.width, model_.adapter_width);
         parts->end_parameter = store_.size();
         return parts;
     }

@@ -41,9 +41,19 @@ BranchOutput Shell::branch(const Flow& flow, const State& state, const Pass& pas
     const Tensor& x_TBD = flow.x_TBD;
     const Call call(pass, normed_place(x_TBD), flow.bag);
     BranchOutput out = parts_->block->branch(parts_->norm ? parts_->norm(x_TBD) : x_TBD, state, call);
-    if (pass.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, call.site("residual"), 1);
+    out.delta_TBD = finished(std::move(out.delta_TBD), call);
     if (const auto scaled = pass.entries.find<BranchScale>()) out.delta_TBD = out.delta_TBD * scaled->scale;
     return out;
+}
+
+Tensor Shell::finished(Tensor delta_TBD, const Call& call) const {
+    if (call.pass.training && !parts_->kind->traits.own_residual)
+        delta_TBD = ops::dropout(delta_TBD, parts_->dropout, call.site("residual"), 1);
+    return parts_->adapter ? parts_->adapter(delta_TBD) : delta_TBD;
+}
+
+const float* Shell::finished(StepProgram& program, const float* delta) const {
+    return parts_->adapter ? parts_->adapter.add_step(program, delta) : delta;
 }
 
 State Shell::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
@@ -65,8 +75,8 @@ UnitOutput Shell::forward(const Flow& flow, const State& state, const Pass& pass
     }
     const Call call(pass, place(), flow.bag);
     BranchOutput out = parts_->block->branch(flow.x_TBD, state, call);
+    out.delta_TBD = finished(std::move(out.delta_TBD), call);
     if (own_residual) return with_bag(out.delta_TBD, flow, std::move(out));
-    if (pass.training) out.delta_TBD = ops::dropout(out.delta_TBD, parts_->dropout, call.site("residual"), 1);
     return with_bag(parts_->norm(flow.x_TBD + out.delta_TBD), flow, std::move(out));
 }
 
@@ -120,14 +130,17 @@ std::string Sequence::own_residual() const {
 }
 
 StepOutput Shell::add_step(StepProgram& program, const float* x, int64_t memory) const {
-    if (parts_->kind->traits.own_residual) return parts_->block->add_step(program, x, memory);
+    if (parts_->kind->traits.own_residual) {
+        StepOutput own = parts_->block->add_step(program, x, memory);
+        return own.y ? StepOutput{finished(program, own.y), own.load} : StepOutput{};
+    }
     const int64_t width = parts_->width;
     const bool pre = parts_->norm && !parts_->post;
     float *normed = pre ? program.vector(width) : nullptr, *y = program.vector(width);
     if (pre) program.norm(parts_->norm, x, width, normed);
     StepOutput branch = parts_->block->add_step(program, pre ? normed : x, memory);
     if (!branch.y) return {};
-    program.parts(width, [=, delta = branch.y](int64_t row, int64_t begin, int64_t end) {
+    program.parts(width, [=, delta = finished(program, branch.y)](int64_t row, int64_t begin, int64_t end) {
         for (int64_t i = row * width + begin; i < row * width + end; ++i) y[i] = x[i] + delta[i];
     });
     if (!parts_->post) return {y, branch.load};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lithe/blocks/block.h"
+#include "lithe/model/adapter.h"
 #include "lithe/nn/norm.h"
 
 namespace lithe {
@@ -69,8 +70,10 @@ struct BranchScale {
 };
 
 // The shell of one application of a block: norm placement, dropout, residual.
-//   pre: x + drop(block(LN(x)))      post: LN(x + drop(block(x)))      none: x + drop(block(x))      own residual:
-//   block(x)
+//   pre: x + drop(block(LN(x)))      post: LN(x + drop(block(x)))      none: x + drop(block(x))
+//   own residual: block(x)
+//
+// With an adapter, what is added to x, or a block with its own residual gives, goes through it.
 class Shell : public Unit {
  public:
     struct Parts {
@@ -78,6 +81,7 @@ class Shell : public Unit {
         const BlockKind* kind = nullptr;
         std::string label;  // as in the layout
         StackNorm norm;     // empty: none
+        Adapter adapter;    // empty: none
         bool post = false;
         double dropout = 0;
         int64_t width = 0;
@@ -101,6 +105,10 @@ class Shell : public Unit {
  private:
     Place place() const { return {.path = path_, .occurrence = occurrence_, .occurrences = occurrences_}; }
     Place normed_place(const Tensor& x_TBD) const;
+    // What the block gave, after dropout and adapter.
+    Tensor finished(Tensor delta_TBD, const Call& call) const;
+    // The same of a single step, without dropout.
+    const float* finished(StepProgram& program, const float* delta) const;
     std::shared_ptr<const Parts> parts_;
     uint64_t path_;
     int occurrence_, occurrences_ = 1;

@@ -54,9 +54,9 @@ AdaptiveVocabulary::AdaptiveVocabulary(ParameterStore& store, const AdaptiveOpti
     const auto clusters = int64_t(bins_.size()) - 1;
     if (clusters > 0) {
         clusters_ = store.add({"head.clusters.weight", {clusters, width}, Role::head, Init::normal(0.02)});
-        cluster_bias_ = store.add({"head.clusters.bias", {clusters}, Role::vector, Init::constant(0)});
+        cluster_bias_ = store.add({"head.clusters.bias", {clusters}, Role::bias, Init::constant(0)});
     }
-    bias_ = store.add({"head.bias", {vocabulary}, Role::vector, Init::constant(0)});
+    bias_ = store.add({"head.bias", {vocabulary}, Role::bias, Init::constant(0)});
 }
 
 int64_t AdaptiveVocabulary::column_of(size_t bin) const {

@@ -14,7 +14,7 @@ class LayerNorm {
     LayerNorm(ParameterStore& store, const std::string& name, int64_t width, double epsilon)
         : epsilon_(epsilon),
           gain_(store.add({name + ".gain", {width}, Role::vector, Init::constant(1)})),
-          bias_(store.add({name + ".bias", {width}, Role::vector, Init::constant(0)})) {}
+          bias_(store.add({name + ".bias", {width}, Role::bias, Init::constant(0)})) {}
 
     Tensor operator()(const Tensor& x) const { return ops::layer_norm(x, gain_.tensor(), bias_.tensor(), epsilon_); }
     // Of x + scale add.

@@ -59,6 +59,7 @@ const char* role_name(Role role) {
         case Role::embedding: return "embedding";
         case Role::table: return "table";
         case Role::vector: return "vector";
+        case Role::bias: return "bias";
         default: return "scalar";
     }
 }
@@ -112,14 +113,14 @@ Parameter ParameterStore::add_shared(ParameterSpec spec, bool share) {
     return add(std::move(spec));
 }
 
-std::vector<std::string> ParameterStore::freeze(const std::vector<std::string>& paths) {
+std::vector<std::string> ParameterStore::freeze(const std::vector<std::string>& paths, bool biases) {
     if (materialized()) fail({.what = "parameters are frozen after the store was materialized"});
     std::vector<std::string> unknown;
     for (const std::string& path : paths) {
         bool any = false;
         for (size_t i = 0; i < specs_.size(); ++i) {
             if (!stands_under(specs_[i].name, path)) continue;
-            frozen_[i] = true;
+            if (biases || specs_[i].role != Role::bias) frozen_[i] = true;
             any = true;
         }
         if (!any) unknown.push_back(path);
@@ -139,7 +140,7 @@ void ParameterStore::lay_out() {
 }
 
 bool ParameterStore::has_copy(size_t index) const {
-    return has_copies_ && specs_[index].shape.size() == 2 && specs_[index].role != Role::vector &&
+    return has_copies_ && specs_[index].shape.size() == 2 && !is_vector(specs_[index].role) &&
            specs_[index].role != Role::table;
 }
 
@@ -174,14 +175,16 @@ void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, 
         }
         if (own[i].defined()) {
             master_.push_back(own[i].to(device));
-            const Tensor used = has_copy(i) ? master_[i].to(working) : master_[i].detach();
-            working_.push_back(used.set_requires_grad(!frozen_[i]));
+            Tensor used = has_copy(i) ? master_[i].to(working) : master_[i].detach();
+            if (has_lora(i) && !has_copy(i)) used = used.clone();
+            working_.push_back(used.set_requires_grad(takes_gradient(i)));
             continue;
         }
         master_.push_back(master_view(master_flat_, i));
         Tensor leaf = has_copy(i) ? master_view(working_flat_, i) : master_view(master_flat_, i);
         working_.push_back(leaf.detach().set_requires_grad(true));
     }
+    refresh_lora();
 }
 
 RowSet ParameterStore::own_rows(size_t table) const {
@@ -272,6 +275,7 @@ void ParameterStore::collect_gradients(bool first) {
         const at::NoGradGuard no_grad;
         for (size_t i = 0; i < specs_.size(); ++i)
             if (flat(i)) collect(i, first);
+        collect_lora();
     };
     auto tables = [&] {
         const at::NoGradGuard no_grad;
@@ -292,10 +296,10 @@ void ParameterStore::exchange(Tensor& flat) {
 
 void ParameterStore::refresh_working() {
     at::NoGradGuard no_grad;
-    if (!has_copies_) return;
-    working_flat_.copy_(master_flat_);
-    for (size_t i = 0; i < specs_.size(); ++i)
-        if (frozen_[i] && has_copy(i)) working_[i].copy_(master_[i]);
+    if (has_copies_) working_flat_.copy_(master_flat_);
+    for (size_t i = 0; has_copies_ && i < specs_.size(); ++i)
+        if (frozen_[i] && has_copy(i) && !has_lora(i)) working_[i].copy_(master_[i]);
+    refresh_lora();
 }
 
 int64_t ParameterStore::count() const {
@@ -322,6 +326,13 @@ int64_t ParameterStore::count_in_tables() const {
     int64_t total = 0;
     for (const ParameterSpec& spec : specs_)
         if (spec.role == Role::table) total += spec.count();
+    return total;
+}
+
+int64_t ParameterStore::count_trained() const {
+    int64_t total = 0;
+    for (size_t i = 0; i < specs_.size(); ++i)
+        if (!frozen_[i]) total += specs_[i].count();
     return total;
 }
 

@@ -16,13 +16,16 @@
 #include <vector>
 
 #include "lithe/nn/coded_table.h"
+#include "lithe/nn/lora.h"
 #include "lithe/ops/torch.h"
 
 namespace lithe {
 
 // A table is looked up by rows and large: it lies outside the flat buffers and its gradient is a list of rows.
-enum class Role { matrix, head, embedding, table, vector, scalar };
+// A bias is a vector that is added; what is said of vectors holds for it, too.
+enum class Role { matrix, head, embedding, table, vector, bias, scalar };
 const char* role_name(Role role);
+constexpr bool is_vector(Role role) { return role == Role::vector || role == Role::bias; }
 
 // How a parameter starts. Values are drawn by counter from (seed, name), so that they depend on nothing else.
 struct Init {
@@ -105,7 +108,15 @@ class ParameterStore {
 
     // Before materialize(). Parameters under these paths ("embeddings", "decoder.layers.0") stay as they are: they have
     // no gradient and no moments, and lie outside the flat buffers. Returns the paths under which there is none.
-    std::vector<std::string> freeze(const std::vector<std::string>& paths);
+    // Without `biases` those are trained all the same (BitFit, Ben Zaken et al. 2022).
+    std::vector<std::string> freeze(const std::vector<std::string>& paths, bool biases = true);
+    // Before materialize(). Freezes the matrices under these paths and records an update of each (nn/lora.h) as a
+    // parameter of its own. Returns the paths under which there is no matrix.
+    std::vector<std::string> add_lora(const LoraOptions& options);
+    const std::vector<LoraUpdate>& lora() const { return lora_; }
+    bool has_lora(size_t index) const;
+    // After masters were changed: writes what products read of the matrices with updates.
+    void refresh_lora();
     bool all_frozen() const;
     bool frozen(size_t index) const { return frozen_[index]; }
     // Whether it lies in the flat buffers: neither a table nor frozen.
@@ -165,18 +176,24 @@ class ParameterStore {
     int64_t count() const;                     // of numbers in all parameters
     int64_t count_without_embeddings() const;  // nor tables
     int64_t count_in_tables() const;
-    int64_t count_in_flat() const;  // those that are trained, without tables
-    int64_t count_coded() const;    // of those in tables that are read from a file
+    int64_t count_in_flat() const;    // those that are trained, without tables
+    int64_t count_trained() const;    // and with them
+    int64_t count_with_lora() const;  // of those in matrices that have updates
+    int64_t count_coded() const;      // of those in tables that are read from a file
 
  private:
     void lay_out();
     void collect_tables(std::vector<Tensor>& leaves, bool first);
     void collect(size_t index, bool first);
+    void collect_lora();
+    // Whether backward passes give it a gradient.
+    bool takes_gradient(size_t index) const { return !frozen_[index] || has_lora(index); }
 
     std::vector<ParameterSpec> specs_;
     std::set<std::string> names_;
     std::string scope_;
     std::vector<bool> frozen_;
+    std::vector<LoraUpdate> lora_;
     std::vector<int64_t> offsets_;
     std::vector<Tensor> master_, working_;
     std::vector<std::vector<Tensor>> more_leaves_;  // of parts 1, 2, ...

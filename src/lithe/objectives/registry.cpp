@@ -141,10 +141,16 @@ std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer&
 Models training_models(const Objective& objective, const Config& config) {
     const auto store = std::make_shared<ParameterStore>();
     Models models = objective.models(config, store);
-    const std::vector<std::string> unknown = store->freeze(config.train.frozen);
+    const std::vector<std::string> unknown = store->freeze(config.train.frozen, config.train.freeze_biases);
     if (!unknown.empty())
         fail_usage("the model has no parameters under " + join(unknown, ", "), "train.frozen",
                    "a path is a parameter's name or its beginning, as embeddings or decoder.layers.0");
+    if (const LoraConfig& lora = config.train.lora; lora.rank > 0) {
+        const auto none = store->add_lora({.rank = lora.rank, .alpha = lora.alpha, .paths = lora.paths});
+        if (!none.empty())
+            fail_usage("the model has no matrices under " + join(none, ", "), "train.lora.paths",
+                       "a path is a matrix's name or its beginning, as decoder.layers.0");
+    }
     if (store->all_frozen()) fail_usage("every parameter is frozen: nothing would be trained", "train.frozen");
     return models;
 }

@@ -127,6 +127,11 @@ void ModelConfig::visit(FieldVisitor& v) {
              .maximum = 1 << 24},
             max_positions);
     visit_vocabulary(*this, v);
+    v.field({.name = "adapter_width",
+             .help = "inner size of the adapters behind every block (Houlsby et al. 2019); 0 = none",
+             .minimum = 0,
+             .maximum = 1 << 20},
+            adapter_width);
     visit_parts(*this, v);
 }
 

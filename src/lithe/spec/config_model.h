@@ -123,6 +123,7 @@ struct ModelConfig {
     bool head_bias = true;
     NgramConfig ngrams;
     AdaptiveConfig adaptive;
+    int64_t adapter_width = 0;
     BertConfig bert;
     void visit(FieldVisitor& v);
 };

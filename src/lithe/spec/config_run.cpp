@@ -3,6 +3,15 @@
 
 namespace lithe {
 
+void LoraConfig::visit(FieldVisitor& v) {
+    v.field({.name = "rank", .help = "rank of the updates; 0 = none", .minimum = 0, .maximum = 1 << 16}, rank);
+    v.field({.name = "alpha", .help = "an update counts alpha / rank times", .minimum = 1e-6, .maximum = 1e6}, alpha);
+    v.field(
+        {.name = "paths",
+         .help = "paths of the matrices that have updates, as \"decoder.layers.0\"; empty = all matrices in layers"},
+        paths);
+}
+
 // Which weights there are at first, and which stay.
 void TrainConfig::visit_beginning(FieldVisitor& v) {
     v.field({.name = "init_from",
@@ -17,6 +26,9 @@ void TrainConfig::visit_beginning(FieldVisitor& v) {
     v.field({.name = "frozen",
              .help = "paths of the parameters that are not trained, as \"embeddings\" or \"decoder.layers.0\""},
             frozen);
+    v.field({.name = "freeze_biases",
+             .help = "whether biases under these paths are frozen, too; false with everything frozen is BitFit"},
+            freeze_biases);
 }
 
 void TrainConfig::visit(FieldVisitor& v) {
@@ -83,6 +95,8 @@ void TrainConfig::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 1e9},
             patience);
+    v.section({.name = "lora", .help = "updates of low rank of frozen matrices (LoRA)"},
+              [&](FieldVisitor& s) { lora.visit(s); });
 }
 
 void EvaluationConfig::visit(FieldVisitor& v) {

@@ -28,6 +28,14 @@ constexpr auto names_of(NonFinite) {
     return std::to_array<Named<NonFinite>>({{abort, "abort"}, {skip, "skip"}});
 }
 
+// Updates of low rank (nn/lora.h).
+struct LoraConfig {
+    int64_t rank = 0;
+    double alpha = 16;
+    std::vector<std::string> paths;
+    void visit(FieldVisitor& v);
+};
+
 struct TrainConfig {
     int64_t batch = 16;
     int64_t length = 256;
@@ -39,6 +47,8 @@ struct TrainConfig {
     std::string init_from;
     std::vector<std::string> init_parts;
     std::vector<std::string> frozen;
+    bool freeze_biases = true;
+    LoraConfig lora;
     Precision precision = Precision::automatic;
     DeviceKind device = DeviceKind::automatic;
     int64_t threads = 0;

@@ -57,7 +57,7 @@ void Optimizer::make_ranges() {
 }
 
 bool Optimizer::decays(const ParameterSpec& spec) const {
-    return config_.decay == DecayedParameters::all || (spec.role != Role::vector && spec.role != Role::scalar);
+    return config_.decay == DecayedParameters::all || (!is_vector(spec.role) && spec.role != Role::scalar);
 }
 
 double Optimizer::gradient_norm() const {
@@ -208,6 +208,7 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
     if (muon_) muon_->step(m_, share * config_.muon_learning_rate, base.rule.gradient_scale);
     step_dense(base, learning_rate);
     if (config_.lookahead_steps > 0 && updates_ % config_.lookahead_steps == 0) look_ahead();
+    store_.refresh_lora();
     if (!average_.defined()) return;
     const double decay = std::min(config_.average, double(1 + updates_) / double(10 + updates_));
     average_.lerp_(store_.master_flat(), 1 - decay);

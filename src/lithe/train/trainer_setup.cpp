@@ -1,14 +1,11 @@
 // Everything before the first step: what can be wrong is told here, and nothing is written before it is known to be
 // right.
-#include <sys/utsname.h>
-#include <torch/version.h>
+#include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
-#include "lithe/base/version.h"
 #include "lithe/base/wording.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
@@ -47,15 +44,6 @@ std::vector<FeedSource> sources_of(const Corpus& corpus, double from, double to,
     return sources;
 }
 
-std::string now_text() {
-    auto seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    char text[32];
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return text;
-}
-
 // Whether there is an end on this axis; `automatic` and `budget` stand for all.
 bool has_budget(const TrainConfig& t, ScheduleAxis axis) {
     switch (axis) {
@@ -79,6 +67,19 @@ bool needs_end(ScheduleKind schedule) {
         case ScheduleKind::inverse_sqrt: break;
     }
     return false;
+}
+
+// Empty: all that the model has.
+std::vector<WeightPart> weight_parts(const TrainConfig& train, const ParameterStore& store) {
+    if (train.init_parts.empty() && train.lora.rank > 0) return parts_but_lora(store);
+    return parse_weight_parts(train.init_parts);
+}
+
+// "", or ", 41.0K of them (1.2 %) trained".
+std::string trained_share(const ParameterStore& store) {
+    const auto all = double(store.count()), trained = double(store.count_trained());
+    if (trained == all) return "";
+    return fmt::format(", {} of them ({:.2g} %) trained", format_count(trained), 100 * trained / all);
 }
 
 void check_schedule(const Config& config, Problems& problems) {
@@ -157,6 +158,9 @@ void check_request(const Config& config) {
     check_schedule(config, problems);
     if (!config.train.init_parts.empty() && config.train.init_from.empty())
         problems.add("no model is named to take weights from", "train.init_parts", "name it in train.init_from");
+    if (config.train.lora.rank > 0 && config.train.init_from.empty())
+        problems.add("updates of low rank need the weights that they change", "train.lora.rank",
+                     "name a model in train.init_from");
     problems.throw_if_any("configuration");
 }
 
@@ -200,7 +204,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     if (!r.model->has_head() && !r.models.sequence_head)
         fail_usage("model.head = \"none\": a stack alone predicts nothing", "model.head",
                    "a head predicts tokens: model.head = \"linear\" or \"transform\"");
-    const std::vector<WeightPart> parts = parse_weight_parts(r.config.train.init_parts);
+    const std::vector<WeightPart> parts = weight_parts(r.config.train, r.model->parameters());
     if (!beginning.weights.empty() && parts.empty()) check_parameters(r.model->parameters(), beginning.weights);
     if (!beginning.weights.empty() && !parts.empty())
         partial_weights_ = plan_partial_weights(r.model->parameters(), beginning.weights, parts);
@@ -300,9 +304,9 @@ void Trainer::check_memory() {
                       "train.length" + (r.config.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
     if (r.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
-    log_info("model      " + parameters_text(double(r.cost.parameters), double(r.cost.parameters_in_tables)) + ", " +
-             format_count(r.cost.training_flops_per_token) + " FLOPs per training token, layout " +
-             to_string(decoder_layout(r.config)));
+    log_info("model      " + parameters_text(double(r.cost.parameters), double(r.cost.parameters_in_tables)) +
+             trained_share(r.model->parameters()) + ", " + format_count(r.cost.training_flops_per_token) +
+             " FLOPs per training token, layout " + to_string(decoder_layout(r.config)));
     const TokenView& train = r.corpus.split("train");
     r.train_bytes_per_token = double(train.bytes()) / double(train.size());
     log_info("data       " + format_bytes(double(train.bytes())) + " to train on, vocabulary " +
@@ -343,44 +347,6 @@ bool Trainer::is_as_before(const nlohmann::json& machine_before) const {
         if (!machine_before.is_object() || !machine_before.contains(key) || machine_before[key] != now[key])
             return false;
     return true;
-}
-
-// What the numbers depend on in their last bits.
-Json Trainer::machine_record() const {
-    const TrainRun& r = *run_;
-    const Machine& machine = r.machine;
-    return {{"device", machine.device.str()},
-            {"isa", kernels::isa_name(kernels::selected_isa())},
-            {"threads", machine.threads},
-            {"precision", name_of(machine.precision)},
-            {"parts", r.config.train.parts}};
-}
-
-Json Trainer::start_record() const {
-    struct utsname host {};
-    uname(&host);
-    const TrainRun& r = *run_;
-    return {{"time", now_text()},
-            {"from_step", r.state.step},
-            {"lithe", std::string(version()) + " " + revision()},
-            {"libtorch", TORCH_VERSION},
-            {"host", host.nodename},
-            {"system", std::string(host.sysname) + " " + host.release},
-            {"cpu", r.machine.cpu},
-            {"isa", kernels::isa_name(kernels::selected_isa())},
-            {"device", r.machine.device.str()},
-            {"threads", r.machine.threads},
-            {"precision", name_of(r.machine.precision)},
-            {"parts", r.config.train.parts},
-            {"vocabulary_size", r.model->vocabulary_size()},
-            {"changed", r.changes},
-            {"fp32_products", r.machine.products},
-            {"seed", r.config.train.seed},
-            {"loss_is_cross_entropy", r.objective->loss_is_cross_entropy()},
-            {"data_fingerprint", r.corpus.fingerprint()},
-            {"tokenizer_hash", r.corpus.tokenizer().hash()},
-            {"source", r.options.source.empty() ? RunFolder::source(r.options.run) : r.options.source},
-            {"argv", r.options.argv}};
 }
 
 void Trainer::start_fresh() {
