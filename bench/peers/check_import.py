@@ -9,21 +9,14 @@ Random weights over bytes in several shapes; both read the same text in segments
 empty, as in the original PyTorch code (the package's own default is a memory of zeros, which attention sees). BERT is to
 predict every token from all of them, none replaced, so that no masks need to agree.
 """
-import argparse
-import json
 import math
-import pathlib
-import random
-import subprocess
-import sys
-import tempfile
 
 import torch
-from safetensors.torch import save_file
 from transformers import BertConfig, BertForPreTraining, TransfoXLConfig
 from transformers.models.transfo_xl.modeling_transfo_xl import TransfoXLLMHeadModel
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from imported import check, randomize
+
 WIDTH, HEADS, INNER, LAYERS, MEMORY, SEGMENT = 32, 2, 64, 3, 24, 16
 # name, settings of the package, settings of Lithe, flags of lithe eval
 SHAPES = [
@@ -90,16 +83,6 @@ lead = 0
 """
 
 
-def randomize(model):
-    """Numbers of any size everywhere, so that a part that is left out shows."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            gain = name.lower().endswith(("layer_norm.weight", "layernorm.weight"))
-            weight.copy_(torch.randn(weight.shape, generator=generator) * (0.1 if gain else 0.3) + gain)
-    return model
-
-
 def bert_model():
     # 256 bytes and the mask token
     return randomize(BertForPreTraining(BertConfig(
@@ -138,46 +121,13 @@ def package_bits(model, ids):
     return total / math.log(2) / (len(ids) - 1)
 
 
-def lithe_bits(lithe, folder, model, text, config, sets, flags):
-    save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, folder / "w.safetensors")
-    (folder / "c.toml").write_text(config)
-    sets = [f"data.path={text}", "data.vocabulary=all", *sets]
-    def call(arguments):
-        done = subprocess.run([lithe, *map(str, arguments)], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(done.stderr)
-        return json.loads(done.stdout.splitlines()[-1])
-
-    call(["import", folder / "w.safetensors", "--config", folder / "c.toml", "--out", folder / "m", "--json",
-          *[flag for each in sets for flag in ("--set", each)]])
-    return call(["eval", folder / "m", "--data", text, "--precision", "fp32", "--batch", 1, "--json", *flags])["bits_per_byte"]
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lithe", type=pathlib.Path, default=ROOT / "build/release/lithe")
-    args = parser.parse_args()
-    random.seed(1)
-    text = bytes(random.randrange(256) for _ in range(1500))
-    ids = torch.tensor(list(text))
-    worst = 0.0
-
-    def compare(name, model, theirs, config, sets, flags):
-        nonlocal worst
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "text.txt"
-            path.write_bytes(text)
-            ours = lithe_bits(args.lithe, pathlib.Path(folder), model, path, config, sets, flags)
-        worst = max(worst, abs(ours / theirs - 1))
-        print(f"{name:24} {theirs:.7f} {ours:.7f} {ours / theirs - 1:+.1e}", flush=True)
-
+def lines(ids):
     for name, package, sets, flags in SHAPES:
         model = package_model(package)
-        compare(name, model, package_bits(model, ids), CONFIG, sets, flags)
+        yield name, model, package_bits(model, ids), CONFIG, sets, flags
     model = bert_model()
-    compare("BERT", model, bert_bits(model, ids), BERT_CONFIG, [], [])
-    sys.exit(worst > 1e-5)
+    yield "BERT", model, bert_bits(model, ids), BERT_CONFIG, [], []
 
 
 if __name__ == "__main__":
-    main()
+    check(lines, __doc__)
