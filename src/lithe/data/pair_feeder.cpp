@@ -31,25 +31,15 @@ static void pad(int64_t from, int64_t to, int64_t row, int64_t rows, std::vector
     for (int64_t t = from; t < to; ++t) flags[size_t(t * rows + row)] = kPadding;
 }
 
-void PairView::fill(Batch& batch, int64_t row, uint64_t pair) const {
-    const std::vector<int64_t> source = read(2 * pair), target = read(2 * pair + 1);
-    std::vector<int64_t> inputs = {end_};
-    inputs.insert(inputs.end(), target.begin(), target.end() - 1);
-    put(source, row, batch.rows, batch.source.ids);
-    put(inputs, row, batch.rows, batch.inputs);
-    put(target, row, batch.rows, batch.targets);
-    pad(int64_t(source.size()), batch.source.length, row, batch.rows, batch.source.flags);
-    pad(int64_t(target.size()), batch.length, row, batch.rows, batch.flags);
-    batch.tokens += int64_t(target.size());
-}
-
-void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch& batch) {
+void fill_pairs(const std::vector<TokenPair>& pairs, int64_t end, Batch& batch) {
     batch = Batch();
     batch.rows = int64_t(pairs.size());
+    batch.length = batch.source.length = 1;  // where all are empty
     batch.begins = true;
-    for (const uint64_t pair : pairs) {
-        batch.length = std::max(batch.length, view.target_length(pair));
-        batch.source.length = std::max(batch.source.length, view.source_length(pair));
+    for (const TokenPair& pair : pairs) {
+        batch.length = std::max(batch.length, int64_t(pair.target.size()));
+        batch.source.length = std::max(batch.source.length, int64_t(pair.source.size()));
+        batch.tokens += int64_t(pair.target.size());
     }
     const auto positions = size_t(batch.length * batch.rows), of_source = size_t(batch.source.length * batch.rows);
     batch.inputs.assign(positions, 0);
@@ -57,7 +47,24 @@ void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch&
     batch.flags.assign(positions, 0);
     batch.source.ids.assign(of_source, 0);
     batch.source.flags.assign(of_source, 0);
-    for (int64_t row = 0; row < batch.rows; ++row) view.fill(batch, row, pairs[size_t(row)]);
+    for (int64_t row = 0; row < batch.rows; ++row) {
+        const auto& [source, target] = pairs[size_t(row)];
+        std::vector<int64_t> inputs = {end};
+        if (target.empty()) inputs.clear();
+        else inputs.insert(inputs.end(), target.begin(), target.end() - 1);
+        put(source, row, batch.rows, batch.source.ids);
+        put(inputs, row, batch.rows, batch.inputs);
+        put(target, row, batch.rows, batch.targets);
+        pad(int64_t(source.size()), batch.source.length, row, batch.rows, batch.source.flags);
+        pad(int64_t(target.size()), batch.length, row, batch.rows, batch.flags);
+    }
+}
+
+void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch& batch) {
+    std::vector<TokenPair> rows;
+    rows.reserve(pairs.size());
+    for (const uint64_t pair : pairs) rows.push_back({view.source(pair), view.target(pair)});
+    fill_pairs(rows, view.end(), batch);
 }
 
 std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options) {

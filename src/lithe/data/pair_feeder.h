@@ -21,9 +21,7 @@ class PairView {
     // The tokens of a side with its end token.
     std::vector<int64_t> source(uint64_t pair) const { return read(2 * pair); }
     std::vector<int64_t> target(uint64_t pair) const { return read(2 * pair + 1); }
-    // Fills row number `row` of a batch whose sizes are set: the source with its end token, the end token before the
-    // target as its first input, and behind it as its last target. The rest of the row is padding.
-    void fill(Batch& batch, int64_t row, uint64_t pair) const;
+    int64_t end() const { return end_; }
 
  private:
     int64_t length(uint64_t document) const;
@@ -32,7 +30,13 @@ class PairView {
     int64_t end_;
 };
 
-// A batch of these pairs, as long as the longest of them.
+// Both sides with their end token; a side may be empty.
+struct TokenPair {
+    std::vector<int64_t> source, target;
+};
+// A batch of these pairs, as long as the longest of them: the sources, the end token before each target as its first
+// input, the targets. The rest is padding.
+void fill_pairs(const std::vector<TokenPair>& pairs, int64_t end, Batch& batch);
 void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch& batch);
 
 struct PairOptions {

@@ -95,8 +95,8 @@ static void write_files(const std::string& folder, const CheckpointContent& cont
     auto record = [&](const char* role, const char* file, FileSeal seal) {
         files.push_back({file, role, 0, seal.size, to_hex(seal.hash)});
     };
-    auto text = [&](const char* role, const char* file, const std::string& text) {
-        record(role, file, write_text(folder + "/" + file, text));
+    auto text = [&](const char* role, const char* file, const std::string& written) {
+        record(role, file, write_text(folder + "/" + file, written));
     };
     record("model", kModel, write_tensors(folder + "/" + kModel, content.model));
     if (!content.optimizer.empty())

@@ -4,6 +4,7 @@
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/next.h"
 #include "lithe/objectives/regress.h"
+#include "lithe/objectives/spans.h"
 #include "lithe/objectives/translate.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/tokenize/bytes.h"
@@ -76,6 +77,8 @@ std::span<const ObjectiveKind> objective_kinds() {
         {"next", "predict each next token", make_objective_options<NextValues>, make_next},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
+        {"spans", "write the spans that were taken out of a text, with [model.encoder] (Raffel et al. 2020)",
+         make_objective_options<SpansValues>, make_spans},
         {"classify", "tell texts, or pairs of them, apart by data.label", make_objective_options<ClassifyValues>,
          make_classify},
         {"regress", "give texts, or pairs of them, the numbers of data.label", make_objective_options<RegressValues>,

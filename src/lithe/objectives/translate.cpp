@@ -35,22 +35,6 @@ void TranslateValues::check(const Config& config, Problems& problems) const {
                      "leave both out");
 }
 
-LossOutput TranslateObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
-                                    const DrawKeys& keys) const {
-    const LanguageModel& model = models.main();
-    LossOutput result;
-    Aux aux;
-    const Bag source = model.encode_source(batch.source_SB, batch.source_flags_SB, training, keys, aux);
-    Pass pass = model.pass(training, keys);
-    pass.set_flags(batch.flags_TB);
-    const LossOptions options{.density = TargetDensity::few, .smoothing = values_.label_smoothing};
-    auto out = model.loss(batch.ids_TB, batch.targets_TB, {}, pass, options, source);
-    aux.append(std::move(out.aux));
-    result.terms.push_back({.name = kCrossEntropy, .sum = out.sum});
-    add_aux(std::move(aux), batch, result);
-    return result;  // pairs stand alone: no state
-}
-
 std::unique_ptr<Feeder> TranslateObjective::feeder(const Config& config, const Tokenizer&,
                                                    std::vector<FeedSource> sources) const {
     if (sources.size() != 1)
@@ -109,14 +93,6 @@ class PairBatches : public ScoredBatches {
 std::unique_ptr<ScoredBatches> TranslateObjective::scored_batches(const ScoredText& text,
                                                                   const EvaluationProtocol& protocol) const {
     return std::make_unique<PairBatches>(text, protocol, end_);
-}
-
-ScoredRows TranslateObjective::score(const Models& models, const DeviceBatch& batch, const State&, Pass pass) const {
-    Aux aux;
-    const Bag source = models.main().encode_source(batch.source_SB, batch.source_flags_SB, false, {}, aux);
-    pass.set_flags(batch.flags_TB);
-    auto out = models.main().loss(batch.ids_TB, batch.targets_TB, {}, pass, {.density = TargetDensity::few}, source);
-    return {.sum = std::move(out.sum)};
 }
 
 std::optional<Writing> TranslateObjective::write(const Models& models, const ScoredText& text,

@@ -7,7 +7,7 @@
 // end token gets an id more.
 #pragma once
 
-#include "lithe/objectives/token_objective.h"
+#include "lithe/objectives/source_objective.h"
 #include "lithe/score/bleu.h"
 
 namespace lithe {
@@ -19,17 +19,14 @@ struct TranslateValues {
     void check(const Config& config, Problems& problems) const;
 };
 
-class TranslateObjective : public TokenObjective {
+class TranslateObjective : public SourceObjective {
  public:
     // `end`: the token behind each text, and before a target's first.
     TranslateObjective(const TranslateValues& values, int64_t end, int64_t vocabulary)
-        : TokenObjective("translate", vocabulary, TargetDensity::few),
+        : SourceObjective("translate", vocabulary, values.label_smoothing),
           values_(values),
           end_(end) {}
     void prepare(Batch&, uint64_t, int64_t) const override {}  // feeders give pairs
-    LossOutput loss(const Models& models, const DeviceBatch& batch, const State& state, bool training,
-                    const DrawKeys& keys) const override;
-    bool loss_is_cross_entropy() const override { return values_.label_smoothing <= 0; }
     bool reads_pairs() const override { return true; }
     std::unique_ptr<Feeder> feeder(const Config& config, const Tokenizer& tokenizer,
                                    std::vector<FeedSource> sources) const override;
@@ -41,7 +38,6 @@ class TranslateObjective : public TokenObjective {
     std::optional<Writing> write(const Models& models, const ScoredText& text, const Tokenizer& tokenizer,
                                  const WriteOptions& options) const override;
     int64_t end() const { return end_; }
-    ScoredRows score(const Models& models, const DeviceBatch& batch, const State& state, Pass pass) const override;
 
  private:
     TranslateValues values_;

@@ -10,6 +10,10 @@ std::string TrainRun::reached() const {
     return "";
 }
 
+bool TrainRun::continues_text() const {
+    return model->has_head() && !model->has_encoder() && config.model.direction == Direction::causal;
+}
+
 double TrainRun::progress() const {
     const SchedulePosition position = schedule_position(config, state.spent());
     return position.total > 0 ? position.at / position.total : 0;

@@ -55,6 +55,8 @@ struct TrainRun {
     std::string reached() const;
     // The share of the budget that is spent, on the schedule's axis.
     double progress() const;
+    // Whether its model goes on with a text.
+    bool continues_text() const;
     double learning_rate() const;
     void next_batch(Prefetcher& from, uint64_t key, int64_t first_row, Batch& batch) const;
     std::string last_checkpoint() const;

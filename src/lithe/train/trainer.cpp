@@ -28,9 +28,7 @@ bool Trainer::step() {
     return stopped_by_.empty();
 }
 
-bool Trainer::writes_text() const {
-    return run_->model->has_head() && !run_->model->has_encoder() && run_->config.model.direction == Direction::causal;
-}
+bool Trainer::writes_text() const { return run_->continues_text(); }
 
 const TrainerState& Trainer::state() const { return run_->state; }
 

@@ -20,7 +20,7 @@ void SampleHook::write() {
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::stopped) throw;  // the run ends now, without a sample
         }
-    else if (run_.config.model.direction != Direction::bidirectional && run_.model->has_head()) go_on();
+    else if (run_.continues_text()) go_on();
 }
 
 void SampleHook::go_on() {
