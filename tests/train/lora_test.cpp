@@ -79,6 +79,8 @@ TEST(Lora, TheMatricesStayAndProductsReadTheirSum) {
                                      "[optimizer]\n" + optimizer;
             Stepped stepped(text, {.step = {.parts = 2}, .master = at::kFloat, .working = working});
             ParameterStore& store = stepped.model.parameters();
+            for (size_t i = 0; i < store.size(); ++i)
+                if (store.spec(i).role == Role::scalar) store.working(i).fill_(0.7);  // wake what starts silent
             std::vector<Tensor> before;
             for (size_t i = 0; i < store.size(); ++i) before.push_back(store.master(i).clone());
             for (int i = 0; i < 3; ++i) stepped.run(some_ids(i), some_ids(i + 1), uint64_t(i));

@@ -72,7 +72,7 @@ void merge_lora(const ParameterStore& store, size_t index, SavedTensors& tensors
 // As files have them; the rest of an update is a parameter like any other.
 void add_lora_scales(const ParameterStore& store, std::vector<NamedTensor>& tensors) {
     for (const LoraUpdate& each : store.lora())
-        tensors.push_back({LoraNames(store.spec(each.matrix).name).scale, at::tensor(each.scale, at::kFloat)});
+        tensors.push_back({LoraNames(store.spec(each.matrix).name).scale, at::scalar_tensor(each.scale, at::kFloat)});
 }
 
 void check_shapes(const ParameterStore& store, const SavedTensors& tensors) {
