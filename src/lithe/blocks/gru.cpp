@@ -35,12 +35,8 @@ StepOutput GruBlock::add_step(StepProgram& program, const float* x, int64_t) con
     program.product({.weight = w_input_, .bias = b_input_, .x = x, .y = from_x, .planes = 3, .settled = false});
     program.product({.weight = w_state_, .bias = b_state_, .x = h, .y = from_h, .planes = 3});
     program.parts(d, [=](int64_t row, int64_t begin, int64_t end) {
-        const auto sigmoid = [](float v) { return 1 / (1 + std::exp(-v)); };
-        for (int64_t i = begin; i < end; ++i) {
-            const float *u = from_x + row * 3 * d + i, *s = from_h + row * 3 * d + i;
-            const float r = sigmoid(u[0] + s[0]), z = sigmoid(u[d] + s[d]), n = std::tanh(u[2 * d] + r * s[2 * d]);
-            h[row * d + i] = n + z * (h[row * d + i] - n);
-        }
+        kernels::step_gru({.width = d, .u = from_x + row * 3 * d, .s = from_h + row * 3 * d, .h = h + row * d}, begin,
+                          end);
     });
     return {h, [=](const State& state, int64_t row) { copy_state(state.get("h"), d, h + row * d); }};
 }

@@ -48,13 +48,9 @@ StepOutput LstmBlock::add_step(StepProgram& program, const float* x, int64_t) co
     program.product({.weight = w_input_, .bias = b_input_, .x = x, .y = from_x, .planes = 4, .settled = false});
     program.product({.weight = w_state_, .bias = b_state_, .x = h, .y = from_h, .planes = 4});
     program.parts(d, [=](int64_t row, int64_t begin, int64_t end) {
-        auto sigmoid = [](float v) { return 1 / (1 + std::exp(-v)); };
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t gates = row * 4 * d + i, at = row * d + i;
-            auto gate = [&](int64_t plane) { return from_x[gates + plane * d] + from_h[gates + plane * d]; };
-            c[at] = sigmoid(gate(1)) * c[at] + sigmoid(gate(0)) * std::tanh(gate(2));
-            h[at] = sigmoid(gate(3)) * std::tanh(c[at]);
-        }
+        kernels::step_lstm(
+            {.width = d, .u = from_x + row * 4 * d, .s = from_h + row * 4 * d, .c = c + row * d, .h = h + row * d},
+            begin, end);
     });
     return {h, [=](const State& state, int64_t row) {
                 copy_state(state.get("h"), d, h + row * d);

@@ -7,11 +7,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Median seconds of a step of so many rows, behind prompts as long as a segment.
+// Median seconds of a step of so many rows, behind prompts as long as a segment, or short ones.
 double step_seconds(const LanguageModel& model, const Config& config, int64_t rows, bool int8, int repeats) {
+    constexpr int64_t kShortPrompt = 32;  // of models whose positions end
     const int64_t steps = rows == 1 ? 200 : 50;
-    int64_t length = config.train.length;
-    if (model.max_positions() > 0) length = std::max<int64_t>(1, std::min(length, model.max_positions() - steps));
+    const int64_t length = model.max_positions() > 0 ? kShortPrompt : config.train.length;
     const std::vector<std::vector<int64_t>> prompts(size_t(rows), std::vector<int64_t>(size_t(length), 32));
     std::vector<double> seconds;
     for (int i = 0; i < repeats + 1; ++i) {
@@ -34,7 +34,7 @@ Json time_generation(const BenchRow& row, const std::string& precision, const Be
     const double bytes = double(model.parameters().count_without_embeddings()) * width;
     Json json = {{"name", row.name}, {"precision", precision}};
     for (const int64_t rows : flags.rows) {
-        const double time = step_seconds(model, config, rows, precision == "int8", std::min(flags.repeats, 3));
+        const double time = step_seconds(model, config, rows, precision == "int8", flags.repeats);
         json["by_rows"].push_back({{"rows", rows},
                                    {"tokens_per_second", double(rows) / time},
                                    {"gb_per_s", bytes / time / 1e9},

@@ -16,6 +16,8 @@ template <class S> void step_attend(const StepAttend<S>& args, int64_t begin, in
     LITHE_CALL_ISA(step_attend_range, args, begin, end)
 }
 void step_sru(const StepSru& args, int64_t begin, int64_t end) { LITHE_CALL_ISA(step_sru_range, args, begin, end) }
+void step_lstm(const StepGates& args, int64_t begin, int64_t end) { LITHE_CALL_ISA(step_lstm_range, args, begin, end) }
+void step_gru(const StepGates& args, int64_t begin, int64_t end) { LITHE_CALL_ISA(step_gru_range, args, begin, end) }
 void step_matrix_state(const StepMatrixState& args, int64_t begin, int64_t end) {
     LITHE_CALL_ISA(step_matrix_state_range, args, begin, end)
 }

@@ -7,6 +7,8 @@
 //             merge_attention
 //   norm:     y = (x - mean) / sqrt(variance + epsilon) gain + bias                               (Ba et al. 2016)
 //   sru:      kernels/recurrence/recurrence.h, one step
+//   lstm:     i, f, g, o = planes of u + s: c = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c)
+//   gru:      r, z = sigmoid of planes of u + s, n = tanh(u_n + r s_n): h = n + z (h - n)
 //   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q
 #pragma once
 
@@ -65,6 +67,17 @@ struct StepSru {
 };
 void step_sru_ref(const StepSru& args, int64_t begin, int64_t end);
 void step_sru(const StepSru& args, int64_t begin, int64_t end);
+
+// Of a cell whose products with x and with the state stand ready.
+struct StepGates {
+    int64_t width = 0;
+    const float *u = nullptr, *s = nullptr;  // from x, from the state: [planes][width]
+    float *c = nullptr, *h = nullptr;        // c: LSTM only
+};
+void step_lstm_ref(const StepGates& args, int64_t begin, int64_t end);
+void step_lstm(const StepGates& args, int64_t begin, int64_t end);
+void step_gru_ref(const StepGates& args, int64_t begin, int64_t end);
+void step_gru(const StepGates& args, int64_t begin, int64_t end);
 
 struct StepMatrixState {
     int64_t key = 0, value = 0;                            // of a head

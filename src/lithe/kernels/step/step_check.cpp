@@ -100,6 +100,21 @@ void norm_and_sru_case(ParityResult& result, int64_t size) {
     }
 }
 
+void gates_case(ParityResult& result, int64_t size) {
+    TestBuffer<float> u(4 * size, 0.53, 0.1, 2.5), s(4 * size, 0.7, 0.3, 2.0);
+    for (const bool lstm : {true, false}) {
+        TestBuffer<float> c(size, 0.41, 0.2, 1.0), c_ref(size, 0.41, 0.2, 1.0), h(size, 0.3, 0.5, 1.0),
+            h_ref(size, 0.3, 0.5, 1.0);
+        StepGates args{.width = size, .u = u.data(), .s = s.data(), .c = c.data(), .h = h.data()};
+        const auto step = lstm ? step_lstm : step_gru;
+        step(args, 0, size / 2), step(args, size / 2, size);
+        args.c = c_ref.data(), args.h = h_ref.data();
+        (lstm ? step_lstm_ref : step_gru_ref)(args, 0, size);
+        compare(result, c, c_ref, 1e-5, "step gates c");
+        compare(result, h, h_ref, 1e-5, "step gates h");
+    }
+}
+
 // Two parts that meet within a head; decays of none, heads and channels.
 void matrix_state_case(ParityResult& result, int64_t value) {
     constexpr int64_t kHeads = 3, kKey = 9;
@@ -144,6 +159,7 @@ ParityResult parity(int64_t size) {
         for (const int64_t head : {19, 150})
             attend_case<float>(result, size, head, by_age), attend_case<bfloat16>(result, size, head, by_age);
     norm_and_sru_case(result, size);
+    gates_case(result, size);
     matrix_state_case(result, size);
     return result;
 }

@@ -273,20 +273,11 @@ void step_norm_range(const float* x, const float* gain, const float* bias, int64
     for (; i < size; ++i) y[i] = (x[i] - mean) * scale * gain[i] + bias[i];
 }
 
-void step_sru_range(const StepSru& a, int64_t begin, int64_t end) {
-    auto step = [&](int64_t i, auto get, auto put) {
-        const VecF c = get(a.c + i), u = get(a.u + i);
-        const VecF f = sigmoid(get(a.u + a.width + i) + get(a.v + i) * c + get(a.bias + i));
-        const VecF r = sigmoid(get(a.u + 2 * a.width + i) + get(a.v + a.width + i) * c + get(a.bias + a.width + i));
-        const VecF now = u + (c - u) * f, g = a.tanh ? 2 * sigmoid(2 * now) - 1 : now;
-        put(a.c + i, now);
-        if (a.skip) {
-            const VecF skip = get(a.skip + i) * a.alpha;
-            put(a.h + i, skip + (g - skip) * r);
-        } else {
-            put(a.h + i, g * r);
-        }
-    };
+namespace {
+
+// Calls `step` with the place of each vector of numbers [begin, end) and how it is read and written; the last may be a
+// part of one.
+template <class Step> inline void each_vector(int64_t begin, int64_t end, const Step& step) {
     int64_t i = begin;
     for (; i + kLanes <= end; i += kLanes)
         step(
@@ -296,6 +287,46 @@ void step_sru_range(const StepSru& a, int64_t begin, int64_t end) {
         step(
             i, [left](const float* p) { return load_part(p, left); },
             [left](float* p, VecF v) { store_part(p, v, left); });
+}
+
+inline VecF tanh_of(VecF x) { return 2 * sigmoid(2 * x) - 1; }
+
+}  // namespace
+
+void step_sru_range(const StepSru& a, int64_t begin, int64_t end) {
+    each_vector(begin, end, [&](int64_t i, auto get, auto put) {
+        const VecF c = get(a.c + i), u = get(a.u + i);
+        const VecF f = sigmoid(get(a.u + a.width + i) + get(a.v + i) * c + get(a.bias + i));
+        const VecF r = sigmoid(get(a.u + 2 * a.width + i) + get(a.v + a.width + i) * c + get(a.bias + a.width + i));
+        const VecF now = u + (c - u) * f, g = a.tanh ? tanh_of(now) : now;
+        put(a.c + i, now);
+        if (a.skip) {
+            const VecF skip = get(a.skip + i) * a.alpha;
+            put(a.h + i, skip + (g - skip) * r);
+        } else {
+            put(a.h + i, g * r);
+        }
+    });
+}
+
+void step_lstm_range(const StepGates& a, int64_t begin, int64_t end) {
+    each_vector(begin, end, [&](int64_t i, auto get, auto put) {
+        const auto gate = [&](int64_t plane) {
+            return get(a.u + plane * a.width + i) + get(a.s + plane * a.width + i);
+        };
+        const VecF c = sigmoid(gate(1)) * get(a.c + i) + sigmoid(gate(0)) * tanh_of(gate(2));
+        put(a.c + i, c);
+        put(a.h + i, sigmoid(gate(3)) * tanh_of(c));
+    });
+}
+
+void step_gru_range(const StepGates& a, int64_t begin, int64_t end) {
+    each_vector(begin, end, [&](int64_t i, auto get, auto put) {
+        const auto u = [&](int64_t plane) { return get(a.u + plane * a.width + i); };
+        const auto s = [&](int64_t plane) { return get(a.s + plane * a.width + i); };
+        const VecF r = sigmoid(u(0) + s(0)), z = sigmoid(u(1) + s(1)), n = tanh_of(u(2) + r * s(2));
+        put(a.h + i, n + z * (get(a.h + i) - n));
+    });
 }
 
 namespace {

@@ -17,6 +17,8 @@ LITHE_DECLARE_ISAS(template <class S> void step_attend_range(const StepAttend<S>
 LITHE_DECLARE_ISAS(void step_norm_range(const float* x, const float* gain, const float* bias, int64_t size,
                                         double epsilon, float* y))
 LITHE_DECLARE_ISAS(void step_sru_range(const StepSru& args, int64_t begin, int64_t end))
+LITHE_DECLARE_ISAS(void step_lstm_range(const StepGates& args, int64_t begin, int64_t end))
+LITHE_DECLARE_ISAS(void step_gru_range(const StepGates& args, int64_t begin, int64_t end))
 LITHE_DECLARE_ISAS(void step_matrix_state_range(const StepMatrixState& args, int64_t begin, int64_t end))
 
 }  // namespace lithe::kernels

@@ -53,8 +53,9 @@ void step_norm_ref(const float* x, const float* gain, const float* bias, int64_t
     for (int64_t i = 0; i < size; ++i) y[i] = float((double(x[i]) - mean) * scale * double(gain[i]) + double(bias[i]));
 }
 
+static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
 void step_sru_ref(const StepSru& a, int64_t begin, int64_t end) {
-    auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
     for (int64_t i = begin; i < end; ++i) {
         const double c = double(a.c[i]), u = double(a.u[i]);
         const double f = sigmoid(double(a.u[a.width + i]) + double(a.v[i]) * c + double(a.bias[i]));
@@ -64,6 +65,26 @@ void step_sru_ref(const StepSru& a, int64_t begin, int64_t end) {
         const double skip = a.skip ? double(a.skip[i]) * double(a.alpha) : 0;
         a.c[i] = float(now);
         a.h[i] = float(a.skip ? skip + (g - skip) * r : g * r);
+    }
+}
+
+void step_lstm_ref(const StepGates& a, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+        const auto gate = [&](int64_t plane) {
+            return double(a.u[plane * a.width + i]) + double(a.s[plane * a.width + i]);
+        };
+        const double c = sigmoid(gate(1)) * double(a.c[i]) + sigmoid(gate(0)) * std::tanh(gate(2));
+        a.c[i] = float(c);
+        a.h[i] = float(sigmoid(gate(3)) * std::tanh(c));
+    }
+}
+
+void step_gru_ref(const StepGates& a, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+        const auto u = [&](int64_t plane) { return double(a.u[plane * a.width + i]); };
+        const auto s = [&](int64_t plane) { return double(a.s[plane * a.width + i]); };
+        const double r = sigmoid(u(0) + s(0)), z = sigmoid(u(1) + s(1)), n = std::tanh(u(2) + r * s(2));
+        a.h[i] = float(n + z * (double(a.h[i]) - n));
     }
 }
 
