@@ -133,7 +133,30 @@ TEST(AttentionPatterns, AreTheMaskedSoftmax) {
         const Tensor out = made->block->branch(input(), {}, pass_of(each.causal)).delta_TBD.squeeze(1);
         expect_numbers(out.narrow(1, each.head * kSize, kSize), each.expected);
         EXPECT_NEAR(pairs_of(*made, N, each.causal), each.pairs, 1e-6);
+        Tensor ones = input();
+        ones.narrow(2, 2 * kSize, kSize).fill_(1);
+        const Tensor sums = made->block->branch(ones, {}, pass_of(each.causal)).delta_TBD.squeeze(1);
+        expect_close(sums.narrow(1, each.head * kSize, kSize), at::ones({N, kSize}, at::kDouble), 1e-12,
+                     "weights' sums");
     }
+}
+
+// Windows 2, 4 and 8 over one another: the last position sees 1 + 1 + 3 + 7 of them.
+TEST(AttentionPatterns, CascadeSeesAsFarAsItsWindowsSay) {
+    ModelConfig model;
+    model.width = kWidth;
+    const auto run = [&](int64_t moved) {
+        Tensor x = input();
+        x.select(0, moved).add_(0.5);
+        for (const char* name : {"decoder.layers.0.c", "decoder.layers.1.c", "decoder.layers.2.c"})
+            x = MadeBlock(*find_block_kind("cascade"), model, {{"window", "2", "test"}}, at::kDouble, 1, at::kCPU, name)
+                    .block->branch(x, {}, pass_of(true))
+                    .delta_TBD;
+        return x.select(0, N - 1);
+    };
+    const Tensor last = run(N - 1 - 12);
+    EXPECT_TRUE(at::equal(last, run(N - 1 - 13)));
+    EXPECT_FALSE(at::equal(last, run(N - 1 - 11)));
 }
 
 // G5, whose global token has the projections of all, and the same with others: what it sees is turned in time.

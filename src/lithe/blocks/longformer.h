@@ -32,6 +32,7 @@ class LongformerBlock : public PatternedBlock {
  protected:
     Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
     double pairs(const CostShape& shape) const override;
+    int64_t parts() const override { return values_.global_tokens > 0 ? 2 : 1; }
 
  private:
     // Of heads with this dilation.

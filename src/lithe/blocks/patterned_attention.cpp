@@ -53,7 +53,7 @@ double PatternedBlock::flops_without_input_gradient(const CostShape& shape) cons
 
 double PatternedBlock::activation_numbers_per_token(const CostShape& shape) const {
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * (4 + 2 * span);
+    return double(width_) * (4 + 2 * span + (parts() > 1 ? double(parts()) : 0));
 }
 
 }  // namespace lithe

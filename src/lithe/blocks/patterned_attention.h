@@ -38,6 +38,8 @@ class PatternedBlock : public Block {
     virtual Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const = 0;
     // Keys that queries of a segment see, all together, on average over heads.
     virtual double pairs(const CostShape& shape) const = 0;
+    // Attentions that are joined into one.
+    virtual int64_t parts() const { return 1; }
     // What the next segment needs beside the memory.
     virtual void carry(const Tensor& /*x_TBD*/, const State& /*before*/, const Pass&, State& /*after*/) const {}
 
