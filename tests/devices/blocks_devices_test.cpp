@@ -33,10 +33,12 @@ struct Result {
 Result run(const Case& c, at::Device device) {
     ModelConfig model;
     model.width = D, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
+    const bool causal = c.variant.kind->traits.causal;
+    if (!causal) model.direction = Direction::bidirectional;
     MadeBlock made(*c.variant.kind, model, c.variant.values, c.type, 1, device);
     Pass pass;
     pass.memory = 2 * T, pass.keep_projections = c.kept, pass.window = c.window, pass.training = c.training;
-    pass.keys.rows = 77;
+    pass.keys.rows = 77, pass.causal = causal;
     {
         at::NoGradGuard guard;
         for (size_t i = 0; i < made.store.size(); ++i)

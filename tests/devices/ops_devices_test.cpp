@@ -5,6 +5,7 @@
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/glu.h"
 #include "lithe/ops/norm.h"
+#include "lithe/ops/patterned_attention.h"
 #include "lithe/ops/relative_attention.h"
 #include "lithe/ops/rms_norm.h"
 #include "lithe/ops/rotary.h"
@@ -19,6 +20,7 @@ using testing::leaf;
 using testing::sizes_name;
 using testing::Tensors;
 using testing::tolerance_of;
+using testing::wave;
 
 class Gpu : public testing::GpuTest {};
 
@@ -72,6 +74,28 @@ TEST_F(Gpu, Attention) {
                                 in, tolerance_of(type),
                                 sizes_name("attention", type, {steps, memory, heads, size, parts, window}));
                         }
+}
+
+// What parts are joined by, and what bends scores.
+TEST_F(Gpu, AttentionOfSpansAndBentScores) {
+    const int64_t B = 2, H = 2, P = 16, steps = 24;
+    for (const auto type : kTypes)
+        for (const int64_t memory : {0, 8})
+            for (const bool spans : {false, true}) {
+                Tensors in = {leaf({steps, B, 3 * P}, 0.53, 0.7, 1, type),
+                              memory ? leaf({memory, B, 2 * P}, 0.43, 0.2, 1, type) : Tensor()};
+                expect_same(
+                    [&](const Tensors& t) -> Tensors {
+                        ops::AttentionInput of{.kv_TBX = t[0], .memory_MBX = t[1], .heads = H, .soft_cap = 0.9};
+                        of.slopes_H = wave({H}, 0.4, 0.5, 0.3, ops::compute_type(type)).to(t[0].device());
+                        if (spans)
+                            of.mask.spans = ops::dilated_spans(steps, steps + memory, 3, -1, 0).to(t[0].device());
+                        const auto out = ops::attention_with_lse(of);
+                        return {out.out_TBP, out.lse,
+                                ops::joined({ops::local_attention(of, 3, 0), ops::dilated_attention(of, 4, -1, -1)})};
+                    },
+                    in, tolerance_of(type), sizes_name("spans", type, {memory, spans}));
+            }
 }
 
 TEST_F(Gpu, AttentionOfMaskedAndDroppedKeys) {

@@ -1,6 +1,7 @@
 // What a Transformer of today has in its attention, by the formulas; tests/golden/make_attention.py prints the numbers.
 #include <gtest/gtest.h>
 
+#include "lithe/blocks/attention.h"
 #include "support/block_maker.h"
 #include "support/errors.h"
 #include "support/waves.h"
@@ -31,10 +32,11 @@ void set_weights(MadeBlock& made) {
         if (name == "key_value") made.set(name, wave(weight.sizes(), 0.41, 0.3, 0.8));
         if (name == "gate") made.set(name, wave(weight.sizes(), 0.29, 0.6, 0.8));
         if (name == "out") made.set(name, wave(weight.sizes(), 0.53, 0.4, 0.8));
+        if (name == "sinks") made.set(name, wave(weight.sizes(), 0.9, 0.3, 1.2));
     }
 }
 
-TEST(Attention, RotaryGroupedWindowAndGateAreTheFormulas) {
+TEST(Attention, WhatATransformerHasTodayIsTheFormulas) {
     struct Case {
         const char* name;
         std::vector<RawValue> values;
@@ -46,6 +48,19 @@ TEST(Attention, RotaryGroupedWindowAndGateAreTheFormulas) {
         {"window", {{"window", "3", "test"}}, 1.0347814080, 0.6727788317, 0.3245262282, 0.9570591727},
         {"gated", {{"gated", "true", "test"}}, -0.4367446580, -0.6684434834, 1.7662509344, 7.1654782745},
         {"normed", {{"query_key_norm", "true", "test"}}, 1.0347814080, 0.2624081914, 1.4312745418, 2.8339245581},
+        {"alibi", {{"positions", "\"alibi\"", "test"}}, 1.0347814080, 0.6730519618, 1.9779793524, 2.2420209155},
+        {"capped", {{"soft_cap", "0.7", "test"}}, 1.0347814080, -0.0042551755, 1.0973541919, 2.9116229520},
+        {"sinks", {{"sinks", "true", "test"}}, 0.8454004812, 0.6227117002, 1.8223753881, 1.8535307675},
+        {"bent",
+         {{"key_value_heads", "2", "test"},
+          {"positions", "\"alibi\"", "test"},
+          {"soft_cap", "0.9", "test"},
+          {"sinks", "true", "test"},
+          {"window", "4", "test"}},
+         -0.3167740378,
+         -0.5211443612,
+         1.2806045501,
+         0.7239925557},
         {"all",
          {{"key_value_heads", "1", "test"},
           {"positions", "\"rotary\"", "test"},
@@ -62,12 +77,30 @@ TEST(Attention, RotaryGroupedWindowAndGateAreTheFormulas) {
         SCOPED_TRACE(each.name);
         MadeBlock made = make(each.values);
         set_weights(made);
-        const Tensor y = made.block->branch(wave({6, 1, 8}, 0.7, 0.1, 1.5), {}, Call(Pass())).delta_TBD.squeeze(1);
-        EXPECT_NEAR(y[0][0].item<double>(), each.first, 1e-9);
-        EXPECT_NEAR(y[3][5].item<double>(), each.middle, 1e-9);
-        EXPECT_NEAR(y[5][7].item<double>(), each.last, 1e-9);
-        EXPECT_NEAR(y.sum().item<double>(), each.sum, 1e-9);
+        // few steps go through two products; behind others, which cannot be seen from before, through the kernel
+        const Tensor x = at::cat({wave({6, 1, 8}, 0.7, 0.1, 1.5), wave({6, 1, 8}, 0.3, 0.2, 1.0)});
+        for (const int64_t steps : {6, 12}) {
+            const Tensor y = made.block->branch(x.narrow(0, 0, steps), {}, Call(Pass())).delta_TBD.squeeze(1);
+            EXPECT_NEAR(y[0][0].item<double>(), each.first, 1e-9);
+            EXPECT_NEAR(y[3][5].item<double>(), each.middle, 1e-9);
+            EXPECT_NEAR(y[5][7].item<double>(), each.last, 1e-9);
+            EXPECT_NEAR(y.narrow(0, 0, 6).sum().item<double>(), each.sum, 1e-9);
+        }
     }
+}
+
+// As transformers' build_alibi_tensor has them; its heads may be no power of two.
+TEST(Attention, AlibiSlopesAreThePapers) {
+    const auto expect = [](const std::vector<double>& slopes) {
+        expect_close(alibi_slopes(int64_t(slopes.size()), at::kDouble), at::tensor(slopes, at::kDouble), 1e-10,
+                     std::to_string(slopes.size()) + " heads");
+    };
+    expect({0.0039062500});
+    expect({0.0625000000, 0.0039062500, 0.2500000000});
+    expect({0.5000000000, 0.2500000000, 0.1250000000, 0.0625000000, 0.0312500000, 0.0156250000, 0.0078125000,
+            0.0039062500});
+    expect({0.5000000000, 0.2500000000, 0.1250000000, 0.0625000000, 0.0312500000, 0.0156250000, 0.0078125000,
+            0.0039062500, 0.7071067812, 0.3535533906, 0.1767766953, 0.0883883476});
 }
 
 // A product of turned heads depends on the difference of positions alone.
@@ -87,11 +120,15 @@ TEST(Attention, OptionsThatContradictAreToldInASentence) {
         EXPECT_ERROR(make(std::move(values)), ErrorKind::usage, words);
     };
     expect({{"key_value_heads", "3", "test"}}, "heads 4 are no multiple of key_value_heads 3");
-    expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}}, "without window, gate or norm");
+    expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}},
+           "without window, gate, norm, cap or sinks");
     ModelConfig both = causal_model();
     both.direction = Direction::bidirectional;
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"window", "3", "test"}}), ErrorKind::usage,
                  "a window looks back");
+    EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"positions", "\"alibi\"", "test"}}), ErrorKind::usage,
+                 "ALiBi's positions count back");
+    expect({{"positions", "\"relative\"", "test"}, {"soft_cap", "5.0", "test"}}, "cap or sinks");
     ModelConfig odd = causal_model();
     odd.width = 9;
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), odd, {{"positions", "\"rotary\"", "test"}, {"heads", "3", "test"}}),

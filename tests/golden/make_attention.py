@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Numbers of tests/golden/attention_test.cpp: rotary positions as transformers' Llama turns them (rotate_half), grouped keys
-and values, a window, a gate; written head by head."""
+and values, a window, a gate, ALiBi as in transformers' Bloom, a soft cap as in its Gemma 2, sinks as in its gpt-oss; written
+head by head."""
+import math
 import sys
 
 import numpy as np
@@ -9,6 +11,7 @@ from golden import Golden, sigmoid, softmax, wave
 
 WIDTH, HEADS, STEPS = 8, 4, 6
 SIZE = WIDTH // HEADS
+SINKS = wave(HEADS, 0.9, 0.3, 1.2)
 
 
 def turned(x, position, share, base):
@@ -27,7 +30,18 @@ def rms_norm(x, epsilon=1e-5):
     return (heads / np.sqrt((heads * heads).mean(axis=-1, keepdims=True) + epsilon)).reshape(x.shape)
 
 
-def attention(kept_heads, window=None, base=None, share=1.0, gated=False, normed=False):
+def slopes(heads):
+    """By build_alibi_tensor's rule: those of the largest power of two, then every other one of twice as many."""
+    power = 2 ** math.floor(math.log2(heads))
+    base = 2 ** -(2 ** -(math.log2(power) - 3))
+    found = [base ** i for i in range(1, power + 1)]
+    if power != heads:
+        base = 2 ** -(2 ** -(math.log2(2 * power) - 3))
+        found += [base ** i for i in range(1, 2 * (heads - power) + 1, 2)]
+    return found
+
+
+def attention(kept_heads, window=None, base=None, share=1.0, gated=False, normed=False, alibi=False, cap=None, sinks=False):
     kept = kept_heads * SIZE
     x = wave((STEPS, WIDTH), 0.7, 0.1, 1.5)
     if kept_heads == HEADS:
@@ -47,7 +61,15 @@ def attention(kept_heads, window=None, base=None, share=1.0, gated=False, normed
             there = slice(of * SIZE, (of + 1) * SIZE)
             query = q[i, here] if base is None else turned(q[i, here], i, share, base)
             keys = [k[j, there] if base is None else turned(k[j, there], j, share, base) for j in range(first, i + 1)]
-            mixed[i, here] = softmax(np.array(keys) @ query / np.sqrt(SIZE)) @ v[first:i + 1, there]
+            scores = np.array(keys) @ query / np.sqrt(SIZE)
+            if cap:
+                scores = np.tanh(scores / cap) * cap
+            if alibi:
+                scores = scores - slopes(HEADS)[h] * (i - np.arange(first, i + 1))
+            if sinks:  # one score more, whose weight is dropped
+                mixed[i, here] = softmax(np.append(scores, SINKS[h]))[:-1] @ v[first:i + 1, there]
+            else:
+                mixed[i, here] = softmax(scores) @ v[first:i + 1, there]
     if gated:
         mixed = mixed * sigmoid(x @ wave((WIDTH, WIDTH), 0.29, 0.6, 0.8).T)
     return mixed @ wave((WIDTH, WIDTH), 0.53, 0.4, 0.8).T
@@ -58,10 +80,15 @@ def main():
     cases = {"rotary": dict(kept_heads=4, base=10000.0), "grouped": dict(kept_heads=2),
              "window": dict(kept_heads=4, window=3), "gated": dict(kept_heads=4, gated=True),
              "normed": dict(kept_heads=4, normed=True),
+             "alibi": dict(kept_heads=4, alibi=True), "capped": dict(kept_heads=4, cap=0.7),
+             "sinks": dict(kept_heads=4, sinks=True),
+             "bent": dict(kept_heads=2, window=4, alibi=True, cap=0.9, sinks=True),
              "all": dict(kept_heads=1, base=50.0, window=4, gated=True, normed=True)}
     for name, options in cases.items():
         y = attention(**options)
         golden.expect(name, [y[0, 0], y[3, 5], y[5, 7], y.sum()], 10)
+    for heads in (1, 3, 8, 12):
+        golden.expect(f"slopes of {heads}", slopes(heads), 10)
     return golden.end()
 
 

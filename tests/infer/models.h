@@ -27,6 +27,7 @@ inline const char* const kStepModels[] = {
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"relative\"\nnorm = \"post\"\n"
     "embedding_scale = \"sqrt_width\"\ntie_embeddings = true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
+    "width = 48\nlayout = \"(<cascade>f)x2\"\nheads = 4\nmemory = 8\n[blocks.cascade]\nwindow = 3",
     "width = 48\nlayout = \"<gla><retnet>f<linear_attention>\"\nheads = 3",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"rotary\"\nnorm_form = \"rms\"\nfinal_norm = "
     "true",
@@ -41,7 +42,8 @@ inline std::vector<std::string> variant_models() {
     std::vector<std::string> texts;
     for (const BlockVariant& variant : block_variants()) {
         const std::string kind = variant.kind->name;
-        if (kind == "cross_attention" || has_value(variant, "bidirectional", "true")) continue;
+        if (kind == "cross_attention" || !variant.kind->traits.causal || has_value(variant, "bidirectional", "true"))
+            continue;
         std::string text = "width = 16\nlayout = \"s<" + kind + ">x2\"\nmemory = 8\n[blocks." + kind + "]\n";
         for (const RawValue& value : variant.values) text += value.key + " = " + value.text + "\n";
         texts.push_back(text);

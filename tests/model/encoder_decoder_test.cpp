@@ -124,6 +124,7 @@ TEST(EncoderDecoder, WrongStacksAreTold) {
     told("[model]\nwidth = 8\nlayout = \"sf\"\n[model.encoder]\nlayout = \"sf\"\n", "no block of the decoder reads");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"l\"\n",
          "only runs forward in time, and model.encoder.direction");
+    told("[model]\nwidth = 8\nlayout = \"<bigbird>f\"\n", "sees its whole segment, and model.direction is \"causal\"");
     told("[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"scf\"\n", "reads the encoder's output");
     const std::string two = "[model]\nwidth = 8\nlayout = \"scf\"\n[model.encoder]\nlayout = \"sf\"\n";
     told(two + "ngrams.lengths = \"2-3\"\n", "n-grams are looked up by a decoder alone");

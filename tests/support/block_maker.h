@@ -9,30 +9,33 @@ namespace lithe::testing {
 
 struct MadeBlock {
     ModelConfig model;
+    std::string name;
     ParameterStore store;
     std::unique_ptr<BlockOptions> options;
     std::unique_ptr<Block> block;
 
     MadeBlock(const BlockKind& kind, ModelConfig config, const std::vector<RawValue>& values = {},
-              at::ScalarType type = at::kDouble, uint64_t seed = 1, at::Device device = at::kCPU)
-        : model(std::move(config)) {
+              at::ScalarType type = at::kDouble, uint64_t seed = 1, at::Device device = at::kCPU,
+              const std::string& prefix = "b")
+        : model(std::move(config)),
+          name(prefix) {
         options = kind.make_options(model);
         Problems problems;
         read_options(
             values, [&](FieldVisitor& v) { options->visit(v); }, kind.name, problems);
         options->check(model, kind.name, problems);
         problems.throw_if_any(kind.name);
-        block = kind.make(*options, BlockSite{store, "b", model});
+        block = kind.make(*options, BlockSite{store, name, model});
         store.materialize(type == at::kBFloat16 ? at::kFloat : type, type, device, seed);
     }
-    Tensor parameter(const std::string& name) const {
+    Tensor parameter(const std::string& of) const {
         for (size_t i = 0; i < store.size(); ++i)
-            if (store.spec(i).name == "b." + name) return store.working(i);
-        throw std::runtime_error("no parameter " + name);
+            if (store.spec(i).name == name + "." + of) return store.working(i);
+        throw std::runtime_error("no parameter " + of);
     }
-    void set(const std::string& name, const Tensor& value) {
+    void set(const std::string& of, const Tensor& value) {
         at::NoGradGuard guard;
-        parameter(name).copy_(value.view(parameter(name).sizes()));
+        parameter(of).copy_(value.view(parameter(of).sizes()));
     }
 };
 

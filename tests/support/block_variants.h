@@ -22,6 +22,52 @@ inline BlockVariant variant_of(const char* kind, const char* what,
     return variant;
 }
 
+// Of attention over all keys, and over patterns of them.
+inline std::vector<BlockVariant> attention_variants() {
+    return {
+        variant_of("attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("attention", "rotary", {{"heads", "2"}, {"positions", "\"rotary\""}}),
+        variant_of("attention", "today",
+                   {{"heads", "4"},
+                    {"key_value_heads", "2"},
+                    {"positions", "\"rotary\""},
+                    {"rotary_share", "0.5"},
+                    {"rotary_base", "500.0"},
+                    {"window", "3"},
+                    {"query_key_norm", "true"},
+                    {"gated", "true"}}),
+        variant_of("attention", "alibi", {{"heads", "4"}, {"positions", "\"alibi\""}}),
+        variant_of("attention", "bent",
+                   {{"heads", "2"},
+                    {"positions", "\"alibi\""},
+                    {"soft_cap", "0.8"},
+                    {"sinks", "true"},
+                    {"key_value_heads", "1"},
+                    {"window", "6"}}),
+        variant_of("attention", "sinks", {{"heads", "2"}, {"sinks", "true"}, {"soft_cap", "0.8"}}),
+        variant_of("sparse", "strided", {{"heads", "2"}, {"stride", "4"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("sparse", "fixed", {{"heads", "2"}, {"pattern", "\"fixed\""}, {"stride", "4"}, {"summary", "2"}}),
+        variant_of("sparse", "fixed_one", {{"pattern", "\"fixed\""}, {"stride", "5"}, {"summary", "1"}}),
+        variant_of("cascade", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("longformer", "dilated",
+                   {{"heads", "4"},
+                    {"window", "2"},
+                    {"dilation", "3"},
+                    {"dilated_heads", "1"},
+                    {"bias", "true"},
+                    {"init", "\"normal\""}}),
+        variant_of("longformer", "near", {{"window", "2"}, {"dilation", "2"}}),
+        variant_of("bigbird", "blocks",
+                   {{"heads", "2"}, {"block", "2"}, {"random", "1"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("blockbert", "shifted",
+                   {{"heads", "4"}, {"blocks", "3"}, {"shifted", "1"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
+        variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
+        variant_of("attention", "relative_clamped",
+                   {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
+    };
+}
+
 // A new kind is in it by itself; a new option needs a row, or BlockVariants.EveryChoiceIsTested fails.
 inline const std::vector<BlockVariant>& block_variants() {
     static const std::vector<BlockVariant> all = [] {
@@ -44,21 +90,6 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("feed_forward", "swiglu", {{"activation", "\"swiglu\""}, {"bias", "false"}}),
                  variant_of("feed_forward", "geglu", {{"activation", "\"geglu\""}}),
                  variant_of("feed_forward", "reglu", {{"activation", "\"reglu\""}}),
-                 variant_of("attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
-                 variant_of("attention", "rotary", {{"heads", "2"}, {"positions", "\"rotary\""}}),
-                 variant_of("attention", "today",
-                            {{"heads", "4"},
-                             {"key_value_heads", "2"},
-                             {"positions", "\"rotary\""},
-                             {"rotary_share", "0.5"},
-                             {"rotary_base", "500.0"},
-                             {"window", "3"},
-                             {"query_key_norm", "true"},
-                             {"gated", "true"}}),
-                 variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
-                 variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
-                 variant_of("attention", "relative_clamped",
-                            {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
                  variant_of("cross_attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
                  variant_of("qrnn", "window", {{"window", "3"}, {"pooling", "\"f\""}}),
                  variant_of("qrnn", "admit", {{"window", "2"}, {"gate", "\"admit\""}}),
@@ -78,6 +109,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
              })
             list.push_back(std::move(each));
+        for (const BlockVariant& each : attention_variants()) list.push_back(each);
         return list;
     }();
     return all;
@@ -90,9 +122,11 @@ inline bool has_value(const BlockVariant& variant, const std::string& key, const
 
 // A kind that can run both ways has options that look back alone.
 inline bool looks_back_alone(const BlockVariant& variant) {
-    const bool window = std::any_of(variant.values.begin(), variant.values.end(),
-                                    [](const RawValue& value) { return value.key == "window"; });
-    return !variant.kind->traits.bidirectional || window || has_value(variant, "positions", "\"relative\"");
+    const bool attention = std::string_view(variant.kind->name) == "attention";
+    const bool window = attention && std::any_of(variant.values.begin(), variant.values.end(),
+                                                 [](const RawValue& value) { return value.key == "window"; });
+    const bool back = has_value(variant, "positions", "\"relative\"") || has_value(variant, "positions", "\"alibi\"");
+    return !variant.kind->traits.bidirectional || window || back;
 }
 
 }  // namespace lithe::testing

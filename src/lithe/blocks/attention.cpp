@@ -21,7 +21,8 @@ void AttentionValues::visit(FieldVisitor& v) {
             attention_dropout);
     v.field(
         {.name = "positions",
-         .help = "of keys: none (absolute ones may be added at the embedding), relative (Transformer-XL), or rotary"},
+         .help = "of keys: none (absolute ones may be added at the embedding), relative (Transformer-XL), rotary, or "
+                 "alibi"},
         positions);
     v.field({.name = "clamp_length",
              .help = "relative: distances beyond this count as this; 0 = no clamp",
@@ -47,6 +48,12 @@ void AttentionValues::visit(FieldVisitor& v) {
              .maximum = 1 << 30},
             window);
     v.field({.name = "query_key_norm", .help = "RMS norm of each head's queries and keys"}, query_key_norm);
+    v.field({.name = "soft_cap",
+             .help = "scores s become soft_cap tanh(s / soft_cap); 0: they stay as they are",
+             .minimum = 0,
+             .maximum = 1e6},
+            soft_cap);
+    v.field({.name = "sinks", .help = "each head's softmax has a learned number more in its denominator"}, sinks);
     v.field({.name = "gated", .help = "what attention gives is multiplied by a sigmoid of a product of the input"},
             gated);
     v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
@@ -61,6 +68,8 @@ void AttentionValues::check(const ModelConfig& model, const std::string& where, 
                      std::to_string(key_value_heads));
     if (window > 0 && model.direction != Direction::causal)
         problems.add(where + ": a window looks back: the model must be causal");
+    if (positions == KeyPositions::alibi && model.direction != Direction::causal)
+        problems.add(where + ": ALiBi's positions count back from the query: the model must be causal");
     if (positions == KeyPositions::rotary) check_rotary(model, where, problems);
     if (positions == KeyPositions::relative) check_relative(model, where, problems);
 }
@@ -78,10 +87,11 @@ void AttentionValues::check_relative(const ModelConfig& model, const std::string
     if (model.direction != Direction::causal)
         problems.add(where + ": relative positions count back from the query: the model must be causal");
     if (model.width % 2) problems.add(where + ": relative positions need an even width");
-    if (grouped() || window > 0 || gated || query_key_norm)
-        problems.add(
-            where + ": relative positions stand with as many heads of keys as of queries, without window, gate or norm",
-            "", "positions = \"rotary\" goes with all of them");
+    if (grouped() || window > 0 || gated || query_key_norm || soft_cap > 0 || sinks)
+        problems.add(where +
+                         ": relative positions stand with as many heads of keys as of queries, without window, gate, "
+                         "norm, cap or sinks",
+                     "", "positions = \"rotary\" goes with all of them");
 }
 
 Init AttentionValues::matrix_init(int64_t width) const {
@@ -102,6 +112,7 @@ AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& s
         query_norm_ = RmsNorm(site.store, site.name + ".query_norm", head_size(), site.model.norm_epsilon);
         key_norm_ = RmsNorm(site.store, site.name + ".key_norm", head_size(), site.model.norm_epsilon);
     }
+    if (values.sinks) sinks_ = site.store.add({site.name + ".sinks", {values.heads}, Role::vector, Init::normal(0.02)});
     if (values.gated) gate_ = {site, "gate", {1, width_, width_}, values.bias, init};
     out_ = {site, "out", {1, width_, width_}, values.bias, init};
 }
@@ -110,6 +121,22 @@ std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSi
     const auto& values = values_of<AttentionValues>(options);
     if (values.positions == KeyPositions::relative) return std::make_unique<RelativeAttentionBlock>(values, site);
     return std::make_unique<AttentionBlock>(values, site);
+}
+
+Tensor alibi_slopes(int64_t heads, at::TensorOptions options) {
+    int64_t power = 1;
+    while (2 * power <= heads) power *= 2;
+    const auto places = [&](int64_t count) { return at::arange(1, count + 1, options); };
+    const Tensor first = at::exp2(places(power) * (-8.0 / double(power)));
+    const int64_t left = heads - power;  // take every other slope of twice as many heads
+    return left == 0 ? first : at::cat({first, at::exp2((2 * places(left) - 1) * (-4.0 / double(power)))});
+}
+
+Tensor AttentionBlock::attended(ops::AttentionInput in) const {
+    in.soft_cap = values_.soft_cap;
+    const auto sums = in.kv_TBX.options().dtype(ops::compute_type(in.kv_TBX.scalar_type())).requires_grad(false);
+    if (values_.positions == KeyPositions::alibi) in.slopes_H = alibi_slopes(values_.heads, sums);
+    return values_.sinks ? ops::with_sinks(ops::attention_with_lse(in), sinks_.tensor()) : ops::attention(in);
 }
 
 ops::Rotary AttentionBlock::rotary() const {
@@ -175,7 +202,7 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
         in.mask.window = in.mask.window < 0 ? back : std::min(in.mask.window, back);
     }
     if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
-    Tensor mixed = ops::attention(in);
+    Tensor mixed = attended(in);
     if (values_.gated) mixed = mixed * gate_(x_TBD).sigmoid();
     out.delta_TBD = out_(mixed);
     const Pass pass = windowed(call.pass);
@@ -184,6 +211,8 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
 }
 
 StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
+    // a program's attention knows none of these
+    if (values_.positions == KeyPositions::alibi || values_.soft_cap > 0 || values_.sinks) return {};
     const int64_t kept = kept_width(), row = width_ + 2 * kept;
     float *qkv = program.vector(row), *mixed = program.vector(width_), *delta = program.vector(width_);
     float *q = qkv, *kv = qkv + width_;
@@ -239,8 +268,10 @@ double AttentionBlock::flops_without_input_gradient(const CostShape& all) const 
 double AttentionBlock::activation_numbers_per_token(const CostShape& all) const {
     const CostShape shape = windowed(all);
     const double span = 1 + double(shape.memory) / double(shape.length);
-    return double(width_) * ((values_.gated ? 7 : 4) + (values_.query_key_norm ? 3 : 0) + 2 * span) +
-           kept_scores(shape, values_.heads, values_.attention_dropout, 2);
+    const bool kept = values_.soft_cap == 0 || values_.attention_dropout > 0;
+    return double(width_) *
+               ((values_.gated ? 7 : 4) + (values_.sinks ? 1 : 0) + (values_.query_key_norm ? 3 : 0) + 2 * span) +
+           (kept ? kept_scores(shape, values_.heads, values_.attention_dropout, 2) : 0);
 }
 
 }  // namespace lithe

@@ -8,12 +8,16 @@
 // W_q, W_k, W_v stand stacked in one parameter, qkv. What a Transformer of today has beside:
 //
 //   rotary positions      Q_h and K_h are turned by their positions before the product (Su et al. 2021)
+//   ALiBi positions       scores lose slope_h times the distance of query and key (Press et al. 2022; slopes of heads
+//                         that are no power of two as in transformers' BLOOM)
 //   key_value_heads       H / key_value_heads neighbouring heads of queries share one of keys and values (Ainslie et
-//   al.
-//                         2023); parameters are then query, and key_value for the other two
+//                         al. 2023); parameters are then query, and key_value for the other two
 //   window                a query sees the newest so many keys, itself among them (Beltagy et al. 2020, section 3.1)
 //   query_key_norm        Q_h and K_h go through an RMS norm before they are turned (Dehghani et al. 2023; Henry et al.
-//   2020) gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
+//                         2020)
+//   soft_cap              scores s become cap tanh(s / cap), before slopes and mask (Gemma 2)
+//   sinks                 each head's denominator has exp(sink_h) more, a learned number (gpt-oss)
+//   gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
 #pragma once
 
 #include "lithe/blocks/attention_memory.h"
@@ -24,10 +28,11 @@
 namespace lithe {
 
 // Of keys; absolute ones may be added at the embedding.
-enum class KeyPositions { none, relative, rotary };
+enum class KeyPositions { none, relative, rotary, alibi };
 constexpr auto names_of(KeyPositions) {
     using enum KeyPositions;
-    return std::to_array<Named<KeyPositions>>({{none, "none"}, {relative, "relative"}, {rotary, "rotary"}});
+    return std::to_array<Named<KeyPositions>>(
+        {{none, "none"}, {relative, "relative"}, {rotary, "rotary"}, {alibi, "alibi"}});
 }
 
 struct AttentionValues {
@@ -41,6 +46,8 @@ struct AttentionValues {
     int64_t key_value_heads = 0;  // 0: as many as heads
     int64_t window = 0;           // 0: none
     bool query_key_norm = false;
+    double soft_cap = 0;  // 0: none
+    bool sinks = false;
     bool gated = false;
     AttentionInit init = AttentionInit::xavier;
     Init matrix_init(int64_t width) const;
@@ -78,6 +85,8 @@ class AttentionBlock : public Block {
     int64_t head_size() const { return width_ / values_.heads; }
     int64_t kept_width() const { return values_.kept_heads() * head_size(); }
     ops::Rotary rotary() const;
+    // What heads make of queries, keys and values.
+    Tensor attended(ops::AttentionInput in) const;
     // Keys and values [S][B][2 kept width] of inputs, as they are remembered.
     Tensor keys_values(const Tensor& x_SBD) const;
     Tensor with_normed_keys(const Tensor& kv_SBX) const;
@@ -94,7 +103,11 @@ class AttentionBlock : public Block {
     int64_t width_;
     StackedProjection qkv_, query_, key_value_, gate_, out_;  // qkv, or query and key_value
     RmsNorm query_norm_, key_norm_;
+    Parameter sinks_;
 };
+
+// ALiBi's slopes of so many heads.
+Tensor alibi_slopes(int64_t heads, at::TensorOptions options);
 
 // The block that `positions` asks for.
 std::unique_ptr<Block> make_attention(const BlockOptions& options, const BlockSite& site);

@@ -1,24 +1,10 @@
 #include "lithe/blocks/hgrn2.h"
 
-#include <charconv>
-
+#include "lithe/blocks/layer_number.h"
 #include "lithe/spec/layout.h"
 
 namespace lithe {
 namespace {
-
-// Where a block stands, by its parameters' prefix ("decoder.layers.3.hgrn2"); layer 0 outside a stack.
-struct StandsAt {
-    std::string stack;
-    int64_t layer = 0;
-    explicit StandsAt(const std::string& name) {
-        constexpr std::string_view kLayers = ".layers.";
-        const size_t at = name.find(kLayers);
-        if (at == std::string::npos) return;
-        stack = name.substr(0, at);
-        std::from_chars(name.data() + at + kLayers.size(), name.data() + name.size(), layer);
-    }
-};
 
 // What stands at the top of the layout, repetitions counted.
 int64_t count_layers(const std::string& layout) {

@@ -1,11 +1,15 @@
 #include "lithe/blocks/atr.h"
 #include "lithe/blocks/attention.h"
+#include "lithe/blocks/bigbird.h"
+#include "lithe/blocks/blockbert.h"
+#include "lithe/blocks/cascade.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/feed_forward.h"
 #include "lithe/blocks/gla.h"
 #include "lithe/blocks/gru.h"
 #include "lithe/blocks/hgrn2.h"
 #include "lithe/blocks/linear_attention.h"
+#include "lithe/blocks/longformer.h"
 #include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
@@ -13,6 +17,7 @@
 #include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
 #include "lithe/blocks/rg_lru.h"
+#include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
 #include "lithe/blocks/ssru.h"
@@ -65,6 +70,16 @@ std::span<const BlockKind> block_kinds() {
         kind<CrossAttentionBlock, CrossAttentionValues>(
             "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
             "multi-head attention over the encoder's output"),
+        kind<SparseBlock, SparseValues>("sparse", 0, {},
+                                        "Sparse Transformer's attention: near keys, and strided or summary ones"),
+        kind<CascadeBlock, CascadeValues>("cascade", 0, {}, "attention with a window that grows with depth"),
+        kind<LongformerBlock, LongformerValues>("longformer", 0, {.bidirectional = true},
+                                                "Longformer's attention: a window, dilation, global tokens"),
+        kind<BigBirdBlock, BigBirdValues>("bigbird", 0, {.causal = false, .bidirectional = true, .streams = false},
+                                          "BigBird's attention: blocks in a window, global and random ones"),
+        kind<BlockBertBlock, BlockBertValues>("blockbert", 0,
+                                              {.causal = false, .bidirectional = true, .streams = false},
+                                              "BlockBERT's attention: each block sees one, permuted by head"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<LinearAttentionBlock, LinearAttentionValues>("linear_attention", 0, {.bidirectional = true},
                                                           "linear attention: a matrix for a state"),

@@ -55,7 +55,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 6;
+constexpr int kCudaTableVersion = 7;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

@@ -219,6 +219,10 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
             problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
                              ") only runs forward in time, and " + section + ".direction is \"bidirectional\"",
                          section + ".layout");
+        if (kind && model.direction == Direction::causal && !kind->traits.causal)
+            problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
+                             ") sees its whole segment, and " + section + ".direction is \"causal\"",
+                         section + ".layout", "it stands in encoders");
     }
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);

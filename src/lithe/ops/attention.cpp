@@ -32,6 +32,7 @@ struct Sizes {
     int64_t kept() const { return (shared() ? 1 : 2) * width; }  // numbers per key of the memory
     bool shared() const { return parts == 1; }
     int64_t keys() const { return memory + own; }
+    AttentionSizes of_mask() const { return {batch, heads, steps, keys()}; }
     double scale() const { return 1 / std::sqrt(double(width) / double(heads)); }
 };
 
@@ -39,7 +40,7 @@ void check_shapes(const AttentionInput& in) {
     check(in.kv_TBX.dim() == 3 && (!in.q_TBP.defined() || in.q_TBP.dim() == 3), "attention",
           "keys and values " + shape_of(in.kv_TBX) + " are not [T][B][X]");
     const Sizes n(in);
-    check(n.own == n.steps || (n.own == 0 && n.memory > 0 && !in.mask.causal), "attention",
+    check(n.own == n.steps || (n.own == 0 && n.memory > 0 && (!in.mask.causal || n.memory >= n.steps)), "attention",
           std::to_string(n.steps) + " queries and " + std::to_string(n.own) + " keys of their segment");
     check(in.kv_TBX.size(2) % (n.parts * in.heads) == 0, "attention",
           "keys and values " + shape_of(in.kv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
@@ -57,7 +58,12 @@ void check_shapes(const AttentionInput& in) {
           "attention",
           "the term by distance, " + shape_of(in.distance_q_TBP) + " and " + shape_of(in.distance_r_SP) +
               ", does not fit");
-    check_mask(in.mask, n.batch, n.steps, n.keys(), "attention");
+    check(!in.slopes_H.defined() || (in.slopes_H.sizes() == at::IntArrayRef({n.heads}) &&
+                                     in.slopes_H.scalar_type() == compute_type(in.kv_TBX.scalar_type())),
+          "attention", "slopes " + shape_of(in.slopes_H) + " are not one for each head, in the type of sums");
+    check(!in.distance_q_TBP.defined() || !in.mask.spans.defined(), "attention",
+          "a term by distance does not go with key spans");
+    check_mask(in.mask, n.of_mask(), "attention");
 }
 
 // A part of a packed tensor as rows of heads; part 0 of [queries,] keys, values.
@@ -82,14 +88,7 @@ kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor
                                           const Tensor& lse) {
     const Sizes n(in);
     const bool packed = !in.q_TBP.defined();
-    return {{.batch = n.batch,
-             .heads = n.heads,
-             .queries = n.steps,
-             .keys = n.keys(),
-             .causal = in.mask.causal,
-             .window = in.mask.window,
-             .hidden = pointer<uint8_t>(in.mask.hidden_BS),
-             .first = pointer<int32_t>(in.mask.first_BT)},
+    return {mask_args(in.mask, n.of_mask()),
             n.width / n.heads,
             n.memory,
             kernels::Compute<S>(n.scale()),
@@ -102,7 +101,9 @@ kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor
             pointer<S>(probabilities),
             pointer<kernels::Compute<S>>(lse),
             rows_of<const S>(in.distance_q_TBP, 0, n),
-            distance_rows<S>(in.distance_r_SP, n)};
+            distance_rows<S>(in.distance_r_SP, n),
+            kernels::Compute<S>(in.soft_cap),
+            pointer<kernels::Compute<S>>(in.slopes_H)};
 }
 
 // For profiles: products over the visible pairs, and the tensors that are read or written.
@@ -123,9 +124,12 @@ struct AttentionNode : torch::autograd::Node {
 
     variable_list apply(variable_list&& gradients) override {
         check(in.kv_TBX.defined(), "attention", "backward was run twice through a graph that was freed");
-        if (!gradients[0].defined()) return variable_list(5);
+        Tensor d_lse = gradients.size() > 1 ? gradients[1] : Tensor();
+        if (!gradients[0].defined() && !d_lse.defined()) return variable_list(5);
         const Sizes n(in);
-        Tensor d_out = gradients[0].contiguous();
+        Tensor d_out = gradients[0].defined() ? gradients[0].contiguous()
+                                              : at::zeros({n.steps, n.batch, n.width}, in.kv_TBX.options());
+        if (d_lse.defined()) d_lse = d_lse.contiguous();
         const bool packed = !in.q_TBP.defined();
         Tensor dq = packed ? Tensor() : at::empty_like(in.q_TBP, at::MemoryFormat::Contiguous);
         Tensor dkv = at::empty_like(in.kv_TBX, at::MemoryFormat::Contiguous), d_memory;
@@ -147,7 +151,8 @@ struct AttentionNode : torch::autograd::Node {
                                                      rows_of<S>(d_memory, 0, n),
                                                      values_of<S>(d_memory, 1, n),
                                                      rows_of<S>(d_distance_q, 0, n),
-                                                     pointer<kernels::Compute<S>>(d_rows)};
+                                                     pointer<kernels::Compute<S>>(d_rows),
+                                                     pointer<kernels::Compute<S>>(d_lse)};
             kernels::attention_backward<S>(args);
             count_work(args.forward, d_rows.defined() ? 6 : 4,
                        {d_out, in.q_TBP, in.kv_TBX, in.memory_MBX, dq, dkv, d_memory, probabilities, d_rows});
@@ -171,18 +176,28 @@ Tensor rows_side_by_side(const Tensor& x) {
     return plain.stride(-1) == 1 ? plain : plain.contiguous();
 }
 
-Tensor fused(const AttentionInput& input) {
+// A window over many keys is worked on by blocks of queries, each with the keys that it sees.
+bool narrow(const AttentionInput& in, const Sizes& n) {
+    constexpr int64_t kManyKeys = 1024, kShare = 4;
+    return in.mask.causal && in.mask.window >= 0 && !in.mask.spans.defined() && !in.distance_q_TBP.defined() &&
+           n.keys() >= kManyKeys && kShare * (in.mask.window + in.mask.ahead + 1) <= n.keys();
+}
+
+AttentionOutput fused(const AttentionInput& input, bool with_lse) {
     AttentionInput in = input;
     for (Tensor* each : {&in.q_TBP, &in.kv_TBX, &in.memory_MBX, &in.distance_q_TBP, &in.distance_r_SP})
         *each = rows_side_by_side(*each);
     const Sizes n(in);
+    if (narrow(in, n)) in.mask.spans = window_spans(n.steps, n.keys(), in.mask.window, in.mask.ahead);
     const bool differentiate =
         needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP, input.distance_r_SP);
     auto like = in.kv_TBX.options();
     Tensor out = at::empty({n.steps, n.batch, n.width}, like), probabilities, lse;
-    if (differentiate) {
+    if (differentiate || with_lse)
         lse = at::empty({n.batch * n.heads, n.steps}, like.dtype(compute_type(in.kv_TBX.scalar_type())));
-        if (keeps_probabilities(n.steps, n.keys(), int64_t(in.kv_TBX.element_size())))
+    if (differentiate) {
+        const bool kept = keeps_probabilities(n.steps, n.keys(), int64_t(in.kv_TBX.element_size()));
+        if (kept && !in.mask.spans.defined() && in.soft_cap == 0)
             probabilities = at::empty({n.batch * n.heads, n.steps, kernels::attention_row(n.keys())}, like);
     }
     for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
@@ -194,10 +209,11 @@ Tensor fused(const AttentionInput& input) {
     if (differentiate) {
         auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP,
                                              input.distance_r_SP);
-        node->in = in, node->probabilities = probabilities, node->lse = lse;
-        torch::autograd::set_history(out, node);
+        node->in = in, node->probabilities = probabilities, node->lse = lse.detach();
+        if (with_lse) torch::autograd::set_history({out, lse}, node);
+        else torch::autograd::set_history(out, node);
     }
-    return out;
+    return {out, with_lse ? lse : Tensor()};
 }
 
 // Queries [T][B][P], keys and values [S][B][P].
@@ -212,14 +228,31 @@ struct Operands {
     }
 };
 
+// Scores [B H][T][S] under their scale, the cap and the slopes.
+Tensor bent(const Tensor& scores, const AttentionInput& in, const Sizes& n) {
+    Tensor s = scores * n.scale();
+    if (in.soft_cap > 0) s = at::tanh(s / in.soft_cap) * in.soft_cap;
+    if (!in.slopes_H.defined()) return s;
+    const auto places = in.slopes_H.options().requires_grad(false);
+    const Tensor distances =
+        at::arange(n.keys() - n.steps, n.keys(), places).unsqueeze(1) - at::arange(n.keys(), places);
+    const Tensor lost = (in.slopes_H.view({n.heads, 1, 1}) * distances).to(s.scalar_type());
+    return (s.view({n.batch, n.heads, n.steps, n.keys()}) - lost).flatten(0, 1);
+}
+
 // Two products and a softmax, with the scores in memory.
-Tensor unfused(const AttentionInput& in) {
+AttentionOutput unfused(const AttentionInput& in, bool with_lse) {
     const Sizes n(in);
     const Operands of(in, n);
     const Tensor k = heads_first(of.k, n.heads), v = n.shared() ? k : heads_first(of.v, n.heads);
-    Tensor p = masked_softmax_(at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2)), in.mask, n.heads, n.scale());
-    p = dropout_of_heads(p, n.heads, in.dropout, in.dropout_key);
-    return heads_last(at::bmm(p, v), n.heads);
+    Tensor scores = at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2));
+    double scale = n.scale();
+    if (in.soft_cap > 0 || in.slopes_H.defined()) scores = bent(scores, in, n), scale = 1;
+    SoftmaxOutput softmax;
+    if (with_lse) softmax = masked_softmax_with_lse_(scores, in.mask, n.heads, scale);
+    else softmax.probabilities = masked_softmax_(scores, in.mask, n.heads, scale);
+    const Tensor p = dropout_of_heads(softmax.probabilities, n.heads, in.dropout, in.dropout_key);
+    return {heads_last(at::bmm(p, v), n.heads), softmax.lse};
 }
 
 // Whether LibTorch's FlashAttention-2 (Dao 2023) for GPUs does the same: its causal mask ends at the last key like
@@ -230,7 +263,8 @@ bool flashes(const AttentionInput& in) {
     const int64_t size = n.width / n.heads;
     return in.kv_TBX.is_cuda() && in.kv_TBX.scalar_type() == at::kBFloat16 && n.steps * n.batch * n.keys() > 0 &&
            in.dropout == 0 && !in.mask.hidden_BS.defined() && !in.mask.first_BT.defined() &&
-           !in.distance_q_TBP.defined() && size <= kLargestHead && size % kHeadMultiple == 0;
+           !in.distance_q_TBP.defined() && in.soft_cap == 0 && !in.slopes_H.defined() && in.mask.ahead == 0 &&
+           !in.mask.spans.defined() && size <= kLargestHead && size % kHeadMultiple == 0;
 }
 
 Tensor flash(const AttentionInput& in) {
@@ -253,16 +287,48 @@ bool keeps_probabilities(int64_t steps, int64_t keys, int64_t element_size) {
 
 bool fuses_attention(const AttentionInput& input) {
     const Sizes n(input);
-    const bool few = n.steps < kFewQueries || n.batch == 0 || n.keys() == 0;
-    return !input.kv_TBX.is_cuda() && input.dropout == 0 && !few;
+    const bool few = n.steps < kFewQueries && !input.mask.spans.defined();
+    return !input.kv_TBX.is_cuda() && input.dropout == 0 && !few && n.batch > 0 && n.keys() > 0;
 }
 
 Tensor attention(const AttentionInput& input) {
     ProfileScope scope("lithe::attention");
     check_shapes(input);
-    if (fuses_attention(input)) return fused(input);
+    if (fuses_attention(input)) return fused(input, false).out_TBP;
     check(!input.distance_q_TBP.defined(), "attention", "a term by distance has no unfused path here");
-    return flashes(input) ? flash(input) : unfused(input);
+    return flashes(input) ? flash(input) : unfused(input, false).out_TBP;
+}
+
+AttentionOutput attention_with_lse(const AttentionInput& input) {
+    ProfileScope scope("lithe::attention");
+    check_shapes(input);
+    AttentionOutput out = fuses_attention(input) ? fused(input, true) : unfused(input, true);
+    const Sizes n(input);
+    out.lse = out.lse.view({n.batch, n.heads, n.steps}).permute({2, 0, 1});
+    return out;
+}
+
+// Of numbers by head [T][B][H] with each head's [P / H].
+static Tensor times_by_head(const Tensor& x_TBP, const Tensor& by_TBH) {
+    const int64_t heads = by_TBH.size(2);
+    return (x_TBP.unflatten(2, {heads, x_TBP.size(2) / heads}) * by_TBH.to(x_TBP.scalar_type()).unsqueeze(3))
+        .flatten(2);
+}
+
+Tensor with_sinks(const AttentionOutput& attended, const Tensor& sinks_H) {
+    return times_by_head(attended.out_TBP, at::sigmoid(attended.lse - sinks_H.to(attended.lse.scalar_type())));
+}
+
+Tensor joined(const std::vector<AttentionOutput>& parts) {
+    std::vector<Tensor> all;
+    for (const AttentionOutput& each : parts) all.push_back(each.lse);
+    const Tensor shares = at::softmax(at::stack(all), 0);
+    Tensor out;
+    for (size_t i = 0; i < parts.size(); ++i) {
+        const Tensor part = times_by_head(parts[i].out_TBP, shares[int64_t(i)]);
+        out = out.defined() ? out + part : part;
+    }
+    return out;
 }
 
 }  // namespace lithe::ops

@@ -24,6 +24,8 @@ struct AttentionInput {
     int64_t heads = 1;
     double dropout = 0;  // of attention weights
     DropoutKey dropout_key;
+    double soft_cap = 0;  // of scores; 0: none
+    Tensor slopes_H;      // ALiBi's, in the type of sums; undefined: none
 };
 
 // Whether attention() takes its fused path; a term by distance needs it.
@@ -34,5 +36,17 @@ bool keeps_probabilities(int64_t steps, int64_t keys, int64_t element_size);
 
 // softmax(q k^T / sqrt(P / heads) + mask) v per head, [T][B][P].
 Tensor attention(const AttentionInput& input);
+
+// The same, and lse [T][B][H] = log sum exp of a query's scores, differentiable too.
+struct AttentionOutput {
+    Tensor out_TBP, lse;
+};
+AttentionOutput attention_with_lse(const AttentionInput& input);
+
+// Attention whose denominators have exp(sink) more, a number for each head.
+Tensor with_sinks(const AttentionOutput& attended, const Tensor& sinks_H);
+
+// One attention over the keys of several: every key may be seen in one of them alone.
+Tensor joined(const std::vector<AttentionOutput>& parts);
 
 }  // namespace lithe::ops

@@ -1,5 +1,7 @@
 #include "lithe/kernels/attention/attention.h"
 
+#include <algorithm>
+
 #include "lithe/base/parallel.h"
 #include "lithe/kernels/attention/attention_heads.h"
 #include "lithe/kernels/scratch.h"
@@ -13,11 +15,33 @@ template <class S> int64_t scratch_bytes(const AttentionForward<S>& args, bool b
 template <class S> void forward_heads(const AttentionForward<S>& args, int64_t begin, int64_t end, char* scratch) {
     LITHE_CALL_ISA(attention_forward_heads, args, begin, end, scratch)
 }
-template <class S> void backward_heads(const AttentionBackward<S>& args, int64_t begin, int64_t end, char* scratch) {
-    LITHE_CALL_ISA(attention_backward_heads, args, begin, end, scratch)
+template <class S>
+void backward_heads(const AttentionBackward<S>& args, int64_t begin, int64_t end,
+                    char* scratch){LITHE_CALL_ISA(attention_backward_heads, args, begin, end, scratch)}
+
+// How many of a block's keys lie in the range.
+int64_t seen_in(const KeySpans& spans, const QueryBlock& block, const KeyRange& range) {
+    int64_t count = 0;
+    for (int64_t n = block.first; n < block.last; ++n)
+        count += std::max<int64_t>(
+            0, std::min<int64_t>(range.end, spans.spans[n].end) - std::max<int64_t>(range.begin, spans.spans[n].begin));
+    return count;
 }
 
 }  // namespace
+
+double attention_pairs(const SoftmaxMask& mask) {
+    const bool by_row = mask.first || mask.spans.by_row, by_head = mask.spans.by_head;
+    double pairs = 0;
+    for (int64_t b = 0; b < (by_row ? mask.batch : 1); ++b)
+        for (int64_t h = 0; h < (by_head ? mask.heads : 1); ++h)
+            for (int64_t i = 0; i < mask.queries; ++i) {
+                const KeyRange range = visible_keys(mask, b, i);
+                pairs += double(mask.spans.lists ? seen_in(mask.spans, block_of(mask, b, h, i), range)
+                                                 : range.end - range.begin);
+            }
+    return pairs * double(by_head ? 1 : mask.heads) * double(by_row ? 1 : mask.batch);
+}
 
 template <class S> void attention_forward(const AttentionForward<S>& args) {
     const int64_t bytes = scratch_bytes(args, false);

@@ -10,10 +10,17 @@
 // the longest distance down, one for each key: p_ij = softmax_j(scale (q_i . k_j + q'_i . r_c)), c = j + queries - 1 -
 // i; then dq'_i = sum_j ds_ij r_c and dr_c = sum_i ds_i,j(c) q'_i.
 //
+// Scores may be bent before the softmax: scale q_i . k_j becomes c tanh(scale q_i . k_j / c) under a soft cap c (Gemma
+// 2), and then loses slope_h (p_i - j), the distance of query and key (ALiBi, Press et al. 2022).
+//
+// Where the mask has spans, a block of queries is worked on with its spans' keys alone, so that time and working memory
+// go by what is seen. log sum exp of the scores is an output like o, whose gradient adds scale p_ij dlse_i to ds_ij: by
+// it attentions over keys that are apart can be joined, and a number in the denominator be added (attention sinks).
+//
 // The first `memory` keys come from rows of their own, so that nothing is concatenated. Blocks of queries are worked on
-// one after the other; products skip what the mask hides. The forward pass keeps lse_i = log sum_j exp(scale q_i .
-// k_j); the backward pass takes p from `probabilities` where they were kept, else it computes them anew (Dao et al.
-// 2022). A query that sees nothing gets zeros.
+// one after the other; products skip what the mask hides. The forward pass keeps lse; the backward pass takes p from
+// `probabilities` where they were kept, else it computes them anew (Dao et al. 2022). A query that sees nothing gets
+// zeros, and kNothing for its lse.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +43,9 @@ template <class S> struct AttentionForward {
     S* probabilities = nullptr;                     // [batch heads][queries][attention_row(keys)]; null: not kept
     Compute<S>* lse = nullptr;                      // [batch heads][queries]
     AttentionRows<const S> distance_q, distance_r;  // q', r; null: no second term
+    Compute<S> soft_cap = 0;                        // 0: none. With one, probabilities are not kept.
+    const Compute<S>* slopes = nullptr;             // [heads]; null: none
+    int64_t* computed = nullptr;  // [batch heads]: scores that the forward pass made, hidden ones too; null: not wanted
 };
 
 template <class S> struct AttentionBackward {
@@ -45,21 +55,14 @@ template <class S> struct AttentionBackward {
     AttentionRows<S> dq, dk, dv, memory_dk, memory_dv;
     AttentionRows<S> distance_dq;
     Compute<S>* distance_dr = nullptr;  // [batch heads][keys][size]; sums over batch rows are left to the caller
+    const Compute<S>* d_lse = nullptr;  // [batch heads][queries]; null: zeros
 };
 
 // Numbers per kept row of probabilities.
 static inline int64_t attention_row(int64_t keys) { return (keys + 31) / 32 * 32; }
 
 // Pairs of a query and a key that it sees, before `hidden`, over all heads: a product over them is 2 size pairs FLOPs.
-static inline double attention_pairs(const SoftmaxMask& mask) {
-    double pairs = 0;
-    for (int64_t b = 0; b < (mask.first ? mask.batch : 1); ++b)
-        for (int64_t i = 0; i < mask.queries; ++i) {
-            const KeyRange range = visible_keys(mask, b, i);
-            pairs += double(range.end > range.begin ? range.end - range.begin : 0);
-        }
-    return pairs * double(mask.heads) * double(mask.first ? 1 : mask.batch);
-}
+double attention_pairs(const SoftmaxMask& mask);
 
 template <class S> void attention_forward_ref(const AttentionForward<S>& args);
 template <class S> void attention_backward_ref(const AttentionBackward<S>& args);

@@ -15,6 +15,8 @@ template <class S> struct AttentionBuffers {
     TestBuffer<S> q, k, v, memory_k, memory_v, out, p, d_out, dq, dk, dv, memory_dk, memory_dv;
     TestBuffer<C> lse;
     bool by_distance = false, shared = false;  // shared: keys are values
+    bool capped = false, sloped = false, lse_wanted = false;
+    TestBuffer<C> slopes, d_lse;
     TestBuffer<S> distance_q, distance_r, distance_dq;
     TestBuffer<C> distance_dr;
 
@@ -29,7 +31,7 @@ template <class S> struct AttentionBuffers {
           memory_k(memory * width(), 0.43, 0.2, 1.0),
           memory_v(memory * width(), 0.71, 0.5, 1.0),
           out(q.size()),
-          p(m.batch * m.heads * m.queries * attention_row(m.keys)),
+          p(m.spans.lists ? 0 : m.batch * m.heads * m.queries * attention_row(m.keys)),
           d_out(q.size(), 0.3, 1.57, 1.0),
           dq(q.size()),
           dk(k.size()),
@@ -37,6 +39,8 @@ template <class S> struct AttentionBuffers {
           memory_dk(memory_k.size()),
           memory_dv(memory_k.size()),
           lse(m.batch * m.heads * m.queries),
+          slopes(m.heads, 0.4, 0.5, 0.05),
+          d_lse(m.batch * m.heads * m.queries, 0.7, 0.2, 1.0),
           distance_q(q.size(), 0.23, 0.4, 1.0),
           distance_r(m.keys * m.heads * head_size, 0.61, 0.9, 1.0),
           distance_dq(q.size()),
@@ -60,6 +64,8 @@ template <class S> struct AttentionBuffers {
                                  lse.data(),
                                  {},
                                  {}};
+        if (capped) args.soft_cap = C(0.8);
+        if (sloped) args.slopes = slopes.data();
         if (shared) args.v = args.memory_v = {};
         if (by_distance) {
             args.distance_q = rows<const S>(distance_q);
@@ -73,19 +79,27 @@ template <class S> struct AttentionBuffers {
         if (by_distance) args.distance_dq = rows<S>(distance_dq), args.distance_dr = distance_dr.data();
         if (memory_gradient) args.memory_dk = rows<S>(memory_dk), args.memory_dv = rows<S>(memory_dv);
         if (shared) args.dv = args.memory_dv = {};
+        if (lse_wanted) args.d_lse = d_lse.data();
         return args;
     }
 };
 
-enum class Form { plain, by_distance, shared };
+enum class Form { plain, by_distance, shared, capped, sloped, bent };  // bent: all that there is beside the others
+
+template <class S> void set_form(AttentionBuffers<S>& buffers, Form form) {
+    buffers.by_distance = form == Form::by_distance;
+    buffers.shared = form == Form::shared;
+    buffers.capped = form == Form::capped || form == Form::bent;
+    buffers.sloped = form == Form::sloped || form == Form::bent;
+    buffers.lse_wanted = form == Form::bent;
+}
 
 template <class S>
 void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size, int64_t memory, bool keep,
                     const std::string& words, Form form = Form::plain) {
     AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
     const bool by_distance = form == Form::by_distance;
-    got.by_distance = expected.by_distance = by_distance;
-    got.shared = expected.shared = form == Form::shared;
+    set_form(got, form), set_form(expected, form);
     const bool gradient = memory > 0 && keep;
     attention_forward(got.forward(keep));
     attention_forward_ref(expected.forward(keep));
@@ -109,6 +123,42 @@ void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size,
     if (values) compare(result, got.memory_dv, expected.memory_dv, tolerance, what + " memory dv", 2);
 }
 
+// Lists of spans for every head of every row, or for all alike.
+struct TestSpans {
+    std::vector<int32_t> lists = {0};
+    std::vector<QueryBlock> blocks;
+    std::vector<KeySpan> spans;
+    bool apart;
+    // Some blocks of queries see every third stretch of keys, others all or none.
+    TestSpans(const SoftmaxMask& mask, bool apart_) : apart(apart_) {
+        for (int64_t list = 0; list < (apart ? mask.batch * mask.heads : 1); ++list) {
+            for (int64_t i = 0, length = 3 + list; i < mask.queries; i += length, length = 2 * length + 1) {
+                const auto first = int32_t(spans.size());
+                const int64_t stretch = 2 + (i + list) % 17;
+                for (int64_t j = (i + list) % 5; i % 4 != 3 && j < mask.keys; j += 3 * stretch)
+                    spans.push_back({int32_t(j), int32_t(std::min(mask.keys, j + stretch))});
+                const auto end = int32_t(std::min(mask.queries, i + length));
+                blocks.push_back({int32_t(i), end, first, int32_t(spans.size())});
+            }
+            lists.push_back(int32_t(blocks.size()));
+        }
+    }
+    KeySpans get() const { return {lists.data(), blocks.data(), spans.data(), apart, apart}; }
+};
+
+template <class S> void span_cases(ParityResult& result, SoftmaxMask mask, int64_t memory) {
+    for (bool apart : {false, true}) {
+        const TestSpans spans(mask, apart);
+        mask.spans = spans.get();
+        if (apart) {
+            attention_case<S>(result, mask, 17, memory, false, " spans by head, bent", Form::bent);
+            attention_case<S>(result, mask, 7, memory, false, " spans by head, shared", Form::shared);
+        } else {
+            attention_case<S>(result, mask, 24, memory, false, " spans");
+        }
+    }
+}
+
 ParityResult attention_parity(int64_t size) {
     ParityResult result;
     const int64_t keys = size, queries = std::min<int64_t>((size + 1) / 2, 130);
@@ -125,15 +175,24 @@ ParityResult attention_parity(int64_t size) {
         attention_case<S>(result, mask, 7, keys - queries, false, " relative", Form::by_distance);
         attention_case<S>(result, mask, 24, keys - queries, true, " shared", Form::shared);
         attention_case<S>(result, mask, 7, keys - queries, false, " shared", Form::shared);
-        mask.window = 9;
+        attention_case<S>(result, mask, 24, keys - queries, false, " capped", Form::capped);
+        attention_case<S>(result, mask, 24, keys - queries, true, " sloped", Form::sloped);
+        mask.ahead = -1;
+        attention_case<S>(result, mask, 24, keys - queries, true, " not itself");
+        mask.window = 9, mask.ahead = 4;
+        attention_case<S>(result, mask, 24, keys - queries, false, " both sides");
+        mask.ahead = 0;
         attention_case<S>(result, mask, 70, 0, false, " window");
         attention_case<S>(result, mask, 18, keys - queries, false, " relative, window", Form::by_distance);
         mask.hidden = hidden.data(), mask.first = first.data(), mask.heads = 2;
         attention_case<S>(result, mask, 17, (keys - queries) / 2, true, " hidden");
         attention_case<S>(result, mask, 16, keys - queries, true, " relative, hidden", Form::by_distance);
         attention_case<S>(result, mask, 16, keys - queries, true, " shared, hidden", Form::shared);
+        attention_case<S>(result, mask, 16, (keys - queries) / 2, false, " bent, hidden", Form::bent);
+        span_cases<S>(result, mask, (keys - queries) / 2);
         mask.window = -1, mask.causal = false;
         attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
+        span_cases<S>(result, mask, keys - queries);
         // keys of another sequence, longer or shorter than this one
         mask.first = nullptr;
         attention_case<S>(result, mask, 16, keys, true, " of another");
@@ -157,12 +216,36 @@ template <class S> void add_attention_benchmarks(std::vector<BenchmarkCase>& lis
                     [buffers] { attention_backward(buffers->backward(true, true)); }, 4 * 2 * products});
 }
 
+// A window of 256 keys over 4096, by blocks of 128 queries.
+template <class S> void add_span_benchmarks(std::vector<BenchmarkCase>& list) {
+    constexpr int64_t kKeys = 4096, kWindow = 256, kBlock = 128;
+    SoftmaxMask mask{.batch = 1, .heads = 4, .queries = kKeys, .keys = kKeys, .window = kWindow - 1};
+    const auto spans = std::make_shared<TestSpans>(SoftmaxMask{}, false);
+    spans->lists = {0, int32_t(kKeys / kBlock)};
+    for (int32_t i = 0; i < kKeys; i += kBlock) {
+        spans->blocks.push_back(
+            {i, i + int32_t(kBlock), int32_t(spans->spans.size()), int32_t(spans->spans.size()) + 1});
+        spans->spans.push_back({std::max(0, i - int32_t(kWindow) + 1), i + int32_t(kBlock)});
+    }
+    mask.spans = spans->get();
+    const auto buffers = std::make_shared<AttentionBuffers<S>>(mask, 64, 0);
+    const double moved = double(buffers->q.size()) * sizeof(S), products = attention_pairs(mask) * 64;
+    attention_forward(buffers->forward(false));
+    const std::string suffix = std::string(", key spans ") + storage_name<S>();
+    list.push_back({"attention forward" + suffix, 4 * moved,
+                    [=, kept = spans] { attention_forward(buffers->forward(false)); }, 2 * 2 * products});
+    list.push_back({"attention backward" + suffix, 8 * moved,
+                    [=, kept = spans] { attention_backward(buffers->backward(false, false)); }, 4 * 2 * products});
+}
+
 std::vector<BenchmarkCase> attention_benchmarks() {
     std::vector<BenchmarkCase> list;
     for (bool shared : {false, true}) {
         add_attention_benchmarks<float>(list, shared);
         add_attention_benchmarks<bfloat16>(list, shared);
     }
+    add_span_benchmarks<float>(list);
+    add_span_benchmarks<bfloat16>(list);
     return list;
 }
 

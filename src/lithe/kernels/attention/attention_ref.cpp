@@ -14,10 +14,6 @@ template <class S> struct Head {
     }
     const S* k(int64_t j) const { return at(a.k, a.memory_k, j); }
     const S* v(int64_t j) const { return a.v.data ? at(a.v, a.memory_v, j) : k(j); }
-    bool visible(int64_t i, int64_t j) const {
-        const KeyRange range = visible_keys(a.mask, b, i);
-        return j >= range.begin && j < range.end && !(a.mask.hidden && a.mask.hidden[b * a.mask.keys + j]);
-    }
     double dot(const S* x, const S* y) const {
         double sum = 0;
         for (int64_t n = 0; n < a.size; ++n) sum += double(to_compute(x[n])) * double(to_compute(y[n]));
@@ -29,16 +25,29 @@ template <class S> struct Head {
         if (!a.distance_q.data) return content;
         return content + dot(a.distance_q.row(i, b, h), a.distance_r.row(distance_row(i, j), b, h));
     }
+    double cap() const { return double(a.soft_cap); }
+    double slope() const { return a.slopes ? double(a.slopes[h]) : 0; }
+    int64_t position(int64_t i) const { return a.mask.keys - a.mask.queries + i; }
+    double bent(int64_t i, int64_t j) const {
+        const double scaled = double(a.scale) * score(i, j);
+        return (cap() > 0 ? cap() * std::tanh(scaled / cap()) : scaled) - slope() * double(position(i) - j);
+    }
+    // d bent / d score
+    double bend(int64_t i, int64_t j) const {
+        if (cap() == 0) return double(a.scale);
+        const double t = std::tanh(double(a.scale) * score(i, j) / cap());
+        return double(a.scale) * (1 - t * t);
+    }
     // p_i over all keys; returns log sum exp.
     double probabilities(int64_t i, std::vector<double>& p) const {
         double highest = -INFINITY, sum = 0;
         for (int64_t j = 0; j < a.mask.keys; ++j) {
-            p[size_t(j)] = visible(i, j) ? double(a.scale) * score(i, j) : -INFINITY;
+            p[size_t(j)] = sees(a.mask, b, h, i, j) ? bent(i, j) : -INFINITY;
             highest = std::max(highest, p[size_t(j)]);
         }
         for (double& each : p) sum += each = highest == -INFINITY ? 0 : std::exp(each - highest);
         for (double& each : p) each = sum > 0 ? each / sum : 0;
-        return sum > 0 ? highest + std::log(sum) : 0;
+        return sum > 0 ? highest + std::log(sum) : kNothing;
     }
 };
 
@@ -75,21 +84,21 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
         std::vector<std::vector<double>> dk(keys, std::vector<double>(size)), dv = dk, dr = dk;
         for (int64_t i = 0; i < a.mask.queries; ++i) {
             head.probabilities(i, p);
-            double mean = 0;
+            double mean = args.d_lse ? -double(args.d_lse[task * a.mask.queries + i]) : 0;
             for (size_t j = 0; j < keys; ++j)
                 mean += p[j] * (dp[j] = head.dot(args.d_out.row(i, b, h), head.v(int64_t(j))));
             std::fill(dq.begin(), dq.end(), 0.0);
             std::fill(distance_dq.begin(), distance_dq.end(), 0.0);
             for (size_t j = 0; j < keys; ++j) {
-                const double ds = double(a.scale) * p[j] * (dp[j] - mean);
+                if (p[j] == 0) continue;  // what is not visible may have no row by distance
+                const double ds = head.bend(i, int64_t(j)) * p[j] * (dp[j] - mean);
                 for (size_t n = 0; n < size; ++n) {
                     dq[n] += ds * double(to_compute(head.k(int64_t(j))[n]));
                     dk[j][n] += ds * double(to_compute(a.q.row(i, b, h)[n]));
                     dv[j][n] += p[j] * double(to_compute(args.d_out.row(i, b, h)[n]));
                 }
                 const int64_t c = head.distance_row(i, int64_t(j));
-                if (!a.distance_q.data || ds == 0) continue;  // what is not visible may have no row
-                for (size_t n = 0; n < size; ++n) {
+                for (size_t n = 0; a.distance_q.data && n < size; ++n) {
                     distance_dq[n] += ds * double(to_compute(a.distance_r.row(c, b, h)[n]));
                     dr[size_t(c)][n] += ds * double(to_compute(a.distance_q.row(i, b, h)[n]));
                 }

@@ -13,7 +13,18 @@ constexpr int64_t kMostQueries = 256;
 int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t higher(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// Sizes of a task's working memory, in elements.
+// Some of a head's queries and all keys that they see: all there are, or a block of queries with its spans' keys, which
+// then count from 0 on.
+struct HeadPart {
+    int64_t first = 0, queries = 0;  // queries
+    int64_t keys = 0;
+    const int32_t* index = nullptr;   // [keys]: which key of the head's each is; null: all of them
+    const KeyRange* seen = nullptr;   // [queries]: of these keys; null: what the mask says
+    const uint8_t* hidden = nullptr;  // [keys]; null: none
+    int64_t key(int64_t j) const { return index ? index[j] : j; }
+};
+
+// Sizes of a part's working memory, in elements.
 template <class S> struct Sizes {
     int64_t queries, keys, size;
     int64_t row;        // of scores and probabilities
@@ -24,7 +35,7 @@ template <class S> struct Sizes {
     int64_t per_key;    // B packed from rows of keys
     int64_t columns;    // sums over queries: keys padded to tiles x size padded to panels
 
-    explicit Sizes(const AttentionForward<S>& a) : queries(a.mask.queries), keys(a.mask.keys), size(a.size) {
+    Sizes(int64_t queries_, int64_t keys_, int64_t size_) : queries(queries_), keys(keys_), size(size_) {
         row = round_up(keys + 1, kPanel);
         const int64_t most = higher(kTileRows, lower(kBlockBytes / (row * int64_t(sizeof(Compute<S>))), kMostQueries));
         const int64_t blocks = higher(1, (queries + most - 1) / most);
@@ -37,13 +48,14 @@ template <class S> struct Sizes {
     }
 };
 
-// A task's working memory. Null pointers count bytes.
+// A part's working memory. Null pointers count bytes.
 template <class S> struct Memory {
     using C = Compute<S>;
     using E = Element<S>;
     E *q_a, *key_columns, *value_sums, *p;
     C* scores;
-    Span* spans;  // per tile of a block's queries: the keys that any of them sees
+    C* places = nullptr;  // of keys, as numbers: for slopes
+    Span* spans;          // per tile of a block's queries: the keys that any of them sees
     // backward
     E *d_out_a, *value_columns, *key_sums, *q_sums, *d_out_sums, *ds, *turned;
     C *again, *dk, *dv;
@@ -58,6 +70,7 @@ template <class S> struct Memory {
         q_a = arena.take<E>(n.a_rows), key_columns = arena.take<E>(n.per_key), value_sums = arena.take<E>(n.per_key);
         p = arena.take<E>((n.block + kTileRows) * n.row), scores = arena.take<C>((n.block + kTileRows) * n.row);
         spans = arena.take<Span>(n.block / kTileRows + 1);
+        if (args.slopes) places = arena.take<C>(n.row);
         if (backward) {
             d_out_a = arena.take<E>(n.a_rows), value_columns = value_sums, key_sums = arena.take<E>(n.per_key);
             q_sums = arena.take<E>(n.per_query), d_out_sums = arena.take<E>(n.per_query);

@@ -9,8 +9,9 @@
 namespace lithe::kernels {
 namespace {
 
-template <class S> void forward_rows(const SoftmaxForward<S>& args, int64_t begin, int64_t end, Compute<S>* scratch) {
-    LITHE_CALL_ISA(softmax_forward_rows, args, begin, end, scratch)
+template <class S>
+void forward_rows(const SoftmaxForward<S>& args, int64_t begin, int64_t end, Compute<S>* scratch, uint8_t* marks) {
+    LITHE_CALL_ISA(softmax_forward_rows, args, begin, end, scratch, marks)
 }
 
 template <class S>
@@ -28,7 +29,8 @@ int64_t grain_of(const SoftmaxMask& mask) { return std::max<int64_t>(1, 16384 / 
 template <class S> void softmax_forward(const SoftmaxForward<S>& args) {
     parallel_for(rows_of(args.mask), grain_of(args.mask), [&](int64_t begin, int64_t end) {
         std::vector<Compute<S>> scratch(static_cast<size_t>(args.mask.keys));
-        forward_rows(args, begin, end, scratch.data());
+        std::vector<uint8_t> marks(args.mask.spans.lists ? scratch.size() : 0);
+        forward_rows(args, begin, end, scratch.data(), marks.data());
     });
 }
 

@@ -12,12 +12,15 @@ template <class S> void softmax_case(ParityResult& result, const SoftmaxMask& ma
     const int64_t count = mask.batch * mask.heads * mask.queries * mask.keys;
     TestBuffer<S> got(count, 0.37, 0.1, 3.0), expected(count, 0.37, 0.1, 3.0), d_got(count, 0.53, 0.7, 1.0),
         d_expected(count, 0.53, 0.7, 1.0);
-    softmax_forward<S>({mask, 0.7f, got.data()});
-    softmax_forward_ref<S>({mask, 0.7f, expected.data()});
-    softmax_backward<S>({mask, 0.7f, expected.data(), d_got.data()});
-    softmax_backward_ref<S>({mask, 0.7f, expected.data(), d_expected.data()});
+    const int64_t rows = mask.batch * mask.heads * mask.queries;
+    TestBuffer<Compute<S>> lse(rows), lse_expected(rows), d_lse(rows, 0.3, 0.2, 1.0);
+    softmax_forward<S>({mask, 0.7f, got.data(), lse.data()});
+    softmax_forward_ref<S>({mask, 0.7f, expected.data(), lse_expected.data()});
+    softmax_backward<S>({mask, 0.7f, expected.data(), d_got.data(), d_lse.data()});
+    softmax_backward_ref<S>({mask, 0.7f, expected.data(), d_expected.data(), d_lse.data()});
     std::string what = std::string("softmax ") + storage_name<S>() + " keys " + std::to_string(mask.keys) + words;
     compare(result, got, expected, storage_tolerance<S>(), what + " p");
+    compare(result, lse, lse_expected, storage_tolerance<S>(), what + " lse");
     compare(result, d_got, d_expected, storage_tolerance<S>(), what + " ds");
 }
 
@@ -32,12 +35,22 @@ ParityResult softmax_parity(int64_t size) {
         using S = decltype(storage);
         SoftmaxMask mask{.batch = 2, .heads = 3, .queries = queries, .keys = size};
         softmax_case<S>(result, mask, " causal");
+        mask.ahead = -1;
+        softmax_case<S>(result, mask, " not itself");
+        mask.ahead = 0;
         mask.window = 4;
         softmax_case<S>(result, mask, " window");
         mask.hidden = hidden.data(), mask.first = first.data();
         softmax_case<S>(result, mask, " hidden");
         mask.window = -1, mask.causal = false;
         softmax_case<S>(result, mask, " hidden, all");
+        // the first queries see two spans, the others none
+        const int32_t lists[] = {0, 2};
+        const auto q = int32_t(queries), k = int32_t(size);
+        const QueryBlock blocks[] = {{0, (q + 1) / 2, 0, 2}, {(q + 1) / 2, q, 2, 2}};
+        const KeySpan spans[] = {{k / 5, k / 3}, {k / 2, k}};
+        mask.spans = {lists, blocks, spans};
+        softmax_case<S>(result, mask, " spans");
     });
     return result;
 }

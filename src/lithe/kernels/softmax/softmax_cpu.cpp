@@ -11,8 +11,23 @@ template <class S> inline void clear(S* row, int64_t begin, int64_t end) {
     if (end > begin) __builtin_memset(row + begin, 0, size_t(end - begin) * sizeof(S));
 }
 
+inline float logarithm(float x) { return __builtin_logf(x); }
+inline double logarithm(double x) { return __builtin_log(x); }
+
+// Marks of what a query does not see: outside of its block's spans, or hidden.
+inline const uint8_t* outside_spans(const SoftmaxMask& mask, int64_t b, int64_t h, int64_t i, const uint8_t* hidden,
+                                    uint8_t* marks) {
+    __builtin_memset(marks, 1, size_t(mask.keys));
+    const QueryBlock& block = block_of(mask, b, h, i);
+    for (int64_t n = block.first; n < block.last; ++n)
+        for (int64_t j = mask.spans.spans[n].begin; j < mask.spans.spans[n].end; ++j) marks[j] = hidden && hidden[j];
+    return marks;
+}
+
+// Returns log sum exp.
 template <class S>
-void forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Compute<S> scale, Compute<S>* scratch) {
+Compute<S> forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Compute<S> scale,
+                       Compute<S>* scratch) {
     using C = Compute<S>;
     using V = Vec<C>;
     const int64_t begin = keys.begin, end = keys.end;
@@ -39,7 +54,10 @@ void forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Comp
     }
     C highest_score = highest(high);
     if (rest > highest_score) highest_score = rest;
-    if (highest_score <= C(kLowest)) return clear(row, begin, end);  // sees nothing
+    if (highest_score <= C(kLowest)) {  // sees nothing
+        clear(row, begin, end);
+        return C(kNothing);
+    }
 
     V total = V{};
     C tail = 0;
@@ -63,13 +81,14 @@ void forward_row(S* row, KeyRange keys, int64_t all, const uint8_t* hidden, Comp
             tail += scratch[j];
         }
     }
-    const C factor = 1 / (sum(total) + tail);
+    const C whole = sum(total) + tail, factor = 1 / whole;
     sweep(
         begin, end, [&](int64_t j) { store(row + j, load(scratch + j) * factor); },
         [&](int64_t j) { from_compute(scratch[j] * factor, row[j]); });
+    return highest_score + logarithm(whole);
 }
 
-template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t all, Compute<S> scale) {
+template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t all, Compute<S> scale, Compute<S> d_lse) {
     using C = Compute<S>;
     using V = Vec<C>;
     V dots = V{};
@@ -77,7 +96,7 @@ template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t al
     sweep(
         keys.begin, keys.end, [&](int64_t j) { dots += load(p + j) * load(d + j); },
         [&](int64_t j) { dot += to_compute(p[j]) * to_compute(d[j]); });
-    dot += sum(dots);
+    dot += sum(dots) - d_lse;
     clear(d, 0, keys.begin);
     clear(d, keys.end, all);
     sweep(
@@ -88,11 +107,14 @@ template <class S> void backward_row(const S* p, S* d, KeyRange keys, int64_t al
 }  // namespace
 
 template <class S>
-void softmax_forward_rows(const SoftmaxForward<S>& a, int64_t begin, int64_t end, Compute<S>* scratch) {
+void softmax_forward_rows(const SoftmaxForward<S>& a, int64_t begin, int64_t end, Compute<S>* scratch, uint8_t* marks) {
     for (int64_t row = begin; row < end; ++row) {
-        int64_t b = row / (a.mask.heads * a.mask.queries), i = row % a.mask.queries;
+        const int64_t n = row / a.mask.queries, b = n / a.mask.heads, h = n % a.mask.heads, i = row % a.mask.queries;
         const uint8_t* hidden = a.mask.hidden ? a.mask.hidden + b * a.mask.keys : nullptr;
-        forward_row(a.scores + row * a.mask.keys, visible_keys(a.mask, b, i), a.mask.keys, hidden, a.scale, scratch);
+        if (a.mask.spans.lists) hidden = outside_spans(a.mask, b, h, i, hidden, marks);
+        const Compute<S> lse = forward_row(a.scores + row * a.mask.keys, visible_keys(a.mask, b, i), a.mask.keys,
+                                           hidden, a.scale, scratch);
+        if (a.lse) a.lse[row] = lse;
     }
 }
 
@@ -100,12 +122,12 @@ template <class S> void softmax_backward_rows(const SoftmaxBackward<S>& a, int64
     for (int64_t row = begin; row < end; ++row) {
         int64_t b = row / (a.mask.heads * a.mask.queries), i = row % a.mask.queries;
         backward_row(a.probabilities + row * a.mask.keys, a.gradient + row * a.mask.keys, visible_keys(a.mask, b, i),
-                     a.mask.keys, a.scale);
+                     a.mask.keys, a.scale, a.d_lse ? a.d_lse[row] : Compute<S>(0));
     }
 }
 
-#define LITHE_INSTANTIATE(S)                                                                        \
-    template void softmax_forward_rows<S>(const SoftmaxForward<S>&, int64_t, int64_t, Compute<S>*); \
+#define LITHE_INSTANTIATE(S)                                                                                  \
+    template void softmax_forward_rows<S>(const SoftmaxForward<S>&, int64_t, int64_t, Compute<S>*, uint8_t*); \
     template void softmax_backward_rows<S>(const SoftmaxBackward<S>&, int64_t, int64_t);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)

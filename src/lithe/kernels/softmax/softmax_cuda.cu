@@ -6,18 +6,20 @@ namespace lithe::kernels::cuda {
 namespace {
 
 struct Row {
-    int64_t begin, end;
+    const SoftmaxMask& mask;
+    KeyRange range;
     const uint8_t* hidden;
-    __device__ Row(const SoftmaxMask& mask, int64_t row) {
-        const int64_t b = row / (mask.heads * mask.queries), i = row % mask.queries,
-                      position = mask.keys - mask.queries + i;
-        begin = 0;
-        end = mask.causal ? position + 1 : mask.keys;
-        if (mask.window >= 0 && position - mask.window > begin) begin = position - mask.window;
-        if (mask.first && mask.first[b * mask.queries + i] > begin) begin = mask.first[b * mask.queries + i];
+    const QueryBlock* block = nullptr;
+    __device__ Row(const SoftmaxMask& of, int64_t row) : mask(of) {
+        const int64_t n = row / mask.queries, b = n / mask.heads, i = row % mask.queries;
+        range = visible_keys(mask, b, i);
         hidden = mask.hidden ? mask.hidden + b * mask.keys : nullptr;
+        if (mask.spans.lists) block = &block_of(mask, b, n % mask.heads, i);
     }
-    __device__ bool visible(int64_t j) const { return j >= begin && j < end && !(hidden && hidden[j]); }
+    __device__ bool visible(int64_t j) const {
+        return j >= range.begin && j < range.end && !(hidden && hidden[j]) &&
+               (!block || in_spans(mask.spans, *block, j));
+    }
 };
 
 template <class S> __global__ void forward_kernel(SoftmaxForward<S> a, int64_t rows) {
@@ -35,6 +37,7 @@ template <class S> __global__ void forward_kernel(SoftmaxForward<S> a, int64_t r
         total = block_sum(total);
         for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x)
             put(scores[j], keys.visible(j) ? exponential(a.scale * get(scores[j]) - high) / total : C(0));
+        if (a.lse && threadIdx.x == 0) a.lse[row] = total > C(0) ? high + log(total) : C(kNothing);
     }
 }
 
@@ -45,7 +48,7 @@ template <class S> __global__ void backward_kernel(SoftmaxBackward<S> a, int64_t
         S* d = a.gradient + row * a.mask.keys;
         C dot = 0;
         for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x) dot += get(p[j]) * get(d[j]);
-        dot = block_sum(dot);
+        dot = block_sum(dot) - (a.d_lse ? a.d_lse[row] : C(0));
         for (int64_t j = threadIdx.x; j < a.mask.keys; j += blockDim.x)
             put(d[j], a.scale * get(p[j]) * (get(d[j]) - dot));
     }

@@ -6,9 +6,9 @@
 
 namespace lithe::kernels {
 
-// `scratch` holds mask.keys values.
+// `scratch` holds mask.keys values, `marks` as many where there are spans.
 LITHE_DECLARE_ISAS(template <class S> void softmax_forward_rows(const SoftmaxForward<S>& args, int64_t begin,
-                                                                int64_t end, Compute<S>* scratch))
+                                                                int64_t end, Compute<S>* scratch, uint8_t* marks))
 LITHE_DECLARE_ISAS(template <class S>
                    void softmax_backward_rows(const SoftmaxBackward<S>& args, int64_t begin, int64_t end))
 
