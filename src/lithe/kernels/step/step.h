@@ -7,7 +7,8 @@
 //             merge_attention
 //   norm:     y = (x - mean) / sqrt(variance + epsilon) gain + bias                               (Ba et al. 2016)
 //   sru:      kernels/recurrence/recurrence.h, one step
-//   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q
+//   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q;
+//             with beta that of delta_state.h: S = left S, then S += k (beta (v - S^T k))^T
 #pragma once
 
 #include <cstdint>
@@ -73,6 +74,7 @@ struct StepMatrixState {
     int64_t key_head = 0;                                  // numbers from a head's q and k to the next one's
     const float* left = nullptr;                           // of the state: a number, or [key]; null: all
     int64_t left_head = 0, left_channel = 0;               // numbers from a head's to the next one's, from channels'
+    const float* beta = nullptr;                           // [heads], of the delta rule; null: values are added
     float *state = nullptr, *out = nullptr;                // [heads][key][value], [heads][value]
 };
 // Of values [begin, end), counted over all heads.
