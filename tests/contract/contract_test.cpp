@@ -38,8 +38,13 @@ class Contract : public ::testing::TestWithParam<int> {
         values.insert(values.end(), more.begin(), more.end());
         auto made = std::make_unique<MadeBlock>(kind(), model(), values, type);
         at::NoGradGuard guard;
-        for (size_t i = 0; i < made->store.size(); ++i)
-            if (made->store.spec(i).role == Role::scalar) made->store.working(i).fill_(0.7);  // wake what starts silent
+        for (size_t i = 0; i < made->store.size(); ++i) {  // wake what starts silent
+            const ParameterSpec& spec = made->store.spec(i);
+            const Tensor value = made->store.working(i);
+            if (spec.role == Role::scalar) value.fill_(0.7);
+            if (spec.role == Role::matrix && spec.init.kind == Init::Kind::constant)
+                value.copy_(wave(spec.shape, 0.37 + 0.1 * double(i), 0.3, 0.5));
+        }
         return made;
     }
     Pass pass() const {

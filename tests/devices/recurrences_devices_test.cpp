@@ -115,41 +115,61 @@ TEST_F(GpuRecurrences, ShortConvolution) {
                 }
 }
 
+enum class States { added, delta_rule, two_rows };
+
+struct StatesCase {
+    int64_t steps, key, value;
+    int decays;  // 0 none, 1 by head, 2 by channel
+    bool full;   // a state at the start and flags; q and k that heads share
+    States form;
+};
+
+void compare_states(at::ScalarType type, const StatesCase& c) {
+    const int64_t B = 2, H = 3;
+    const auto compute = ops::compute_type(type);
+    const double longest = c.form == States::added ? 0.6 : 1 / std::sqrt(double(c.key));  // of a key, in each number
+    Tensors in(9);
+    in[0] = leaf({c.steps, B, c.full ? 1 : H, c.key}, 0.37, 0.1, 0.7, type);
+    in[1] = leaf({c.steps, B, c.full ? 1 : H, c.key}, 0.53, 0.7, longest, type);
+    in[2] = leaf({c.steps, B, H, c.value}, 0.91, 0.3, 0.8, type);
+    if (c.decays)
+        in[3] = wave({c.steps, B, c.decays == 1 ? H : H * c.key}, 0.71, 0.4, 0.3, compute).abs().neg().requires_grad_();
+    if (c.full) in[4] = leaf({B, H, c.key, c.value}, 0.77, 0.2, 0.6, compute), in[5] = some_flags(c.steps, B);
+    if (c.form == States::delta_rule) in[6] = leaf({c.steps, B, H}, 0.43, 0.9, 0.9, compute);
+    if (c.form == States::two_rows) {
+        in[7] = leaf({c.steps, B, H, c.key}, 0.47, 0.2, longest, type);
+        in[8] = leaf({c.steps, B, H, c.key}, 0.47, 0.2, 0.5 * longest, type);
+    }
+    expect_same(
+        [&](const Tensors& t) -> Tensors {
+            const auto out = ops::matrix_state({.q_TBHK = t[0],
+                                                .k_TBHK = t[1],
+                                                .v_TBHV = t[2],
+                                                .g_TBX = t[3],
+                                                .beta_TBH = t[6],
+                                                .a_TBHK = t[7],
+                                                .b_TBHK = t[8],
+                                                .start_BHKV = t[4],
+                                                .flags_TB = t[5],
+                                                .heads = H,
+                                                .key = c.key,
+                                                .value = c.value,
+                                                .scale = 0.3});
+            return {out.out_TBX, out.state_BHKV};
+        },
+        in, 3 * tolerance_of(type),
+        sizes_name("matrix state", type, {c.steps, c.key, c.decays, c.full, int64_t(c.form)}));
+}
+
 // Small states lie in shared memory, large ones do not.
 TEST_F(GpuRecurrences, MatrixState) {
     for (const auto type : kTypes)
         for (const int64_t steps : {1, 9, 70})
             for (const auto& [key, value] : {std::pair<int64_t, int64_t>(1, 3), {33, 40}, {130, 260}})
                 for (const int decays : {0, 1, 2})
-                    for (const bool shared : {false, true}) {
-                        const int64_t B = 2, H = 3;
-                        const auto compute = ops::compute_type(type);
-                        Tensors in = {leaf({steps, B, shared ? 1 : H, key}, 0.37, 0.1, 0.7, type),
-                                      leaf({steps, B, shared ? 1 : H, key}, 0.53, 0.7, 0.6, type),
-                                      leaf({steps, B, H, value}, 0.91, 0.3, 0.8, type),
-                                      decays ? wave({steps, B, decays == 1 ? H : H * key}, 0.71, 0.4, 0.3, compute)
-                                                   .abs()
-                                                   .neg()
-                                                   .requires_grad_()
-                                             : Tensor(),
-                                      shared ? leaf({B, H, key, value}, 0.77, 0.2, 0.6, compute) : Tensor(),
-                                      shared ? some_flags(steps, B) : Tensor()};
-                        expect_same(
-                            [&](const Tensors& t) -> Tensors {
-                                const auto out = ops::matrix_state({.q_TBHK = t[0],
-                                                                    .k_TBHK = t[1],
-                                                                    .v_TBHV = t[2],
-                                                                    .g_TBX = t[3],
-                                                                    .start_BHKV = t[4],
-                                                                    .flags_TB = t[5],
-                                                                    .heads = H,
-                                                                    .key = key,
-                                                                    .value = value,
-                                                                    .scale = 0.3});
-                                return {out.out_TBX, out.state_BHKV};
-                            },
-                            in, 3 * tolerance_of(type), sizes_name("matrix state", type, {steps, key, decays, shared}));
-                    }
+                    for (const States form : {States::added, States::delta_rule, States::two_rows})
+                        for (const bool full : {false, true})
+                            compare_states(type, {steps, key, value, decays, full, form});
 }
 
 TEST_F(GpuRecurrences, Lstm) {

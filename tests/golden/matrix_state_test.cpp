@@ -1,67 +1,20 @@
 // Recurrences with a matrix for a state as their papers have them, by ops/matrix_state, with their gradients; and the
 // layers around them. The numbers are those of make_matrix_state.py, which writes the formulas down once more.
-#include "lithe/ops/matrix_state.h"
-
-#include <torch/csrc/autograd/autograd.h>
-
-#include "support/block_maker.h"
-#include "support/waves.h"
+#include "support/matrix_states.h"
 
 namespace lithe {
 namespace {
 
-using testing::cosine;
 using testing::expect_close;
+using testing::expect_golden;
+using testing::expect_out;
 using testing::expect_values;
+using testing::layer_output;
+using testing::run;
+using Inputs = testing::MatrixStateInputs;
+using Walked = testing::WalkedStates;
 
-constexpr int64_t T = 16, N = 4;
-
-// sin(a i + b j + c) for step i and number j, a leaf.
-Tensor numbers(double a, double b, double c) {
-    const Tensor i = at::arange(T, at::kDouble).unsqueeze(1), j = at::arange(N, at::kDouble);
-    return (i * a + j * b + c).sin().set_requires_grad(true);
-}
-
-struct Inputs {
-    Tensor q = numbers(0.7, 1.3, 0.1), k = numbers(0.5, -0.9, 0.2 + M_PI / 2), v = numbers(1.1, -0.6, 0.3),
-           gates = numbers(0.9, 0.4, 0.6);
-    Tensor gate = gates.detach().select(1, 0).clone().set_requires_grad(true);  // one for each step
-};
-
-struct Golden {
-    std::vector<double> out;        // [0][0], [7][2], [15][3], sum, sum of absolute values
-    double state = 0;               // sum of the last one
-    std::vector<double> gradients;  // sums
-};
-
-struct Walked {
-    Tensor out, state;  // [T][N], [key][value]
-};
-
-Walked run(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& g, double scale) {
-    auto head = [](const Tensor& x) { return x.view({T, 1, 1, x.size(1)}); };
-    const auto out = ops::matrix_state({.q_TBHK = head(q),
-                                        .k_TBHK = head(k),
-                                        .v_TBHV = head(v),
-                                        .g_TBX = g.defined() ? g.view({T, 1, -1}) : g,
-                                        .key = q.size(1),
-                                        .value = v.size(1),
-                                        .scale = scale});
-    return {out.out_TBX.view({T, -1}), out.state_BHKV[0][0]};
-}
-
-void expect_out(const Tensor& out, const std::vector<double>& expected) {
-    expect_values(at::stack({out[0][0], out[7][2], out[15][3], out.sum(), out.abs().sum()}), expected, 1e-9, "out");
-}
-
-void expect_golden(const Walked& run, const std::vector<Tensor>& inputs, const Golden& golden) {
-    expect_out(run.out, golden.out);
-    expect_values(run.state.sum(), {golden.state}, 1e-9, "last state");
-    torch::autograd::backward({(run.out * cosine({T, N}, 0.3)).sum()}, {});
-    std::vector<Tensor> sums;
-    for (const Tensor& each : inputs) sums.push_back(each.grad().sum());
-    expect_values(at::stack(sums), golden.gradients, 1e-9, "gradients");
-}
+constexpr int64_t T = testing::kGoldenSteps, N = testing::kGoldenNumbers;
 
 TEST(GoldenMatrixState, GatedLinearAttention) {
     const Inputs in;
@@ -153,24 +106,6 @@ Tensor linear_attention_of_golden(bool causal) {
 TEST(GoldenMatrixState, LinearAttention) {
     expect_out(linear_attention_of_golden(true), {.2955201661, -.0133422550, .0828327285, 1.5265172707, 10.2204981360});
     expect_out(linear_attention_of_golden(false), {.0757862507, .1022007798, .0828327285, 4.8110303179, 4.8110303179});
-}
-
-// A kind's last output of five steps, all parameters waves in the order in which the kind adds them.
-Tensor layer_output(const char* kind, const std::vector<RawValue>& values, const char* name = "b") {
-    ModelConfig model;
-    model.width = 8;
-    model.layout = "<hgrn2>x3";
-    const auto options = find_block_kind(kind)->make_options(model);
-    Problems problems;
-    read_options(
-        values, [&](FieldVisitor& v) { options->visit(v); }, kind, problems);
-    ParameterStore store;
-    const auto block = find_block_kind(kind)->make(*options, BlockSite{store, name, model});
-    store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < store.size(); ++i)
-        store.working(i).copy_(testing::wave(store.spec(i).shape, 0.37 + 0.1 * double(i), 0.2 * double(i), 0.6));
-    return block->branch(testing::wave({5, 1, 8}, 0.53, 0.7, 1.3), {}, Pass()).delta_TBD[4][0];
 }
 
 TEST(GoldenMatrixState, Layers) {

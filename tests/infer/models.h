@@ -33,7 +33,8 @@ inline const char* const kStepModels[] = {
     "true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"rotary\"\nnorm = \"post\"\nnorm_form = "
     "\"rms\"",
-    "width = 48\nlayout = \"(sf)<sru>\"\nheads = 4\nmemory = 8\nadapter_width = 20",
+    "width = 48\nlayout = \"<delta_net><gated_delta>s<kda>\"\nmemory = 8\n[blocks.gated_delta]\nheads = 3\n"
+    "[blocks.kda]\nheads = 4",
     "width = 48\nlayout = \"(<hgrn2>s)x3<mamba2>\"\nmemory = 8\n[blocks.mamba2]\nheads = 4\nstate = 20",
 };
 

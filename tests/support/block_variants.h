@@ -68,6 +68,31 @@ inline std::vector<BlockVariant> attention_variants() {
     };
 }
 
+// Of recurrences with a matrix for a state.
+inline std::vector<BlockVariant> matrix_state_variants() {
+    return {
+        variant_of("linear_attention", "heads", {{"heads", "2"}, {"bias", "false"}}),
+        variant_of("retnet", "heads", {{"heads", "2"}, {"key_width", "4"}, {"value_width", "6"}}),
+        variant_of("gla", "wide", {{"heads", "2"}, {"key_width", "8"}, {"value_width", "10"}, {"decay_rank", "3"}}),
+        variant_of("mamba2", "heads", {{"heads", "2"}, {"inner", "12"}, {"state", "5"}, {"taps", "3"}}),
+        variant_of("delta_net", "gate",
+                   {{"heads", "2"},
+                    {"key_width", "6"},
+                    {"value_width", "10"},
+                    {"taps", "3"},
+                    {"gate", "true"},
+                    {"negative_eigenvalues", "true"}}),
+        variant_of("gated_delta", "heads", {{"heads", "2"}, {"key_width", "6"}, {"value_width", "10"}, {"taps", "3"}}),
+        variant_of("gated_delta", "turning", {{"negative_eigenvalues", "true"}}),
+        variant_of("kda", "heads", {{"heads", "2"}, {"key_width", "6"}, {"value_width", "10"}, {"taps", "3"}}),
+        variant_of("kda", "turning", {{"negative_eigenvalues", "true"}}),
+        variant_of("rwkv7", "heads",
+                   {{"heads", "2"}, {"decay_rank", "3"}, {"rate_rank", "4"}, {"value_rank", "5"}, {"gate_rank", "6"}}),
+        variant_of("rwkv7_channel", "narrow", {{"inner", "6"}}),
+        variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
+    };
+}
+
 // A new kind is in it by itself; a new option needs a row, or BlockVariants.EveryChoiceIsTested fails.
 inline const std::vector<BlockVariant>& block_variants() {
     static const std::vector<BlockVariant> all = [] {
@@ -101,15 +126,10 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("min_lstm", "wide", {{"expansion", "2"}, {"bias", "true"}}),
                  variant_of("rg_lru", "heads", {{"heads", "2"}, {"inner", "12"}, {"taps", "3"}}),
                  variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
-                 variant_of("linear_attention", "heads", {{"heads", "2"}, {"bias", "false"}}),
-                 variant_of("retnet", "heads", {{"heads", "2"}, {"key_width", "4"}, {"value_width", "6"}}),
-                 variant_of("gla", "wide",
-                            {{"heads", "2"}, {"key_width", "8"}, {"value_width", "10"}, {"decay_rank", "3"}}),
-                 variant_of("mamba2", "heads", {{"heads", "2"}, {"inner", "12"}, {"state", "5"}, {"taps", "3"}}),
-                 variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
              })
             list.push_back(std::move(each));
-        for (const BlockVariant& each : attention_variants()) list.push_back(each);
+        for (BlockVariant& each : attention_variants()) list.push_back(std::move(each));
+        for (BlockVariant& each : matrix_state_variants()) list.push_back(std::move(each));
         return list;
     }();
     return all;

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "lithe/blocks/layer_number.h"
+#include "lithe/blocks/layer_place.h"
 
 namespace lithe {
 
@@ -43,6 +43,6 @@ AttentionValues CascadeValues::in_layer(const ModelConfig& model, int64_t layer)
 }
 
 CascadeBlock::CascadeBlock(const CascadeValues& values, const BlockSite& site)
-    : AttentionBlock(values.in_layer(site.model, StandsAt(site.name).layer), site) {}
+    : AttentionBlock(values.in_layer(site.model, LayerPlace(site, "cascade").layer), site) {}
 
 }  // namespace lithe

@@ -1,20 +1,8 @@
 #include "lithe/blocks/hgrn2.h"
 
-#include "lithe/blocks/layer_number.h"
-#include "lithe/spec/layout.h"
+#include "lithe/blocks/layer_place.h"
 
 namespace lithe {
-namespace {
-
-// What stands at the top of the layout, repetitions counted.
-int64_t count_layers(const std::string& layout) {
-    int64_t count = 0;
-    for (const LayoutNode& node : parse_layout(layout).children) count += node.repeat;
-    return count;
-}
-
-}  // namespace
-
 Hgrn2Values Hgrn2Values::defaults(const ModelConfig& model) {
     constexpr int64_t kHead = 128;  // the source's
     return {.heads = std::max<int64_t>(1, model.width / kHead)};
@@ -40,11 +28,10 @@ Hgrn2Block::Hgrn2Block(const Hgrn2Values& values, const BlockSite& site)
     qfv_ = site.store.add({site.name + ".qfv", {3 * d, d}, Role::matrix, init, 3});
     out_ = site.store.add({site.name + ".out", {d, d}, Role::matrix, init});
     norm_ = RmsNorm(site.store, site.name + ".norm", d, site.model.norm_epsilon);
-    const StandsAt at(site.name);
+    const LayerPlace at(site, "hgrn2");
     layer_ = at.layer;
     if (!values.lower_bounds || layer_ == 0) return;
-    const int64_t layers = std::max(layer_ + 1, count_layers(site.model.layout));
-    bounds_ = site.store.add_shared({at.stack + ".lower_bounds", {layers, d}, Role::vector, Init::constant(0)});
+    bounds_ = site.store.add_shared({at.stack + ".lower_bounds", {at.layers, d}, Role::vector, Init::constant(0)});
 }
 
 Tensor Hgrn2Block::bound() const {

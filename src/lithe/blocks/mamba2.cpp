@@ -7,17 +7,6 @@ namespace {
 
 constexpr int64_t kHead = 64;
 
-// Log-uniform from 0.001 to 0.1, through the inverse of softplus.
-double first_dt_bias(double unit) {
-    const double dt = 0.001 * std::pow(100.0, unit);
-    return dt + std::log(-std::expm1(-dt));
-}
-
-// Log of a number uniform from 1 to 16.
-double first_log_a(double unit) { return std::log(1 + 15 * unit); }
-
-float softplus(float x) { return std::max(x, 0.0f) + std::log1p(std::exp(-std::abs(x))); }
-
 }  // namespace
 
 Mamba2Values Mamba2Values::defaults(const ModelConfig& model) {

@@ -24,6 +24,13 @@ double MatrixStateCell::kept_per_token() const {
     return 2 * double(heads) * double(key) * double(value) / double(kernels::kStateBlock);
 }
 
+double first_dt_bias(double unit) {
+    const double dt = 0.001 * std::pow(100.0, unit);
+    return dt + std::log(-std::expm1(-dt));
+}
+
+double first_log_a(double unit) { return std::log(1 + 15 * unit); }
+
 void check_heads(const std::string& where, const char* what, int64_t width, int64_t heads, Problems& problems) {
     if (width % heads)
         problems.add(where + ": " + what + " " + std::to_string(width) + " is no multiple of heads " +

@@ -4,10 +4,13 @@
 #include "lithe/blocks/blockbert.h"
 #include "lithe/blocks/cascade.h"
 #include "lithe/blocks/cross_attention.h"
+#include "lithe/blocks/delta_net.h"
 #include "lithe/blocks/feed_forward.h"
+#include "lithe/blocks/gated_delta.h"
 #include "lithe/blocks/gla.h"
 #include "lithe/blocks/gru.h"
 #include "lithe/blocks/hgrn2.h"
+#include "lithe/blocks/kda.h"
 #include "lithe/blocks/linear_attention.h"
 #include "lithe/blocks/longformer.h"
 #include "lithe/blocks/lrn.h"
@@ -17,6 +20,8 @@
 #include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
 #include "lithe/blocks/rg_lru.h"
+#include "lithe/blocks/rwkv7.h"
+#include "lithe/blocks/rwkv7_channel.h"
 #include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
@@ -88,6 +93,15 @@ std::span<const BlockKind> block_kinds() {
                                   "gated linear attention: a matrix for a state, with a decay for each channel"),
         kind<Hgrn2Block, Hgrn2Values>("hgrn2", 0, {},
                                       "HGRN2: a matrix for a state, what channels lose is what they take in"),
+        kind<DeltaNetBlock, DeltaNetValues>("delta_net", 0, {},
+                                            "DeltaNet: a matrix for a state, into which only what it lacks is written"),
+        kind<GatedDeltaBlock, GatedDeltaValues>("gated_delta", 0, {},
+                                                "gated DeltaNet: the delta rule with a decay for each head"),
+        kind<KdaBlock, KdaValues>("kda", 0, {}, "Kimi delta attention: the delta rule with a decay for each channel"),
+        kind<Rwkv7Block, Rwkv7Values>("rwkv7", 0, {.writes = {kFirstValues}},
+                                      "RWKV-7's time mix: a state that decays by channel and is corrected"),
+        kind<Rwkv7ChannelBlock, Rwkv7ChannelValues>("rwkv7_channel", 0, {},
+                                                    "RWKV-7's channel mix: a feed-forward that sees the token before"),
         kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
         kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
                                     "QRNN: gates from a window of the input, then element-wise pooling"),

@@ -6,6 +6,7 @@
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/glu/glu.h"
+#include "lithe/kernels/matrix_state/delta_state.h"
 #include "lithe/kernels/matrix_state/matrix_state.h"
 #include "lithe/kernels/norm/norm.h"
 #include "lithe/kernels/norm/rms_norm.h"
@@ -32,6 +33,8 @@ template <class S> struct CudaFunctions {
     int (*cross_entropy_backward)(const CrossEntropyArgs<S>&, void* stream);
     int (*matrix_state_forward)(const MatrixStateForward<S>&, void* stream);
     int (*matrix_state_backward)(const MatrixStateBackward<S>&, void* stream);
+    int (*delta_state_forward)(const DeltaStateForward<S>&, void* stream);
+    int (*delta_state_backward)(const DeltaStateBackward<S>&, void* stream);
     int (*rms_norm_forward)(const RmsNormForward<S>&, void* stream);
     int (*rms_norm_backward)(const RmsNormBackward<S>&, void* stream);
     int (*glu_forward)(const GluForward<S>&, void* stream);

@@ -20,6 +20,8 @@ template <class S> int glu_backward(const GluBackward<S>&, void*);
 template <class S> int rotary(const RotaryArgs<S>&, void*);
 template <class S> int matrix_state_forward(const MatrixStateForward<S>&, void*);
 template <class S> int matrix_state_backward(const MatrixStateBackward<S>&, void*);
+template <class S> int delta_state_forward(const DeltaStateForward<S>&, void*);
+template <class S> int delta_state_backward(const DeltaStateBackward<S>&, void*);
 template <class S> int rms_norm_forward(const RmsNormForward<S>&, void*);
 template <class S> int rms_norm_backward(const RmsNormBackward<S>&, void*);
 int optimizer_update(const UpdateArgs<float>&, void*);
@@ -42,6 +44,8 @@ template <class S> CudaFunctions<S> functions() {
             cross_entropy_backward<S>,
             matrix_state_forward<S>,
             matrix_state_backward<S>,
+            delta_state_forward<S>,
+            delta_state_backward<S>,
             rms_norm_forward<S>,
             rms_norm_backward<S>,
             glu_forward<S>,

@@ -21,5 +21,6 @@ KernelRow table_row();
 KernelRow coded_row();
 KernelRow step_row();
 KernelRow matrix_state_row();
+KernelRow delta_state_row();
 
 }  // namespace lithe::kernels

@@ -29,7 +29,7 @@ template <class T> void fill(T* data, const ParameterSpec& spec, uint64_t key, i
         if (init.kind == Init::Kind::uniform) value = init.value * (2 * random_unit(key, uint64_t(i)) - 1);
         if (init.kind == Init::Kind::drawn) value = init.of_unit(random_unit(key, uint64_t(i)));
         if (init.kind == Init::Kind::rows) value = init.row_values[size_t(i / row)];
-        if (init.kind == Init::Kind::normal) {  // Box-Muller
+        if (init.kind == Init::Kind::normal || init.kind == Init::Kind::orthogonal) {  // Box-Muller
             double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * uint64_t(i))));
             value = init.value * radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * uint64_t(i) + 1));
         }
@@ -44,6 +44,15 @@ void draw(const Tensor& into, int64_t at, const ParameterSpec& spec, uint64_t se
     if (into.scalar_type() == at::kDouble)
         return fill(into.data_ptr<double>() + at, spec, key_of(spec, seed), begin, end);
     fill(into.data_ptr<float>() + at, spec, key_of(spec, seed), begin, end);
+}
+
+// Normal numbers become a matrix whose rows, or columns if they are fewer, are orthogonal and of length `gain`.
+void make_orthogonal(const Tensor& normal, double gain) {
+    const bool wide = normal.size(0) < normal.size(1);
+    const Tensor numbers = normal.to(at::kDouble);
+    const auto [q, r] = at::linalg_qr(wide ? numbers.t() : numbers);
+    const Tensor drawn = q * r.diagonal().sign() * gain;  // so that every orthogonal matrix is as likely
+    normal.copy_(wide ? drawn.t() : drawn);
 }
 
 }  // namespace
@@ -157,6 +166,9 @@ void ParameterStore::materialize(at::ScalarType master, at::ScalarType working, 
         const int64_t at = own[i].defined() ? 0 : offsets_[i];
         parallel_for(specs_[i].count(), kGrain,
                      [&](int64_t begin, int64_t end) { draw(into, at, specs_[i], *seed, begin, end); });
+        if (specs_[i].init.kind == Init::Kind::orthogonal)
+            make_orthogonal(into.flatten().narrow(0, at, specs_[i].count()).view(specs_[i].shape),
+                            specs_[i].init.value);
     }
     master_flat_ = master_flat_.to(device);
     has_copies_ = working != master;

@@ -29,9 +29,10 @@ constexpr bool is_vector(Role role) { return role == Role::vector || role == Rol
 
 // How a parameter starts. Values are drawn by counter from (seed, name), so that they depend on nothing else.
 struct Init {
-    enum class Kind { constant, uniform, normal, rows, drawn };
+    enum class Kind { constant, uniform, normal, rows, drawn, orthogonal };
     Kind kind = Kind::constant;
-    double value = 0;                     // constant: the value; uniform: +-value; normal: standard deviation
+    double value = 0;                     // constant: the value; uniform: +-value; normal: standard deviation;
+                                          // orthogonal: length of rows, or of columns if they are fewer
     std::vector<double> row_values;       // rows: value of each first-axis row
     double (*of_unit)(double) = nullptr;  // drawn: what a number that is uniform in [0, 1) becomes
     static Init constant(double value) { return {Kind::constant, value, {}}; }
@@ -39,7 +40,8 @@ struct Init {
     static Init normal(double deviation) { return {Kind::normal, deviation, {}}; }
     static Init rows(std::vector<double> values) { return {Kind::rows, 0, std::move(values)}; }
     static Init drawn(double (*of_unit)(double)) { return {Kind::drawn, 0, {}, of_unit}; }
-    static Init xavier(int64_t fan_in, int64_t fan_out, double scale = 1);  // uniform, Glorot & Bengio 2010
+    static Init orthogonal(double gain) { return {Kind::orthogonal, gain, {}}; }  // Saxe et al. 2014
+    static Init xavier(int64_t fan_in, int64_t fan_out, double scale = 1);        // uniform, Glorot & Bengio 2010
 };
 
 struct ParameterSpec {

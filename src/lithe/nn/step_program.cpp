@@ -343,6 +343,7 @@ float* StepProgram::matrix_state(const MatrixState& args, float* out) {
                                     .left = args.left ? args.left + row * left_row : nullptr,
                                     .left_head = args.by_channel ? args.key : 1,
                                     .left_channel = args.by_channel ? 1 : 0,
+                                    .beta = args.beta ? args.beta + row * args.heads : nullptr,
                                     .state = states + row * size,
                                     .out = out + row * values},
                                    begin, end);

@@ -73,9 +73,11 @@ class StepProgram {
     // Returns what a row's projections [M][1][2P] are given to.
     using LoadRow = std::function<void(const Tensor& projections, int64_t row)>;
     LoadRow attention(const Attention& args);
-    // One step of a state that is a matrix for each head: S = left S + k v^T, out = scale S^T q.
+    // One step of a state that is a matrix for each head: S = left S + k v^T, out = scale S^T q; with beta, the delta
+    // rule's.
     struct MatrixState {
         const float *q = nullptr, *k = nullptr, *v = nullptr, *left = nullptr;  // left null: all
+        const float* beta = nullptr;                                            // [heads]; null: none
         int64_t q_stride = 0, k_stride = 0, v_stride = 0;                       // numbers from one row to the next
         bool by_channel = false;                                                // left: [heads][key], else [heads]
         bool shared_keys = false;                                               // q and k: [key] for all heads

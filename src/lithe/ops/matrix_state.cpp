@@ -1,10 +1,11 @@
 #include "lithe/ops/matrix_state.h"
 
 #include "lithe/kernels/cuda.h"
-#include "lithe/kernels/matrix_state/matrix_state.h"
+#include "lithe/kernels/matrix_state/delta_state.h"
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
 #include "lithe/ops/recurrence.h"
+#include "lithe/ops/rms_norm.h"
 
 namespace lithe::ops {
 namespace {
@@ -38,10 +39,14 @@ template <class T> HeadRows<T> rows_of(const Tensor& x) {
 // Logarithms of decays or gates, whichever there are.
 const Tensor& decays_of(const MatrixStateInput& in) { return in.gates_TBX.defined() ? in.gates_TBX : in.g_TBX; }
 
+const Tensor& first_input(const MatrixStateInput& in) { return in.packed_TBX.defined() ? in.packed_TBX : in.v_TBHV; }
+
 kernels::MatrixStateShape shape_of_input(const MatrixStateInput& in) {
-    const Tensor& like = in.packed_TBX.defined() ? in.packed_TBX : in.v_TBHV;
-    kernels::MatrixStateShape shape{
-        .steps = like.size(0), .batch = like.size(1), .heads = in.heads, .key = in.key, .value = in.value};
+    kernels::MatrixStateShape shape{.steps = first_input(in).size(0),
+                                    .batch = first_input(in).size(1),
+                                    .heads = in.heads,
+                                    .key = in.key,
+                                    .value = in.value};
     if (const Tensor& decays = decays_of(in); decays.defined())
         shape.decay = decays.size(2) == in.heads && in.key > 1 ? StateDecay::head : StateDecay::channel;
     return shape;
@@ -58,6 +63,7 @@ template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixState
     const Parts parts(in);
     return {.shape = shape_of_input(in),
             .scale = C(in.scale),
+            .unit = C(in.unit),
             .q = rows_of<const S>(parts.q),
             .k = rows_of<const S>(parts.k),
             .v = rows_of<const S>(parts.v),
@@ -69,15 +75,75 @@ template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixState
             .kept = pointer<C>(kept)};
 }
 
+// What is written depends on what is read: kernels/matrix_state/delta_state.h.
+bool corrects(const MatrixStateInput& in) { return in.beta_TBH.defined() || in.a_TBHK.defined(); }
+
+template <class S> HeadRows<const S> rows_or_none(const Tensor& x) {
+    return x.defined() ? rows_of<const S>(x) : HeadRows<const S>();
+}
+
+template <class S> void run_forward(const MatrixStateInput& in, const kernels::MatrixStateForward<S>& args) {
+    const kernels::DeltaStateForward<S> correcting{
+        .in = args,
+        .beta = packed_rows<const kernels::Compute<S>>(in.beta_TBH, in.heads),
+        .a = rows_or_none<S>(in.a_TBHK),
+        .b = rows_or_none<S>(in.b_TBHK)};
+    if (first_input(in).is_cuda()) {
+        const auto& table = kernels::cuda_table()->of<S>();
+        void* stream = stream_of(first_input(in), kName);
+        check_cuda(
+            corrects(in) ? table.delta_state_forward(correcting, stream) : table.matrix_state_forward(args, stream),
+            kName);
+    } else if (corrects(in)) {
+        kernels::delta_state_forward(correcting);
+    } else {
+        kernels::matrix_state_forward(args);
+    }
+}
+
+// Gradients of what delta_state has besides; undefined: none.
+struct MoreGradients {
+    Tensor beta, a, b;
+    MoreGradients(const MatrixStateInput& in, const at::TensorOptions& compute) {
+        if (in.beta_TBH.defined()) beta = at::empty(in.beta_TBH.sizes(), compute);
+        if (in.a_TBHK.defined()) a = at::empty(in.a_TBHK.sizes(), in.a_TBHK.options()), b = at::empty_like(a);
+    }
+};
+
+template <class S>
+void run_backward(const MatrixStateInput& in, const kernels::MatrixStateBackward<S>& args, const MoreGradients& more) {
+    using C = kernels::Compute<S>;
+    if (!corrects(in)) {
+        if (!first_input(in).is_cuda()) return kernels::matrix_state_backward(args);
+        void* stream = stream_of(first_input(in), kName);
+        return check_cuda(kernels::cuda_table()->of<S>().matrix_state_backward(args, stream), kName);
+    }
+    kernels::DeltaStateBackward<S> correcting{.in = args,
+                                              .beta = packed_rows<const C>(in.beta_TBH, in.heads),
+                                              .a = rows_or_none<S>(in.a_TBHK),
+                                              .b = rows_or_none<S>(in.b_TBHK),
+                                              .d_beta = packed_rows<C>(more.beta, in.heads)};
+    if (more.a.defined()) correcting.da = rows_of<S>(more.a), correcting.db = rows_of<S>(more.b);
+    if (!first_input(in).is_cuda()) return kernels::delta_state_backward(correcting);
+    const auto compute = first_input(in).options().dtype(compute_type(first_input(in).scalar_type()));
+    const Tensor room = at::empty({kernels::room_of_delta_state(args.forward.shape)}, compute);
+    correcting.room = pointer<C>(room);
+    void* stream = stream_of(first_input(in), kName);
+    check_cuda(kernels::cuda_table()->of<S>().delta_state_backward(correcting, stream), kName);
+}
+
 // For profiles: the products of the step form, and the tensors that are read or written.
 void count_work(const MatrixStateInput& in, int passes, std::initializer_list<Tensor> more) {
     if (!profiling()) return;
     double bytes = 0;
-    for (const Tensor& each : {in.packed_TBX, in.q_TBHK, in.k_TBHK, in.v_TBHV, decays_of(in)})
+    for (const Tensor& each : {in.packed_TBX, in.q_TBHK, in.k_TBHK, in.v_TBHV, decays_of(in), in.a_TBHK, in.b_TBHK})
         if (each.defined()) bytes += passes * double(each.nbytes());
     for (const Tensor& each : more)
         if (each.defined()) bytes += double(each.nbytes());
-    add_work(passes * kernels::matrix_state_flops(shape_of_input(in)), bytes);
+    const auto shape = shape_of_input(in);
+    add_work(passes * (corrects(in) ? kernels::delta_state_flops(shape, in.a_TBHK.defined())
+                                    : kernels::matrix_state_flops(shape)),
+             bytes);
 }
 
 struct MatrixStateNode : torch::autograd::Node {
@@ -95,17 +161,18 @@ struct MatrixStateNode : torch::autograd::Node {
         const bool packed = in.packed_TBX.defined();
         check(packed || in.v_TBHV.defined(), kName, "backward was run twice through a graph that was freed");
         const auto shape = shape_of_input(in);
-        const auto like = (packed ? in.packed_TBX : in.v_TBHV).options();
-        const Tensor d_out = gradients[0].defined() ? gradients[0].contiguous()
-                                                    : at::zeros({shape.steps, shape.batch, in.heads * in.value}, like);
+        const auto of_input = first_input(in).options();
+        const Tensor d_out = gradients[0].defined()
+                                 ? gradients[0].contiguous()
+                                 : at::zeros({shape.steps, shape.batch, in.heads * in.value}, of_input);
         const Tensor d_last = gradients[1].defined() ? gradients[1].contiguous() : Tensor();
-        const Tensor d_packed = packed ? at::empty(in.packed_TBX.sizes(), like) : Tensor();
+        const Tensor d_packed = packed ? at::empty(in.packed_TBX.sizes(), of_input) : Tensor();
         Parts to;
         if (packed) {
             to = Parts(d_packed, in);
         } else {
-            to.q = at::empty({shape.steps, shape.batch, in.heads, in.key}, like), to.k = at::empty_like(to.q);
-            to.v = at::empty({shape.steps, shape.batch, in.heads, in.value}, like);
+            to.q = at::empty({shape.steps, shape.batch, in.heads, in.key}, of_input), to.k = at::empty_like(to.q);
+            to.v = at::empty({shape.steps, shape.batch, in.heads, in.value}, of_input);
         }
         constexpr int kDecays = 4;  // their place among the inputs
         const bool wanted = decays_of(in).defined() && task_should_compute_output(kDecays);
@@ -114,6 +181,7 @@ struct MatrixStateNode : torch::autograd::Node {
         const Tensor dg =
             wanted && (!gated || d_out.is_cuda()) ? at::empty(decays_of(in).sizes(), last.options()) : Tensor();
         const Tensor d_start = at::empty_like(last);
+        const MoreGradients more(in, last.options());
         for_storage(d_out.scalar_type(), kName, [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
             using C = kernels::Compute<S>;
@@ -127,14 +195,15 @@ struct MatrixStateNode : torch::autograd::Node {
                                                  .d_gates = packed_rows<S>(d_gates, in.heads),
                                                  .d_start = pointer<C>(d_start)};
             args.forward.last = pointer<C>(last);
-            if (d_out.is_cuda())
-                check_cuda(kernels::cuda_table()->of<S>().matrix_state_backward(args, stream_of(d_out, kName)), kName);
-            else kernels::matrix_state_backward(args);
+            run_backward(in, args, more);
         });
         count_work(in, 2, {d_out, kept});
         const Tensor start = in.start_BHKV.defined() ? d_start : Tensor();
-        if (packed) return {d_packed, Tensor(), Tensor(), Tensor(), gated ? d_gates : dg, start};
-        return {Tensor(), shared_sum(to.q, in.q_TBHK), shared_sum(to.k, in.k_TBHK), to.v, gated ? d_gates : dg, start};
+        const Tensor decays = gated ? d_gates : dg;
+        if (packed) return {d_packed, Tensor(), Tensor(), Tensor(), decays, start, more.beta, more.a, more.b};
+        return {
+            Tensor(), shared_sum(to.q, in.q_TBHK), shared_sum(to.k, in.k_TBHK), to.v, decays, start, more.beta, more.a,
+            more.b};
     }
 
     void release_variables() override {
@@ -145,7 +214,7 @@ struct MatrixStateNode : torch::autograd::Node {
 
 void check_shapes(const MatrixStateInput& in) {
     const bool packed = in.packed_TBX.defined();
-    const Tensor& like = packed ? in.packed_TBX : in.v_TBHV;
+    const Tensor& like = first_input(in);
     check(in.heads > 0 && in.key > 0 && in.value > 0, kName, "heads and their sizes must be at least 1");
     for_storage(like.scalar_type(), kName, [](auto*) {});
     if (packed) {
@@ -169,11 +238,35 @@ void check_shapes(const MatrixStateInput& in) {
           "logarithms of decays must be fp32 (fp64 for fp64) and stand alone");
     check(!in.gates_TBX.defined() || in.gates_TBX.scalar_type() == like.scalar_type(), kName,
           "gates must have v's type");
+    check(!in.beta_TBH.defined() || (in.beta_TBH.sizes() == at::IntArrayRef({like.size(0), like.size(1), in.heads}) &&
+                                     in.beta_TBH.scalar_type() == compute),
+          kName,
+          "beta " + shape_of(in.beta_TBH) + " does not fit " + shape_of(like) + ", or is not fp32 (fp64 for fp64)");
+    check(in.a_TBHK.defined() == in.b_TBHK.defined() && !(in.a_TBHK.defined() && in.beta_TBH.defined()), kName,
+          "a and b stand together, and without beta");
+    for (const Tensor* each : {&in.a_TBHK, &in.b_TBHK})
+        check(!each->defined() || (each->sizes() == at::IntArrayRef({like.size(0), like.size(1), in.heads, in.key}) &&
+                                   each->scalar_type() == like.scalar_type()),
+              kName, "a or b " + shape_of(*each) + " does not fit " + shape_of(like));
     check(!in.start_BHKV.defined() ||
               (in.start_BHKV.sizes() == at::IntArrayRef({like.size(1), in.heads, in.key, in.value}) &&
                in.start_BHKV.scalar_type() == compute),
           kName, "state " + shape_of(in.start_BHKV) + " does not fit, or is not fp32 (fp64 for fp64)");
     check_flags(in.flags_TB, like, kName);
+}
+
+// The same with q and k divided by their lengths: RMS norms with a gain of 1 / sqrt(size).
+MatrixStateInput with_unit_rows(const MatrixStateInput& in) {
+    const Parts parts(in);
+    const auto compute = first_input(in).options().dtype(compute_type(first_input(in).scalar_type()));
+    const Tensor gain = at::full({in.key}, 1 / std::sqrt(double(in.key)), compute.requires_grad(false));
+    MatrixStateInput out = in;
+    out.packed_TBX = Tensor();
+    out.q_TBHK = rms_norm(parts.q, gain, in.unit / double(in.key));
+    out.k_TBHK = rms_norm(parts.k, gain, in.unit / double(in.key));
+    out.v_TBHV = parts.v;
+    out.unit = 0;
+    return out;
 }
 
 // Without history, numbers of a token side by side.
@@ -188,15 +281,18 @@ Tensor side_by_side(const Tensor& x) {
 MatrixStateOutput matrix_state(const MatrixStateInput& input) {
     ProfileScope scope("lithe::matrix_state");
     check_shapes(input);
+    if (input.unit > 0 && first_input(input).is_cuda()) return matrix_state(with_unit_rows(input));
     MatrixStateInput in = input;
-    for (Tensor* each : {&in.q_TBHK, &in.k_TBHK, &in.v_TBHV, &in.packed_TBX}) *each = side_by_side(*each);
-    for (Tensor* each : {&in.g_TBX, &in.gates_TBX, &in.start_BHKV, &in.flags_TB}) *each = plain(*each);
+    for (Tensor* each : {&in.q_TBHK, &in.k_TBHK, &in.v_TBHV, &in.packed_TBX, &in.a_TBHK, &in.b_TBHK})
+        *each = side_by_side(*each);
+    for (Tensor* each : {&in.g_TBX, &in.gates_TBX, &in.beta_TBH, &in.start_BHKV, &in.flags_TB}) *each = plain(*each);
     const bool differentiate =
-        needs_gradient(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input), input.start_BHKV);
+        needs_gradient(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input), input.start_BHKV,
+                       input.beta_TBH, input.a_TBHK, input.b_TBHK);
     const auto shape = shape_of_input(in);
-    const Tensor& values = in.packed_TBX.defined() ? in.packed_TBX : in.v_TBHV;
-    const auto like = values.options(), compute = like.dtype(compute_type(values.scalar_type()));
-    MatrixStateOutput out{at::empty({shape.steps, shape.batch, in.heads * in.value}, like),
+    const auto of_input = first_input(in).options(),
+               compute = of_input.dtype(compute_type(first_input(in).scalar_type()));
+    MatrixStateOutput out{at::empty({shape.steps, shape.batch, in.heads * in.value}, of_input),
                           at::empty({shape.batch, in.heads, in.key, in.value}, compute)};
     const Tensor kept =
         differentiate
@@ -207,14 +303,13 @@ MatrixStateOutput matrix_state(const MatrixStateInput& input) {
         auto args = forward_args<S>(in, kept);
         args.out = packed_rows<S>(out.out_TBX, in.heads);
         args.last = pointer<kernels::Compute<S>>(out.state_BHKV);
-        if (out.out_TBX.is_cuda())
-            check_cuda(kernels::cuda_table()->of<S>().matrix_state_forward(args, stream_of(out.out_TBX, kName)), kName);
-        else kernels::matrix_state_forward(args);
+        run_forward(in, args);
     });
     count_work(in, 1, {out.out_TBX, kept});
     if (differentiate) {
-        auto node = make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV,
-                                               decays_of(input), input.start_BHKV);
+        auto node =
+            make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input),
+                                       input.start_BHKV, input.beta_TBH, input.a_TBHK, input.b_TBHK);
         node->in = in, node->kept = kept, node->last = out.state_BHKV.detach();
         torch::autograd::set_history({out.out_TBX, out.state_BHKV}, node);
     }

@@ -1,4 +1,5 @@
-// Recurrences with a matrix for a state as a differentiable operator. Formula: kernels/matrix_state/matrix_state.h.
+// Recurrences with a matrix for a state as a differentiable operator. Formulas: kernels/matrix_state/matrix_state.h,
+// and delta_state.h with the delta rule.
 #pragma once
 
 #include "lithe/ops/torch.h"
@@ -13,10 +14,13 @@ struct MatrixStateInput {
     Tensor g_TBX;       // logarithms of decays, fp32 (fp64 for fp64): [heads], or [heads key]; undefined: none
     Tensor gates_TBX;   // instead of them, of v's type: g = log sigmoid(gates) / temperature
     double temperature = 1;
-    Tensor start_BHKV;  // fp32 (fp64 for fp64); undefined: zeros
-    Tensor flags_TB;    // uint8, base/position_flags.h; undefined: none
+    Tensor beta_TBH;  // the delta rule's, fp32 (fp64 for fp64); undefined: values are added, whatever stands there
+    Tensor a_TBHK, b_TBHK;  // instead of it: what is read and where it is taken off, of v's type
+    Tensor start_BHKV;      // fp32 (fp64 for fp64); undefined: zeros
+    Tensor flags_TB;        // uint8, base/position_flags.h; undefined: none
     int64_t heads = 1, key = 0, value = 0;
     double scale = 1;
+    double unit = 0;  // above 0: q and k are divided by sqrt(|x|^2 + unit) for each head first
 };
 
 struct MatrixStateOutput {
@@ -24,7 +28,7 @@ struct MatrixStateOutput {
     Tensor state_BHKV;  // behind the last step
 };
 
-// Gradients flow to q, k, v, decays and the state at the start. Throws when shapes or types do not fit.
+// Gradients flow to q, k, v, decays, beta, a, b and the state at the start. Throws when shapes or types do not fit.
 MatrixStateOutput matrix_state(const MatrixStateInput& input);
 
 }  // namespace lithe::ops

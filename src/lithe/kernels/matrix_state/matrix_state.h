@@ -37,6 +37,8 @@ struct MatrixStateShape {
 template <class S> struct MatrixStateForward {
     MatrixStateShape shape;
     Compute<S> scale = 1;
+    // Above 0: of q and k, q / sqrt(|q|^2 + unit) and k / sqrt(|k|^2 + unit) are taken. The CPU's alone.
+    Compute<S> unit = 0;
     HeadRows<const S> q, k, v;     // [key], [key], [value]; heads may share rows
     HeadRows<const Compute<S>> g;  // logarithms of decays, one number or [key]; unused with decay none
     // Instead of them: g = log sigmoid(gates) / temperature. Data null: there are none.

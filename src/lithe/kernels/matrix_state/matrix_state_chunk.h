@@ -13,6 +13,8 @@ namespace {
 inline int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
 inline float exponential(float x) { return __builtin_expf(x); }
 inline double exponential(double x) { return __builtin_exp(x); }
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
 
 // kChannel: a decay for each channel of the key; else one for each head, or none.
 template <class S, bool kChannel> class Chunk {
@@ -33,22 +35,65 @@ template <class S, bool kChannel> class Chunk {
     }
 
  protected:
+    // Goes over all chunks: work(state) puts what the steps read of it into `out` and brings it forward.
+    template <class Work> void walk(const Work& work) {
+        C* state = m_.states;
+        load_state(of_task(a_.start), state);
+        for (int64_t t = 0; t < a_.shape.steps; t += n_.chunk) {
+            if (a_.kept && t % kStateBlock == 0) store_state(state, kept(t / kStateBlock));
+            fetch_inputs(t + n_.chunk);
+            begin(t, lower(n_.chunk, a_.shape.steps - t));
+            fetch_for_writing(a_.out, n_.value);
+            work(state);
+            for (int64_t i = 0; i < count_; ++i) write(m_.out + i * n_.value_row, a_.out.row(t_ + i, b_, h_), n_.value);
+        }
+        store_state(state, of_task(a_.last));
+    }
+
     // Takes up steps [first, first + count): decays, q, k and what is made of them. `known`: begin_state() took them up
     // since the block was begun.
     void begin(int64_t first, int64_t count, bool known = false) {
         take_up(first, count, known);
-        const auto q_at = rows(a_.q), k_at = rows(a_.k);
-        for (int64_t i = 0; i < count; ++i) {
-            const S *q_row = q_at(i), *k_row = k_at(i);
+        read(a_.q, a_.scale, a_.unit, m_.queries);
+        write(a_.k, a_.unit, m_.writes);
+    }
+    // Takes up rows of the caller's as readers, or as what values are written under.
+    void read(const HeadRows<const S>& from, C scale, C unit, const Readers<S>& to) const {
+        const auto row_at = rows(from);
+        for (int64_t i = 0; i < count_; ++i) {
+            const S* row = row_at(i);
+            to.lengths[i] = one_over_length(row, unit);
+            const C factor = scale * to.lengths[i];
             for_each_vector(n_.key, [&](int64_t c, auto part) {
                 const int64_t at = i * n_.key_row + c;
-                const V q = part.get(q_row + c) * a_.scale, k = part.get(k_row + c);
-                store(m_.q + at, q), store(m_.k + at, k);
-                if constexpr (!kChannel) store(m_.q_now + at, q), store(m_.k_now + at, k);
-                store(m_.q_back + at, q * decay(m_.since_begin, i, c));
-                store(m_.k_on + at, k * decay(m_.until_end, i, c));
+                const V q = part.get(row + c) * factor;
+                store(to.q + at, q);
+                if constexpr (!kChannel) store(to.q_now + at, q);
+                store(to.q_back + at, q * decay(m_.since_begin, i, c));
             });
         }
+    }
+    void write(const HeadRows<const S>& from, C unit, const Writes<S>& to) const {
+        const auto row_at = rows(from);
+        for (int64_t i = 0; i < count_; ++i) {
+            const S* row = row_at(i);
+            const C length = to.lengths[i] = one_over_length(row, unit);
+            for_each_vector(n_.key, [&](int64_t c, auto part) {
+                const int64_t at = i * n_.key_row + c;
+                const V k = part.get(row + c) * length;
+                store(to.k + at, k);
+                if constexpr (!kChannel) store(to.k_now + at, k);
+                store(to.k_on + at, k * decay(m_.until_end, i, c));
+            });
+        }
+        if constexpr (!kChannel) pack_column_rows<E>(n_.key, count_, key_rows(to.k_now), to.key_columns);
+    }
+    // 1 / sqrt(|row|^2 + unit); 1 where unit is 0.
+    C one_over_length(const S* row, C unit) const {
+        if (unit == 0) return 1;
+        V squares = V{};
+        for_each_vector(n_.key, [&](int64_t c, auto part) { squares += part.get(row + c) * part.get(row + c); });
+        return 1 / root(sum(squares) + unit);
     }
     // Only what the state behind them takes.
     void begin_state(int64_t first, int64_t count) {
@@ -56,8 +101,10 @@ template <class S, bool kChannel> class Chunk {
         const auto k_at = rows(a_.k);
         for (int64_t i = 0; i < count; ++i) {
             const S* k_row = k_at(i);
+            const C length = one_over_length(k_row, a_.unit);
             for_each_vector(n_.key, [&](int64_t c, auto part) {
-                store(m_.k_on + i * n_.key_row + c, part.get(k_row + c) * decay(m_.until_end, i, c));
+                const V k = part.get(k_row + c) * length;
+                store(m_.writes.k_on + i * n_.key_row + c, k * decay(m_.until_end, i, c));
             });
         }
     }
@@ -85,37 +132,49 @@ template <class S, bool kChannel> class Chunk {
             for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(rows.row(t, b_, h_) + i, 1);
     }
 
+    // Readers, and their scores or gradients of them, [chunk][chunk].
+    struct Scored {
+        const Readers<S>* readers;
+        C* scores;
+    };
     // weights[i][j] = q_i . k_j by the decay between j and i, for j <= i; zeros behind.
-    void weigh() {
+    void weigh(const Writes<S>& writes) const {
+        score({{&m_.queries, m_.scores}}, writes);
+        mark(m_.scores, writes.weights);
+    }
+    // scores[i][j] = q_i . k_j for j <= i, by channel with the decay between; for all of the list.
+    template <int kCount> void score(const Scored (&list)[kCount], const Writes<S>& writes) const {
         if constexpr (kChannel) {
             for (int64_t j = 0; j < count_; ++j)
-                slabs([&](auto vectors, int64_t c) { score_column<decltype(vectors)::value>(j, c); });
+                slabs([&](auto vectors, int64_t c) { score_column<decltype(vectors)::value>(list, writes.k, j, c); });
         } else {
-            pack_column_rows<E>(n_.key, count_, key_rows(m_.k_now), m_.key_columns);
-            product_into<S, false>(0, count_, count_, row_operands<S>(m_.q_now, n_.key_row, m_.key_columns, n_.key),
-                                   before(n_.key), m_.scores, n_.row);
+            for (const Scored& each : list)
+                product_into<S, false>(0, count_, count_,
+                                       row_operands<S>(each.readers->q_now, n_.key_row, writes.key_columns, n_.key),
+                                       before(n_.key), each.scores, n_.row);
         }
-        mark(m_.scores, m_.weights);
     }
 
-    // out = what the chunk's steps see of the state before it, which decays, and of each other.
-    void outputs(C* state) {
-        pack_and_decay(state);
-        product_into<S, false>(0, count_, n_.value, row_operands<S>(m_.q_back, n_.key_row, m_.state_sums, n_.key),
-                               all(n_.key), m_.out, n_.value_row);
+    // to[i] = what readers see of the state before the chunk, which stands packed.
+    void read_state(const Readers<S>& readers, C* to) const {
+        product_into<S, false>(0, count_, n_.value, row_operands<S>(readers.q_back, n_.key_row, m_.state_sums, n_.key),
+                               all(n_.key), to, n_.value_row);
+    }
+    // to[i] += what they see of the chunk's own values, by weights.
+    void read_chunk(const E* weights, const E* value_sums, C* to) const {
         product_into<S, true>(
-            0, count_, n_.value, row_operands<S>(m_.weights, n_.row, m_.value_sums, count_),
+            0, count_, n_.value, row_operands<S>(weights, n_.row, value_sums, count_),
             [this](int64_t row, int64_t) {
                 return Span{0, lower(row + kTileRows, count_)};
             },
-            m_.out, n_.value_row);
+            to, n_.value_row);
     }
 
-    // The state behind the chunk, in place; value_sums must stand ready.
-    void advance(C* state) { add_over_steps(state, m_.k_on, m_.value_sums); }
+    // The state behind the chunk, in place, once it has decayed; values must stand ready.
+    void advance(const Writes<S>& writes, C* state) const { add_over_steps(state, writes.k_on, writes.value_sums); }
 
     // state += rows^T times what is packed.
-    void add_over_steps(C* state, const E* rows, const E* packed) {
+    void add_over_steps(C* state, const E* rows, const E* packed) const {
         pack_sum_tiles<E>(count_, n_.key, key_rows(rows), m_.key_tiles);
         product_into<S, true>(0, n_.key, n_.value, tile_operands<S>(m_.key_tiles, packed, count_), all(count_), state,
                               n_.value_row);
@@ -129,20 +188,23 @@ template <class S, bool kChannel> class Chunk {
                 store(state + n, load(state + n) * left_of(c));
     }
 
-    void pack_value_sums() { pack_sum_rows<S>(count_, n_.value, rows(a_.v), m_.value_sums); }
+    void pack_value_sums() const { pack_sum_rows<S>(count_, n_.value, rows(a_.v), m_.writes.value_sums); }
     // Packs a state and lets it decay over the chunk.
-    void pack_and_decay(C* state) {
+    void pack_and_decay(C* state) const {
 #if defined(__AVX512BF16__)
         if constexpr (kPair<S> == 2) return pack_pairs_and_decay(state);
 #endif
+        pack_state(state);
+        decay_state(state);
+    }
+    void pack_state(const C* state) const {
         const E* from = as_elements(state);
         pack_sum_rows<E>(
             n_.key, n_.value, [&](int64_t c) { return from + c * n_.value_row; }, m_.state_sums);
-        decay_state(state);
     }
 
     // A state as operands.
-    const E* as_elements(const C* state) {
+    const E* as_elements(const C* state) const {
         if constexpr (sizeof(E) == sizeof(C)) {
             return state;
         } else {
@@ -173,11 +235,11 @@ template <class S, bool kChannel> class Chunk {
         else return broadcast(of[i]);
     }
 
-    // to[i][j] = from[i][j] by the decay between, zeros for j > i. Scores by channel have theirs.
-    void mark(const C* from, E* to) const {
+    // to[i][j] = from[i][j] by the decay between, zeros for j > i; may be in place. Scores by channel have theirs.
+    template <class T> void mark(const C* from, T* to) const {
         for (int64_t i = 0; i < count_; ++i) {
             const C *row = from + i * n_.row, *between = m_.between + i * n_.row;
-            E* marked = to + i * n_.row;
+            T* marked = to + i * n_.row;
             for (int64_t j = 0; j < n_.row; j += kLanes) {
                 if (j > i) {
                     store(marked + j, V{});
@@ -187,7 +249,7 @@ template <class S, bool kChannel> class Chunk {
                     store(marked + j, load(row + j) * load(between + j));
                 }
             }
-            for (int64_t j = i + 1; j % kLanes; ++j) marked[j] = E{};
+            for (int64_t j = i + 1; j % kLanes; ++j) marked[j] = T{};
         }
     }
 
@@ -232,7 +294,7 @@ template <class S, bool kChannel> class Chunk {
  private:
 #if defined(__AVX512BF16__)
     // Both in one pass. Columns behind the last vector are not read by products.
-    void pack_pairs_and_decay(C* state) {
+    void pack_pairs_and_decay(C* state) const {
         const int64_t row = n_.value_row, panel = round_up(n_.key, 2) * kPanel;
         for (int64_t c = 0; c < n_.key; c += 2) {
             C* rows[2] = {state + c * row, state + (c + 1) * row};
@@ -318,19 +380,22 @@ template <class S, bool kChannel> class Chunk {
         }
     }
 
-    // scores[i][j] for one j, over kVectors vectors of channels: k_j walks on and decays.
-    template <int kVectors> void score_column(int64_t j, int64_t c) {
+    // Scores [i][j] for one j, over kVectors vectors of channels: k_j walks on and decays.
+    template <int kVectors, int kCount>
+    void score_column(const Scored (&list)[kCount], const C* k, int64_t j, int64_t c) const {
         V walking[kVectors];
-        for (int v = 0; v < kVectors; ++v) walking[v] = load(m_.k + j * n_.key_row + c + v * kLanes);
+        for (int v = 0; v < kVectors; ++v) walking[v] = load(k + j * n_.key_row + c + v * kLanes);
         for (int64_t i = j; i < count_; ++i) {
-            V total = V{};
+            V totals[kCount] = {};
             for (int v = 0; v < kVectors; ++v) {
                 const int64_t at = i * n_.key_row + c + v * kLanes;
                 if (i > j) walking[v] *= load(left_ + at);
-                total += walking[v] * load(m_.q + at);
+                for (int l = 0; l < kCount; ++l) totals[l] += walking[v] * load(list[l].readers->q + at);
             }
-            C& score = m_.scores[i * n_.row + j];
-            score = c > 0 ? score + sum(total) : sum(total);
+            for (int l = 0; l < kCount; ++l) {
+                C& score = list[l].scores[i * n_.row + j];
+                score = c > 0 ? score + sum(totals[l]) : sum(totals[l]);
+            }
         }
     }
 };

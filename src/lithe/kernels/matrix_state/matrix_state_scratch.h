@@ -31,45 +31,88 @@ template <class S> struct Sizes {
     }
 };
 
+// What the chunk's steps write: keys, as numbers and operands, and values under them.
+template <class S> struct Writes {
+    using C = Compute<S>;
+    using E = Element<S>;
+    C* k;                         // zeros at padded steps
+    C* lengths;                   // one over what rows were divided by
+    E *k_now, *k_on;              // operands: k; k as the chunk's end sees it
+    E *key_columns, *value_sums;  // packed: keys for scores, values for sums over steps
+    E* weights;                   // scores of queries with decays
+    C* dk = nullptr;              // backward
+    E* value_columns = nullptr;
+
+    Writes(const Sizes<S>& n, bool backward, Arena& arena) {
+        const int64_t keys = n.rows * n.key_row;
+        k = arena.take<C>(keys), lengths = arena.take<C>(n.rows), k_now = arena.take<E>(keys),
+        k_on = arena.take<E>(keys);
+        key_columns = arena.take<E>(packed_size<S>(n.key, n.chunk));
+        value_sums = arena.take<E>(packed_size<S>(n.chunk, n.value));
+        weights = arena.take<E>(n.rows * n.row);
+        if (!backward) return;
+        dk = arena.take<C>(keys);
+        value_columns = arena.take<E>(packed_size<S>(n.value, n.chunk));
+    }
+};
+
+// What reads the state at the chunk's steps: queries, as numbers and operands. By channel only numbers are scored.
+template <class S> struct Readers {
+    using C = Compute<S>;
+    using E = Element<S>;
+    C* q;               // zeros at padded steps
+    C* lengths;         // one over what rows were divided by
+    E *q_now, *q_back;  // operands: q; q looking back at the chunk's begin
+    C* dq = nullptr;    // backward
+
+    Readers(const Sizes<S>& n, bool backward, Arena& arena) {
+        const int64_t keys = n.rows * n.key_row;
+        q = arena.take<C>(keys), lengths = arena.take<C>(n.rows), q_now = arena.take<E>(keys),
+        q_back = arena.take<E>(keys);
+        if (backward) dq = arena.take<C>(keys);
+    }
+    // Keys that are written and read, too.
+    Readers(const Writes<S>& writes, E* back, C* gradient)
+        : q(writes.k),
+          lengths(writes.lengths),
+          q_now(writes.k_now),
+          q_back(back),
+          dq(gradient) {}
+};
+
 // A task's working memory. Null pointers count bytes.
 template <class S> struct Memory {
     using C = Compute<S>;
     using E = Element<S>;
+    Arena arena;
     S* nothing;                         // a row of zeros
     C *left, *since_begin, *until_end;  // decays: of a step, from the chunk's begin, to its end
-    C *q, *k;                           // scaled q, k; zeros at padded steps
-    E *q_now, *k_now, *q_back, *k_on;   // operands: q, k; q looking back at the chunk's begin, k as its end sees it
-    C *scores, *between;                // [chunk][chunk]; decays between two steps
-    E* weights;                         // scores with decays
-    C *out, *states;                    // [chunk][value]; states at the begins of chunks
-    E *state_rows, *state_sums, *value_sums, *key_columns, *key_tiles;
+    Readers<S> queries;                 // scaled
+    Writes<S> writes;
+    C *scores, *between;  // [chunk][chunk]; decays between two steps
+    C *out, *states;      // [chunk][value]; states at the begins of chunks
+    E *state_rows, *state_sums, *key_tiles;
     // backward
-    C *d_state, *d_scores, *dq, *dk, *dg;
-    E *d_weights, *d_out_a, *value_a, *value_columns, *d_out_sums, *weight_tiles, *state_columns, *key_sums;
+    C *d_state, *d_scores, *dg;
+    E *d_weights, *d_out_a, *value_a, *d_out_sums, *weight_tiles, *state_columns, *key_sums;
     int64_t bytes;
 
-    Memory(const Sizes<S>& n, bool channel, bool backward, char* begin) {
-        Arena arena(begin);
+    Memory(const Sizes<S>& n, bool channel, bool backward, char* begin)
+        : arena(begin),
+          nothing(arena.take<S>(n.key_row + n.value_row)),
+          queries(n, backward, arena),
+          writes(n, backward, arena) {
         const int64_t keys = n.rows * n.key_row, decays = channel ? keys : n.rows, scores_size = n.rows * n.row;
-        nothing = arena.take<S>(n.key_row + n.value_row);
         left = arena.take<C>(backward && channel ? kStateBlock * n.key_row : decays),
         since_begin = arena.take<C>(decays), until_end = arena.take<C>(decays);
-        q = arena.take<C>(keys), k = arena.take<C>(keys);
-        q_now = arena.take<E>(keys), k_now = arena.take<E>(keys);
-        q_back = arena.take<E>(keys), k_on = arena.take<E>(keys);
         scores = arena.take<C>(scores_size), between = arena.take<C>(scores_size);
-        weights = arena.take<E>(scores_size);
         out = arena.take<C>(n.rows * n.value_row), states = arena.take<C>(n.state * (backward ? n.chunks : 1));
         state_rows = arena.take<E>(n.state), state_sums = arena.take<E>(packed_size<S>(n.key, n.value));
-        value_sums = arena.take<E>(packed_size<S>(n.chunk, n.value));
-        key_columns = arena.take<E>(packed_size<S>(n.key, n.chunk));
         key_tiles = arena.take<E>(n.tiles(n.key));
         if (backward) {
             d_state = arena.take<C>(n.state), d_scores = arena.take<C>(scores_size);
-            dq = arena.take<C>(keys), dk = arena.take<C>(keys), dg = arena.take<C>(n.key_row);
-            d_weights = arena.take<E>(scores_size);
+            dg = arena.take<C>(n.key_row), d_weights = arena.take<E>(scores_size);
             d_out_a = arena.take<E>(n.rows * n.value_length), value_a = arena.take<E>(n.rows * n.value_length);
-            value_columns = arena.take<E>(packed_size<S>(n.value, n.chunk));
             d_out_sums = arena.take<E>(packed_size<S>(n.chunk, n.value));
             weight_tiles = arena.take<E>(n.tiles(n.chunk));
             state_columns = arena.take<E>(packed_size<S>(n.value, n.key));

@@ -9,7 +9,8 @@
 //   sru:      kernels/recurrence/recurrence.h, one step
 //   lstm:     i, f, g, o = planes of u + s: c = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c)
 //   gru:      r, z = sigmoid of planes of u + s, n = tanh(u_n + r s_n): h = n + z (h - n)
-//   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q
+//   state:    kernels/matrix_state/matrix_state.h, one step: S = left S + k v^T, o = scale S^T q;
+//             with beta that of delta_state.h: S = left S, then S += k (beta (v - S^T k))^T
 #pragma once
 
 #include <cstdint>
@@ -86,6 +87,7 @@ struct StepMatrixState {
     int64_t key_head = 0;                                  // numbers from a head's q and k to the next one's
     const float* left = nullptr;                           // of the state: a number, or [key]; null: all
     int64_t left_head = 0, left_channel = 0;               // numbers from a head's to the next one's, from channels'
+    const float* beta = nullptr;                           // [heads], of the delta rule; null: values are added
     float *state = nullptr, *out = nullptr;                // [heads][key][value], [heads][value]
 };
 // Of values [begin, end), counted over all heads.

@@ -115,11 +115,12 @@ void gates_case(ParityResult& result, int64_t size) {
     }
 }
 
-// Two parts that meet within a head; decays of none, heads and channels.
+// Two parts that meet within a head; decays of none, heads and channels, each with and without the delta rule.
 void matrix_state_case(ParityResult& result, int64_t value) {
     constexpr int64_t kHeads = 3, kKey = 9;
-    for (int which = 0; which < 3; ++which) {
-        TestBuffer<float> q(kHeads * kKey, 0.37, 0.1, 1.0), k(q.size(), 0.53, 0.7, 1.0),
+    for (int each = 0; each < 6; ++each) {
+        const int which = each % 3;
+        TestBuffer<float> beta(kHeads, 0.7, 0.9, 0.5), q(kHeads * kKey, 0.37, 0.1, 1.0), k(q.size(), 0.53, 0.7, 1.0),
             v(kHeads * value, 0.91, 0.3, 1.0), left(q.size(), 0.3, 1.1, 0.9), got(v.size()), expected(v.size()),
             state(q.size() * value, 0.41, 0.2, 1.0), state_ref(q.size() * value, 0.41, 0.2, 1.0);
         StepMatrixState args{.key = kKey,
@@ -132,6 +133,7 @@ void matrix_state_case(ParityResult& result, int64_t value) {
                              .left = which == 0 ? nullptr : left.data(),
                              .left_head = which == 1 ? 1 : kKey,
                              .left_channel = which == 1 ? 0 : 1,
+                             .beta = each < 3 ? nullptr : beta.data(),
                              .state = state.data(),
                              .out = got.data()};
         const int64_t border = kHeads * value / 2 / 16 * 16;

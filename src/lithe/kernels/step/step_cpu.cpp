@@ -341,6 +341,11 @@ inline void state_columns(const StepMatrixState& a, int64_t head, int64_t n, con
     float* state = a.state + head * a.key * a.value + n;
     VecF in[kVectors], out[kVectors] = {};
     for (int i = 0; i < kVectors; ++i) in[i] = part.get(v + i * kLanes);
+    for (int64_t c = 0; c < a.key && a.beta; ++c) {
+        const float read = left ? left[c * a.left_channel] * k[c] : k[c];
+        for (int i = 0; i < kVectors; ++i) in[i] -= part.get(state + c * a.value + i * kLanes) * read;
+    }
+    for (int i = 0; i < kVectors && a.beta; ++i) in[i] *= a.beta[head];
     for (int64_t c = 0; c < a.key; ++c, state += a.value) {
         const float kept = left ? left[c * a.left_channel] : 1.0f;
         for (int i = 0; i < kVectors; ++i) {

@@ -91,12 +91,15 @@ void step_gru_ref(const StepGates& a, int64_t begin, int64_t end) {
 void step_matrix_state_ref(const StepMatrixState& a, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
         const int64_t head = i / a.value;
-        double out = 0;
+        auto state = [&](int64_t c) -> float& { return a.state[(head * a.key + c) * a.value + i % a.value]; };
+        auto left = [&](int64_t c) { return a.left ? double(a.left[head * a.left_head + c * a.left_channel]) : 1.0; };
+        double written = double(a.v[i]), out = 0;
+        for (int64_t c = 0; c < a.key && a.beta; ++c)
+            written -= double(a.k[head * a.key_head + c]) * left(c) * double(state(c));
+        if (a.beta) written *= double(a.beta[head]);
         for (int64_t c = 0; c < a.key; ++c) {
-            const double left = a.left ? double(a.left[head * a.left_head + c * a.left_channel]) : 1.0;
-            float& state = a.state[(head * a.key + c) * a.value + i % a.value];
-            state = float(left * double(state) + double(a.k[head * a.key_head + c]) * double(a.v[i]));
-            out += double(a.scale) * double(a.q[head * a.key_head + c]) * double(state);
+            state(c) = float(left(c) * double(state(c)) + double(a.k[head * a.key_head + c]) * written);
+            out += double(a.scale) * double(a.q[head * a.key_head + c]) * double(state(c));
         }
         a.out[i] = float(out);
     }
