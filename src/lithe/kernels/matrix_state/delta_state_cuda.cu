@@ -166,8 +166,8 @@ template <class S> int delta_state_forward(const DeltaStateForward<S>& args, voi
 template <class S> int delta_state_backward(const DeltaStateBackward<S>& args, void* stream) {
     const MatrixStateShape& shape = args.in.forward.shape;
     if (shape.batch * shape.heads * shape.steps == 0) return 0;
-    int status =
-        args.a.data ? low_rank_backward(args, stream) : launch<S>(query_kernel<S>, args, shape, stream, corrected_rows());
+    int status = args.a.data ? low_rank_backward(args, stream)
+                             : launch<S>(query_kernel<S>, args, shape, stream, corrected_rows());
     if (!status && !args.a.data) status = launch<S>(value_kernel<S>, args, shape, stream, corrected_rows());
     if (!status && !args.a.data) status = launch<S>(key_kernel<S>, args, shape, stream, corrected_rows());
     if (status || !args.in.dg.data) return status;
