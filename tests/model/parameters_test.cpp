@@ -29,6 +29,16 @@ TEST(Parameters, DependOnTheSeedAlone) {
     EXPECT_NEAR(normal.std().item<double>(), 0.5, 0.01);
 }
 
+TEST(Parameters, OrthogonalMatrices) {
+    ParameterStore store;
+    store.add({"wide", {5, 12}, Role::matrix, Init::orthogonal(0.1)});
+    store.add({"tall", {12, 5}, Role::matrix, Init::orthogonal(2)});
+    store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
+    const Tensor wide = store.master(0), tall = store.master(1), one = at::eye(5, at::kDouble);
+    EXPECT_TRUE(at::allclose(wide.matmul(wide.t()), 0.01 * one, 1e-12, 1e-12));
+    EXPECT_TRUE(at::allclose(tall.t().matmul(tall), 4 * one, 1e-12, 1e-12));
+}
+
 // Drawing 168M numbers of tables took `lithe generate` eleven seconds before it loaded others.
 TEST(Parameters, AreNotDrawnWhereTheyAreLoaded) { EXPECT_EQ(table_of(std::nullopt).abs().max().item<double>(), 0); }
 

@@ -27,12 +27,12 @@ GatedDeltaBlock::GatedDeltaBlock(const GatedDeltaValues& values, const BlockSite
       in_(values, site) {
     const int64_t all = values.value_width;
     const Init init = Init::normal(0.02);
-    auto vector = [&](const char* name, const Init& start) {
-        return site.store.add({site.name + "." + name, {values.heads}, Role::vector, start});
+    auto vector = [&](const char* name, Role role, const Init& start) {
+        return site.store.add({site.name + "." + name, {values.heads}, role, start});
     };
     decay_ = site.store.add({site.name + ".decay", {values.heads, width_}, Role::matrix, init});
-    dt_bias_ = vector("dt_bias", Init::drawn(first_dt_bias));
-    log_a_ = vector("log_a", Init::drawn(first_log_a_of_head));
+    dt_bias_ = vector("dt_bias", Role::bias, Init::drawn(first_dt_bias));
+    log_a_ = vector("log_a", Role::vector, Init::drawn(first_log_a_of_head));
     gate_ = site.store.add({site.name + ".gate", {all, width_}, Role::matrix, init});
     norm_ =
         RmsNorm(site.store, site.name + ".norm", in_.cell().value, site.model.norm_epsilon, kernels::NormGate::after);

@@ -20,16 +20,16 @@ KdaBlock::KdaBlock(const KdaValues& values, const BlockSite& site) : width_(site
     auto matrix = [&](const char* name, int64_t rows, int64_t columns) {
         return site.store.add({site.name + "." + name, {rows, columns}, Role::matrix, Init::normal(0.02)});
     };
-    auto vector = [&](const char* name, int64_t size, const Init& start) {
-        return site.store.add({site.name + "." + name, {size}, Role::vector, start});
+    auto vector = [&](const char* name, Role role, int64_t size, const Init& start) {
+        return site.store.add({site.name + "." + name, {size}, role, start});
     };
     decay_in_ = matrix("decay_in", rank, width_);
     decay_out_ = matrix("decay_out", keys, rank);
-    dt_bias_ = vector("dt_bias", keys, Init::drawn(first_dt_bias));
-    log_a_ = vector("log_a", values.heads, Init::drawn(first_log_a));
+    dt_bias_ = vector("dt_bias", Role::bias, keys, Init::drawn(first_dt_bias));
+    log_a_ = vector("log_a", Role::vector, values.heads, Init::drawn(first_log_a));
     gate_in_ = matrix("gate_in", rank, width_);
     gate_out_ = matrix("gate_out", all, rank);
-    gate_bias_ = vector("gate_bias", all, Init::constant(0));
+    gate_bias_ = vector("gate_bias", Role::bias, all, Init::constant(0));
     norm_ = RmsNorm(site.store, site.name + ".norm", in_.cell().value, site.model.norm_epsilon);
     out_ = matrix("out", width_, all);
 }

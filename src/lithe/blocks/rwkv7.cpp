@@ -79,7 +79,7 @@ Rwkv7Block::LowRank Rwkv7Block::low_rank(const BlockSite& site, const char* name
     LowRank made;
     made.in = site.store.add({path + "_in", {rank, width_}, Role::matrix, Init::constant(0)});
     made.out = site.store.add({path + "_out", {width_, rank}, Role::matrix, Init::orthogonal(0.1 * wide)});
-    if (!bias.empty()) made.bias = site.store.add({path + "_bias", {width_}, Role::vector, Init::rows(bias)});
+    if (!bias.empty()) made.bias = site.store.add({path + "_bias", {width_}, Role::bias, Init::rows(bias)});
     return made;
 }
 
@@ -123,7 +123,7 @@ Rwkv7Block::Rwkv7Block(const Rwkv7Values& values, const BlockSite& site)
     key_rate_ = vector("key_rate", Init::constant(1.02), width_);
     bonus_ = vector("bonus", Init::constant(-0.04), width_);
     norm_gain_ = vector("norm.gain", Init::constant(std::pow(double(at.layer + 1) / double(at.layers), 0.7)), width_);
-    norm_bias_ = vector("norm.bias", Init::constant(0), width_);
+    norm_bias_ = site.store.add({site.name + ".norm.bias", {width_}, Role::bias, Init::constant(0)});
     out_ = matrix("out", Init::constant(0));
 }
 

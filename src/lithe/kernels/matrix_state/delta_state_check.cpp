@@ -66,8 +66,9 @@ template <class S> void delta_state_case(ParityResult& result, const MatrixState
         const std::string what = "delta_state " + case_name<S>(shape) + " " + std::to_string(how.strongest) +
                                  (how.extras ? " masks" : "") + (how.gated ? " gates" : "") +
                                  (low_rank ? " two rows" : "");
-        compare_states(result, got, expected, what);
-        const double tolerance = storage_tolerance<S>();
+        // What is written depends on what was read, so that errors of products go on from chunk to chunk.
+        const double slack = sizeof(S) == 2 ? 4 : 1, tolerance = slack * storage_tolerance<S>();
+        compare_states(result, got, expected, what, slack);
         if (low_rank) {
             compare(result, got.da, expected.da, tolerance, what + " da", 2);
             compare(result, got.db, expected.db, tolerance, what + " db", 2);

@@ -160,16 +160,16 @@ __global__ void __launch_bounds__(kThreads) decay_kernel(MatrixStateBackward<S> 
 template <class S> int delta_state_forward(const DeltaStateForward<S>& args, void* stream) {
     if (args.in.shape.batch * args.in.shape.heads == 0) return 0;
     if (args.a.data) return low_rank_forward(args, stream);
-    return launch<S>(forward_kernel<S>, args, args.in.shape, stream, kCorrectedRows);
+    return launch<S>(forward_kernel<S>, args, args.in.shape, stream, corrected_rows());
 }
 
 template <class S> int delta_state_backward(const DeltaStateBackward<S>& args, void* stream) {
     const MatrixStateShape& shape = args.in.forward.shape;
     if (shape.batch * shape.heads * shape.steps == 0) return 0;
-    int status =
-        args.a.data ? low_rank_backward(args, stream) : launch<S>(query_kernel<S>, args, shape, stream, kCorrectedRows);
-    if (!status && !args.a.data) status = launch<S>(value_kernel<S>, args, shape, stream, kCorrectedRows);
-    if (!status && !args.a.data) status = launch<S>(key_kernel<S>, args, shape, stream, kCorrectedRows);
+    int status = args.a.data ? low_rank_backward(args, stream)
+                             : launch<S>(query_kernel<S>, args, shape, stream, corrected_rows());
+    if (!status && !args.a.data) status = launch<S>(value_kernel<S>, args, shape, stream, corrected_rows());
+    if (!status && !args.a.data) status = launch<S>(key_kernel<S>, args, shape, stream, corrected_rows());
     if (status || !args.in.dg.data) return status;
     const int64_t numbers = shape.decay == StateDecay::channel ? shape.key : 1;
     decay_kernel<S>

@@ -13,14 +13,14 @@ template <class S> int low_rank_backward(const DeltaStateBackward<S>& args, void
 namespace {
 
 // Shared memory beside Walk's: numbers of a value, and two of a key.
-constexpr MoreRows kCorrectedRows{.of_key = 2, .of_value = 1};
+__host__ __device__ inline MoreRows corrected_rows() { return {2, 1}; }
 
 template <class S> struct CorrectedWalk : Walk<S> {
     using C = Compute<S>;
     C* more;  // [value]
 
     __device__ CorrectedWalk(const MatrixStateForward<S>& args, C* shared, C* global)
-        : Walk<S>(args, shared, global, kCorrectedRows),
+        : Walk<S>(args, shared, global, corrected_rows()),
           more(this->beside) {}
     // Of the room: numbers of values [value] and of keys [key], by batch row, head and step.
     __device__ C* values_at(C* room, int64_t t) const {

@@ -149,14 +149,14 @@ __global__ void __launch_bounds__(kThreads) low_rank_reader_kernel(DeltaStateBac
 }  // namespace
 
 template <class S> int low_rank_forward(const DeltaStateForward<S>& args, void* stream) {
-    return launch<S>(low_rank_forward_kernel<S>, args, args.in.shape, stream, kCorrectedRows);
+    return launch<S>(low_rank_forward_kernel<S>, args, args.in.shape, stream, corrected_rows());
 }
 
 template <class S> int low_rank_backward(const DeltaStateBackward<S>& args, void* stream) {
     const MatrixStateShape& shape = args.in.forward.shape;
-    int status = launch<S>(low_rank_query_kernel<S>, args, shape, stream, kCorrectedRows);
-    if (!status) status = launch<S>(low_rank_value_kernel<S>, args, shape, stream, kCorrectedRows);
-    if (!status) status = launch<S>(low_rank_reader_kernel<S>, args, shape, stream, kCorrectedRows);
+    int status = launch<S>(low_rank_query_kernel<S>, args, shape, stream, corrected_rows());
+    if (!status) status = launch<S>(low_rank_value_kernel<S>, args, shape, stream, corrected_rows());
+    if (!status) status = launch<S>(low_rank_reader_kernel<S>, args, shape, stream, corrected_rows());
     return status;
 }
 
