@@ -127,7 +127,7 @@ TEST(Session, EveryBlockKindHasRows) {
         const auto model = make_model(text);
         EXPECT_LE(Schedule(*model, Session::Path::forward, 3).run(), 1e-5) << text;
         const bool steps = Session(*model, options_of(Session::Path::automatic, 4)).by_steps();
-        if (steps) EXPECT_LE(Schedule(*model, Session::Path::steps, 4).run(), 1e-5) << text;
+        if (steps) { EXPECT_LE(Schedule(*model, Session::Path::steps, 4).run(), 1e-5) << text; }
     }
 }
 

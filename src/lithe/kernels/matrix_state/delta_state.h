@@ -3,12 +3,12 @@
 // 2021; Yang et al. 2024, "Parallelizing Linear Transformers with the Delta Rule"), with a decay for each head (gated
 // DeltaNet, Yang et al. 2025, section 3) or for each channel of the key (Kimi delta attention, Kimi Team 2025).
 //
-//   R_t = diag(e^{g_t}) S_{t-1}        u_t = beta_t (v_t - R_t^T k_t)        S_t = R_t + k_t u_t^T        S
-//   [key][value] o_t = scale S_t^T q_t
+//   R_t = diag(e^{g_t}) S_{t-1}        u_t = beta_t (v_t - R_t^T k_t)        S_t = R_t + k_t u_t^T
+//   o_t = scale S_t^T q_t        S, R [key][value]
 //
-//   dS_t = diag(e^{g_{t+1}}) dR_{t+1} + scale q_t do_t^T        du_t = dS_t^T k_t        dR_t = dS_t - k_t dv_t^T
-//   dq_t = scale S_t do_t        dv_t = beta_t du_t        dk_t = dS_t u_t - R_t dv_t        dbeta_t = du_t . u_t /
-//   beta_t dg_t = dg_{t+1} + q_t dq_t - k_t (dS_t u_t) - k_t (R_t dv_t)
+//   dS_t = diag(e^{g_{t+1}}) dR_{t+1} + scale q_t do_t^T        du_t = dS_t^T k_t        dv_t = beta_t du_t
+//   dR_t = dS_t - k_t dv_t^T        dq_t = scale S_t do_t        dk_t = dS_t u_t - R_t dv_t
+//   dbeta_t = du_t . u_t / beta_t        dg_t = dg_{t+1} + q_t dq_t - k_t (dS_t u_t) - k_t (R_t dv_t)
 //
 // or with rows of their own for what is read and where that is taken off (RWKV-7, Peng et al. 2025, section 3):
 //
