@@ -10,12 +10,6 @@
 namespace lithe::kernels::LITHE_ISA {
 namespace {
 
-inline int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
-inline float exponential(float x) { return __builtin_expf(x); }
-inline double exponential(double x) { return __builtin_exp(x); }
-inline float root(float x) { return __builtin_sqrtf(x); }
-inline double root(double x) { return __builtin_sqrt(x); }
-
 // kChannel: a decay for each channel of the key; else one for each head, or none.
 template <class S, bool kChannel> class Chunk {
  public:

@@ -1,4 +1,4 @@
-// A task's working memory. Compiled once per instruction set, inside its namespace.
+// A task's working memory, and small functions. Compiled once per instruction set, inside its namespace.
 #pragma once
 
 #include "lithe/kernels/matrix_state/matrix_state_heads.h"
@@ -6,6 +6,12 @@
 
 namespace lithe::kernels::LITHE_ISA {
 namespace {
+
+inline int64_t lower(int64_t a, int64_t b) { return a < b ? a : b; }
+inline float exponential(float x) { return __builtin_expf(x); }
+inline double exponential(double x) { return __builtin_exp(x); }
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
 
 // Steps of a chunk. By channel, scores inside a chunk are no product of matrices: short chunks keep them few.
 constexpr int64_t kHeadChunk = kStateBlock, kChannelChunk = 16;
