@@ -1,4 +1,7 @@
 // The data commands as a user calls them, and what other tokenizers than bytes do to train, eval and generate.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <fstream>
 
@@ -124,6 +127,20 @@ TEST_F(DataCommand, StandardInputAndArchives) {
     EXPECT_EQ(info["documents"], 2);
     EXPECT_EQ(info["bytes"], 6);
     refused({"data", "prepare", folder.file("a.tar.zst"), "--out", folder.file("x")}, 3, "a.tar.zst, member b.jsonl");
+}
+
+// What cannot be read is no empty text.
+TEST_F(DataCommand, StandardInputThatCannotBeReadIsAnError) {
+    const std::string tokenizer = folder.file("bytes.json");
+    folder.write("t.txt", "some text\n");
+    ASSERT_EQ(run({"data", "train-tokenizer", folder.file("t.txt"), "--size", "257", "--out", tokenizer}).code, 0);
+    const int before = dup(STDIN_FILENO), place = open(folder.path().c_str(), O_RDONLY | O_DIRECTORY);
+    dup2(place, STDIN_FILENO);
+    for (const char* command : {"encode", "decode"})
+        EXPECT_FAILS(run({"data", command, tokenizer}), 3, "standard input cannot be read");
+    dup2(before, STDIN_FILENO);
+    close(before);
+    close(place);
 }
 
 // Train, evaluate and generate with tokens that are not bytes; bits per byte count the bytes of the text.

@@ -342,6 +342,42 @@ TEST_F(InFolder, ATextThatChangesUnderItsTrainingIsToldOnce) {
     unsetenv("XDG_CACHE_HOME");
 }
 
+TEST_F(InFolder, ALinkToARunIsTheRun) {
+    folder_.write("t.txt", sample_text(20'000));
+    const std::string file = config("c.toml", "t.txt");
+    ASSERT_EQ(run({"train", file, "--run", "real", "--max-steps", "3"}).code, 0);
+    fs::create_directory_symlink("real", "link");
+    const auto on = run({"train", "link", "--max-steps", "5"});
+    EXPECT_EQ(on.code, 0) << on.err;
+    EXPECT_TRUE(fs::is_symlink("link"));
+    EXPECT_NE(on.err.find("resumed    step 3"), std::string::npos) << on.err;
+    fs::create_directory("place");
+    fs::create_directory_symlink("place", "new");
+    EXPECT_EQ(run({"train", file, "--run", "new", "--max-steps", "2"}).code, 0);
+    EXPECT_TRUE(fs::is_symlink("new"));
+    EXPECT_TRUE(fs::exists("place/run.json"));
+}
+
+TEST_F(InFolder, AFileNamedAsARunsMakesNoRun) {
+    folder_.write("t.txt", sample_text(20'000));
+    const std::string file = config("c.toml", "t.txt");
+    for (const char* record : {"{\"my\": \"settings\"}", "mine", "", "{\"schema\": 7}"}) {
+        folder_.write("mine/run.json", record);
+        EXPECT_FAILS(run({"train", file, "--run", "mine", "--max-steps", "2"}), 2, "holds a file run.json");
+        EXPECT_EQ(read_all("mine/run.json"), record);
+    }
+}
+
+TEST_F(InFolder, ARunWithoutACheckpointSaysThatItBeginsAnew) {
+    folder_.write("t.txt", sample_text(20'000));
+    ASSERT_EQ(run({"train", config("c.toml", "t.txt"), "--run", "r", "--max-steps", "3"}).code, 0);
+    fs::remove_all("r/checkpoints");
+    fs::create_directory("r/checkpoints");
+    const auto again = run({"train", "r", "--max-steps", "4"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    EXPECT_NE(again.err.find("can be gone on from: it begins anew"), std::string::npos) << again.err;
+}
+
 TEST_F(InFolder, ADamagedPointerIsPassedOver) {
     folder_.write("one.txt", sample_text(20'000));
     ASSERT_EQ(run({"train", config("x.toml", "one.txt"), "--set", "evaluation.every=2"}).code, 0);

@@ -90,6 +90,17 @@ TEST(Config, RefusesDamagedInput) {
     EXPECT_ERROR(config_from_json("[1]", "config.json"), ErrorKind::bad_file, "not a JSON object");
 }
 
+// The parser goes down into each part of a dotted key.
+TEST(Config, RefusesEndlessKeys) {
+    std::string dotted = "a";
+    for (int i = 0; i < 100'000; ++i) dotted += ".a";
+    for (const std::string& text :
+         {dotted + " = 1", "[" + dotted + "]\nx = 1", "x = {" + dotted + " = 1}", "[[" + dotted + "]]"})
+        EXPECT_ERROR(parse_config(text, "test"), ErrorKind::usage, "more than 256 parts");
+    EXPECT_ERROR(parse_config("", "test", {dotted + "=1"}), ErrorKind::usage, "more than 256 parts");
+    EXPECT_NO_THROW(parse_config("[data]\npath = \"" + std::string(200, '.') + "\"\n", "test"));
+}
+
 TEST(Config, VersionsAreKnown) {
     const Config config = parse_config("version = 1\n[evaluation]\ntokens = 7\n", "before");
     EXPECT_EQ(config.evaluation.bytes, 7) << "a name of version 1";

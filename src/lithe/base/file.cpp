@@ -161,7 +161,8 @@ bool remove_own_files(const std::string& folder, const std::function<bool(const 
         if (entry.symlink_status(error).type() == fs::file_type::regular && is_ours(entry.path().filename().string()))
             ours.push_back(entry.path());
     for (const fs::path& path : ours) fs::remove(path, error);
-    return fs::remove(folder, error);  // refuses one that is not empty
+    const bool own = fs::symlink_status(folder, error).type() == fs::file_type::directory;  // a link is the user's
+    return own && fs::remove(folder, error);  // refuses one that is not empty
 }
 
 void make_folders(const std::string& path) {

@@ -10,6 +10,7 @@
 #include "lithe/cli/data.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
+#include "lithe/cli/standard_input.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/prepare.h"
 
@@ -65,10 +66,7 @@ struct CodeFlags {
     bool lines = false, hex = false, special = false;
 };
 
-std::string read_input(const std::string& path) {
-    if (path != "-") return read_file(path);
-    return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-}
+std::string read_input(const std::string& path) { return path == "-" ? read_standard_input() : read_file(path); }
 
 std::string from_hex(const std::string& line) {
     auto digit = [&](char c) {

@@ -1,3 +1,5 @@
+#include <cerrno>
+#include <cstdlib>
 #include <iostream>
 #include <random>
 
@@ -321,7 +323,14 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
            "also tell log-probabilities: of each token, and of so many of the likeliest in its place (not of a beam)")
         ->check(CLI::Range(0, 1024));
     app.add_option("--seed", flags->seed, "with it the same prompt gives the same text; default another each time")
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                errno = 0;
+                const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+                if (digits) std::strtoull(text.c_str(), nullptr, 10);
+                return digits && errno == 0 ? "" : "a whole number from 0 to 18446744073709551615 is expected";
+            },
+            "UINT"));
     app.add_option("--memory", flags->memory, "earlier positions that attention sees; 0: as trained")
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 24));

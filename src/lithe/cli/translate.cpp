@@ -10,6 +10,7 @@
 #include "lithe/cli/command.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
+#include "lithe/cli/standard_input.h"
 #include "lithe/data/line_reader.h"
 #include "lithe/model/parameter_files.h"
 #include "lithe/objectives/load_model.h"
@@ -33,7 +34,7 @@ struct Flags {
 
 std::vector<std::string> lines_at(const std::string& path) {
     if (path != "-") return all_lines(LineReader(path));
-    return all_lines(LineReader(std::string(std::istreambuf_iterator<char>(std::cin), {}), "standard input"));
+    return all_lines(LineReader(read_standard_input(), "standard input"));
 }
 
 // What of the text is the reference of each line.

@@ -157,7 +157,8 @@ void check_space(const std::string& output, double needed) {
           .where = output,
           .expected = "about " + format_bytes(needed),
           .got = format_bytes(free),
-          .hint = "choose another place with " + option("out") + ", or free some space"});
+          .hint = "free some space, or choose another place: " + option("out") +
+                  " of lithe data prepare, XDG_CACHE_HOME for what other commands prepare"});
 }
 
 class Preparation {

@@ -2,8 +2,10 @@
 
 #include <toml++/toml.h>
 
+#include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -299,6 +301,7 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     std::stringstream parts(key);
     std::vector<std::string> path;
     for (std::string part; std::getline(parts, part, '.');) path.push_back(part);
+    if (path.size() > 256) return problems.add("a key has more than 256 parts", any_setting());
     if (path.size() > 8) return problems.add("key '" + printable(key) + "' is too deep", any_setting());
     for (size_t i = 0; i + 1 < path.size(); ++i) {
         auto [place, added] = table->insert(path[i], toml::table{});
@@ -485,9 +488,23 @@ nlohmann::json toml_to_json(const toml::node& node) {
     return nullptr;
 }
 
+// The parser makes a table of each part of a dotted key, one in the other, without a limit of its own.
+bool has_endless_key(std::string_view text) {
+    constexpr int kMostParts = 256;
+    int parts = 0;
+    for (const char c : text) {
+        const auto each = static_cast<unsigned char>(c);
+        if (c == '.') ++parts;
+        else if (!std::isalnum(each) && !std::strchr("_- \t\"'[", c)) parts = 0;
+        if (parts > kMostParts) return true;
+    }
+    return false;
+}
+
 toml::table parse_toml(std::string_view text, const std::string& name) {
     if (text.size() > kMaxFile) fail_usage("a configuration is at most 1 MiB", name);
     if (!is_valid_utf8(text)) fail_usage("the configuration is not valid UTF-8 text", name);
+    if (has_endless_key(text)) fail_usage("a key has more than 256 parts", name);
     try {
         return toml::parse(text);
     } catch (const toml::parse_error& error) {

@@ -37,8 +37,18 @@ RunFolder::RunFolder(const std::string& path) : path_(path) {
         file(".lock"), "two trainers cannot share a run folder; choose another with " + option("run") + ", or wait");
 }
 
+// A file of this name may be somebody else's.
+static bool is_run_record(const std::string& path) {
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) return false;
+    const auto record = try_parse_json<nlohmann::json>(read_file(path));
+    if (!record || !record->is_object() || !record->contains("schema")) return false;
+    const auto& schema = (*record)["schema"];
+    return schema.is_string() && schema.get<std::string>().starts_with("lithe.run/");
+}
+
 bool RunFolder::has_run(const std::string& path) {
-    return fs::exists(path + "/run.json") || !list_checkpoints(path).empty();
+    return is_run_record(path + "/run.json") || !list_checkpoints(path).empty();
 }
 
 bool RunFolder::looks_like(const std::string& path) {

@@ -333,6 +333,8 @@ std::optional<CheckpointPlace> Trainer::open_folder() {
             place = CheckpointPlace{0, r.options.resume_from};
         } else {
             place = RunFolder::newest_valid(r.options.run);
+            if (!place && RunFolder::has_run(r.options.run))
+                log_warning("no checkpoint of the run in " + r.options.run + " can be gone on from: it begins anew");
         }
         if (!place && r.options.resume == ResumeMode::required)
             fail_file("there is no checkpoint to resume from", r.options.run, "start without " + option("resume"));
