@@ -47,6 +47,22 @@ TEST(Stack, NormsAreOfTheModelsForm) {
     expect_close(built.stack.root->forward(x, {}, {}).flow.x_TBD, expected, 1e-12, "pre-norm");
 }
 
+// RWKV-7 mixes in the first layer's values, in every layer but the first, also under another name.
+TEST(Stack, LaterLayersOfAKindKnowOfEarlierOnes) {
+    const auto mixing = [](const std::string& layout, const std::string& more) {
+        std::set<std::string> layers;
+        const BuiltStack built(layout, {}, more);
+        for (size_t i = 0; i < built.store.size(); ++i)
+            if (const std::string& name = built.store.spec(i).name; name.find("value_mix") != std::string::npos)
+                layers.insert(name.substr(0, name.find(".rwkv7")));
+        return layers;
+    };
+    const std::set<std::string> later = {"body.layers.1", "body.layers.2"};
+    EXPECT_EQ(mixing("<rwkv7>x3", ""), later);
+    EXPECT_EQ(mixing("wx3", "[blocks.w]\nkind = \"rwkv7\"\n"), later);
+    EXPECT_EQ(mixing("f<rwkv7>", ""), std::set<std::string>{});
+}
+
 // The paths of a stack's blocks in order; a shared application has the path of its weights' first place.
 std::vector<std::string> paths(const std::string& layout, const std::string& more = "") {
     std::vector<std::string> list;

@@ -13,9 +13,9 @@ struct LayerPlace {
     std::string stack;  // "decoder"
     int64_t layer = 0;
     int64_t layers = 1;
-    // Whether an earlier layer has a block of this name.
+    // Whether an earlier layer has a block of this kind, whatever it is called in the layout.
     bool after_another = false;
-    LayerPlace(const BlockSite& site, const char* name);
+    LayerPlace(const BlockSite& site, const char* kind);
     // 0 in the first layer, 1 in the last.
     double depth() const { return layers > 1 ? double(layer) / double(layers - 1) : 0; }
     // What is still to come, this layer included: 1 in the first.
