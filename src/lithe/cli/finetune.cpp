@@ -10,6 +10,7 @@
 #include "lithe/cli/exit_code.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/corpus.h"
+#include "lithe/model/partial_weights.h"
 #include "lithe/objectives/label_objective.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/report/numbers.h"
@@ -78,21 +79,11 @@ Config task_config(const LoadedModel& loaded, const Flags& flags) {
     return config;
 }
 
-std::set<std::string> parts_of(const LanguageModel& model) {
-    std::set<std::string> parts;
-    const ParameterStore& store = model.parameters();
-    for (size_t i = 0; i < store.size(); ++i) {
-        const std::string& name = store.spec(i).name;
-        parts.insert(name.substr(0, name.find('.')));
-    }
-    return parts;
-}
-
 // The parts that the trained model gives to the new one, by the first word of their paths; the head is new.
 std::vector<std::string> taken_parts(const LanguageModel& trained, const LanguageModel& model) {
     std::vector<std::string> taken;
-    const std::set<std::string> has = parts_of(trained);
-    for (const std::string& part : parts_of(model))
+    const std::set<std::string> has = parts_of(trained.parameters());
+    for (const std::string& part : parts_of(model.parameters()))
         if (part != SequenceHead::kName && has.count(part)) taken.push_back(part);
     return taken;
 }

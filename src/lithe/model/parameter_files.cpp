@@ -242,18 +242,17 @@ std::vector<NamedTensor> model_tensors(const ParameterStore& store) {
 
 std::vector<SavedParameter> saved_parameters(const SavedTensors& tensors) {
     std::vector<SavedParameter> list;
-    std::set<std::string> of_tables;
+    std::set<std::string> of_others;
     constexpr std::string_view kCodes = ".codes";
     for (const std::string& name : tensors.names()) {
         if (!name.ends_with(kCodes)) continue;
         const std::string table = name.substr(0, name.size() - kCodes.size());
         const CodedTableNames names(table);
         if (!tensors.has(names.kept)) continue;
-        of_tables.insert({names.shape, names.kept, names.scales, names.codes});
+        of_others.insert({names.shape, names.kept, names.scales, names.codes});
         const CodedTableParts parts = coded_parts(tensors, table);
         list.push_back({table, {parts.rows, parts.width}, true});
     }
-    std::set<std::string> of_others = std::move(of_tables);
     for (const std::string& name : tensors.names())
         if (has_lora(tensors, name)) {
             const LoraNames names(name);

@@ -93,12 +93,16 @@ void load_partial_weights(ParameterStore& store, const TensorFiles& files, const
     store.refresh_working();
 }
 
+std::set<std::string> parts_of(const ParameterStore& store) {
+    std::set<std::string> parts;
+    for (const std::string& name : parameter_names(store)) parts.insert(name.substr(0, name.find('.')));
+    return parts;
+}
+
 std::vector<WeightPart> parts_but_lora(const ParameterStore& store) {
-    std::set<std::string> paths;
-    for (const std::string& name : parameter_names(store))
-        if (!name.starts_with("lora.")) paths.insert(name.substr(0, name.find('.')));
     std::vector<WeightPart> parts;
-    for (const std::string& path : paths) parts.push_back({path, path});
+    for (const std::string& path : parts_of(store))
+        if (path != "lora") parts.push_back({path, path});
     return parts;
 }
 

@@ -1,6 +1,7 @@
 // Weights of a part of a model from a part of another's file: what a stack, an embedding or a block begins with.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct WeightPart {
 // "embeddings" stands for both paths, "encoder=decoder" for the encoder's from the decoder's. Throws usage.
 std::vector<WeightPart> parse_weight_parts(const std::vector<std::string>& texts);
 
+// The first words of its parameters' names: "decoder", "embeddings", "head".
+std::set<std::string> parts_of(const ParameterStore& store);
 // All of the model but updates of low rank: what a model without them has.
 std::vector<WeightPart> parts_but_lora(const ParameterStore& store);
 
