@@ -139,7 +139,7 @@ TEST(GoldenDeltaState, Layers) {
     Bag first;
     first.put(kFirstValues, wave({5, 1, 8}, 0.43, 0.2, 0.9));
     expect_values(
-        layer_output("rwkv7", rwkv7, "decoder.layers.2.rwkv7", first),
+        layer_output("rwkv7", rwkv7, "decoder.layers.2.rwkv7", first, "decoder.layers.0.rwkv7"),
         {0.019209185, 0.013110494, 0.006852046, 0.000510102, -0.005838058, -0.012115078, -0.018244470, -0.024151544},
         1e-8, "rwkv7, a later layer");
     expect_values(

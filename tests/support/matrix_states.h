@@ -64,8 +64,9 @@ inline void expect_golden(const WalkedStates& run, const std::vector<Tensor>& in
 }
 
 // A kind's last output of five steps, all parameters waves in the order in which the kind adds them.
+// `before`: the name of an earlier layer of the kind, which the model has but which is not asked.
 inline Tensor layer_output(const char* kind, const std::vector<RawValue>& values, const char* name = "b",
-                           const Bag& bag = {}) {
+                           const Bag& bag = {}, const char* before = nullptr) {
     ModelConfig model;
     model.width = 8;
     model.layout = std::string("<") + kind + ">x3";
@@ -74,11 +75,13 @@ inline Tensor layer_output(const char* kind, const std::vector<RawValue>& values
     read_options(
         values, [&](FieldVisitor& v) { options->visit(v); }, kind, problems);
     ParameterStore store;
+    if (before) find_block_kind(kind)->make(*options, BlockSite{store, before, model});
+    const size_t first = store.size();
     const auto block = find_block_kind(kind)->make(*options, BlockSite{store, name, model});
     store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
     const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < store.size(); ++i)
-        store.working(i).copy_(wave(store.spec(i).shape, 0.37 + 0.1 * double(i), 0.2 * double(i), 0.6));
+    for (size_t i = 0; first + i < store.size(); ++i)
+        store.working(first + i).copy_(wave(store.spec(first + i).shape, 0.37 + 0.1 * double(i), 0.2 * double(i), 0.6));
     return block->branch(wave({5, 1, 8}, 0.53, 0.7, 1.3), {}, Call(Pass(), {}, bag)).delta_TBD[4][0];
 }
 
