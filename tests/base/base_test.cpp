@@ -27,6 +27,7 @@ TEST(Text, Amounts) {
     EXPECT_EQ(parse_count("1.5k"), 1500);
     EXPECT_EQ(parse_count("7"), 7);
     for (const char* bad : {"", "M", "-1", "1.5", "1e300", "nan", "5 M", "0x10"}) EXPECT_FALSE(parse_count(bad)) << bad;
+    EXPECT_EQ(format_seconds(1e300).back(), 'd') << "more seconds than an integer holds";
     EXPECT_EQ(parse_seconds("90s"), 90);
     EXPECT_EQ(parse_seconds("1.5h"), 5400);
     EXPECT_EQ(parse_seconds("2d"), 172800);

@@ -138,9 +138,14 @@ TEST_F(DataCommand, StandardInputThatCannotBeReadIsAnError) {
     dup2(place, STDIN_FILENO);
     for (const char* command : {"encode", "decode"})
         EXPECT_FAILS(run({"data", command, tokenizer}), 3, "standard input cannot be read");
+    // what cannot be read as text is named as what it is, not by the file that it is kept in
+    const int program =
+        open(folder.write("program", std::string("\177ELF\2\1\1", 7) + std::string(5000, '\0')).c_str(), O_RDONLY);
+    dup2(program, STDIN_FILENO);
+    EXPECT_FAILS(run({"data", "prepare", "-", "--out", folder.file("prepared")}), 3,
+                 "the file holds no text [standard input]");
     dup2(before, STDIN_FILENO);
-    close(before);
-    close(place);
+    for (const int descriptor : {before, place, program}) close(descriptor);
 }
 
 // Train, evaluate and generate with tokens that are not bytes; bits per byte count the bytes of the text.

@@ -26,6 +26,7 @@ class FoundFiles : public ::testing::Test {
         config.path = folder.file(name);
         return config;
     }
+    std::string division(const std::string& name) const { return Corpus::open(at(name)).division(); }
     static std::string text_of(const Corpus& corpus, const std::string& split) {
         for (const CorpusSplit& each : corpus.splits())
             if (each.name == split) {
@@ -84,9 +85,15 @@ TEST_F(FoundFiles, AFewNamesInAFolderOfOtherThingsAreNoSplits) {
     folder.write("code/test.py", testing::sample_text(300));
     EXPECT_EQ(list_inputs(at("code")).size(), 32u);
     EXPECT_EQ(list_inputs(at("code"))[0].split, -1);
+    EXPECT_NE(division("code").find("names that say a split do not count"), std::string::npos) << division("code");
     folder.write("trains/train1.txt", "a");
     folder.write("trains/train2.txt", "b");
     EXPECT_EQ(list_inputs(at("trains"))[0].split, -1);
+    EXPECT_EQ(division("trains").find("names"), std::string::npos) << division("trains");
+    testing::write_archive(folder.file("code.zip"), {{"c/train.py", testing::sample_text(300)},
+                                                     {"c/test.py", testing::sample_text(300)},
+                                                     {"c/module.py", testing::sample_text(5000)}});
+    EXPECT_NE(division("code.zip").find("names that say a split do not count"), std::string::npos);
 }
 
 TEST_F(FoundFiles, MembersOfAnArchiveSayTheirSplitsToo) {

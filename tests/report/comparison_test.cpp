@@ -168,8 +168,8 @@ TEST(Comparison, FrontHoldsWhatIsNotBeaten) {
     write_run(folder, "best", 1, 1.6, std::string(rate) + "7\n");
     const Comparison comparison = compare(folder, {"small", "good", "beaten", "best"});
     const auto fronts = comparison_json(comparison)["fronts"];
-    EXPECT_EQ(fronts["parameters"], (nlohmann::json{"small", "good", "best"}));
-    EXPECT_EQ(fronts["seconds"], (nlohmann::json{"best"})) << "all took as long";
+    EXPECT_EQ(fronts["parameters"], (nlohmann::ordered_json{"small", "good", "best"}));
+    EXPECT_EQ(fronts["seconds"], (nlohmann::ordered_json{"best"})) << "all took as long";
 }
 
 // The worst run was "not beaten in training time" by a thousandth of it.
@@ -182,7 +182,7 @@ TEST(Comparison, ADifferenceWithinNoiseIsNoWin) {
     folder.write("worst/metrics.jsonl", metrics);
     const Comparison comparison = compare(folder, {"best", "worst"});
     ASSERT_LT(comparison.runs[1].seconds, comparison.runs[0].seconds);
-    EXPECT_EQ(comparison_json(comparison)["fronts"]["seconds"], (nlohmann::json{"best"}));
+    EXPECT_EQ(comparison_json(comparison)["fronts"]["seconds"], (nlohmann::ordered_json{"best"}));
     for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison)})
         EXPECT_NE(shown.find("Costs within 2 % and scores within 0.1 % count as equal"), std::string::npos);
 }
@@ -193,7 +193,7 @@ TEST(Comparison, FrontsAreOfGroups) {
     write_run(folder, "a-seed1", 1, 1.70), write_run(folder, "a-seed2", 2, 1.80);
     write_run(folder, "b-seed1", 1, 1.71, rate), write_run(folder, "b-seed2", 2, 1.72, rate);
     const auto fronts = comparison_json(compare(folder, {"a-seed1", "a-seed2", "b-seed1", "b-seed2"}))["fronts"];
-    EXPECT_EQ(fronts["seconds"], (nlohmann::json{"b (2 seeds)"})) << "one lucky seed is not a win";
+    EXPECT_EQ(fronts["seconds"], (nlohmann::ordered_json{"b (2 seeds)"})) << "one lucky seed is not a win";
 }
 
 void name_data(const testing::TemporaryFolder& folder, const std::string& name, const std::string& fingerprint,
@@ -229,7 +229,7 @@ TEST(Comparison, RunsOnOtherTextsAreNotRanked) {
         EXPECT_EQ(json["groups"][other]["verdict"], "alone");
         EXPECT_TRUE(json["groups"][other]["difference"].is_null());
     }
-    EXPECT_EQ(json["fronts"]["seconds"], (nlohmann::json{"a", "easy", "part"})) << "each in its ranking";
+    EXPECT_EQ(json["fronts"]["seconds"], (nlohmann::ordered_json{"a", "easy", "part"})) << "each in its ranking";
     for (const std::string& shown : {comparison_text(comparison), comparison_page(comparison), json.dump()}) {
         EXPECT_NE(shown.find("easy was trained on other data than a (fingerprint f2, not f1)"), std::string::npos);
         EXPECT_NE(shown.find("part was scored on another text than a (400 bytes, not 800)"), std::string::npos);

@@ -69,6 +69,12 @@ TEST(TrainingChart, ShowsTheInterestingPartAndSaysWhatIsCutOff) {
     EXPECT_EQ(chart_html(training_chart("t", "tokens", {{"", flat}})).find("Not shown"), std::string::npos);
     EXPECT_EQ(chart_html(training_chart("t", "tokens", {})), "");
     EXPECT_EQ(chart_html(training_chart("t", "tokens", {{"", {{0, 1}, {NAN, 2}}}})), "");
+    // numbers whose differences are no numbers
+    for (const double large : {1e18, 1e299, 1e305})
+        for (const double other : {large, -large}) {
+            const Chart chart{"t", "x", {{.label = "", .points = {{large, large, "a"}, {other, other, "b"}}}}};
+            EXPECT_EQ(chart_html(chart).find("nan"), std::string::npos) << large << " and " << other;
+        }
 }
 
 // A run that is a tenth as long decides what the axis begins with, and its own late part is seen.

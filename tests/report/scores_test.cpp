@@ -67,8 +67,8 @@ TEST(Scores, MoreMayBeBetter) {
     EXPECT_EQ(json["runs"][0]["less_is_better"], false);
     EXPECT_NEAR(json["groups"][1]["difference"].get<double>(), -0.2, 1e-12);
     // low has fewer parameters, high is better: neither beats the other
-    EXPECT_EQ(json["fronts"]["parameters"], (nlohmann::json{"low", "high"}));
-    EXPECT_EQ(json["fronts"]["seconds"], (nlohmann::json{"high"}));
+    EXPECT_EQ(json["fronts"]["parameters"], (nlohmann::ordered_json{"low", "high"}));
+    EXPECT_EQ(json["fronts"]["seconds"], (nlohmann::ordered_json{"high"}));
     EXPECT_NE(comparison_text(comparison).find("of 1 right"), std::string::npos);
     EXPECT_EQ(comparison_text(comparison).find("bits per byte"), std::string::npos);
 }

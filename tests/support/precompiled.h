@@ -1,12 +1,7 @@
-// What most tests include, read once for all of them.
+// What most tests of what works on tensors include, read once for all of them.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
 
 #include "lithe/ops/node.h"
+#include "support/precompiled_core.h"

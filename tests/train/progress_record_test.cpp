@@ -77,6 +77,20 @@ TEST(ProgressRecord, ARecordWithoutItsLastEntriesIsFilledUpAtTheRightPlaces) {
     EXPECT_EQ(earlier.at(6, 99), 6);
 }
 
+// Without a record rates may be other ones from now on, and that is said.
+TEST(ProgressRecord, ARecordThatIsEmptyOrGoneIsTold) {
+    TemporaryFolder folder;
+    for (const std::string& path : {folder.write("progress.f64", ""), folder.file("none.f64")}) {
+        ProgressRecord record;
+        ::testing::internal::CaptureStderr();
+        record.go_on(path, 0, 0);
+        EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << path;
+        ::testing::internal::CaptureStderr();
+        record.go_on(path, 3, 3);
+        EXPECT_NE(::testing::internal::GetCapturedStderr().find("lacks the steps before"), std::string::npos) << path;
+    }
+}
+
 // As a failed append left it before: every entry behind it one step early.
 TEST(ProgressRecord, AShiftedRecordIsNotReplayed) {
     TemporaryFolder folder;

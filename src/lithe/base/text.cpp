@@ -127,6 +127,7 @@ std::string format_count(double value) {
 
 std::string format_seconds(double seconds) {
     if (!std::isfinite(seconds) || seconds < 0) return "?";
+    if (seconds >= 1e15) return format_count(seconds / 86400) + "d";  // no int64_t any more, sooner or later
     auto whole = int64_t(seconds + 0.5);
     char buffer[64];
     if (whole < 60) std::snprintf(buffer, sizeof buffer, "%llds", static_cast<long long>(whole));

@@ -49,6 +49,17 @@ class Spool {
     std::string path_;
 };
 
+TokenSetInfo prepared(const Flags& flags, const Spool* spool) {
+    try {
+        return prepare_tokens(flags.data, flags.output, flags.options);
+    } catch (const Error& error) {
+        ErrorParts parts = error.parts();
+        if (!spool || parts.where.find(spool->path()) == std::string::npos) throw;
+        parts.where.replace(parts.where.find(spool->path()), spool->path().size(), "standard input");
+        fail(std::move(parts));
+    }
+}
+
 int prepare(Flags flags, const CommandContext& context) {
     for (const auto& [where, path] : {std::pair("prepare", &flags.data.path),
                                       {"--valid", &flags.data.valid},
@@ -72,7 +83,7 @@ int prepare(Flags flags, const CommandContext& context) {
     flags.options.progress = true;
     flags.options.stop = stop_by_signal();
     Timer timer;
-    const TokenSetInfo info = prepare_tokens(flags.data, flags.output, flags.options);
+    const TokenSetInfo info = prepared(flags, spool.get());
     Json json = describe_token_set(info);
     json["output"] = flags.output;
     json["seconds"] = timer.seconds();

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -164,7 +166,9 @@ std::string settings_help(const std::string& prefix) {
 void print_json(const std::string& command, nlohmann::ordered_json json) {
     nlohmann::ordered_json object = {{"schema", "lithe." + command + "/1"}};
     object.update(json);
-    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    // what a terminal may take for a command of its own is escaped there
+    const bool ascii = isatty(STDOUT_FILENO);
+    std::cout << object.dump(-1, ' ', ascii, nlohmann::json::error_handler_t::replace) << std::endl;
 }
 
 int run_program(const std::vector<std::string>& arguments) {

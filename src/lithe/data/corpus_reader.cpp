@@ -196,6 +196,7 @@ void CorpusReader::read(const std::function<void(const DocumentPart&)>& use) {
 std::string CorpusReader::division() const {
     Listing listing = listing_;
     listing.left_out.add(read_.left_out);
+    listing.names_passed_over = listing.names_passed_over || (by_bytes_ && names_passed_over(read_.members));
     if (size_ && size_->members != NamedBy::nothing) {
         std::array<uint64_t, 3> files{};
         for (const NamedFile& member : read_.members) ++files[size_t(split_in_name(member.name, size_->members))];

@@ -81,18 +81,18 @@ std::vector<Input> deal_files(const std::string& folder, const std::vector<Found
     return inputs;
 }
 
-// Empty unless names of files or folders say the splits.
-std::vector<Input> take_named(const std::vector<FoundFile>& files, LeftOut& left_out) {
+// Divides the listing if names of files or folders say the splits.
+void take_named(const std::vector<FoundFile>& files, Listing& listing) {
     std::vector<NamedFile> named;
     for (const FoundFile& file : files) named.push_back({file.name, file.size});
     const NamedBy by = splits_in_names(named);
-    std::vector<Input> inputs;
-    if (by == NamedBy::nothing) return inputs;
+    listing.names_passed_over = names_passed_over(named);
+    if (by == NamedBy::nothing) return;
     for (const FoundFile& file : files)
-        if (const int split = split_in_name(file.name, by); split >= 0) inputs.push_back({file.path, split});
-        else left_out.add(file.name, kUnnamed);
-    std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) { return a.split < b.split; });
-    return inputs;
+        if (const int split = split_in_name(file.name, by); split >= 0) listing.inputs.push_back({file.path, split});
+        else listing.left_out.add(file.name, kUnnamed);
+    std::stable_sort(listing.inputs.begin(), listing.inputs.end(),
+                     [](const Input& a, const Input& b) { return a.split < b.split; });
 }
 
 // The files of a folder that hold text, or something packed, which may.
@@ -230,7 +230,7 @@ Listing find_inputs(const DataConfig& config) {
         listing.rule = "by files";
         return listing;
     }
-    if (by == SplitBy::bytes) listing.inputs = take_named(files, listing.left_out);
+    if (by == SplitBy::bytes) take_named(files, listing);
     if (!listing.inputs.empty()) listing.rule = "by names";
     else
         for (const FoundFile& file : files) listing.inputs.push_back({file.path});
@@ -261,7 +261,8 @@ std::string division_words(const Listing& listing, const DataConfig& config) {
         for (const Input& input : listing.inputs) ++files[size_t(input.split)];
         text = division_words(listing.rule, files);
     }
-    return listing.left_out.empty() ? text : text + "; left out: " + listing.left_out.words();
+    if (!listing.left_out.empty()) text += "; left out: " + listing.left_out.words();
+    return listing.names_passed_over ? text + kNamesPassedOver : text;
 }
 
 }  // namespace lithe

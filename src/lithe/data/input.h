@@ -39,7 +39,8 @@ std::array<uint64_t, 2> split_borders(const std::array<double, 3>& shares, uint6
 struct Listing {
     std::vector<Input> inputs;
     LeftOut left_out;
-    LeftOut own;       // of these, folders of lithe's own: they come after a text was prepared
+    LeftOut own;  // of these, folders of lithe's own: they come after a text was prepared
+    bool names_passed_over = false;
     std::string rule;  // "by names", "as named", "by files"; empty: data.split decides, by bytes or documents
 };
 

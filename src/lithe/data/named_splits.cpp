@@ -39,6 +39,22 @@ int split_of_folders(const std::filesystem::path& folders) {
     return split;
 }
 
+// What names say of files: whether some say train and some say valid or test, and whether these are most of the text.
+struct Named {
+    bool divide = false;
+    bool most = false;
+};
+Named named(const std::vector<NamedFile>& files, NamedBy by) {
+    bool seen[3] = {};
+    uint64_t named = 0, unnamed = 0;
+    for (const NamedFile& file : files) {
+        const int split = split_in_name(file.name, by);
+        if (split >= 0) seen[split] = true;
+        (split >= 0 ? named : unnamed) += file.size;
+    }
+    return {.divide = seen[0] && (seen[1] || seen[2]), .most = unnamed <= kMostUnnamed * named};
+}
+
 }  // namespace
 
 int split_in_name(const std::string& name, NamedBy by) {
@@ -50,17 +66,13 @@ int split_in_name(const std::string& name, NamedBy by) {
 }
 
 NamedBy splits_in_names(const std::vector<NamedFile>& files) {
-    for (const NamedBy by : {NamedBy::folders, NamedBy::files}) {
-        bool seen[3] = {};
-        uint64_t named = 0, unnamed = 0;
-        for (const NamedFile& file : files) {
-            const int split = split_in_name(file.name, by);
-            if (split >= 0) seen[split] = true;
-            (split >= 0 ? named : unnamed) += file.size;
-        }
-        if (seen[0] && (seen[1] || seen[2]) && unnamed <= kMostUnnamed * named) return by;
-    }
+    for (const NamedBy by : {NamedBy::folders, NamedBy::files})
+        if (const Named found = named(files, by); found.divide && found.most) return by;
     return NamedBy::nothing;
+}
+
+bool names_passed_over(const std::vector<NamedFile>& files) {
+    return splits_in_names(files) == NamedBy::nothing && named(files, NamedBy::folders).divide;
 }
 
 }  // namespace lithe

@@ -4,7 +4,7 @@
 #include "lithe/kernels/isa.h"
 
 // LITHE_DECLARE_ISAS(declaration) declares the same function in every instruction set's namespace.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !LITHE_PORTABLE
 #define LITHE_DECLARE_ISAS(...) \
     namespace portable {        \
     __VA_ARGS__;                \
@@ -30,5 +30,5 @@
     namespace portable {        \
     __VA_ARGS__;                \
     }
-#define LITHE_CALL_ISA(function, ...) return portable::function(__VA_ARGS__)
+#define LITHE_CALL_ISA(function, ...) return portable::function(__VA_ARGS__);
 #endif

@@ -47,7 +47,7 @@ const char* isa_name(Isa isa) {
 }
 
 bool isa_available(Isa isa) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !LITHE_PORTABLE
 #if LITHE_EMULATE_AVX512
     if (isa == Isa::avx512_bf16 || isa == Isa::avx512) return isa_available(Isa::avx2);
 #endif

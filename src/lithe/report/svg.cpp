@@ -73,6 +73,14 @@ std::vector<double> log_ticks(const Range& range) {
     return list;
 }
 
+// Whether a place can be computed for it: a range of larger numbers is none.
+bool has_place(const CurvePoint& point) { return std::abs(point.x) < 1e300 && std::abs(point.y) < 1e300; }
+
+// A range of one number becomes one that it lies in.
+void spread(Range& range) {
+    if (range.low == range.high) range.high += range.high == 0 ? 1 : 0.1 * std::abs(range.high);
+}
+
 struct Dot {
     double x = 0, y = 0;
     std::string label;
@@ -92,8 +100,8 @@ class Plot {
         if (std::isfinite(chart.y_to)) y_.high = chart.y_to;
         log_ = chart.log_x && x_.low > 0 && x_.high >= 10 * x_.low;
         if (labelled_) x_.widen(0.08), y_.widen(0.08);
-        if (x_.low == x_.high) x_.high += 1;
-        if (y_.low == y_.high) y_.high += y_.high == 0 ? 1 : 0.1 * std::abs(y_.high);
+        spread(x_);
+        spread(y_);
     }
 
     bool empty() const { return !(x_.low <= x_.high); }
@@ -126,7 +134,7 @@ class Plot {
         bool left = false, above = false;
         for (const Curve& curve : chart_.curves)
             for (const CurvePoint& point : curve.points) {
-                if (!std::isfinite(point.x) || !std::isfinite(point.y)) continue;
+                if (!has_place(point)) continue;
                 if (point.x < chart_.x_from) left = true;
                 else if (point.y > chart_.y_to) above = true;
             }
@@ -140,7 +148,7 @@ class Plot {
 
  private:
     bool shown(const CurvePoint& point) const {
-        return std::isfinite(point.x) && std::isfinite(point.y) && point.x >= chart_.x_from && point.y <= chart_.y_to;
+        return has_place(point) && point.x >= chart_.x_from && point.y <= chart_.y_to;
     }
     std::string colour_of(size_t i) const {
         return std::to_string((chart_.curves[i].colour < 0 ? int(i) : chart_.curves[i].colour) % 8);
@@ -193,7 +201,7 @@ class Plot {
         auto add = [&](double px, double py) { points += place(px) + "," + place(py) + " "; };
         const CurvePoint* before = nullptr;
         for (const CurvePoint& point : curve.points) {
-            if (!std::isfinite(point.x) || !std::isfinite(point.y) || point.x < chart_.x_from) continue;
+            if (!has_place(point) || point.x < chart_.x_from) continue;
             const bool inside = shown(point);
             if (before && inside != shown(*before)) {
                 const double share = (chart_.y_to - before->y) / (point.y - before->y), from = across(before->x);

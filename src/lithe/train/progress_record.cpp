@@ -35,7 +35,7 @@ void ProgressRecord::go_on(const std::string& path, int64_t step, double seconds
     }
     const auto now = size_t(step);
     const bool other = now < seconds_.size() && std::isfinite(seconds_[now]) && seconds_[now] != seconds;
-    if (other || (!seconds_.empty() && seconds_.size() < now))
+    if (other || seconds_.size() < now)
         log_warning(path + (other ? " is not the record of this run" : " lacks the steps before this one") +
                     ": steps that were trained before may have other rates now");
     if (other) start(path);

@@ -9,16 +9,18 @@ namespace {
 
 class Arena {
  public:
-    explicit Arena(char* begin) : at_(begin), begin_(begin) {}
+    explicit Arena(char* begin) : begin_(begin) {}
+    // Null where bytes are only counted.
     template <class T> T* take(int64_t count) {
-        char* here = at_;
-        at_ += round_up(count * int64_t(sizeof(T)), 64);
+        char* here = begin_ ? begin_ + used_ : nullptr;
+        used_ += round_up(count * int64_t(sizeof(T)), 64);
         return reinterpret_cast<T*>(here);
     }
-    int64_t used() const { return at_ - begin_; }
+    int64_t used() const { return used_; }
 
  private:
-    char *at_, *begin_;
+    char* begin_;
+    int64_t used_ = 0;
 };
 
 }  // namespace
