@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "lithe/kernels/matrix_state/matrix_state_scratch.h"
+#include "lithe/kernels/matrix_state/state_pairs.h"
 #include "lithe/kernels/simd/log.h"
 
 namespace lithe::kernels::LITHE_ISA {
@@ -58,12 +59,15 @@ template <class S, bool kChannel> class Chunk {
             const S* row = row_at(i);
             to.lengths[i] = one_over_length(row, unit);
             const C factor = scale * to.lengths[i];
-            for_each_vector(n_.key, [&](int64_t c, auto part) {
-                const int64_t at = i * n_.key_row + c;
+            const int64_t at = i * n_.key_row;
+            C* plain = to.q + at;
+            E *now = kChannel ? nullptr : to.q_now + at, *back = to.q_back + at;
+            const auto decays = decays_of(m_.since_begin, i);
+            for_each_vector(n_.key, [=](int64_t c, auto part) {
                 const V q = part.get(row + c) * factor;
-                store(to.q + at, q);
-                if constexpr (!kChannel) store(to.q_now + at, q);
-                store(to.q_back + at, q * decay(m_.since_begin, i, c));
+                store(plain + c, q);
+                if constexpr (!kChannel) store(now + c, q);
+                store(back + c, q * decays(c));
             });
         }
     }
@@ -72,12 +76,15 @@ template <class S, bool kChannel> class Chunk {
         for (int64_t i = 0; i < count_; ++i) {
             const S* row = row_at(i);
             const C length = to.lengths[i] = one_over_length(row, unit);
-            for_each_vector(n_.key, [&](int64_t c, auto part) {
-                const int64_t at = i * n_.key_row + c;
+            const int64_t at = i * n_.key_row;
+            C* plain = to.k + at;
+            E *now = kChannel ? nullptr : to.k_now + at, *on = to.k_on + at;
+            const auto decays = decays_of(m_.until_end, i);
+            for_each_vector(n_.key, [=](int64_t c, auto part) {
                 const V k = part.get(row + c) * length;
-                store(to.k + at, k);
-                if constexpr (!kChannel) store(to.k_now + at, k);
-                store(to.k_on + at, k * decay(m_.until_end, i, c));
+                store(plain + c, k);
+                if constexpr (!kChannel) store(now + c, k);
+                store(on + c, k * decays(c));
             });
         }
         if constexpr (!kChannel) pack_column_rows<E>(n_.key, count_, key_rows(to.k_now), to.key_columns);
@@ -96,10 +103,10 @@ template <class S, bool kChannel> class Chunk {
         for (int64_t i = 0; i < count; ++i) {
             const S* k_row = k_at(i);
             const C length = one_over_length(k_row, a_.unit);
-            for_each_vector(n_.key, [&](int64_t c, auto part) {
-                const V k = part.get(k_row + c) * length;
-                store(m_.writes.k_on + i * n_.key_row + c, k * decay(m_.until_end, i, c));
-            });
+            E* on = m_.writes.k_on + i * n_.key_row;
+            const auto decays = decays_of(m_.until_end, i);
+            for_each_vector(n_.key,
+                            [=](int64_t c, auto part) { store(on + c, part.get(k_row + c) * length * decays(c)); });
         }
     }
 
@@ -186,7 +193,9 @@ template <class S, bool kChannel> class Chunk {
     // Packs a state and lets it decay over the chunk.
     void pack_and_decay(C* state) const {
 #if defined(__AVX512BF16__)
-        if constexpr (kPair<S> == 2) return pack_pairs_and_decay(state);
+        if constexpr (kPair<S> == 2)
+            return pack_pairs_and_decay(
+                state, n_.key, n_.value_row, even_, [this](int64_t c) { return left_of(c); }, m_.state_sums);
 #endif
         pack_state(state);
         decay_state(state);
@@ -224,6 +233,11 @@ template <class S, bool kChannel> class Chunk {
         return [sum](int64_t row, int64_t column) { return Span{0, sum, row + kTileRows - column}; };
     }
 
+    // Those of step i, a vector from channel c on each.
+    auto decays_of(const C* of, int64_t i) const {
+        if constexpr (kChannel) return [row = of + i * n_.key_row](int64_t c) { return load(row + c); };
+        else return [all = broadcast(of[i])](int64_t) { return all; };
+    }
     V decay(const C* of, int64_t i, int64_t c) const {
         if constexpr (kChannel) return load(of + i * n_.key_row + c);
         else return broadcast(of[i]);
@@ -286,29 +300,6 @@ template <class S, bool kChannel> class Chunk {
     bool even_ = false;          // nothing decays in the chunk
 
  private:
-#if defined(__AVX512BF16__)
-    // Both in one pass. Columns behind the last vector are not read by products.
-    void pack_pairs_and_decay(C* state) const {
-        const int64_t row = n_.value_row, panel = round_up(n_.key, 2) * kPanel;
-        for (int64_t c = 0; c < n_.key; c += 2) {
-            C* rows[2] = {state + c * row, state + (c + 1) * row};
-            const bool both = c + 1 < n_.key;
-            const C left[2] = {left_of(c), both ? left_of(c + 1) : C(1)};
-            E* to = m_.state_sums + c * kPanel;
-            for (int64_t n = 0; n < row; n += kLanes) {
-                const V low = load(rows[0] + n), high = both ? load(rows[1] + n) : V{};
-                const VecU pairs = halves_of(low) | halves_of(high) << 16;
-                __builtin_memcpy(to + n / kPanel * panel + n % kPanel * 2, &pairs, sizeof pairs);
-                if (even_) continue;
-                store(rows[0] + n, low * left[0]);
-                if (both) store(rows[1] + n, high * left[1]);
-            }
-        }
-    }
-    // As bf16, in the low halves.
-    static VecU halves_of(VecF v) { return (VecU)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); }
-#endif
-
     void take_up(int64_t first, int64_t count, bool known) {
         t_ = first, count_ = count;
         left_ = m_.left + (backward_ && kChannel ? first % kStateBlock * n_.key_row : 0);
@@ -379,15 +370,20 @@ template <class S, bool kChannel> class Chunk {
     void score_column(const Scored (&list)[kCount], const C* k, int64_t j, int64_t c) const {
         V walking[kVectors];
         for (int v = 0; v < kVectors; ++v) walking[v] = load(k + j * n_.key_row + c + v * kLanes);
-        for (int64_t i = j; i < count_; ++i) {
+        // what the loop writes might be these members, as far as a compiler knows
+        const C *left = left_ + c, *q[kCount];
+        C* scores[kCount];
+        for (int l = 0; l < kCount; ++l) q[l] = list[l].readers->q + c, scores[l] = list[l].scores + j;
+        const int64_t count = count_, key_row = n_.key_row, row = n_.row;
+        for (int64_t i = j; i < count; ++i) {
             V totals[kCount] = {};
             for (int v = 0; v < kVectors; ++v) {
-                const int64_t at = i * n_.key_row + c + v * kLanes;
-                if (i > j) walking[v] *= load(left_ + at);
-                for (int l = 0; l < kCount; ++l) totals[l] += walking[v] * load(list[l].readers->q + at);
+                const int64_t at = i * key_row + v * kLanes;
+                if (i > j) walking[v] *= load(left + at);
+                for (int l = 0; l < kCount; ++l) totals[l] += walking[v] * load(q[l] + at);
             }
             for (int l = 0; l < kCount; ++l) {
-                C& score = list[l].scores[i * n_.row + j];
+                C& score = scores[l][i * row];
                 score = c > 0 ? score + sum(totals[l]) : sum(totals[l]);
             }
         }
