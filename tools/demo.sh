@@ -7,7 +7,7 @@ run=runs/demo number=2
 while [ -e "$run" ]; do run=runs/demo-$number number=$((number + 1)); done  # earlier ones stay
 headers=${LITHE_TORCH:-.deps/site/torch}/include
 mkdir -p runs
-echo "Training for about two minutes on the C++ headers in $headers" >&2
+echo "Training for two to four minutes on the C++ headers in $headers" >&2
 status=0
 "$lithe" train configs/demo.toml --set "data.path=$headers" --run "$run" || status=$?
 [ "$status" = 0 ] || exit "$status"
