@@ -188,15 +188,18 @@ class Planner {
                 *std::min_element(candidates_.begin(), candidates_.end(),
                                   [](const auto& a, const auto& b) { return a.expected.bits < b.expected.bits; });
             if (best.visits == 0) measure(best);
-            else if (!visit_again()) return best;
+            else if (!measure_a_second_time()) return best;
         }
     }
 
     // Other programs can hold a measurement up, for a second or two: each is made at two moments, the faster counts.
-    bool visit_again() {
+    bool measure_a_second_time() {
         bool again = false;
         for (PlanCandidate& each : measured_)
-            if (each.visits == 1) visit(each), again = true;
+            if (each.visits == 1) {
+                visit(each);
+                again = true;
+            }
         return again;
     }
 
@@ -227,20 +230,31 @@ class Planner {
         return most < reach ? most : 0;
     }
 
-    // Of what was not measured: seconds per token = a layers width + b flops, from what was.
+    // Of what was not measured: seconds per token = size_cost * layers * width + flop_cost * FLOPs, by least squares
+    // from what was. Relative errors count: each equation is divided by its time.
     double guessed_speed(const PlanCandidate& candidate) const {
-        double xx = 0, xy = 0, yy = 0, xt = 0, yt = 0;
         auto size = [](const PlanCandidate& c) { return double(c.shape.layers * c.shape.width); };
+        double sizes_squared = 0, sizes_by_flops = 0, flops_squared = 0, all_sizes = 0, all_flops = 0;
         for (const PlanCandidate& c : measured_) {
-            // relative errors count: each equation is divided by its time
-            const double x = size(c) * c.tokens_per_second, y = c.training_flops_per_token * c.tokens_per_second;
-            xx += x * x, xy += x * y, yy += y * y, xt += x, yt += y;
+            const double sized = size(c) * c.tokens_per_second;
+            const double flops = c.training_flops_per_token * c.tokens_per_second;
+            sizes_squared += sized * sized;
+            sizes_by_flops += sized * flops;
+            flops_squared += flops * flops;
+            all_sizes += sized;
+            all_flops += flops;
         }
-        const double determinant = xx * yy - xy * xy;
-        double a = 0, b = yt / yy;
-        if (determinant > 1e-9 * xx * yy) a = (xt * yy - yt * xy) / determinant, b = (yt * xx - xt * xy) / determinant;
-        if (a < 0 || b <= 0) a = 0, b = yt / yy;
-        return 1 / (a * size(candidate) + b * candidate.training_flops_per_token);
+        const double determinant = sizes_squared * flops_squared - sizes_by_flops * sizes_by_flops;
+        double size_cost = 0, flop_cost = all_flops / flops_squared;
+        if (determinant > 1e-9 * sizes_squared * flops_squared) {
+            const double by_size = (all_sizes * flops_squared - all_flops * sizes_by_flops) / determinant;
+            const double by_flops = (all_flops * sizes_squared - all_sizes * sizes_by_flops) / determinant;
+            if (by_size >= 0 && by_flops > 0) {
+                size_cost = by_size;
+                flop_cost = by_flops;
+            }
+        }
+        return 1 / (size_cost * size(candidate) + flop_cost * candidate.training_flops_per_token);
     }
 
     const PlanRequest& request_;

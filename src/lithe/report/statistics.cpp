@@ -98,13 +98,15 @@ std::string equality_text() {
 // To beat is to be clearly better in one and not clearly worse in the other. That never goes round in a circle: each
 // step of one would have to gain more in one measure than every other step may lose in it.
 std::vector<size_t> unbeaten(const std::vector<Trade>& trades) {
-    auto less = [](double a, double b, double equal) { return a < b - equal * std::abs(b); };
+    auto clearly_less = [](double a, double b, double equal) { return a < b - equal * std::abs(b); };
     std::vector<size_t> front;
     for (size_t i = 0; i < trades.size(); ++i) {
         const Trade& one = trades[i];
         const bool beaten = std::any_of(trades.begin(), trades.end(), [&](const Trade& other) {
-            const bool worse = less(one.cost, other.cost, kEqualCost) || less(one.loss, other.loss, kEqualLoss);
-            const bool better = less(other.cost, one.cost, kEqualCost) || less(other.loss, one.loss, kEqualLoss);
+            const bool worse =
+                clearly_less(one.cost, other.cost, kEqualCost) || clearly_less(one.loss, other.loss, kEqualLoss);
+            const bool better =
+                clearly_less(other.cost, one.cost, kEqualCost) || clearly_less(other.loss, one.loss, kEqualLoss);
             return better && !worse;
         });
         if (!beaten) front.push_back(i);

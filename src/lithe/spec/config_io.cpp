@@ -29,7 +29,7 @@ std::string toml_text(std::string_view text) {
     std::string out = "\"";
     for (char c : text) {
         auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') out += '\\', out += c;
+        if (c == '"' || c == '\\') out += std::string{'\\', c};
         else if (byte < 0x20 || byte == 0x7F) {
             char escape[8];
             std::snprintf(escape, sizeof escape, "\\u%04X", unsigned(byte));

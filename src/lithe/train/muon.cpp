@@ -65,12 +65,15 @@ Muon::Shares Muon::share_out(const std::vector<Group>& groups, int64_t threads) 
     double all_loads = 0;
     for (size_t g = 0; g < groups.size(); ++g) {
         const Group& group = groups[g];
-        const double less = double(std::min(group.rows, group.columns)),
-                     more = double(std::max(group.rows, group.columns)), each = less * less * (2 * more + less);
+        const double short_side = double(std::min(group.rows, group.columns));
+        const double long_side = double(std::max(group.rows, group.columns));
+        const double each = short_side * short_side * (2 * long_side + short_side);
         const int64_t count = matrices(group);
         all_loads += each * double(count);
-        for (size_t t = 0; t < shares.size(); ++t)
-            shares[t][g] = count / threads, loads[t] += each * double(count / threads);
+        for (size_t t = 0; t < shares.size(); ++t) {
+            shares[t][g] = count / threads;
+            loads[t] += each * double(count / threads);
+        }
         for (int64_t rest = count % threads; rest > 0; --rest) {
             const auto least = size_t(std::min_element(loads.begin(), loads.end()) - loads.begin());
             ++shares[least][g];
