@@ -41,9 +41,10 @@ template <class S, class Walk> class Delta : protected Corrected<S, Walk> {
     void begin_reads(bool queries) const {
         for (int64_t i = 0; i < count_; ++i) {
             d_.beta[i] = this->padded(i) ? C(0) : *beta_.row(t_ + i, b_, h_);
+            const auto decays = this->decays_of(m_.since_begin, i);
             for (int64_t c = 0; c < n_.key_row; c += kLanes) {
                 const int64_t at = i * n_.key_row + c;
-                store(reads_.q_back + at, load(reads_.q + at) * this->decay(m_.since_begin, i, c));
+                store(reads_.q_back + at, load(reads_.q + at) * decays(c));
             }
         }
         if (queries) {

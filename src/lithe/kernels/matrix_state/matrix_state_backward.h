@@ -145,11 +145,13 @@ template <class S, bool kChannel> class Backward : protected Chunk<S, kChannel> 
 
     // Rows of keys by what has decayed since the chunk's begin, or what will until its end.
     void decay_rows(C* rows, const C* decays) const {
-        for (int64_t i = 0; i < count_; ++i)
+        for (int64_t i = 0; i < count_; ++i) {
+            const auto of_step = this->decays_of(decays, i);
             for (int64_t c = 0; c < n_.key_row; c += kLanes) {
                 C* at = rows + i * n_.key_row + c;
-                store(at, load(at) * this->decay(decays, i, c));
+                store(at, load(at) * of_step(c));
             }
+        }
     }
 
     // Adds what gradients of scores within the chunk make of those of readers and of keys.

@@ -238,10 +238,6 @@ template <class S, bool kChannel> class Chunk {
         if constexpr (kChannel) return [row = of + i * n_.key_row](int64_t c) { return load(row + c); };
         else return [all = broadcast(of[i])](int64_t) { return all; };
     }
-    V decay(const C* of, int64_t i, int64_t c) const {
-        if constexpr (kChannel) return load(of + i * n_.key_row + c);
-        else return broadcast(of[i]);
-    }
 
     // to[i][j] = from[i][j] by the decay between, zeros for j > i; may be in place. Scores by channel have theirs.
     template <class T> void mark(const C* from, T* to) const {
