@@ -100,6 +100,26 @@ void change(const std::string& place, const std::string& file, const std::functi
                              texts["state.json"], texts["config.json"], texts["tokenizer.json"]});
 }
 
+TEST(MovedRun, WhatItsStateLacksIsNamedWithTheFile) {
+    const TinyRun tiny;
+    ASSERT_EQ(tiny.train({"--max-steps", "2"}).code, 0);
+    const Json whole = Json::parse(read_all(tiny.newest() + "/state.json"));
+    const auto fails = [&](const std::function<void(Json&)>& edit, const std::string& words) {
+        change(tiny.newest(), "state.json", [&](Json& state) {
+            state = whole;
+            edit(state);
+        });
+        const auto told = tiny.train({"--max-steps", "4"});
+        EXPECT_FAILS(told, 3, words);
+        EXPECT_FAILS(told, 3, "state.json");
+        EXPECT_EQ(told.err.find("json.exception"), std::string::npos) << told.err;
+    };
+    fails([](Json& state) { state.erase("optimizer"); }, "damaged trainer state: 'optimizer' is missing");
+    fails([](Json& state) { state["evaluation"].erase("step"); }, "'evaluation' cannot be read: key 'step' not found");
+    fails([](Json& state) { state["data"]["at"] = 7; }, "data position 7 does not fit");
+    fails([](Json& state) { state.erase("step"); }, "damaged trainer state: key 'step' not found");
+}
+
 TEST(MovedRun, WhatANewerVersionSavedIsTold) {
     const TinyRun tiny;
     ASSERT_EQ(tiny.train({"--max-steps", "2"}).code, 0);
@@ -108,6 +128,16 @@ TEST(MovedRun, WhatANewerVersionSavedIsTold) {
     EXPECT_FAILS(goes_on(), 3, "unknown key 'warp': a newer version of lithe saved this state");
     change(tiny.newest(), "state.json", [](Json& state) {
         state.erase("warp");
+        state["evaluation"]["warp"] = 9;
+    });
+    EXPECT_FAILS(goes_on(), 3, "unknown key 'evaluation.warp': a newer version of lithe saved this state");
+    change(tiny.newest(), "state.json", [](Json& state) {
+        state["evaluation"].erase("warp");
+        state["data"]["warp"] = 9;
+    });
+    EXPECT_FAILS(goes_on(), 3, "unknown key 'data.warp'");
+    change(tiny.newest(), "state.json", [](Json& state) {
+        state["data"].erase("warp");
         state["schema"] = "lithe.state/4";
     });
     EXPECT_FAILS(goes_on(), 3, "its schema is lithe.state/4");

@@ -63,6 +63,20 @@ TEST(Stack, LaterLayersOfAKindKnowOfEarlierOnes) {
     EXPECT_EQ(mixing("f<rwkv7>", ""), std::set<std::string>{});
 }
 
+TEST(Stack, ALaterLayerOfRwkv7NeedsTheFirst) {
+    const auto problems_of = [](const std::vector<size_t>& kept) {
+        const BuiltStack built("<rwkv7>x3");
+        built.stack.root->keep(kept);
+        Problems problems;
+        check_bag_uses(*built.stack.root, {}, problems);
+        return problems.lines();
+    };
+    EXPECT_TRUE(problems_of({0, 2}).empty());
+    const auto lines = problems_of({1, 2});
+    ASSERT_EQ(lines.size(), 1u) << "told once";
+    EXPECT_NE(lines[0].find("rwkv7"), std::string::npos);
+}
+
 // The paths of a stack's blocks in order; a shared application has the path of its weights' first place.
 std::vector<std::string> paths(const std::string& layout, const std::string& more = "") {
     std::vector<std::string> list;

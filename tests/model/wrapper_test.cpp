@@ -266,25 +266,22 @@ TEST(Wrapper, OneStepAfterAnotherWithAMemoryOverLayers) {
 // A unit that reads and writes what it is told to.
 class BagUnit : public Unit {
  public:
-    BagUnit(std::string label, std::vector<BagKey> reads, std::vector<BagKey> writes)
-        : label_(std::move(label)),
-          reads_(std::move(reads)),
-          writes_(std::move(writes)) {}
+    BagUnit(std::string label, BagTrace::Uses uses) : label_(std::move(label)), uses_(std::move(uses)) {}
     UnitOutput forward(const Flow& flow, const State&, const Pass&) const override { return {flow, {}, {}}; }
-    void trace_bag(BagTrace& trace) const override { trace.follow(label_, reads_, writes_); }
+    void trace_bag(BagTrace& trace) const override { trace.follow(label_, uses_); }
     std::string own_residual() const override { return ""; }
 
  private:
     std::string label_;
-    std::vector<BagKey> reads_, writes_;
+    BagTrace::Uses uses_;
 };
 
 TEST(Bag, AReaderNeedsAWriterBeforeIt) {
     constexpr BagKey values{"the first layer's values"};
     const auto problems_of = [&](bool writer_first, const std::vector<size_t>& kept) {
         std::vector<std::unique_ptr<Unit>> units;
-        units.push_back(std::make_unique<BagUnit>("w", std::vector<BagKey>{}, std::vector<BagKey>{values}));
-        units.push_back(std::make_unique<BagUnit>("r", std::vector<BagKey>{values}, std::vector<BagKey>{}));
+        units.push_back(std::make_unique<BagUnit>("w", BagTrace::Uses{.writes = {values}}));
+        units.push_back(std::make_unique<BagUnit>("r", BagTrace::Uses{.reads = {values}}));
         if (!writer_first) std::swap(units[0], units[1]);
         Sequence sequence(std::move(units));
         sequence.keep(kept);
@@ -301,21 +298,24 @@ TEST(Bag, AReaderNeedsAWriterBeforeIt) {
 
 TEST(Bag, WhatALayerWritesThatMayBeDroppedIsForItsOwnReaders) {
     constexpr BagKey values{"the first layer's values"};
-    const auto writer = [&] {
-        return std::make_unique<BagUnit>("w", std::vector<BagKey>{}, std::vector<BagKey>{values});
+    const auto unit = [&](const char* label, BagTrace::Uses uses) {
+        return std::make_unique<BagUnit>(label, std::move(uses));
     };
-    const auto reader = [&](const char* label) {
-        return std::make_unique<BagUnit>(label, std::vector<BagKey>{values}, std::vector<BagKey>{});
+    const auto problems_of = [&](bool writes, BagTrace::Uses after) {
+        std::vector<std::unique_ptr<Unit>> layer, layers;
+        layer.push_back(unit("w", {.writes = writes ? std::vector{values} : std::vector<BagKey>{}}));
+        if (writes) layer.push_back(unit("inside", {.reads = {values}}));
+        layers.push_back(std::make_unique<DroppableLayer>(std::make_unique<Sequence>(std::move(layer)), 0));
+        layers.push_back(unit("after", std::move(after)));
+        Problems problems;
+        check_bag_uses(Sequence(std::move(layers)), {}, problems);
+        return problems.lines();
     };
-    std::vector<std::unique_ptr<Unit>> layer, layers;
-    layer.push_back(writer());
-    layer.push_back(reader("inside"));
-    layers.push_back(std::make_unique<DroppableLayer>(std::make_unique<Sequence>(std::move(layer)), 0));
-    layers.push_back(reader("after"));
-    Problems problems;
-    check_bag_uses(Sequence(std::move(layers)), {}, problems);
-    ASSERT_EQ(problems.lines().size(), 1u);
-    EXPECT_NE(problems.lines()[0].find("block 'after' reads"), std::string::npos);
+    const auto lines = problems_of(true, {.reads = {values}});
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_NE(lines[0].find("block 'after' reads"), std::string::npos);
+    EXPECT_TRUE(problems_of(true, {.recalls = {values}}).empty()) << "it goes on without where the layer is dropped";
+    EXPECT_EQ(problems_of(false, {.recalls = {values}}).size(), 1u);
 }
 
 }  // namespace

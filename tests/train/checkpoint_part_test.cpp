@@ -59,7 +59,8 @@ OptimizerConfig everything() {
 
 std::vector<NamedTensor> saved(const Trained& trained, nlohmann::ordered_json& state) {
     std::vector<NamedTensor> tensors;
-    trained.part->save(tensors, state);
+    trained.part->save(tensors);
+    state = trained.part->entry();
     return tensors;
 }
 

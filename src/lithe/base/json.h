@@ -165,6 +165,13 @@ template <class Json> class WholeNumber {
 };
 template <class Json> WholeNumber<Json> whole(const Json& json) { return WholeNumber<Json>(json); }
 
+// What an exception of the library says, without its own number.
+inline std::string fault_text(const nlohmann::json::exception& error) {
+    const std::string text = error.what();
+    const size_t end = text.find("] ");
+    return text.rfind("[json.exception.", 0) == 0 && end != std::string::npos ? text.substr(end + 2) : text;
+}
+
 // A list of whole numbers, which T holds each.
 template <class T, class Json> std::vector<T> whole_numbers(const Json& json) {
     if (!json.is_array()) throw Json::type_error::create(302, "expected a list of whole numbers", &json);

@@ -77,6 +77,9 @@ class Block {
     // Appends one time step to a program: reads x [rows][D]; attention keeps `memory` earlier positions of each row.
     // What a row carries lies in StepProgram::carried().
     virtual StepOutput add_step(StepProgram&, const float* /*x*/, int64_t /*memory*/) const { return {}; }
+    // What this block takes from the bag, beside what its kind always reads (BlockTraits::reads): a layer before it
+    // must write that, but may be left out of a training step, which then goes on without.
+    virtual std::vector<BagKey> recalls() const { return {}; }
     // Forward floating-point operations per token, a multiply-add counted as 2; element-wise work is not counted.
     virtual double flops_per_token(const CostShape& shape) const = 0;
     // What the backward pass, else twice this, leaves out: gradients of a memory's inputs or projections.
@@ -101,6 +104,7 @@ struct BlockTraits {
     bool position_wise = false;  // no position sees another
     bool own_residual = false;
     std::vector<BagKey> reads = {}, writes = {};  // of the bag
+    bool reads_source() const { return std::find(reads.begin(), reads.end(), kSource) != reads.end(); }
 };
 
 // Where a block is made.

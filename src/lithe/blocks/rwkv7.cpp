@@ -127,14 +127,19 @@ Rwkv7Block::Rwkv7Block(const Rwkv7Values& values, const BlockSite& site)
     out_ = matrix("out", Init::constant(0));
 }
 
-// Mixed with those of the first layer; in it, they are handed on.
+// Mixed with those of the first layer, unless this step leaves it out; in it, they are handed on.
 Tensor Rwkv7Block::values(const Tensor& v, const Tensor& x, const Call& call, Bag& bag) const {
     const Tensor first = call.bag.get(kFirstValues);
-    if (!first.defined()) {
-        bag.put(kFirstValues, v);
+    if (!value_mix_) {
+        if (!first.defined()) bag.put(kFirstValues, v);
         return v;
     }
-    return value_mix_ ? at::lerp(v, first, value_mix_(x, nullptr).sigmoid()) : v;
+    return first.defined() ? at::lerp(v, first, value_mix_(x, nullptr).sigmoid()) : v;
+}
+
+std::vector<BagKey> Rwkv7Block::recalls() const {
+    if (!value_mix_) return {};
+    return {kFirstValues};
 }
 
 BranchOutput Rwkv7Block::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

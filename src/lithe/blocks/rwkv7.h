@@ -32,6 +32,7 @@ class Rwkv7Block : public Block {
  public:
     Rwkv7Block(const Rwkv7Values& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
+    std::vector<BagKey> recalls() const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
 

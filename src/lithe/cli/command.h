@@ -53,6 +53,8 @@ CLI::Validator number_between(double low, double high);
 
 // --length-penalty of a beam.
 void add_length_penalty(CLI::App& app, double& value);
+// Without a value it is known not to have been given.
+void add_length_penalty(CLI::App& app, std::optional<double>& value);
 
 // An option whose values are those of a closed choice.
 template <NamedChoice Enum>

@@ -20,13 +20,16 @@
 namespace lithe {
 namespace {
 
+constexpr int64_t kBeam = 5;
+
 struct Flags {
     std::string model, data, field, format, bytes, layers;
     std::optional<AttentionMask> mask;
     std::optional<Precision> precision;
     std::vector<std::string> sets;
-    int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0, beam = 5;
-    double length_penalty = 1;
+    int64_t memory = -1, length = 0, batch = 0, lead = -1, clamp_length = -1, threads = 0;
+    std::optional<int64_t> beam;
+    std::optional<double> length_penalty;
 };
 
 // "FILE:split"; a file without a split is scored whole.
@@ -37,7 +40,10 @@ void choose_data(const std::string& text, bool labels, Config& config, std::stri
     split = "";
     if (size_t colon = text.rfind(':'); colon != std::string::npos) {
         for (const char* name : {"train", "valid", "test", "all"})
-            if (text.substr(colon + 1) == name) path = text.substr(0, colon), split = name;
+            if (text.substr(colon + 1) == name) {
+                path = text.substr(0, colon);
+                split = name;
+            }
     }
     if (path.empty()) {
         if (split == "all") fail_usage("--data :all needs a file", "--data");
@@ -48,10 +54,18 @@ void choose_data(const std::string& text, bool labels, Config& config, std::stri
     const DataConfig defaults;
     DataConfig& data = config.data;
     data.path = path;
-    data.train.clear(), data.valid.clear(), data.test.clear(), data.sources.clear();
+    data.train.clear();
+    data.valid.clear();
+    data.test.clear();
+    data.sources.clear();
     if (!labels) data.label.clear();
-    data.tokenizer = defaults.tokenizer, data.vocabulary = defaults.vocabulary, data.min_count = defaults.min_count;
-    if (split == "all") data.split = "100/0/0", data.deduplicate = defaults.deduplicate;
+    data.tokenizer = defaults.tokenizer;
+    data.vocabulary = defaults.vocabulary;
+    data.min_count = defaults.min_count;
+    if (split == "all") {
+        data.split = "100/0/0";
+        data.deduplicate = defaults.deduplicate;
+    }
 }
 
 // The run's configuration with --field, --format and --set.
@@ -92,12 +106,31 @@ void warn_of_another_text(const LoadedModel& loaded, const Corpus& corpus) {
     log_warning(data_name(loaded.config.data) + " is not what the run was trained on: the result is of another text");
 }
 
+// Flags that would do nothing for this model.
+void refuse_without_effect(const Flags& flags, const Objective& objective) {
+    const auto refuse = [&](const char* flag, const char* why) {
+        fail_usage(std::string("no effect on a model of objective \"") + objective.name() + "\": " + why, flag,
+                   "leave it out");
+    };
+    if (!objective.scoring_words().carries_state) {
+        const char* why = "nothing is carried from segment to segment";
+        if (flags.memory >= 0) refuse("--memory", why);
+        if (flags.lead >= 0) refuse("--lead", why);
+        if (flags.mask) refuse("--mask", why);
+        if (flags.clamp_length >= 0) refuse("--clamp-length", why);
+    }
+    if (objective.reads_pairs()) return;
+    if (flags.beam) refuse("--beam", "it writes no translations");
+    if (flags.length_penalty) refuse("--length-penalty", "it writes no translations");
+}
+
 // Scores of what the models write; what needs it, but for the split, as the loss's evaluation.
 std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, const ScoredText& text, uint64_t bytes) {
-    if (flags.beam == 0) return std::nullopt;
+    const int64_t beam = flags.beam.value_or(kBeam);
+    if (beam == 0) return std::nullopt;
     std::optional<Writing> writing = loaded.objective->write(
         loaded.models, text, *loaded.tokenizer,
-        {.beam = flags.beam, .length_penalty = flags.length_penalty, .bytes = bytes, .stop = stop_by_signal()});
+        {.beam = beam, .length_penalty = flags.length_penalty.value_or(1), .bytes = bytes, .stop = stop_by_signal()});
     if (writing && writing->scores.empty() && !writing->texts.empty())
         log_warning("no BLEU: the tokenizer does not give the references back; lithe translate " +
                     shell_quoted(flags.model) + " --in FILE --reference FILE scores against the text itself");
@@ -105,8 +138,9 @@ std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, cons
 }
 
 nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
-    nlohmann::ordered_json json = {
-        {"texts", writing.texts.size()}, {"beam", flags.beam}, {"length_penalty", flags.length_penalty}};
+    nlohmann::ordered_json json = {{"texts", writing.texts.size()},
+                                   {"beam", flags.beam.value_or(kBeam)},
+                                   {"length_penalty", flags.length_penalty.value_or(1)}};
     if (!writing.scores.empty()) json["scores"] = to_json(writing.scores);
     return json;
 }
@@ -124,6 +158,7 @@ std::string scored(const EvaluationResult& result) {
 
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
+    refuse_without_effect(flags, *loaded.objective);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
     if (flags.precision) loaded.config.train.precision = *flags.precision;
     loaded.config.train.threads = flags.threads;
@@ -171,7 +206,7 @@ int run(const Flags& flags, const CommandContext& context) {
         if (writing)
             for (const auto& [score, signature] : writing->scores)
                 std::cout << fixed_digits(score.value, 2) << " " << score.kind.unit << " of " << writing->texts.size()
-                          << " texts, beam " << flags.beam << ", " << signature << std::endl;
+                          << " texts, beam " << flags.beam.value_or(kBeam) << ", " << signature << std::endl;
     }
     return 0;
 }
@@ -206,8 +241,7 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(0, 1 << 30));
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
-    app.add_option("--beam", flags->beam, "translations: hypotheses of each text; 0: none are written")
-        ->capture_default_str()
+    app.add_option("--beam", flags->beam, "translations: hypotheses of each text, 5; 0: none are written")
         ->check(CLI::Range(0, 1024));
     add_length_penalty(app, flags->length_penalty);
     add_choice(app, "--precision", flags->precision, "fp32 or bf16; default as trained",

@@ -128,10 +128,14 @@ std::vector<std::string> BudgetFlags::with(std::vector<std::string> sets) const 
     return sets;
 }
 
+static constexpr const char* kLengthPenalty = "of a beam: scores are divided by the length to this power";
+
 void add_length_penalty(CLI::App& app, double& value) {
-    app.add_option("--length-penalty", value, "of a beam: scores are divided by the length to this power")
-        ->capture_default_str()
-        ->check(number_between(0.0, 10.0));
+    app.add_option("--length-penalty", value, kLengthPenalty)->capture_default_str()->check(number_between(0.0, 10.0));
+}
+
+void add_length_penalty(CLI::App& app, std::optional<double>& value) {
+    app.add_option("--length-penalty", value, std::string(kLengthPenalty) + ", 1")->check(number_between(0.0, 10.0));
 }
 
 CLI::Validator number_between(double low, double high) {

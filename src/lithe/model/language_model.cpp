@@ -49,7 +49,6 @@ static void check_encoder(const Config& config, Problems& problems) {
     const LayoutNode layout = parse_layout(config.encoder->layout);
     if (has_slots(layout)) problems.add("an encoder has no searched places ('?')", "model.encoder.layout");
     else resolve_blocks(layout, *config.encoder, config.blocks, problems, "model.encoder");
-    check_parts(*config.encoder, problems);
     const ModelConfig& encoder = *config.encoder;
     if (encoder.positions != Positions::none && encoder.width % 2)
         problems.add("model.encoder.positions needs an even width", "model.encoder.positions");
@@ -72,7 +71,7 @@ static void check_encoder(const Config& config, Problems& problems) {
         const auto definition = config.blocks.find(name);
         const bool defined = definition != config.blocks.end() && !definition->second.kind.empty();
         const BlockKind* kind = find_block_kind(defined ? definition->second.kind : name);
-        reads = reads || (kind && !kind->traits.reads.empty());
+        reads = reads || (kind && kind->traits.reads_source());
     }
     if (!reads)
         problems.add("no block of the decoder reads the encoder's output", "model.layout",

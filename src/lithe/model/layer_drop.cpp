@@ -99,9 +99,9 @@ UnitOutput DroppableLayer::forward(const Flow& flow, const State& state, const P
 }
 
 void DroppableLayer::trace_bag(BagTrace& trace) const {
-    const std::vector<BagKey> before = trace.written;
+    const size_t before = trace.written.size();
     layer_->trace_bag(trace);
-    trace.written = before;
+    trace.may_be_left_out(before);
 }
 
 State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {

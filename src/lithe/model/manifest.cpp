@@ -15,6 +15,13 @@ namespace {
 using Json = nlohmann::json;
 constexpr uint64_t kMaxBytes = 1 << 20;
 
+void refuse_unknown_keys(const Json& object, const std::set<std::string>& known, const std::string& path) {
+    for (const auto& [key, value] : object.items())
+        if (!known.count(key))
+            fail_file("unknown key '" + printable(key) + "' in the manifest: a newer version of lithe saved it", path,
+                      "update lithe");
+}
+
 // Nothing outside the folder, nothing hidden, not the manifest itself.
 bool is_plain_name(const std::string& name) {
     const bool plain = !name.empty() && name.size() <= 200 && name[0] != '.' && name != kManifest;
@@ -51,6 +58,7 @@ std::vector<ManifestFile> files_with_roles(const Json& entries, const std::strin
         const bool named = entry.is_object() && entry.contains("file") && entry["file"].is_string();
         if (!named) fail_file("an entry of the manifest names no file", path);
         ManifestFile file = sealed(entry["file"], entry, path);
+        refuse_unknown_keys(entry, {"file", "role", "shard", "bytes", "xxh3"}, path);
         try {
             file.role = entry.at("role");
             file.shard = whole(entry.at("shard"));
@@ -91,6 +99,7 @@ Manifest read_manifest(const std::string& folder) {
     const Json json = parsed(path);
     Manifest manifest{.folder = folder};
     manifest.schema = schema_number(json["schema"], "lithe.checkpoint", kCheckpointSchema, path);
+    refuse_unknown_keys(json, {"schema", "files"}, path);
     manifest.files =
         manifest.schema == 1 ? files_of_schema_1(json["files"], path) : files_with_roles(json["files"], path);
     return manifest;

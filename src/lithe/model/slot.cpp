@@ -13,11 +13,13 @@ Tensor Slot::difference(const Shell& candidate, const Flow& flow, const State& s
     if (std::string(candidate.parts().kind->name) == "identity") return {};
     if (candidate.own_residual().empty() && !candidate.parts().post) {
         BranchOutput out = candidate.branch(flow, state, pass);
-        after = std::move(out.state), aux.append(std::move(out.aux));
+        after = std::move(out.state);
+        aux.append(std::move(out.aux));
         return out.delta_TBD;
     }
     UnitOutput out = candidate.forward(flow, state, pass);
-    after = std::move(out.state), aux.append(std::move(out.aux));
+    after = std::move(out.state);
+    aux.append(std::move(out.aux));
     return out.flow.x_TBD - flow.x_TBD;
 }
 
@@ -43,7 +45,9 @@ UnitOutput Slot::forward(const Flow& flow, const State& state, const Pass& pass)
         }
         if (choice.index >= 0) {  // as the block alone would
             UnitOutput alone = candidates_[i]->forward(flow, own, pass);
-            out.flow.x_TBD = alone.flow.x_TBD, after = std::move(alone.state), out.aux.append(std::move(alone.aux));
+            out.flow.x_TBD = alone.flow.x_TBD;
+            after = std::move(alone.state);
+            out.aux.append(std::move(alone.aux));
         } else if (Tensor delta = difference(*candidates_[i], flow, own, pass, after, out.aux); delta.defined()) {
             out.flow.x_TBD = out.flow.x_TBD + delta * choice.weights[int64_t(i)];
         }
@@ -67,10 +71,10 @@ std::vector<const Unit*> Slot::units() const {
 }
 
 void Slot::trace_bag(BagTrace& trace) const {
-    const std::vector<BagKey> before = trace.written;
+    const size_t before = trace.written.size();
     for (const auto& candidate : candidates_) {
         candidate->trace_bag(trace);
-        trace.written = before;
+        trace.may_be_left_out(before);
     }
 }
 

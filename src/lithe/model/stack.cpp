@@ -209,7 +209,8 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
         if (definition != definitions.end())
             read_options(
                 definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks." + name, problems);
-        if (column > 0) options->check(model, "blocks." + name, problems);
+        const std::string where = section == "model" ? "blocks." + name : section + ", blocks." + name;
+        if (column > 0) options->check(model, where, problems);
         resolved[name] = {kind, std::move(options)};
         return kind;
     };

@@ -80,14 +80,27 @@ UnitOutput Shell::forward(const Flow& flow, const State& state, const Pass& pass
     return with_bag(parts_->norm(flow.x_TBD + out.delta_TBD), flow, std::move(out));
 }
 
-void BagTrace::follow(const std::string& label, const std::vector<BagKey>& reads, const std::vector<BagKey>& writes) {
-    for (const BagKey& key : reads)
-        if (std::find(written.begin(), written.end(), key) == written.end()) missing.push_back({label, key});
-    written.insert(written.end(), writes.begin(), writes.end());
+static bool has(const std::vector<BagKey>& keys, const BagKey& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+void BagTrace::follow(const std::string& label, const Uses& uses) {
+    for (const BagKey& key : uses.reads)
+        if (!has(written, key)) missing.push_back({label, key});
+    for (const BagKey& key : uses.recalls)
+        if (!has(written, key) && !has(written_perhaps, key)) missing.push_back({label, key});
+    written.insert(written.end(), uses.writes.begin(), uses.writes.end());
+}
+
+void BagTrace::may_be_left_out(size_t written_before) {
+    const auto since = written.begin() + int64_t(written_before);
+    written_perhaps.insert(written_perhaps.end(), since, written.end());
+    written.erase(since, written.end());
 }
 
 void Shell::trace_bag(BagTrace& trace) const {
-    trace.follow(parts_->label, parts_->kind->traits.reads, parts_->kind->traits.writes);
+    const BlockTraits& traits = parts_->kind->traits;
+    trace.follow(parts_->label, {traits.reads, parts_->block->recalls(), traits.writes});
 }
 
 UnitOutput Sequence::forward(const Flow& flow, const State& state, const Pass& pass) const {

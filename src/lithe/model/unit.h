@@ -31,15 +31,20 @@ struct UnitOutput {
 // computes a unit anew hands on the gradients of them all.
 std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state);
 
-// Follows a stack from block to block: what is surely in the bag by then, and who reads what is not.
+// Follows a stack from block to block: what is in the bag by then, and who reads what is not.
 struct BagTrace {
+    struct Uses {
+        std::vector<BagKey> reads, recalls, writes;  // BlockTraits::reads, Block::recalls(), BlockTraits::writes
+    };
     struct Missing {
         std::string label;  // of the block
         BagKey key;
     };
-    std::vector<BagKey> written;
+    std::vector<BagKey> written, written_perhaps;  // surely; by a layer that a step may leave out
     std::vector<Missing> missing;
-    void follow(const std::string& label, const std::vector<BagKey>& reads, const std::vector<BagKey>& writes);
+    void follow(const std::string& label, const Uses& uses);
+    // What follows a unit that may be left out: what it wrote since there were `written_before` is no longer sure.
+    void may_be_left_out(size_t written_before);
 };
 
 class Unit {

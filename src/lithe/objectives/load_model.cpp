@@ -1,6 +1,7 @@
 #include "lithe/objectives/load_model.h"
 
 #include "lithe/base/file.h"
+#include "lithe/base/text.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -12,6 +13,11 @@ LoadedModel load_model(const std::string& selector) {
     loaded.weights = files.weights;
     loaded.config = config_from_json(read_file(files.config, 1 << 20), files.config);
     loaded.tokenizer = tokenizer_from_json(read_file(files.tokenizer, 1 << 29), files.tokenizer);
+    Problems problems;
+    check_config(loaded.config, problems);
+    if (!problems.empty())
+        fail_file("its settings do not go together:\n  - " + join(problems.lines(), "\n  - "), files.config,
+                  "the file is damaged, or was changed by hand");
     loaded.objective = make_objective(loaded.config, *loaded.tokenizer);
     if (loaded.config.search.supernet)
         fail_usage("this is the network of a search, with every candidate in it", selector,

@@ -14,274 +14,19 @@
 #include "lithe/base/json.h"
 #include "lithe/base/text.h"
 #include "lithe/base/wording.h"
+#include "lithe/spec/config_stacks.h"
+#include "lithe/spec/field_printer.h"
+#include "lithe/spec/field_reader.h"
 #include "lithe/spec/layout.h"
 #include "lithe/spec/migrations.h"
 #include "lithe/spec/ngram_lengths.h"
 #include "lithe/spec/rename_settings.h"
+#include "lithe/spec/toml_text.h"
 
 namespace lithe {
 namespace {
 
 constexpr uint64_t kMaxFile = 1 << 20;
-
-// A TOML basic string on one line. (The library's own printer breaks long values over lines.)
-std::string toml_text(std::string_view text) {
-    std::string out = "\"";
-    for (char c : text) {
-        auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') out += std::string{'\\', c};
-        else if (byte < 0x20 || byte == 0x7F) {
-            char escape[8];
-            std::snprintf(escape, sizeof escape, "\\u%04X", unsigned(byte));
-            out += escape;
-        } else out += c;
-    }
-    return out + "\"";
-}
-
-// Any value as TOML on one line.
-std::string node_text(const toml::node& node) {
-    if (const auto* list = node.as_array()) {
-        std::vector<std::string> parts;
-        for (const toml::node& each : *list) parts.push_back(node_text(each));
-        return "[" + join(parts, ", ") + "]";
-    }
-    if (const auto* table = node.as_table()) {
-        std::vector<std::string> parts;
-        for (const auto& [key, value] : *table) parts.push_back(toml_text(key.str()) + " = " + node_text(value));
-        return "{" + join(parts, ", ") + "}";
-    }
-    if (auto text = node.value_exact<std::string>()) return toml_text(*text);
-    std::ostringstream out;
-    node.visit([&](const auto& value) {
-        if constexpr (!toml::is_table<decltype(value)> && !toml::is_array<decltype(value)>) out << value;
-    });
-    return out.str();
-}
-
-const char* type_name(const toml::node& node) {
-    if (node.is_table()) return "a table";
-    if (node.is_array()) return "a list";
-    if (node.is_string()) return "text";
-    if (node.is_boolean()) return "true or false";
-    if (node.is_integer()) return "a whole number";
-    if (node.is_floating_point()) return "a number";
-    return "a date or time";
-}
-
-// Reads a TOML table into the visited fields, and remembers which keys were known.
-class Reader : public FieldVisitor {
- public:
-    Reader(const toml::table& table, std::string file, std::string prefix, Problems& problems,
-           std::map<std::string, std::string>* origins, const std::set<std::string>& from_flags)
-        : table_(&table),
-          file_(std::move(file)),
-          prefix_(std::move(prefix)),
-          problems_(problems),
-          origins_(origins),
-          from_flags_(from_flags) {}
-
-    void field(const FieldInfo& info, bool& value) override {
-        if (const toml::node* node = find(info)) {
-            if (auto given = node->value_exact<bool>()) value = *given;
-            else wrong_type(info, *node, "true or false");
-        }
-    }
-
-    void field(const FieldInfo& info, int64_t& value) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        std::optional<int64_t> given = node->value_exact<int64_t>();
-        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::count)
-            given = parse_count(*text);
-        if (!given)
-            return wrong_type(info, *node,
-                              info.unit == Amount::count ? "a whole number such as 1000 or \"50M\"" : "a whole number");
-        if (in_bounds(info, *node, double(*given))) value = *given;
-    }
-
-    void field(const FieldInfo& info, double& value) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        std::optional<double> given;
-        if (node->is_number()) given = node->value<double>();
-        if (auto text = node->value_exact<std::string>(); text && info.unit == Amount::seconds)
-            given = parse_seconds(*text);
-        if (!given || !std::isfinite(*given))
-            return wrong_type(
-                info, *node,
-                info.unit == Amount::seconds ? "a number of seconds or a time such as \"10m\"" : "a number");
-        if (in_bounds(info, *node, *given)) value = *given;
-    }
-
-    void field(const FieldInfo& info, std::string& value) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        auto given = node->value_exact<std::string>();
-        // a flag's value has no quotes that a shell would leave: model.ngrams.lengths=2 is text, too
-        const auto number = node->value_exact<int64_t>();
-        if (number && from_flags_.count(prefix_ + info.name)) given = std::to_string(*number);
-        if (!given) return wrong_type(info, *node, "text in quotes");
-        value = *given;
-    }
-
-    void choice(const FieldInfo& info, const std::vector<std::string>& names, size_t& index) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        auto given = node->value_exact<std::string>();
-        if (!given) return wrong_type(info, *node, "text in quotes");
-        const auto found = std::find(names.begin(), names.end(), *given);
-        if (found != names.end()) index = size_t(found - names.begin());
-        else
-            problems_.add(prefix_ + info.name + ": expected one of " + join(names, ", ") + ", got \"" +
-                              printable(*given) + "\"" + did_you_mean(*given, names),
-                          where(info.name, *node));
-    }
-
-    void field(const FieldInfo& info, std::vector<std::string>& value) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        const toml::array* list = node->as_array();
-        std::vector<std::string> given;
-        if (const auto alone = node->value_exact<std::string>()) return void(value = {*alone});
-        if (list)
-            for (const toml::node& each : *list)
-                if (auto text = each.value_exact<std::string>()) given.push_back(*text);
-        if (!list || given.size() != list->size()) return wrong_type(info, *node, "a list of texts");
-        value = given;
-    }
-
-    void rest(std::vector<RawValue>& values) override {
-        std::vector<std::string> given;
-        for (const auto& [key, node] : *table_) {
-            const std::string name(key.str());
-            if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-            values.push_back({name, node_text(node), where(name, node)});
-            if (origins_) (*origins_)[prefix_ + name] = where(name, node);
-            given.push_back(name);
-        }
-        known_.insert(known_.end(), given.begin(), given.end());
-    }
-
-    void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) override {
-        const toml::node* node = find(info);
-        if (!node) return;
-        const toml::table* table = node->as_table();
-        if (!table) return wrong_type(info, *node, "a table: [" + prefix_ + info.name + "]");
-        Reader nested(*table, file_, prefix_ + info.name + ".", problems_, origins_, from_flags_);
-        inside(nested);
-        nested.report_unknown({});
-    }
-
-    void report_unknown(const std::vector<std::string>& also_known) {
-        std::vector<std::string> names = known_;
-        names.insert(names.end(), also_known.begin(), also_known.end());
-        for (const auto& [key, node] : *table_) {
-            std::string name(key.str());
-            if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-            if (prefix_ == "model." && node.is_table()) continue;  // read_stacks reads it
-            problems_.add("unknown key " + prefix_ + printable(name) + suggestion(name, names), where(name, node));
-        }
-    }
-
-    std::string where(const std::string& name, const toml::node& node) const {
-        if (from_flags_.count(prefix_ + name)) return any_setting();
-        auto line = node.source().begin.line;
-        return line > 0 ? file_ + " line " + std::to_string(line) : file_;
-    }
-
- private:
-    const toml::node* find(const FieldInfo& info) {
-        known_.push_back(info.name);
-        const toml::node* node = table_->get(info.name);
-        if (node && origins_ && !node->is_table()) (*origins_)[prefix_ + info.name] = where(info.name, *node);
-        return node;
-    }
-
-    // What may have been meant: where a setting of earlier versions stands today, or a similar name.
-    std::string suggestion(const std::string& name, const std::vector<std::string>& names) const {
-        const std::string today = path_today(prefix_ + name);
-        return today.empty() ? did_you_mean(name, names) : ", did you mean '" + today + "'?";
-    }
-
-    void wrong_type(const FieldInfo& info, const toml::node& node, const std::string& expected) {
-        problems_.add(prefix_ + info.name + ": expected " + expected + ", got " + type_name(node) +
-                          (node.is_table() ? "" : " " + printable(node_text(node)).substr(0, 60)) +
-                          suggestion(info.name, {}),
-                      where(info.name, node));
-    }
-
-    bool in_bounds(const FieldInfo& info, const toml::node& node, double value) {
-        if (value >= info.minimum && value <= info.maximum) return true;
-        std::string low = format_number(info.minimum), high = format_number(info.maximum);
-        std::string bounds = info.maximum >= 1e300    ? "at least " + low
-                             : info.minimum <= -1e300 ? "at most " + high
-                                                      : low + " to " + high;
-        problems_.add(prefix_ + info.name + ": expected " + bounds + ", got " + format_number(value),
-                      where(info.name, node));
-        return false;
-    }
-
-    const toml::table* table_;
-    std::string file_, prefix_;
-    Problems& problems_;
-    std::map<std::string, std::string>* origins_;
-    const std::set<std::string>& from_flags_;
-    std::vector<std::string> known_;
-};
-
-// Prints fields as "key = value" through a callback; the base of saving, comparing and listing.
-class Printer : public FieldVisitor {
- public:
-    using Sink = std::function<void(const std::string& prefix, const FieldInfo&, const std::string& type,
-                                    const std::string& value)>;
-    Printer(Sink sink, std::function<void(const std::string&)> on_section = {})
-        : sink_(std::move(sink)),
-          on_section_(std::move(on_section)) {}
-
-    void field(const FieldInfo& info, bool& value) override {
-        sink_(prefix_, info, "true or false", value ? "true" : "false");
-    }
-    void field(const FieldInfo& info, int64_t& value) override {
-        sink_(prefix_, info, "whole number", std::to_string(value));
-    }
-    void field(const FieldInfo& info, double& value) override {
-        std::string text = format_number(value);
-        if (text.find_first_of(".en") == std::string::npos) text += ".0";
-        sink_(prefix_, info, info.unit == Amount::seconds ? "time" : "number", text);
-    }
-    void field(const FieldInfo& info, std::string& value) override { sink_(prefix_, info, "text", toml_text(value)); }
-    void field(const FieldInfo& info, std::vector<std::string>& value) override {
-        std::string text = "[";
-        for (size_t i = 0; i < value.size(); ++i) text += (i ? ", " : "") + toml_text(value[i]);
-        sink_(prefix_, info, "list of texts", text + "]");
-    }
-    void choice(const FieldInfo& info, const std::vector<std::string>& names, size_t& index) override {
-        sink_(prefix_, info, join(names, ", "), toml_text(names[index]));
-    }
-    void rest(std::vector<RawValue>& values) override {
-        for (const RawValue& value : values) sink_(prefix_, {.name = value.key}, "", value.text);
-    }
-    void section(const FieldInfo& info, const std::function<void(FieldVisitor&)>& inside) override {
-        std::string outer = prefix_;
-        prefix_ += info.name + ".";
-        if (on_section_) on_section_(outer + info.name);
-        inside(*this);
-        prefix_ = outer;
-    }
-
- private:
-    Sink sink_;
-    std::function<void(const std::string&)> on_section_;
-    std::string prefix_;
-};
-
-// The encoder as the section that it is in a file.
-void visit_encoder(const Config& config, FieldVisitor& v) {
-    if (!config.encoder) return;
-    ModelConfig encoder = *config.encoder;
-    v.section({.name = "model.encoder"}, [&](FieldVisitor& s) { encoder.visit(s); });
-}
 
 // Sets table["a"]["b"] = value for "a.b=value".
 void apply_set(toml::table& root, const std::string& set, std::set<std::string>& from_flags, Problems& problems) {
@@ -312,50 +57,6 @@ void apply_set(toml::table& root, const std::string& set, std::set<std::string>&
     }
     table->insert_or_assign(path.back(), *parsed.get("value"));
     from_flags.insert(key);
-}
-
-// Tables of settings in [model], which are no stacks.
-std::vector<std::string> parts_of_model() {
-    std::vector<std::string> names;
-    Printer sections([](const auto&...) {}, [&](const std::string& name) { names.push_back(name); });
-    ModelConfig().visit(sections);
-    return names;
-}
-
-// [model.encoder] and [model.decoder] have [model]'s settings but for those that they set. The decoder's become the
-// model's own.
-void read_stacks(const toml::table& root, Config& config, Problems& problems, const std::string& file,
-                 const std::set<std::string>& from_flags) {
-    const toml::table* model = root["model"].as_table();
-    if (!model) return;
-    const ModelConfig shared = config.model;
-    const std::vector<std::string> parts = parts_of_model();
-    for (const auto& [key, node] : *model) {
-        const toml::table* table = node.as_table();
-        if (!table) continue;
-        const std::string name(key.str());
-        if (std::find(parts.begin(), parts.end(), name) != parts.end()) continue;
-        if (name != "encoder" && name != "decoder") {
-            problems.add("unknown stack [model." + printable(name) + "]: expected encoder or decoder" +
-                             did_you_mean(name, parts),
-                         file);
-            continue;
-        }
-        ModelConfig stack = shared;
-        if (name == "encoder") {  // it sees all of its source, and there is no segment before
-            stack.direction = Direction::bidirectional;
-            stack.memory = 0;
-            stack.ngrams.lengths.clear();
-            stack.bert.pooler = false;
-            stack.adaptive.cutoffs.clear();
-            if (stack.positions == Positions::relative) stack.positions = Positions::sinusoidal;
-        }
-        Reader nested(*table, file, "model." + name + ".", problems, &config.origins, from_flags);
-        stack.visit(nested);
-        nested.report_unknown({});
-        if (name == "encoder") config.encoder = stack;
-        else config.model = stack;
-    }
 }
 
 void read_blocks(const toml::table& root, Config& config, Problems& problems, const std::string& file,
@@ -439,7 +140,7 @@ Config read_config(toml::table root, const std::string& name, const std::vector<
     rename_settings(root, take_version(root, name, problems), problems);
     for (const std::string& set : sets) apply_set(root, set, from_flags, problems);
     Config config;
-    Reader reader(root, name, "", problems, &config.origins, from_flags);
+    FieldReader reader(root, name, "", problems, &config.origins, from_flags);
     config.visit(reader);
     reader.report_unknown({"blocks"});
     read_stacks(root, config, problems, name, from_flags);
@@ -549,10 +250,11 @@ std::string to_toml(const Config& config) {
     Config copy = config, untouched;
     std::string text = "version = " + std::to_string(kConfigVersion) + "\n";
     std::map<std::string, std::string> defaults;
-    Printer list([&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
-        defaults[prefix + info.name] = value;
-    });
+    FieldPrinter list([&](const std::string& prefix, const FieldInfo& info, const std::string&,
+                          const std::string& value) { defaults[prefix + info.name] = value; });
+    untouched.encoder = encoder_like(untouched.model);
     untouched.visit(list);
+    visit_encoder(untouched, list);
     auto print = [&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
         const std::string path = prefix + info.name;
         const auto origin = config.origins.find(path);
@@ -561,12 +263,9 @@ std::string to_toml(const Config& config) {
                 (origin == config.origins.end() ? otherwise : comment_text(origin->second)) + "\n";
     };
     const auto begin_section = [&](const std::string& name) { text += "\n[" + name + "]\n"; };
-    Printer printer(print, begin_section);
+    FieldPrinter printer(print, begin_section);
     copy.visit(printer);
-    Printer encoder([&](const std::string&, const FieldInfo& info, const std::string&,
-                        const std::string& value) { text += info.name + " = " + value + "\n"; },
-                    begin_section);
-    visit_encoder(config, encoder);
+    visit_encoder(config, printer);
     for (const auto& [name, block] : config.blocks) {
         text += "\n[blocks." + toml_text(name) + "]\n";
         if (!block.kind.empty()) text += "kind = " + toml_text(block.kind) + "\n";
@@ -597,8 +296,8 @@ std::vector<std::string> differences(const Config& before, const Config& after) 
     auto flat = [](const Config& config) {
         std::map<std::string, std::string> values;
         Config copy = config;
-        Printer printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
-                            const std::string& value) { values[prefix + info.name] = value; });
+        FieldPrinter printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
+                                 const std::string& value) { values[prefix + info.name] = value; });
         copy.visit(printer);
         visit_encoder(config, printer);
         for (const auto& [name, block] : config.blocks) {
@@ -627,14 +326,14 @@ void read_options(const std::vector<RawValue>& options, const std::function<void
         table.insert(option.key, *one.get(option.key));
     }
     std::set<std::string> none;
-    Reader reader(table, where, where + ".", problems, nullptr, none);
+    FieldReader reader(table, where, where + ".", problems, nullptr, none);
     visit(reader);
     reader.report_unknown({});
 }
 
 std::vector<FieldDoc> list_fields(const std::function<void(FieldVisitor&)>& visit) {
     std::vector<FieldDoc> docs;
-    Printer printer(
+    FieldPrinter printer(
         [&](const std::string& prefix, const FieldInfo& info, const std::string& type, const std::string& value) {
             docs.push_back({prefix + info.name, type, value, info.help});
         });

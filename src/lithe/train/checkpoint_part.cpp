@@ -22,14 +22,14 @@ class OptimizerPart : public CheckpointPart {
     std::string name() const override { return "optimizer"; }
 
     // While a checkpoint is written, the model has the average of the weights and the optimizer the weights.
-    void save(std::vector<NamedTensor>& tensors, Json& state) const override {
+    void save(std::vector<NamedTensor>& tensors) const override {
         for (const Optimizer::Moment& moment : optimizer_.moments()) tensors.push_back({moment.name, moment.value});
         for (NamedTensor& each : table_tensors(store_, seed_)) tensors.push_back(std::move(each));
         for (size_t table = 0; table < store_.tables().size(); ++table)
             if (has_sums(table))
                 tensors.push_back({sum_name(table), optimizer_.table_sums()[table].index_select(0, own_rows(table))});
-        state = {{"updates", optimizer_.updates()}};
     }
+    Json entry() const override { return {{"updates", optimizer_.updates()}}; }
 
     void load(SavedTensors& saved, const nlohmann::json& state) override {
         for (const Optimizer::Moment& moment : optimizer_.moments()) saved.take_into(moment.name, moment.value);
@@ -110,7 +110,7 @@ class CarriedPart : public CheckpointPart {
           device_(device),
           working_(working) {}
     std::string name() const override { return "carried"; }
-    void save(std::vector<NamedTensor>& tensors, Json&) const override {
+    void save(std::vector<NamedTensor>& tensors) const override {
         save_state(join_rows(step_.carried()), kCarried, tensors);
     }
     void load(SavedTensors& saved, const nlohmann::json&) override {
@@ -134,16 +134,19 @@ class SearchPart : public CheckpointPart {
           working_(working) {}
     std::string name() const override { return "search"; }
 
-    void save(std::vector<NamedTensor>& tensors, Json& state) const override {
+    void save(std::vector<NamedTensor>& tensors) const override {
         for (const NamedTensor& each : search_.architecture().state())
             tensors.push_back({kSearch + each.name, each.tensor});
         save_state(search_.carried(), kSearchCarried, tensors);
+    }
+
+    Json entry() const override {
         const SearchSteps::Progress& progress = search_.progress();
-        state = {{"begin", progress.begin},
-                 {"changed_at", progress.changed_at},
-                 {"likeliest", progress.likeliest},
-                 {"settled", progress.settled},
-                 {"data", to_json(search_.held_out() ? search_.held_out()->position() : FeedPosition())}};
+        return {{"begin", progress.begin},
+                {"changed_at", progress.changed_at},
+                {"likeliest", progress.likeliest},
+                {"settled", progress.settled},
+                {"data", to_json(search_.held_out() ? search_.held_out()->position() : FeedPosition())}};
     }
 
     void load(SavedTensors& saved, const nlohmann::json& state) override {
@@ -175,7 +178,7 @@ class CountersPart : public CheckpointPart {
           save_(std::move(save)),
           load_(std::move(load)) {}
     std::string name() const override { return name_; }
-    void save(std::vector<NamedTensor>&, Json& state) const override { state = save_(); }
+    Json entry() const override { return save_(); }
     void load(SavedTensors&, const nlohmann::json& state) override { load_(state); }
 
  private:

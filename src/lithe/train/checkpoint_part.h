@@ -19,7 +19,9 @@ class CheckpointPart {
     virtual ~CheckpointPart() = default;
     // Of its entry in state.json; its tensors' names begin with prefixes that no other part has.
     virtual std::string name() const = 0;
-    virtual void save(std::vector<NamedTensor>& tensors, nlohmann::ordered_json& state) const = 0;
+    virtual void save(std::vector<NamedTensor>& /*tensors*/) const {}
+    // Null: it has tensors alone. A key that is not in it when it was loaded is one of a newer version.
+    virtual nlohmann::ordered_json entry() const { return nullptr; }
     // `state`: its entry, null where there is none. Throws bad_file for what is missing or does not fit;
     // nlohmann::json::exception for a damaged entry.
     virtual void load(SavedTensors& saved, const nlohmann::json& state) = 0;

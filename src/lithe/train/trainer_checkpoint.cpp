@@ -61,7 +61,7 @@ TrainerState trainer_state_from_json(const nlohmann::json& json, const std::stri
             fail_file("damaged trainer state: a count below zero", source);
         return s;
     } catch (const nlohmann::json::exception& error) {
-        fail_file(std::string("damaged trainer state: ") + error.what(), source);
+        fail_file("damaged trainer state: " + fault_text(error), source);
     }
 }
 
@@ -119,15 +119,38 @@ nlohmann::json saved_machine(const CheckpointPlace& place) {
     return state.value("machine", nlohmann::json::object());
 }
 
+[[noreturn]] static void unknown_key(const std::string& key, const std::string& path) {
+    fail_file("unknown key '" + printable(key) + "': a newer version of lithe saved this state", path, "update lithe");
+}
+
 static void refuse_unknown_keys(const nlohmann::json& state, const CheckpointParts& parts, const std::string& path) {
     std::set<std::string> known = {"data_fingerprint", "tokenizer_hash", "machine"};
     const Json counters = to_json(TrainerState());
     for (const auto& [key, value] : counters.items()) known.insert(key);
     for (const auto& part : parts) known.insert(part->name());
     for (const auto& [key, value] : state.items())
-        if (!known.count(key))
-            fail_file("unknown key '" + printable(key) + "': a newer version of lithe saved this state", path,
-                      "update lithe");
+        if (!known.count(key)) unknown_key(key, path);
+}
+
+// What this version would not save again is of a newer one.
+static void refuse_unknown_keys(const nlohmann::json& read, const Json& known, const std::string& prefix,
+                                const std::string& path) {
+    if (!read.is_object() || !known.is_object()) return;
+    for (const auto& [key, value] : read.items()) {
+        if (!known.contains(key)) unknown_key(prefix + key, path);
+        refuse_unknown_keys(value, known[key], prefix + key + ".", path);
+    }
+}
+
+// `path`: the file that the position is from.
+static void seek(Prefetcher& feeder, const FeedPosition& position, const std::string& path) {
+    try {
+        feeder.seek(position);
+    } catch (const Error& error) {
+        ErrorParts parts = error.parts();
+        parts.where = path;
+        fail(parts);
+    }
 }
 
 void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
@@ -139,7 +162,8 @@ void Trainer::resume(const CheckpointPlace& place, const Config& saved) {
     refuse_unknown_keys(json, r.saved_parts, manifest.path("state"));
     load_parameters(r.model->parameters(), manifest.paths("model"), {.coded_tables = false});
     load_parts(manifest, json);
-    r.feeder->seek(r.state.data);
+    refuse_unknown_keys(json["data"], to_json(r.state.data), "data.", manifest.path("state"));
+    seek(*r.feeder, r.state.data, manifest.path("state"));
     r.folder->cut_back(r.state.step);
     if (!r.options.resume_from.empty()) r.folder->set_aside_after(r.state.step);
     r.saved_step = r.state.step;
@@ -205,10 +229,17 @@ void Trainer::load_parts(const Manifest& manifest, const nlohmann::json& state) 
     SavedTensors saved(TensorFiles(manifest.paths("optimizer")));
     if (manifest.schema == 1) migrate_optimizer_tensors(saved, run_->model->parameters());
     const at::NoGradGuard no_grad;
-    try {
-        for (const auto& part : run_->saved_parts) part->load(saved, state.value(part->name(), nlohmann::json()));
-    } catch (const nlohmann::json::exception& error) {
-        fail_file(std::string("damaged trainer state: ") + error.what(), manifest.path("state"));
+    for (const auto& part : run_->saved_parts) {
+        const nlohmann::json entry = state.value(part->name(), nlohmann::json());
+        const std::string path = manifest.path("state");
+        try {
+            part->load(saved, entry);
+        } catch (const nlohmann::json::exception& error) {
+            fail_file("damaged trainer state: '" + part->name() + "' " +
+                          (entry.is_null() ? "is missing" : "cannot be read: " + fault_text(error)),
+                      path, "take another checkpoint");
+        }
+        refuse_unknown_keys(entry, part->entry(), part->name() + ".", path);
     }
     if (manifest.schema > 1) saved.check_all_taken();
 }
@@ -223,9 +254,8 @@ bool Trainer::save(bool best) {
     content.model = model_tensors(r.model->parameters());
     Json state = to_json(r.state);
     for (const auto& part : r.saved_parts) {
-        Json entry;
-        part->save(content.optimizer, entry);
-        if (!entry.is_null()) state[part->name()] = std::move(entry);
+        part->save(content.optimizer);
+        if (Json entry = part->entry(); !entry.is_null()) state[part->name()] = std::move(entry);
     }
     state["machine"] = machine_record();
     state["data_fingerprint"] = r.corpus.fingerprint();

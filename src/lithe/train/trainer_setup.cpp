@@ -7,6 +7,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/base/wording.h"
+#include "lithe/data/choose_tokenizer.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/data/own_folders.h"
 #include "lithe/kernels/isa.h"
@@ -114,20 +115,32 @@ ScheduleAxis resolve_axis(const Config& config) {
     return given.empty() ? ScheduleAxis::steps : given[0];
 }
 
+// That of the model in train.init_from, unless a part of its weights goes into a model with one of its own.
+TokenizerPtr chosen_tokenizer(const Config& config, TokenizerPtr of_weights) {
+    const bool named = config.origins.count("data.tokenizer") > 0;
+    TokenizerPtr own = named ? named_tokenizer(config.data) : nullptr;
+    if (!own || own->hash() == of_weights->hash()) return of_weights;
+    if (!config.train.init_parts.empty()) return own;
+    log_warning("data.tokenizer = \"" + printable(config.data.tokenizer) +
+                "\" is not used: the tokenizer of the model in train.init_from reads the text");
+    return of_weights;
+}
+
 // What train.init_from gives before the run's folder is opened. A run that goes on has its tokenizer from its own
 // newest checkpoint, so that it does not need that model, and no weights to begin with.
 struct Beginning {
     TokenizerPtr tokenizer;
     TensorFiles weights;
 };
-Beginning beginning_of(const TrainConfig& train, const TrainOptions& options) {
+Beginning beginning_of(const Config& config, const TrainOptions& options) {
+    const TrainConfig& train = config.train;
     if (train.init_from.empty()) return {};
     std::string own = options.resume_from;
     if (own.empty() && options.resume != ResumeMode::never)
         if (const auto place = RunFolder::newest_valid(options.run)) own = place->folder;
     if (!own.empty()) return {tokenizer_from_file(read_manifest(own).path("tokenizer")), {}};
     const ModelFiles files = find_model(train.init_from);
-    return {tokenizer_from_file(files.tokenizer), files.weights};
+    return {chosen_tokenizer(config, tokenizer_from_file(files.tokenizer)), files.weights};
 }
 
 // The configuration of the checkpoint that a run will go on from, if it can be read: what is "auto" stays what it was.
@@ -192,7 +205,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     const std::optional<Config> before = config_before(r.options);
     if (before) refuse_another_text(before->data, r.config.data, r.options);
     set_up_machine_of(before);
-    const Beginning beginning = beginning_of(r.config.train, r.options);
+    const Beginning beginning = beginning_of(r.config, r.options);
     r.text.emplace(r.config.data);  // before it is read
     r.corpus = Corpus::open(r.config.data, beginning.tokenizer, r.options.stop);
     settle_objective(r.config, r.corpus.split("train"));
