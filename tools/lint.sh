@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Layers, sizes, lines of documents, the picture of README.md, formatting, shell and Python syntax.
+# Layers, sizes, statements, lines of documents, the picture of README.md, formatting, shell and Python syntax.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/check_layers.py
 tools/check_sizes.py
+tools/check_statements.py
 tools/check_documents.py
 tools/readme_picture.py --check
 tools/format.sh --check

@@ -13,10 +13,14 @@ TEST(Energy, AddsPackagesAndWraps) {
         folder.write(std::string(zone) + "/energy_uj", value);
         folder.write(std::string(zone) + "/max_energy_range_uj", "10000000\n");
     };
-    set("intel-rapl:0", "1000000\n"), set("intel-rapl:1", "9000000\n"), set("intel-rapl:0:0", "5\n");
+    set("intel-rapl:0", "1000000\n");
+    set("intel-rapl:1", "9000000\n");
+    set("intel-rapl:0:0", "5\n");
     EnergyMeter meter(folder.path());
     EXPECT_NEAR(*meter.take(), 0, 1e-9);
-    set("intel-rapl:0", "3500000\n"), set("intel-rapl:1", "500000\n"), set("intel-rapl:0:0", "900000\n");
+    set("intel-rapl:0", "3500000\n");
+    set("intel-rapl:1", "500000\n");
+    set("intel-rapl:0:0", "900000\n");
     EXPECT_NEAR(*meter.take(), 2.5 + 1.5, 1e-9) << "a part of a package is not counted again";
     EXPECT_NEAR(*meter.take(), 0, 1e-9);
 }

@@ -127,7 +127,8 @@ TEST(WordCorpus, TrainsTransformerXlWithAnAdaptiveSoftmax) {
     TemporaryFolder folder;
     std::string text;
     for (int i = 0; i < 4000; ++i) text += "the w" + std::to_string((i * i + 7 * i) % 61) + (i % 9 ? " of " : "\n");
-    folder.write("wiki/train.txt", text), folder.write("wiki/valid.txt", text.substr(0, 4000));
+    folder.write("wiki/train.txt", text);
+    folder.write("wiki/valid.txt", text.substr(0, 4000));
     folder.write("wiki/test.txt", text.substr(4000, 3000));
     const std::string config = folder.write(
         "c.toml",

@@ -125,7 +125,8 @@ TEST_F(InFolder, AnotherNumberOfCoresIsNoOtherSetting) {
     EXPECT_NE(read_all("runs/x/config.toml").find("threads = 0"), std::string::npos);
     // as a machine with more cores, no bf16 and a GPU would have left it
     auto json = nlohmann::ordered_json::parse(read_all(place + "/config.json"));
-    json["train"]["threads"] = 7, json["train"]["device"] = "cuda";
+    json["train"]["threads"] = 7;
+    json["train"]["device"] = "cuda";
     write_checkpoint(place, {read_tensors(place + "/model.safetensors"), read_tensors(place + "/optimizer.safetensors"),
                              read_all(place + "/state.json"), json.dump(), read_all(place + "/tokenizer.json")});
     const auto more = run({"train", toml, "--max-steps", "8", "--json"});

@@ -99,8 +99,14 @@ TEST_F(Download, NextMirrorWhenOneFails) {
 TEST_F(Download, LiesAboutTheSizeAreNoticed) {
     HttpServer server([&](const std::string& path, int) {
         HttpAnswer answer{.body = content};
-        if (path == "/more") answer.claimed_length = int64_t(content.size()) + 1000, answer.ranges = false;
-        if (path == "/less") answer.claimed_length = 1000, answer.ranges = false;
+        if (path == "/more") {
+            answer.claimed_length = int64_t(content.size()) + 1000;
+            answer.ranges = false;
+        }
+        if (path == "/less") {
+            answer.claimed_length = 1000;
+            answer.ranges = false;
+        }
         return answer;
     });
     RemoteFile unknown = file({server.url("/more")});
@@ -129,8 +135,11 @@ TEST_F(Download, DatasetsAreSplitTheConventionalWay) {
         [&](const std::string& path, int) { return HttpAnswer{.body = testing::read_all(folder.path() + path)}; });
     auto install = [&](const std::string& name) {
         Dataset dataset = find_dataset(name);
-        for (RemoteFile& file : dataset.files)
-            file.urls.clear(), file.size = 0, file.digest = digest_of(folder.file(file.name));
+        for (RemoteFile& file : dataset.files) {
+            file.urls.clear();
+            file.size = 0;
+            file.digest = digest_of(folder.file(file.name));
+        }
         for (DatasetPart& part : dataset.parts) part.digest = "";
         return install_dataset(dataset, folder.file(name), {server.url("/")}, options);
     };
@@ -153,7 +162,8 @@ TEST_F(Download, DatasetsAreSplitTheConventionalWay) {
     folder.write("home/train.txt", "my own");
     folder.write("home/downloads/thesis.pdf", "my own");
     Dataset small = find_dataset("wikitext-2");
-    small.files[0].size = 0, small.files[0].digest = digest_of(wiki);
+    small.files[0].size = 0;
+    small.files[0].digest = digest_of(wiki);
     EXPECT_ERROR(install_dataset(small, folder.file("home"), {server.url("/")}, options), ErrorKind::usage,
                  "the folder holds a file train.txt that is not of this data set");
     EXPECT_EQ(testing::read_all(folder.file("home/train.txt")), "my own");
@@ -198,7 +208,8 @@ TEST_F(Download, ATextThatIsNotTheExpectedOneIsNotUsed) {
     HttpServer server(
         [&](const std::string& path, int) { return HttpAnswer{.body = testing::read_all(folder.path() + path)}; });
     Dataset dataset = find_dataset("enwik8");
-    dataset.files[0].urls.clear(), dataset.files[0].size = 0;
+    dataset.files[0].urls.clear();
+    dataset.files[0].size = 0;
     EXPECT_ERROR(install_dataset(dataset, folder.file("a"), {server.url("/")}, options), ErrorKind::bad_file,
                  "md5:a1fa5ffddb56f4953e226637dabbb36a");
     EXPECT_FALSE(std::filesystem::exists(folder.file("a/train.txt")));

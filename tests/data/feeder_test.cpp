@@ -261,7 +261,10 @@ TEST(DocumentFeeder, GoesOnFromEveryPosition) {
     }
     int64_t small = 0, all = 0;
     for (const Batch& batch : expected)
-        for (int64_t id : batch.inputs) small += id >= 500'000, ++all;
+        for (int64_t id : batch.inputs) {
+            small += id >= 500'000;
+            ++all;
+        }
     EXPECT_NEAR(double(small) / double(all), 1.0 / 3, 0.12);
     FeedPosition other = positions[5];
     other.rows.pop_back();

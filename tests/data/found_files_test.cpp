@@ -160,7 +160,8 @@ TEST_F(FoundFiles, HiddenAndBinaryFilesAreLeftOutWithAWord) {
     DataConfig stands = at("in/image");
     stands.format = TextFormat::text;
     EXPECT_EQ(all_text(stands), png) << "bytes as they stand, when that is asked for";
-    fs::remove(folder.file("in/a.txt")), fs::remove(folder.file("in/latin1.txt"));
+    fs::remove(folder.file("in/a.txt"));
+    fs::remove(folder.file("in/latin1.txt"));
     EXPECT_ERROR(find_inputs(at("in")), ErrorKind::bad_file, "holds no text; left out: ._a.txt");
 }
 
@@ -303,7 +304,10 @@ TEST_F(FoundFiles, WindowsLineEndsSeparateDocuments) {
     EXPECT_EQ(documents_of(mac).size(), 2u);
     std::string text;
     Texts expected;
-    for (int i = 0; i < 300'000; ++i) expected.push_back(std::to_string(i) + "x"), text += expected.back() + "\r\n";
+    for (int i = 0; i < 300'000; ++i) {
+        expected.push_back(std::to_string(i) + "x");
+        text += expected.back() + "\r\n";
+    }
     folder.write("long.txt", text);
     DataConfig config = at("long.txt");
     config.documents = "line";

@@ -23,7 +23,9 @@ std::vector<int32_t> all(const ForeignTokens& file) {
 
 std::string llmc(uint32_t magic, uint32_t version, uint32_t count, const std::string& ids) {
     std::vector<uint32_t> header(256, 0);
-    header[0] = magic, header[1] = version, header[2] = count;
+    header[0] = magic;
+    header[1] = version;
+    header[2] = count;
     return bytes_of(header) + ids;
 }
 
@@ -56,7 +58,10 @@ TEST(ForeignTokens, ReadsTheThreeKinds) {
 TEST(ForeignTokens, WidthsWithoutAHeaderAreTold) {
     testing::TemporaryFolder folder;
     std::vector<int32_t> small, large;
-    for (int i = 0; i < 3000; ++i) small.push_back(i * 7919 % 50257), large.push_back(i * 7919 % 128256);
+    for (int i = 0; i < 3000; ++i) {
+        small.push_back(i * 7919 % 50257);
+        large.push_back(i * 7919 % 128256);
+    }
     auto read = [&](const std::string& bytes, const char* kind = "auto") {
         return all(ForeignTokens(folder.write("ids.bin", bytes), kind));
     };

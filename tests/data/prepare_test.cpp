@@ -85,8 +85,10 @@ TEST(Prepare, LabelsAndPairsTravelWithDocuments) {
     for (uint64_t d = 0; d < 300; ++d) EXPECT_EQ(labelled.split("train").document_label(d), d % 3 ? 1 : 0);
 
     std::string german, english;
-    for (int i = 0; i < 100; ++i)
-        german += i == 7 ? "\n" : "Zeile " + std::to_string(i) + "\n", english += "line " + std::to_string(i) + "\n";
+    for (int i = 0; i < 100; ++i) {
+        german += i == 7 ? "\n" : "Zeile " + std::to_string(i) + "\n";
+        english += "line " + std::to_string(i) + "\n";
+    }
     DataConfig pairs;
     pairs.path = folder.write("a.de", german);
     folder.write("a.en", english);

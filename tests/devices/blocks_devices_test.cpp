@@ -32,13 +32,20 @@ struct Result {
 
 Result run(const Case& c, at::Device device) {
     ModelConfig model;
-    model.width = D, model.memory = 2 * T, model.dropout = 0.2, model.attention_dropout = 0.2;
+    model.width = D;
+    model.memory = 2 * T;
+    model.dropout = 0.2;
+    model.attention_dropout = 0.2;
     const bool causal = c.variant.kind->traits.causal;
     if (!causal) model.direction = Direction::bidirectional;
     MadeBlock made(*c.variant.kind, model, c.variant.values, c.type, 1, device);
     Pass pass;
-    pass.memory = 2 * T, pass.keep_projections = c.kept, pass.window = c.window, pass.training = c.training;
-    pass.keys.rows = 77, pass.causal = causal;
+    pass.memory = 2 * T;
+    pass.keep_projections = c.kept;
+    pass.window = c.window;
+    pass.training = c.training;
+    pass.keys.rows = 77;
+    pass.causal = causal;
     {
         at::NoGradGuard guard;
         for (size_t i = 0; i < made.store.size(); ++i)
@@ -51,7 +58,8 @@ Result run(const Case& c, at::Device device) {
         Tensor x = wave({T, B, D}, 0.53, 0.7 + double(segment), 1.3, c.type).to(device).requires_grad_();
         if (c.flags && segment == 1) {
             Tensor flags = at::zeros({T, B}, at::kByte);
-            flags[5][0] = int(kDocumentBegins), flags[0][1] = int(kPadding);
+            flags[5][0] = int(kDocumentBegins);
+            flags[0][1] = int(kPadding);
             pass.set_flags(flags.to(device));
         }
         auto out = testing::branch_of(*c.variant.kind, *made.block, x, state, pass);

@@ -103,7 +103,8 @@ TEST_F(Gpu, AttentionOfMaskedAndDroppedKeys) {
     for (const auto type : kTypes)
         for (const double dropout : {0.0, 0.3}) {
             Tensor hidden = at::zeros({B, memory + steps}, at::kByte), first = at::zeros({B, steps}, at::kInt);
-            hidden[0].narrow(0, 0, 3).fill_(1), first[1].narrow(0, 9, 8).fill_(int(memory + 9));
+            hidden[0].narrow(0, 0, 3).fill_(1);
+            first[1].narrow(0, 9, 8).fill_(int(memory + 9));
             Tensors in = {leaf({steps, B, 3 * P}, 0.53, 0.7, 1, type), leaf({memory, B, 2 * P}, 0.43, 0.2, 1, type),
                           hidden, first};
             expect_same(

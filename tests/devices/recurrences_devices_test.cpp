@@ -134,7 +134,10 @@ void compare_states(at::ScalarType type, const StatesCase& c) {
     in[2] = leaf({c.steps, B, H, c.value}, 0.91, 0.3, 0.8, type);
     if (c.decays)
         in[3] = wave({c.steps, B, c.decays == 1 ? H : H * c.key}, 0.71, 0.4, 0.3, compute).abs().neg().requires_grad_();
-    if (c.full) in[4] = leaf({B, H, c.key, c.value}, 0.77, 0.2, 0.6, compute), in[5] = some_flags(c.steps, B);
+    if (c.full) {
+        in[4] = leaf({B, H, c.key, c.value}, 0.77, 0.2, 0.6, compute);
+        in[5] = some_flags(c.steps, B);
+    }
     if (c.form == States::delta_rule) in[6] = leaf({c.steps, B, H}, 0.43, 0.9, 0.9, compute);
     if (c.form == States::two_rows) {
         in[7] = leaf({c.steps, B, H, c.key}, 0.47, 0.2, longest, type);

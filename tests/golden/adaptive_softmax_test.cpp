@@ -25,14 +25,15 @@ struct Made {
     explicit Made(const AdaptiveOptions& options = {.cutoffs = {3, 5}, .divisor = 2}) {
         vocabulary = AdaptiveVocabulary(store, options, V, D);
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
-        set("embeddings.bins.0.table", numbered({3, 4}, 11, .3)),
-            set("embeddings.bins.1.table", numbered({2, 2}, 12, .3));
+        set("embeddings.bins.0.table", numbered({3, 4}, 11, .3));
+        set("embeddings.bins.1.table", numbered({2, 2}, 12, .3));
         set("embeddings.bins.2.table", numbered({2, 1}, 13, .3));
         set("head.bias", at::cat({numbered({3}, 14, .3), numbered({2}, 15, .3), numbered({2}, 16, .3)}));
         set("head.bins.0.projection", numbered({D, 4}, 17, .3));
         set(options.tie_tails ? "embeddings.bins.1.projection" : "head.bins.1.projection", numbered({D, 2}, 18, .3));
         set(options.tie_tails ? "embeddings.bins.2.projection" : "head.bins.2.projection", numbered({D, 1}, 19, .3));
-        set("head.clusters.weight", numbered({2, 4}, 20, .3)), set("head.clusters.bias", numbered({2}, 21, .3));
+        set("head.clusters.weight", numbered({2, 4}, 20, .3));
+        set("head.clusters.bias", numbered({2}, 21, .3));
     }
     void set(const std::string& name, const Tensor& value) {
         at::NoGradGuard guard;

@@ -173,7 +173,8 @@ TEST(AttentionPatterns, LongformersGlobalTokensHaveProjectionsOfTheirOwn) {
     // the same positions backwards, behind their own projections
     const Tensor both = at::cat({input(), input().flip(0)}, 2);
     ModelConfig model;
-    model.width = 2 * kWidth, model.direction = Direction::bidirectional;
+    model.width = 2 * kWidth;
+    model.direction = Direction::bidirectional;
     MadeBlock wide(*find_block_kind("longformer"), model, {{"heads", "6", "test"}, {"window", "2", "test"}});
     Tensor own = at::zeros({6 * kWidth, 2 * kWidth}, at::kDouble), turned = at::zeros_like(own);
     for (int64_t part = 0; part < 3; ++part)
@@ -181,7 +182,8 @@ TEST(AttentionPatterns, LongformersGlobalTokensHaveProjectionsOfTheirOwn) {
             own[part * 2 * kWidth + n][part * kSize + n] = 1;
             turned[part * 2 * kWidth + n][kWidth + part * kSize + n] = 1;
         }
-    wide.set("qkv", own), wide.set("out", at::eye(2 * kWidth, at::kDouble));
+    wide.set("qkv", own);
+    wide.set("out", at::eye(2 * kWidth, at::kDouble));
     wide.set("global_query", turned.narrow(0, 0, 2 * kWidth));
     wide.set("global_key_value", turned.narrow(0, 2 * kWidth, 4 * kWidth));
     expect_numbers(wide.block->branch(both, {}, pass_of(false)).delta_TBD.squeeze(1).narrow(1, 0, kSize),
@@ -254,7 +256,9 @@ int64_t computed(const ops::AttentionMask& mask, int64_t queries, int64_t batch 
     const kernels::AttentionRows<const float> rows{q.data(), batch * kHead, kHead, kHead};
     kernels::AttentionForward<float> args;
     args.mask = ops::mask_args(mask, {batch, 1, queries, queries});
-    args.size = kHead, args.q = args.k = args.v = rows, args.computed = counts.data();
+    args.size = kHead;
+    args.q = args.k = args.v = rows;
+    args.computed = counts.data();
     args.out = {out.data(), batch * kHead, kHead, kHead};
     kernels::attention_forward(args);
     return std::accumulate(counts.begin(), counts.end(), int64_t(0));
@@ -290,7 +294,8 @@ TEST(AttentionPatterns, OptionsThatContradictAreToldInASentence) {
     expect("longformer", {{"dilated_heads", "4"}}, false, "dilated_heads 4 are more than heads 3");
     expect("blockbert", {{"blocks", "3"}, {"shifted", "2"}}, false, "2 shifts of 2 heads are more than heads 3");
     ModelConfig turned;
-    turned.width = 8, turned.positions = Positions::rotary;
+    turned.width = 8;
+    turned.positions = Positions::rotary;
     EXPECT_ERROR(MadeBlock(*find_block_kind("sparse"), turned), ErrorKind::usage, "this kind turns no keys");
 }
 

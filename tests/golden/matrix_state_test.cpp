@@ -88,16 +88,21 @@ Tensor linear_attention_of_golden(bool causal) {
     testing::MadeBlock made(*find_block_kind("linear_attention"), model, {{"heads", "2", "test"}});
     const Tensor i = at::arange(T, at::kDouble);
     std::vector<Tensor> waves;
-    for (double a : {0.7, 0.5, 1.1}) waves.push_back((i * a).sin()), waves.push_back((i * a).cos());
+    for (double a : {0.7, 0.5, 1.1}) {
+        waves.push_back((i * a).sin());
+        waves.push_back((i * a).cos());
+    }
     const Tensor x = at::cat({at::stack(waves, 1), at::zeros({T, 2}, at::kDouble)}, 1).unsqueeze(1);
     Tensor qkv = at::zeros({3, 2 * N, 2 * N}, at::kDouble);
     const double slope[] = {1.3, -0.9, -0.6}, start[] = {0.1, 0.2 + M_PI / 2, 0.3};
     for (int64_t part = 0; part < 3; ++part)
         for (int64_t n = 0; n < N; ++n) {
             const double phase = slope[part] * double(n) + start[part];
-            qkv[part][n][2 * part] = std::cos(phase), qkv[part][n][2 * part + 1] = std::sin(phase);
+            qkv[part][n][2 * part] = std::cos(phase);
+            qkv[part][n][2 * part + 1] = std::sin(phase);
         }
-    made.set("qkv", qkv), made.set("out", at::eye(2 * N, at::kDouble));
+    made.set("qkv", qkv);
+    made.set("out", at::eye(2 * N, at::kDouble));
     Pass pass;
     pass.causal = causal;
     return made.block->branch(x, {}, pass).delta_TBD.select(1, 0).narrow(1, 0, N);

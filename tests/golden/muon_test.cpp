@@ -82,8 +82,13 @@ TEST(Muon, UpdatesAsStated) {
         store.add({"v", {4}, Role::vector, Init::uniform(1)});
         store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
         OptimizerConfig config;
-        config.name = OptimizerKind::muon, config.clip_norm = 0, config.weight_decay = 0.1, config.learning_rate = 1e-3;
-        config.muon_learning_rate = 0.02, config.muon_momentum = 0.95, config.muon_scale = scale;
+        config.name = OptimizerKind::muon;
+        config.clip_norm = 0;
+        config.weight_decay = 0.1;
+        config.learning_rate = 1e-3;
+        config.muon_learning_rate = 0.02;
+        config.muon_momentum = 0.95;
+        config.muon_scale = scale;
         Optimizer optimizer(config, store);
         OptimizerConfig other = config;
         other.name = OptimizerKind::adamw;
@@ -94,10 +99,13 @@ TEST(Muon, UpdatesAsStated) {
         Tensor w = store.master(0).clone(), mean = at::zeros_like(w);
         for (int step = 1; step <= 2; ++step) {
             Tensor g = wave({12, 2}, 0.7, step, 1.0), gv = wave({4}, 0.3, step, 1.0);
-            store.working(0).mutable_grad() = g.clone(), store.working(1).mutable_grad() = gv.clone();
+            store.working(0).mutable_grad() = g.clone();
+            store.working(1).mutable_grad() = gv.clone();
             twin.working(0).mutable_grad() = gv.clone();
-            store.collect_gradients(true), twin.collect_gradients(true);
-            optimizer.step(5e-4, 1), adamw.step(5e-4, 1);  // half of the peak
+            store.collect_gradients(true);
+            twin.collect_gradients(true);
+            optimizer.step(5e-4, 1);
+            adamw.step(5e-4, 1);  // half of the peak
             mean = mean + (1 - 0.95) * (g - mean);
             Tensor u = (g + 0.95 * (mean - g)).view({3, 4, 2});
             const double factor = scale == MuonScale::rms ? 0.2 * std::sqrt(4.0) : std::sqrt(2.0);
@@ -110,7 +118,10 @@ TEST(Muon, UpdatesAsStated) {
 
 TEST(Schedule, WarmupStableDecay) {
     ScheduleConfig wsd;
-    wsd.name = ScheduleKind::wsd, wsd.warmup = 0.1, wsd.decay = 0.2, wsd.final_ratio = 0.1;
+    wsd.name = ScheduleKind::wsd;
+    wsd.warmup = 0.1;
+    wsd.decay = 0.2;
+    wsd.final_ratio = 0.1;
     auto rate = [&](double n) { return learning_rate(wsd, 2.0, {n, 100, 1}); };
     EXPECT_NEAR(rate(4), 1.0, 1e-12);
     EXPECT_NEAR(rate(10), 2.0, 1e-12);

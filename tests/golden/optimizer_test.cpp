@@ -29,7 +29,10 @@ struct Scalar {
 OptimizerConfig radam() {
     OptimizerConfig config;
     config.name = OptimizerKind::radam;
-    config.beta1 = 0.9, config.beta2 = 0.999, config.weight_decay = 0.1, config.clip_norm = 0,
+    config.beta1 = 0.9;
+    config.beta2 = 0.999;
+    config.weight_decay = 0.1;
+    config.clip_norm = 0;
     config.decay = DecayedParameters::all;
     return config;
 }
@@ -58,7 +61,10 @@ TEST(GoldenRadam, StepSizeAtTheSwitch) {
 
 TEST(GoldenAdamw, FirstStep) {
     OptimizerConfig config;
-    config.beta2 = 0.999, config.weight_decay = 0.01, config.clip_norm = 0, config.decay = DecayedParameters::all;
+    config.beta2 = 0.999;
+    config.weight_decay = 0.01;
+    config.clip_norm = 0;
+    config.decay = DecayedParameters::all;
     Scalar p(config, {3, 4});
     p.step({0.5, -2}, 0.1);
     testing::expect_values(p.store.master(0), {2.8970, 4.0960}, 1e-6, "w");
@@ -66,7 +72,10 @@ TEST(GoldenAdamw, FirstStep) {
 
 TEST(GoldenAdam, L2DecayIsInTheGradient) {
     OptimizerConfig config;
-    config.name = OptimizerKind::adam, config.beta2 = 0.999, config.weight_decay = 0.5, config.clip_norm = 0,
+    config.name = OptimizerKind::adam;
+    config.beta2 = 0.999;
+    config.weight_decay = 0.5;
+    config.clip_norm = 0;
     config.decay = DecayedParameters::all;
     Scalar p(config, {2});
     p.step({-1}, 0.1);  // gradient -1 + 0.5 * 2 = 0
@@ -76,7 +85,11 @@ TEST(GoldenAdam, L2DecayIsInTheGradient) {
 OptimizerConfig lamb() {
     OptimizerConfig config;
     config.name = OptimizerKind::lamb;
-    config.beta1 = 0.9, config.beta2 = 0.999, config.epsilon = 1e-12, config.weight_decay = 0, config.clip_norm = 0;
+    config.beta1 = 0.9;
+    config.beta2 = 0.999;
+    config.epsilon = 1e-12;
+    config.weight_decay = 0;
+    config.clip_norm = 0;
     config.decay = DecayedParameters::all;
     return config;
 }
@@ -106,7 +119,10 @@ TEST(GoldenLamb, LongWeightsCountAsTenAndNoneAsOne) {
 
 TEST(GoldenSgd, MomentumAndClipping) {
     OptimizerConfig config;
-    config.name = OptimizerKind::sgd, config.momentum = 0.5, config.weight_decay = 0, config.clip_norm = 1;
+    config.name = OptimizerKind::sgd;
+    config.momentum = 0.5;
+    config.weight_decay = 0;
+    config.clip_norm = 1;
     Scalar p(config, {0, 0});
     p.step({3, 4}, 1.0);
     testing::expect_values(p.store.master(0), {-0.6, -0.8}, 1e-12, "clipped to norm 1");
@@ -117,8 +133,12 @@ TEST(GoldenSgd, MomentumAndClipping) {
 // Zhang et al. 2019: every five steps half of the way that the fast weights went.
 TEST(Lookahead, GoesBackEveryFiveSteps) {
     OptimizerConfig config;
-    config.name = OptimizerKind::sgd, config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0;
-    config.lookahead_steps = 5, config.lookahead_rate = 0.5;
+    config.name = OptimizerKind::sgd;
+    config.momentum = 0;
+    config.weight_decay = 0;
+    config.clip_norm = 0;
+    config.lookahead_steps = 5;
+    config.lookahead_rate = 0.5;
     Scalar p(config);
     for (double expected : {0.9, 0.8, 0.7, 0.6, 0.75, 0.65, 0.55, 0.45, 0.35, 0.5})
         EXPECT_NEAR(p.step({1}, 0.1), expected, 1e-12);
@@ -126,7 +146,10 @@ TEST(Lookahead, GoesBackEveryFiveSteps) {
 
 TEST(Average, FollowsTheWeightsAndChangesPlacesWithThem) {
     OptimizerConfig config;
-    config.name = OptimizerKind::sgd, config.momentum = 0, config.weight_decay = 0, config.clip_norm = 0,
+    config.name = OptimizerKind::sgd;
+    config.momentum = 0;
+    config.weight_decay = 0;
+    config.clip_norm = 0;
     config.average = 0.5;
     Scalar p(config);
     double expected = 1;
@@ -148,7 +171,8 @@ TEST(Decay, OnlyMatricesByDefault) {
         store.add({"v", {2}, Role::vector, Init::constant(1)});
         store.materialize(at::kFloat, at::kFloat, at::kCPU, 1);
         OptimizerConfig config;
-        config.weight_decay = 0.5, config.decay = decay;
+        config.weight_decay = 0.5;
+        config.decay = decay;
         Optimizer optimizer(config, store);
         store.collect_gradients(true);
         optimizer.step(0.1, 0);
@@ -159,7 +183,8 @@ TEST(Decay, OnlyMatricesByDefault) {
 
 ScheduleConfig recipe(double warmup) {
     ScheduleConfig config;
-    config.name = ScheduleKind::recipe, config.warmup = warmup;
+    config.name = ScheduleKind::recipe;
+    config.warmup = warmup;
     return config;
 }
 
@@ -182,16 +207,19 @@ TEST(GoldenSchedule, Enwik8Base) {
 TEST(Schedule, Shapes) {
     ScheduleConfig config;
     config.warmup = 100;
-    config.name = ScheduleKind::cosine, config.final_ratio = 0.1;
+    config.name = ScheduleKind::cosine;
+    config.final_ratio = 0.1;
     EXPECT_NEAR(learning_rate(config, 1e-3, {0, 1000, 1}), 1e-5, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {99, 1000, 1}), 1e-3, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {550, 1000, 1}), 5.5e-4, 1e-12);
     EXPECT_NEAR(learning_rate(config, 1e-3, {1000, 1000, 1}), 1e-4, 1e-12);
-    config.name = ScheduleKind::linear, config.final_ratio = 0;
+    config.name = ScheduleKind::linear;
+    config.final_ratio = 0;
     EXPECT_NEAR(learning_rate(config, 1, {550, 1000, 1}), 0.5, 1e-12);
     config.name = ScheduleKind::inverse_sqrt;
     EXPECT_NEAR(learning_rate(config, 1, {400, 0, 1}), 0.5, 1e-12);
-    config.name = ScheduleKind::constant, config.warmup = 0;
+    config.name = ScheduleKind::constant;
+    config.warmup = 0;
     EXPECT_EQ(learning_rate(config, 1, {5, 0, 1}), 1);
 }
 

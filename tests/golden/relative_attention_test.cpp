@@ -188,7 +188,8 @@ TEST(RelativeAttention, ReceptiveFieldOfALayerIsItsMemory) {
         Tensor y;
         for (int64_t at = 0; at < 6; at += T) {
             auto out = layer.made.block->branch(x.narrow(0, at, T), state, pass);
-            y = out.delta_TBD, state = std::move(out.state);
+            y = out.delta_TBD;
+            state = std::move(out.state);
         }
         return y;
     };

@@ -40,7 +40,9 @@ void check(const Case& c, at::ScalarType type, double tolerance) {
     in.v_2D = leaf(wave({2, columns}, 0.91, 0.3, 1.0, type));
     in.bias_2D = leaf(wave({2, columns}, 1.3, -0.4, 0.5, type));
     in.c0_BD = leaf(wave({c.batch, columns}, 0.77, 0.2, 0.6, type));
-    in.directions = c.directions, in.planes = c.planes, in.alpha = c.alpha;
+    in.directions = c.directions;
+    in.planes = c.planes;
+    in.alpha = c.alpha;
     if (!c.mask.empty()) in.mask_BD = at::tensor(c.mask, at::kDouble).view({c.batch, columns}).to(type);
     if (!c.pad.empty()) in.flags_TB = at::tensor(c.pad, at::kDouble).view({c.steps, c.batch}).to(at::kByte);
     ops::SruOutput out = ops::sru(in);

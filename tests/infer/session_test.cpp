@@ -142,7 +142,9 @@ TEST(Session, ARowBehindItsPositionsIsReadAnewInItsPlace) {
         EXPECT_LE(difference(logits, 0, Alone(*model, {5, 6}).logits), 1e-5);
         EXPECT_EQ(session.position(1), 2);
         Alone first(*model, {1, 2}), second(*model, {5, 6}), third(*model, {7});
-        first.next(9), second.next(8), third.next(4);
+        first.next(9);
+        second.next(8);
+        third.next(4);
         const Session::Logits next = session.step(Ids{9, 8, 4});
         EXPECT_LE(difference(next, 0, first.logits), 1e-5);
         EXPECT_LE(difference(next, 1, second.logits), 1e-5);
@@ -156,8 +158,12 @@ TEST(Session, TheMemoryOfLongTextsStaysAsLongAsItIs) {
     session.admit({Ids(40, 3), {1}});
     for (int i = 0; i < 20; ++i) session.step(Ids{2, 2});
     Alone alone(*model, Ids(40, 3)), other(*model, {1});
-    for (int i = 0; i < 20; ++i) alone.next(2), other.next(2);
-    alone.next(4), other.next(5);
+    for (int i = 0; i < 20; ++i) {
+        alone.next(2);
+        other.next(2);
+    }
+    alone.next(4);
+    other.next(5);
     const Session::Logits logits = session.step(Ids{4, 5});
     EXPECT_LE(difference(logits, 0, alone.logits), 1e-5);
     EXPECT_LE(difference(logits, 1, other.logits), 1e-5);

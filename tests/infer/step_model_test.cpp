@@ -16,7 +16,8 @@ double largest_difference(const LanguageModel& model, const StepModel::Options& 
     EXPECT_NE(step, nullptr);
     if (!step) return 1e30;
     Pass pass = model.pass(false);
-    pass.memory = options.memory, pass.keep_projections = true;
+    pass.memory = options.memory;
+    pass.keep_projections = true;
     Tensor ids = (at::arange(30, at::kLong) * 7919 % 50).unsqueeze(1);
     double worst = 0;
     State state;

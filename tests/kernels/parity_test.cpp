@@ -64,7 +64,10 @@ template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBac
                     .c = c.data(),
                     .c_last = c_last.data(),
                     .workspace = workspace.data()};
-    args.dh = dh.data(), args.du = du.data(), args.dh0 = dh0.data(), args.dc0 = dc0.data();
+    args.dh = dh.data();
+    args.du = du.data();
+    args.dh0 = dh0.data();
+    args.dc0 = dc0.data();
     gated_forward(args.forward);
     gated_backward(args);
     set_parallel_backend(nullptr);
@@ -106,9 +109,11 @@ TEST(Sru, SaturatedGatesStaySaturated) {
                     }
                     RecurrenceForward<float> args;
                     args.shape = {.cell = Cell::sru_bare, .steps = 1, .batch = 1, .width = kWidth};
-                    args.u = u.data(), args.c0 = c0.data();
+                    args.u = u.data();
+                    args.c0 = c0.data();
                     for (int k = 0; k < 4; ++k) args.w[k] = w.data();
-                    args.h = h.data(), args.c_last = c_last.data();
+                    args.h = h.data();
+                    args.c_last = c_last.data();
                     recurrence_forward(args);
                     const double c = kept ? 2 : 0.5;
                     for (int64_t i = 0; i < kWidth; ++i) {

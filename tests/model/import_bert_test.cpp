@@ -35,9 +35,13 @@ Weights make_weights() {
         w[name] = wave(sizes, 0.7, seed++, 0.3).to(at::kFloat);
     };
     auto linear = [&](const std::string& name, int64_t out, int64_t in) {
-        add(name + ".weight", {out, in}), add(name + ".bias", {out});
+        add(name + ".weight", {out, in});
+        add(name + ".bias", {out});
     };
-    auto norm = [&](const std::string& name) { add(name + ".weight", {kWidth}), add(name + ".bias", {kWidth}); };
+    auto norm = [&](const std::string& name) {
+        add(name + ".weight", {kWidth});
+        add(name + ".bias", {kWidth});
+    };
     add("bert.embeddings.word_embeddings.weight", {kVocabulary, kWidth});
     add("bert.embeddings.position_embeddings.weight", {kPositions, kWidth});
     add("bert.embeddings.token_type_embeddings.weight", {2, kWidth});
@@ -46,12 +50,15 @@ Weights make_weights() {
     for (int64_t n = 0; n < kLayers; ++n) {
         const std::string layer = "bert.encoder.layer." + std::to_string(n) + ".";
         for (const char* part : {"query", "key", "value"}) linear(layer + "attention.self." + part, kWidth, kWidth);
-        linear(layer + "attention.output.dense", kWidth, kWidth), norm(layer + "attention.output.LayerNorm");
-        linear(layer + "intermediate.dense", kInner, kWidth), linear(layer + "output.dense", kWidth, kInner);
+        linear(layer + "attention.output.dense", kWidth, kWidth);
+        norm(layer + "attention.output.LayerNorm");
+        linear(layer + "intermediate.dense", kInner, kWidth);
+        linear(layer + "output.dense", kWidth, kInner);
         norm(layer + "output.LayerNorm");
     }
     linear("bert.pooler.dense", kWidth, kWidth);
-    linear("cls.predictions.transform.dense", kWidth, kWidth), norm("cls.predictions.transform.LayerNorm");
+    linear("cls.predictions.transform.dense", kWidth, kWidth);
+    norm("cls.predictions.transform.LayerNorm");
     add("cls.predictions.bias", {kVocabulary});
     w["cls.predictions.decoder.weight"] = w["bert.embeddings.word_embeddings.weight"].clone();
     w["cls.predictions.decoder.bias"] = w["cls.predictions.bias"].clone();

@@ -42,16 +42,22 @@ Weights gpt2_weights() {
     w.add("transformer.wpe.weight", {kSteps, kWidth});
     for (int64_t n = 0; n < kLayers; ++n) {
         const std::string layer = "transformer.h." + std::to_string(n) + ".";
-        for (const char* norm : {"ln_1", "ln_2"})
-            w.add(layer + norm + ".weight", {kWidth}), w.add(layer + norm + ".bias", {kWidth});
+        for (const char* norm : {"ln_1", "ln_2"}) {
+            w.add(layer + norm + ".weight", {kWidth});
+            w.add(layer + norm + ".bias", {kWidth});
+        }
         const auto product = [&](const std::string& name, int64_t in, int64_t out) {
-            w.add(layer + name + ".weight", {in, out}), w.add(layer + name + ".bias", {out});
+            w.add(layer + name + ".weight", {in, out});
+            w.add(layer + name + ".bias", {out});
         };
-        product("attn.c_attn", kWidth, 3 * kWidth), product("attn.c_proj", kWidth, kWidth);
-        product("mlp.c_fc", kWidth, kInner), product("mlp.c_proj", kInner, kWidth);
+        product("attn.c_attn", kWidth, 3 * kWidth);
+        product("attn.c_proj", kWidth, kWidth);
+        product("mlp.c_fc", kWidth, kInner);
+        product("mlp.c_proj", kInner, kWidth);
         w.weights[layer + "attn.bias"] = at::ones({1, 1, kSteps, kSteps}).tril();
     }
-    w.add("transformer.ln_f.weight", {kWidth}), w.add("transformer.ln_f.bias", {kWidth});
+    w.add("transformer.ln_f.weight", {kWidth});
+    w.add("transformer.ln_f.bias", {kWidth});
     w.weights["lm_head.weight"] = w.weights["transformer.wte.weight"].clone();
     return w.weights;
 }

@@ -54,23 +54,30 @@ Weights make_weights(const Shape& shape) {
         if (b == 0) add("crit.out_projs.0", {kWidth, narrow});
         else w["crit.out_projs." + number] = w["word_emb.emb_projs." + number].clone();
     }
-    if (bins > 1)
-        add("crit.cluster_weight", {int64_t(bins) - 1, kWidth}), add("crit.cluster_bias", {int64_t(bins) - 1});
+    if (bins > 1) {
+        add("crit.cluster_weight", {int64_t(bins) - 1, kWidth});
+        add("crit.cluster_bias", {int64_t(bins) - 1});
+    }
     for (const char* name : {"r_w_bias", "r_r_bias"})
         if (!shape.untied_biases) add(name, {kHeads, kWidth / kHeads});
     for (int64_t n = 0; n < kLayers; ++n) {
         const std::string a = "layers." + std::to_string(n) + ".dec_attn.",
                           f = "layers." + std::to_string(n) + ".pos_ff.";
-        add(a + "qkv_net.weight", {3 * kWidth, kWidth}), add(a + "r_net.weight", {kWidth, kWidth});
+        add(a + "qkv_net.weight", {3 * kWidth, kWidth});
+        add(a + "r_net.weight", {kWidth, kWidth});
         add(a + "o_net.weight", {kWidth, kWidth});
         for (const char* name : {"r_w_bias", "r_r_bias"}) {
             if (shape.untied_biases) add(a + name, {kHeads, kWidth / kHeads});
             else if (shape.hugging_face) w[a + name] = w[name].clone();
         }
-        add(f + "CoreNet.0.weight", {kInner, kWidth}), add(f + "CoreNet.0.bias", {kInner});
-        add(f + "CoreNet.3.weight", {kWidth, kInner}), add(f + "CoreNet.3.bias", {kWidth});
-        for (const std::string& block : {a, f})
-            add(block + "layer_norm.weight", {kWidth}), add(block + "layer_norm.bias", {kWidth});
+        add(f + "CoreNet.0.weight", {kInner, kWidth});
+        add(f + "CoreNet.0.bias", {kInner});
+        add(f + "CoreNet.3.weight", {kWidth, kInner});
+        add(f + "CoreNet.3.bias", {kWidth});
+        for (const std::string& block : {a, f}) {
+            add(block + "layer_norm.weight", {kWidth});
+            add(block + "layer_norm.bias", {kWidth});
+        }
     }
     w["pos_emb.inv_freq"] = at::ones({kWidth / 2});
     return w;
@@ -163,14 +170,18 @@ class Original {
         Tensor weight, bias, x = h;
         if (shape_.divisor > 1) {
             const std::string number = std::to_string(b);
-            weight = w_["crit.out_layers." + number + ".weight"], bias = w_["crit.out_layers." + number + ".bias"];
+            weight = w_["crit.out_layers." + number + ".weight"];
+            bias = w_["crit.out_layers." + number + ".bias"];
             x = at::matmul(h, w_["crit.out_projs." + number]);
         } else {
             const int64_t begin = shape_.edges[b], size = shape_.edges[b + 1] - begin;
-            weight = w_["crit.out_layers.0.weight"].narrow(0, begin, size),
+            weight = w_["crit.out_layers.0.weight"].narrow(0, begin, size);
             bias = w_["crit.out_layers.0.bias"].narrow(0, begin, size);
         }
-        if (more_weight.defined()) weight = at::cat({weight, more_weight}), bias = at::cat({bias, more_bias});
+        if (more_weight.defined()) {
+            weight = at::cat({weight, more_weight});
+            bias = at::cat({bias, more_bias});
+        }
         return at::linear(x, weight, bias);
     }
     Tensor output(const Tensor& h) {
@@ -227,7 +238,8 @@ TEST(ImportTransformerXl, ClustersAreTurnedRoundWhereTheOrdersDiffer) {
     const Shape shape{{0, 4, 6, 9, kVocabulary}, 2, false, false, true};
     const Weights weights = make_weights(shape);
     std::unique_ptr<LanguageModel> one, two;
-    load(one, shape, weights), load(two, shape, weights);
+    load(one, shape, weights);
+    load(two, shape, weights);
     LanguageModel& forward = *two;
     Shape other = shape;
     const std::string config = other.config();

@@ -129,7 +129,10 @@ TEST(Cost, LayersAddUp) {
     ModelCost cost = count_cost(*model, {.length = 8, .memory = 8});
     int64_t parameters = 0;
     double flops = 2 * 16 * 32;
-    for (const LayerCost& layer : cost.layers) parameters += layer.parameters, flops += layer.flops_per_token;
+    for (const LayerCost& layer : cost.layers) {
+        parameters += layer.parameters;
+        flops += layer.flops_per_token;
+    }
     EXPECT_EQ(parameters + 2 * 16 * 32 + 32 + 2 * 16, cost.parameters);  // embedding, head, bias, final norm
     EXPECT_DOUBLE_EQ(flops, cost.flops_per_token);
     EXPECT_GT(cost.training_flops_per_token, 2.5 * flops);

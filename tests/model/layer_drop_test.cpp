@@ -21,7 +21,10 @@ using testing::expect_close;
 
 LayerDropConfig progressive(ProgressiveForm form = ProgressiveForm::paper, double keep = 0.5, double gamma = 0.001) {
     LayerDropConfig config;
-    config.method = LayerDropMethod::progressive, config.form = form, config.keep = keep, config.gamma = gamma;
+    config.method = LayerDropMethod::progressive;
+    config.form = form;
+    config.keep = keep;
+    config.gamma = gamma;
     return config;
 }
 
@@ -89,13 +92,15 @@ TEST(LayerDrop, TheToy) {
 
 TEST(LayerDrop, StochasticDepthAndLayerDrop) {
     LayerDropConfig config;
-    config.method = LayerDropMethod::stochastic_depth, config.keep = 0.5;
+    config.method = LayerDropMethod::stochastic_depth;
+    config.keep = 0.5;
     auto chances = layer_chances(config, 4, 7);
     EXPECT_DOUBLE_EQ(chances[0].keep, .875);
     EXPECT_DOUBLE_EQ(chances[3].keep, .5);
     EXPECT_DOUBLE_EQ(chances[3].divisor, 1);
     EXPECT_DOUBLE_EQ(inference_layers(config, 4)->layers.at(3).scale, .5);
-    config.method = LayerDropMethod::layerdrop, config.keep = 0.8;
+    config.method = LayerDropMethod::layerdrop;
+    config.keep = 0.8;
     for (const LayerChance& chance : layer_chances(config, 4, 7)) EXPECT_DOUBLE_EQ(chance.keep, .8);
     EXPECT_FALSE(inference_layers(config, 4));
 }
@@ -192,7 +197,8 @@ TEST(LayerDrop, HeldMomentsStayAndAdvancingOnesFall) {
         for (bool hold : {false, true}) {
             Small small("method = \"progressive\"");
             OptimizerConfig config;
-            config.name = rule, config.learning_rate = 0.01;
+            config.name = rule;
+            config.learning_rate = 0.01;
             Optimizer optimizer(config, small.model->parameters(), hold);
             auto step = [&](const LayerDraws& draws) {
                 auto out = small.model->loss(small.ids, small.targets, {}, small.pass(draws));

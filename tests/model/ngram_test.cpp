@@ -62,7 +62,9 @@ TEST(Ngrams, AResetForgets) {
 TEST(Ngrams, TablesTakeRowwiseAdagrad) {
     Made made;
     OptimizerConfig config;
-    config.clip_norm = 0, config.learning_rate = 1e-3, config.table_learning_rate = 0.1;
+    config.clip_norm = 0;
+    config.learning_rate = 1e-3;
+    config.table_learning_rate = 0.1;
     Optimizer optimizer(config, made.store);
     const size_t table = made.store.tables()[0];
     Tensor expected = made.store.master(table).clone(), sums = at::zeros({expected.size(0)}, at::kDouble);

@@ -19,7 +19,8 @@ Tensor last_segment(const LanguageModel& model, const Tensor& ids_T, const Reach
     State state;
     Tensor logits;
     Pass pass = model.pass(false);
-    pass.memory = reach.memory, pass.window = reach.window;
+    pass.memory = reach.memory;
+    pass.window = reach.window;
     for (int64_t at = 0; at < ids_T.size(0); at += reach.length) {
         auto out = model.forward(ids_T.narrow(0, at, reach.length).unsqueeze(1), state, pass);
         state = std::move(out.state);

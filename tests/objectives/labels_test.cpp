@@ -99,7 +99,9 @@ TEST(LabelledTexts, SecondTextsAndLabelsAreReadFromTables) {
     const testing::TemporaryFolder folder;
     DataConfig data;
     data.train = folder.write("train.csv", "one,two,kind\nab,c,x\nd,\"e,f\",y\n,z,x\n");
-    data.field = "one", data.second = "two", data.label = "kind";
+    data.field = "one";
+    data.second = "two";
+    data.label = "kind";
     const Corpus corpus = Corpus::open(data);
     const TokenView& train = corpus.split("train");
     ASSERT_EQ(train.documents(), 4u) << "a pair with an empty side is left out";
@@ -246,7 +248,9 @@ TEST(Labels, ATokenSetKnowsWhetherItHoldsPairs) {
     const testing::TemporaryFolder folder;
     DataConfig data;
     data.path = folder.write("pairs.csv", "text,two,label\nab,c,x\nd,e,y\nf,g,x\nh,i,y\n");
-    data.second = "two", data.label = "label", data.split = "100/0/0";
+    data.second = "two";
+    data.label = "label";
+    data.split = "100/0/0";
     prepare_tokens(data, folder.file("set"), {});
     const Config config =
         settled(parse_config(kConfig, "test", {"data.path=" + folder.file("set"), "data.label=label"}));

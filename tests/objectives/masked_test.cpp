@@ -39,7 +39,9 @@ TEST(Masking, SharesAreAsTheyWereAskedFor) {
             EXPECT_EQ(choice.input, 7);
             continue;
         }
-        ++scored, masked += choice.input == 99, kept += choice.input == 7;
+        ++scored;
+        masked += choice.input == 99;
+        kept += choice.input == 7;
         EXPECT_TRUE(choice.input == 99 || (choice.input >= 0 && choice.input < 50));
     }
     EXPECT_NEAR(scored / kTokens, .15, .0025);  // three standard errors
@@ -107,7 +109,8 @@ TEST(Encoder, LossIsThatOfTheScoredPositionsAlone) {
     const auto model = encoder();
     const Tensor ids = at::arange(8, at::kLong).view({4, 2});
     Tensor targets = at::full({4, 2}, -1, at::kLong);
-    targets[1][0] = 3, targets[3][1] = 10;
+    targets[1][0] = 3;
+    targets[3][1] = 10;
     const Pass pass = model->pass(false);
     const Tensor logits = model->forward(ids, {}, pass).logits_TBV;
     const double expected =

@@ -166,7 +166,10 @@ TEST(Translate, ARunLearnsAndGoesOnExactly) {
     EXPECT_EQ(parts.valid->loss, whole.valid->loss) << "to the bit";
     // the scored tokens are the targets with their ends, which stand for the targets' bytes
     uint64_t bytes = 0, tokens = 0;
-    for (int i = 0; i < 40; ++i) bytes += uint64_t(3 + i % 7), tokens += uint64_t(4 + i % 7);
+    for (int i = 0; i < 40; ++i) {
+        bytes += uint64_t(3 + i % 7);
+        tokens += uint64_t(4 + i % 7);
+    }
     EXPECT_EQ(whole.valid->bytes, bytes);
     EXPECT_EQ(whole.valid->tokens, tokens);
 }

@@ -70,7 +70,8 @@ void expect_same(const AttentionInput& like, int64_t memory, const Work& got, co
     const auto run = [&](const Work& work) {
         Leaves leaves(like.q_TBP.size(0), memory);
         AttentionInput in = leaves.input(like.mask);
-        in.soft_cap = like.soft_cap, in.slopes_H = like.slopes_H;
+        in.soft_cap = like.soft_cap;
+        in.slopes_H = like.slopes_H;
         std::vector<Tensor> all = work(in);
         for (Tensor& each : leaves.gradients(all)) all.push_back(each);
         return all;
@@ -105,10 +106,17 @@ TEST(Attention, IsTheMaskedSoftmaxWhateverItIsGiven) {
                 AttentionInput in = leaves.input({});
                 if (form == 1) in.soft_cap = 0.8;
                 if (form == 2) in.slopes_H = wave({H}, 0.4, 0.5, 0.3);
-                if (form == 3)
-                    in.mask.ahead = 2, in.mask.window = 4, in.soft_cap = 0.8, in.slopes_H = wave({H}, 0.4, 0.5, 0.3);
+                if (form == 3) {
+                    in.mask.ahead = 2;
+                    in.mask.window = 4;
+                    in.soft_cap = 0.8;
+                    in.slopes_H = wave({H}, 0.4, 0.5, 0.3);
+                }
                 if (form >= 4) in.mask.spans = spans_of(steps, keys, form == 5);
-                if (form == 5) in.soft_cap = 1.1, in.mask.first_BT = at::full({B, steps}, memory / 2, at::kInt);
+                if (form == 5) {
+                    in.soft_cap = 1.1;
+                    in.mask.first_BT = at::full({B, steps}, memory / 2, at::kInt);
+                }
                 expect_same(
                     in, memory, [&](const AttentionInput& x) { return both(ops::attention_with_lse(x)); },
                     [&](const AttentionInput& x) { return both(expected(x)); },

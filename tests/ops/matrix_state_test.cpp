@@ -92,7 +92,8 @@ TEST(MatrixState, PiecesOfAnyLengthEqualTheWhole) {
             for (int64_t at = 0, count; at < kSteps; at += count) {
                 count = std::min(kSteps - at, 1 + int64_t(150 * random_unit(3, uint64_t(at))));
                 const auto piece = sequence.run(at, count, state);
-                pieces.push_back(piece.out_TBX), state = piece.state_BHKV;
+                pieces.push_back(piece.out_TBX);
+                state = piece.state_BHKV;
             }
             const Tensor out = at::cat(pieces);
             const std::string what = std::to_string(decays) + " decays, " + std::to_string(int(form)) + " form, ";
@@ -126,7 +127,8 @@ TEST(MatrixState, OtherPlacesOfItsInputs) {
             EXPECT_TRUE(at::equal(got_gradients[i], expected_gradients[i])) << i;
 
         Sequence shared(40, H, form);
-        shared.q = leaf({40, B, 1, K}, 0.37, 0.1, 0.7), shared.k = leaf({40, B, 1, K}, 0.53, 0.7, 0.6);
+        shared.q = leaf({40, B, 1, K}, 0.37, 0.1, 0.7);
+        shared.k = leaf({40, B, 1, K}, 0.53, 0.7, 0.6);
         const auto one = shared.run(0, 40, shared.start);
         const auto one_gradients = gradients(shared, one.out_TBX, one.state_BHKV);
         Sequence repeated = shared;
@@ -179,7 +181,8 @@ TEST(MatrixState, WhatDoesNotFitIsSaid) {
     EXPECT_ERROR(sequence.run(0, 4, at::zeros({B, H, V, K}, at::kDouble)), ErrorKind::failed, "state");
     sequence.beta = at::zeros({4, B, H + 1}, at::kDouble);
     EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "beta");
-    sequence.beta = Tensor(), sequence.a = at::zeros({4, B, H, K}, at::kDouble);
+    sequence.beta = Tensor();
+    sequence.a = at::zeros({4, B, H, K}, at::kDouble);
     EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "a and b stand together");
     sequence.b = at::zeros({4, B, 1, K}, at::kDouble);
     EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "a or b");

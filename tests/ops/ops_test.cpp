@@ -48,7 +48,8 @@ std::vector<Tensor> attend(int64_t steps, int64_t memory, int64_t heads, double 
     const int64_t P = 6, B = 2;
     Tensor q = wave({steps, B, P}, 0.37, 0.1, 1.5).requires_grad_(), kv = wave({steps, B, P}, 0.53, 0.7, 1.5),
            old = wave({memory, B, P}, 0.43, 0.2, 1.5);
-    kv.requires_grad_(), old.requires_grad_();
+    kv.requires_grad_();
+    old.requires_grad_();
     const auto both = [&](const Tensor& x) { return twice ? at::cat({x, x}, 2) : x; };
     ops::AttentionInput in{.q_TBP = q, .kv_TBX = both(kv), .heads = heads, .dropout = dropout, .dropout_key = 5};
     if (memory > 0) in.memory_MBX = both(old);

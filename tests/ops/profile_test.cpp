@@ -56,7 +56,8 @@ TEST(Profile, RowsAddUpAndScopesGiveTheirPhase) {
         EXPECT_GT(row.seconds, 0) << row.name;
         sum += row.seconds;
         ops::ProfileRow& phase = phases[row.phase];
-        phase.flops += row.flops, phase.bytes += row.bytes;
+        phase.flops += row.flops;
+        phase.bytes += row.bytes;
     }
     EXPECT_DOUBLE_EQ(sum, seconds);
     EXPECT_EQ(phases["matrix products"].flops, 2.0 * 64 * 32 * 48);
@@ -88,7 +89,8 @@ TEST(Profile, ThreadsSideBySideAddUpToTheTimeThatPassed) {
     }
     double sum = 0, flops = 0, waited = 0;
     for (const ops::ProfileRow& row : rows) {
-        sum += row.seconds, flops += row.flops;
+        sum += row.seconds;
+        flops += row.flops;
         if (row.name.rfind("waiting", 0) == 0) waited = row.seconds;
     }
     EXPECT_EQ(flops, 45 * 2.0 * 256 * 256 * 256);

@@ -42,7 +42,10 @@ std::optional<ErrorKind> kind_of(const PlanRequest& request) {
 TEST(PackedSize, FollowsWhatIsInTheText) {
     const std::string zeros(100'000, 'a');
     std::string noise;
-    for (uint32_t i = 0, x = 1; i < 100'000; ++i) x = x * 1664525u + 1013904223u, noise += char(x >> 24);
+    for (uint32_t i = 0, x = 1; i < 100'000; ++i) {
+        x = x * 1664525u + 1013904223u;
+        noise += char(x >> 24);
+    }
     EXPECT_LT(packed_size(zeros), 400u);
     EXPECT_GT(packed_size(noise), 99'000u);
     EXPECT_LT(packed_size(noise), 103'000u);
@@ -164,7 +167,8 @@ TEST(Prediction, HoldsForPlannedRunsOfASlowMachine) { expect_held("planned-avx2"
 TEST(PlanShapes, AllAreValidConfigurations) {
     for (PlanShape shape : plan_shapes()) {
         for (const int64_t rows : plan_rows()) {
-            shape.ngram_rows = rows, shape.batch = 32;
+            shape.ngram_rows = rows;
+            shape.batch = 32;
             const Config config = planned_config(shape_settings(shape));
             Problems problems;
             check_model(config, problems);
@@ -245,9 +249,11 @@ TEST(Planner, LimitsAreKept) {
     EXPECT_LT(plan.chosen.shape.ngram_rows, planned_rows(1e6));
     request.memory = 50e6;
     EXPECT_EQ(kind_of(request), ErrorKind::resources);
-    request.memory = 300e6, request.latency = 1e-9;
+    request.memory = 300e6;
+    request.latency = 1e-9;
     EXPECT_EQ(kind_of(request), ErrorKind::usage);
-    request.latency = 0, request.seconds = 0;
+    request.latency = 0;
+    request.seconds = 0;
     EXPECT_EQ(kind_of(request), ErrorKind::usage);
     EXPECT_EQ(kind_of(request_for(folder.file("nothing.txt"))), ErrorKind::bad_file);
 }

@@ -73,7 +73,10 @@ TEST_P(ExactResume, EqualsTheUnbrokenRun) {
     std::string config = tiny_config(folder), log = folder.file("log");
     auto arguments = [&](const std::string& run) {
         std::vector<std::string> list = {"train", config, "--run", run, "--max-steps", "900", "-q"};
-        for (const std::string& set : which.sets) list.push_back("--set"), list.push_back(set);
+        for (const std::string& set : which.sets) {
+            list.push_back("--set");
+            list.push_back(set);
+        }
         return list;
     };
     ASSERT_EQ(run(arguments(folder.file("whole")), log), 0) << read_all(log);

@@ -4,27 +4,15 @@
 
 #include "support/errors.h"
 #include "support/files.h"
+#include "support/written_run.h"
 
 namespace lithe {
 namespace {
 
-// A run folder as training leaves it.
-void write_run(const testing::TemporaryFolder& folder, const std::string& name, int seed, double bits,
-               const std::string& more = "", double joules = -1) {
-    folder.write(name + "/config.toml",
-                 "[model]\nwidth = 64\nlayout = \"ux2\"\n[train]\nseed = " + std::to_string(seed) +
-                     "\n[checkpoint]\nkeep = " + std::to_string(seed) + "\n" + more);
-    std::string lines;
-    for (int step = 1; step <= 40; ++step)
-        lines += R"({"step":)" + std::to_string(step) + R"(,"tokens":)" + std::to_string(step * 100) +
-                 R"(,"seconds":)" + std::to_string(step * 0.5) + R"(,"loss":)" + std::to_string(2.0 + 3.0 / step) +
-                 R"(,"tokens_per_second":200.0,"peak_rss_bytes":1048576)" +
-                 (joules >= 0 ? ",\"joules\":" + std::to_string(joules * step) : "") + "}\n";
-    lines += R"({"step":40,"tokens":4000,"seconds":20.0,"valid":{"bits_per_byte":)" + std::to_string(bits) +
-             R"(,"bytes":800,"tokens":400,"protocol":{"split":"valid","memory":256}}})" + "\n{\"step\":41, cut";
-    folder.write(name + "/metrics.jsonl", lines);
-    folder.write(name + "/run.json", R"({"starts":[{"cpu":"A","threads":1},{"cpu":"A","threads":2}]})");
-}
+using testing::change_valid;
+using testing::name_data;
+using testing::write_run;
+using testing::write_seeds;
 
 Comparison compare(const testing::TemporaryFolder& folder, const std::vector<std::string>& names,
                    const Prices& prices = {}) {
@@ -97,8 +85,8 @@ TEST(Comparison, TellsWhatIsNoRun) {
 TEST(Comparison, SeedsAreAGroupAndDifferencesAreTested) {
     testing::TemporaryFolder folder;
     const std::string wide = "[optimizer]\nlearning_rate = 0.5\n";
-    write_run(folder, "plain-seed1", 1, 1.700), write_run(folder, "plain-seed2", 2, 1.704);
-    write_run(folder, "fast-seed1", 1, 1.500, wide), write_run(folder, "fast-seed2", 2, 1.502, wide);
+    write_seeds(folder, "plain-seed", {1.700, 1.704});
+    write_seeds(folder, "fast-seed", {1.500, 1.502}, wide);
     const Comparison comparison = compare(folder, {"plain-seed1", "plain-seed2", "fast-seed1", "fast-seed2"});
     ASSERT_EQ(comparison.groups.size(), 2u);
     EXPECT_EQ(comparison.groups[0].name, "fast (2 seeds)");
@@ -114,7 +102,8 @@ TEST(Comparison, SeedsAreAGroupAndDifferencesAreTested) {
 
 TEST(Comparison, OneRunOnASideIsNotTested) {
     testing::TemporaryFolder folder;
-    write_run(folder, "a", 1, 1.7), write_run(folder, "b", 1, 1.8, "[optimizer]\nlearning_rate = 0.5\n");
+    write_run(folder, "a", 1, 1.7);
+    write_run(folder, "b", 1, 1.8, "[optimizer]\nlearning_rate = 0.5\n");
     const Comparison comparison = compare(folder, {"a", "b"});
     EXPECT_FALSE(comparison.groups[1].p);
     EXPECT_EQ(verdict_of(comparison.groups[1]), "one run on a side: no test");
@@ -123,8 +112,8 @@ TEST(Comparison, OneRunOnASideIsNotTested) {
 TEST(Comparison, SeedsThatDoNotDifferAreNotTested) {
     testing::TemporaryFolder folder;
     const std::string other = "[optimizer]\nlearning_rate = 0.5\n";
-    write_run(folder, "focus1", 1, 1.7), write_run(folder, "focus2", 2, 1.7);
-    write_run(folder, "b_s1", 1, 1.8, other), write_run(folder, "b_s2", 2, 1.8, other);
+    write_seeds(folder, "focus", {1.7, 1.7});
+    write_seeds(folder, "b_s", {1.8, 1.8}, other);
     const Comparison comparison = compare(folder, {"focus1", "focus2", "b_s1", "b_s2"});
     EXPECT_EQ(verdict_of(comparison.groups[1]), "seeds do not differ: no test");
     EXPECT_EQ(comparison.groups[0].name, "focus (2 seeds)") << "its last letter is its own";
@@ -163,7 +152,8 @@ TEST(Comparison, FrontHoldsWhatIsNotBeaten) {
     testing::TemporaryFolder folder;
     const char* rate = "[optimizer]\nlearning_rate = 0.";
     // parameters 1000, 2000, 3000, 4000 by place
-    write_run(folder, "small", 1, 1.9), write_run(folder, "good", 1, 1.7, std::string(rate) + "5\n");
+    write_run(folder, "small", 1, 1.9);
+    write_run(folder, "good", 1, 1.7, std::string(rate) + "5\n");
     write_run(folder, "beaten", 1, 1.8, std::string(rate) + "6\n");
     write_run(folder, "best", 1, 1.6, std::string(rate) + "7\n");
     const Comparison comparison = compare(folder, {"small", "good", "beaten", "best"});
@@ -175,7 +165,8 @@ TEST(Comparison, FrontHoldsWhatIsNotBeaten) {
 // The worst run was "not beaten in training time" by a thousandth of it.
 TEST(Comparison, ADifferenceWithinNoiseIsNoWin) {
     testing::TemporaryFolder folder;
-    write_run(folder, "best", 1, 1.5), write_run(folder, "worst", 1, 1.9, "[optimizer]\nlearning_rate = 0.5\n");
+    write_run(folder, "best", 1, 1.5);
+    write_run(folder, "worst", 1, 1.9, "[optimizer]\nlearning_rate = 0.5\n");
     std::string metrics = testing::read_all(folder.file("worst/metrics.jsonl"));
     for (size_t at = 0; (at = metrics.find("\"seconds\":20.0", at)) != std::string::npos; at += 10)
         metrics.replace(at, 14, "\"seconds\":19.98");
@@ -190,31 +181,19 @@ TEST(Comparison, ADifferenceWithinNoiseIsNoWin) {
 TEST(Comparison, FrontsAreOfGroups) {
     testing::TemporaryFolder folder;
     const char* rate = "[optimizer]\nlearning_rate = 0.5\n";
-    write_run(folder, "a-seed1", 1, 1.70), write_run(folder, "a-seed2", 2, 1.80);
-    write_run(folder, "b-seed1", 1, 1.71, rate), write_run(folder, "b-seed2", 2, 1.72, rate);
+    write_seeds(folder, "a-seed", {1.70, 1.80});
+    write_seeds(folder, "b-seed", {1.71, 1.72}, rate);
     const auto fronts = comparison_json(compare(folder, {"a-seed1", "a-seed2", "b-seed1", "b-seed2"}))["fronts"];
     EXPECT_EQ(fronts["seconds"], (nlohmann::ordered_json{"b (2 seeds)"})) << "one lucky seed is not a win";
-}
-
-void name_data(const testing::TemporaryFolder& folder, const std::string& name, const std::string& fingerprint,
-               const std::string& tokenizer) {
-    folder.write(name + "/run.json", R"({"starts":[{"cpu":"A","threads":2,"data_fingerprint":")" + fingerprint +
-                                         R"(","tokenizer_hash":")" + tokenizer + R"("}]})");
-}
-
-void change_valid(const testing::TemporaryFolder& folder, const std::string& name, const std::string& from,
-                  const std::string& to) {
-    std::string metrics = testing::read_all(folder.file(name + "/metrics.jsonl"));
-    ASSERT_NE(metrics.find(from), std::string::npos);
-    metrics.replace(metrics.find(from), from.size(), to);
-    folder.write(name + "/metrics.jsonl", metrics);
 }
 
 TEST(Comparison, RunsOnOtherTextsAreNotRanked) {
     testing::TemporaryFolder folder;
     const char* rate = "[optimizer]\nlearning_rate = 0.5\n";
-    write_run(folder, "a", 1, 1.7), write_run(folder, "b", 1, 1.8, rate);
-    write_run(folder, "easy", 1, 0.9), write_run(folder, "part", 1, 1.2);
+    write_run(folder, "a", 1, 1.7);
+    write_run(folder, "b", 1, 1.8, rate);
+    write_run(folder, "easy", 1, 0.9);
+    write_run(folder, "part", 1, 1.2);
     for (const char* name : {"a", "b", "part"}) name_data(folder, name, "f1", "bytes");
     name_data(folder, "easy", "f2", "bytes");
     change_valid(folder, "part", "\"bytes\":800", "\"bytes\":400");
@@ -244,7 +223,9 @@ TEST(Comparison, TokenizersOfOneTextAreRanked) {
     write_run(folder, "bytes", 1, 1.7, data);
     write_run(folder, "bpe", 1, 1.6, "[data]\npath = \"one/input.txt\"\ntokenizer = \"bpe\"\n");
     write_run(folder, "two", 1, 1.5, "[data]\npath = \"/texts/two/input.txt\"\ntokenizer = \"bpe\"\n");
-    name_data(folder, "bytes", "f1", "b"), name_data(folder, "bpe", "f2", "p"), name_data(folder, "two", "f3", "p");
+    name_data(folder, "bytes", "f1", "b");
+    name_data(folder, "bpe", "f2", "p");
+    name_data(folder, "two", "f3", "p");
     change_valid(folder, "bpe", "\"bytes\":800", "\"bytes\":793");
     const Comparison comparison = compare(folder, {"bytes", "bpe", "two"});
     ASSERT_EQ(comparison.rankings.size(), 2u);
@@ -256,14 +237,16 @@ TEST(Comparison, TokenizersOfOneTextAreRanked) {
 TEST(Comparison, UnspokenBytesAreNotRankedAgainstOtherTokenizers) {
     testing::TemporaryFolder folder;
     const char* words = "[data]\ntokenizer = \"words\"\n";
-    write_run(folder, "w1", 1, 0.335, words), write_run(folder, "bytes", 1, 0.964);
+    write_run(folder, "w1", 1, 0.335, words);
+    write_run(folder, "bytes", 1, 0.964);
     write_run(folder, "w2", 1, 0.400, std::string(words) + "[optimizer]\nlearning_rate = 0.5\n");
     write_run(folder, "chars", 1, 0.990, "[data]\ntokenizer = \"characters\"\n");
     for (const char* name : {"w1", "w2"}) {
         name_data(folder, name, "f1", "w");
         change_valid(folder, name, "\"bytes\":800", "\"unspoken_share\":0.625,\"bytes\":800");
     }
-    name_data(folder, "bytes", "f2", "b"), name_data(folder, "chars", "f3", "c");
+    name_data(folder, "bytes", "f2", "b");
+    name_data(folder, "chars", "f3", "c");
     const Comparison comparison = compare(folder, {"w1", "bytes", "w2", "chars"});
     ASSERT_EQ(comparison.rankings.size(), 2u);
     EXPECT_EQ(comparison.rankings[0].runs, (std::vector<size_t>{0, 2})) << "one tokenizer: they compare";
@@ -278,9 +261,9 @@ TEST(Comparison, UnspokenBytesAreNotRankedAgainstOtherTokenizers) {
 TEST(Comparison, EveryVerdictIsASentence) {
     testing::TemporaryFolder folder;
     auto rate = [](int i) { return "[optimizer]\nlearning_rate = 0." + std::to_string(i) + "\n"; };
-    write_run(folder, "a-seed1", 1, 1.000), write_run(folder, "a-seed2", 2, 1.010);
-    write_run(folder, "b-seed1", 1, 1.300, rate(2)), write_run(folder, "b-seed2", 2, 1.305, rate(2));
-    write_run(folder, "c-seed1", 1, 1.010, rate(3)), write_run(folder, "c-seed2", 2, 1.020, rate(3));
+    write_seeds(folder, "a-seed", {1.000, 1.010});
+    write_seeds(folder, "b-seed", {1.300, 1.305}, rate(2));
+    write_seeds(folder, "c-seed", {1.010, 1.020}, rate(3));
     write_run(folder, "d", 1, 1.4, rate(4));
     const Comparison comparison =
         compare(folder, {"a-seed1", "a-seed2", "b-seed1", "b-seed2", "c-seed1", "c-seed2", "d"});
@@ -305,8 +288,9 @@ TEST(Comparison, EveryVerdictIsASentence) {
 TEST(Comparison, ASeedRunTwiceCountsOnce) {
     testing::TemporaryFolder folder;
     const char* other = "[optimizer]\nlearning_rate = 0.5\n";
-    write_run(folder, "a-1", 1, 1.70), write_run(folder, "a-2", 1, 1.71);
-    write_run(folder, "b-1", 1, 1.80, other), write_run(folder, "b-2", 2, 1.81, other);
+    write_run(folder, "a-1", 1, 1.70);
+    write_run(folder, "a-2", 1, 1.71);
+    write_seeds(folder, "b-", {1.80, 1.81}, other);
     const Comparison comparison = compare(folder, {"a-1", "a-2", "b-1", "b-2"});
     EXPECT_EQ(comparison.groups[0].name, "a (2 runs of 1 seed)");
     EXPECT_EQ(verdict_of(comparison.groups[1]), "one run on a side: no test");
@@ -322,7 +306,8 @@ TEST(Comparison, TheSameTextElsewhereIsTheSameGroup) {
 
 TEST(Comparison, PricesAreStatedOrAbsent) {
     testing::TemporaryFolder folder;
-    write_run(folder, "measured", 1, 1.7, "", 30), write_run(folder, "not", 2, 1.7);
+    write_run(folder, "measured", 1, 1.7, "", 30);
+    write_run(folder, "not", 2, 1.7);
     const auto without = comparison_json(compare(folder, {"measured", "not"}));
     EXPECT_FALSE(without["runs"][0].contains("cost"));
     EXPECT_EQ(without["runs"][0]["energy"], "measured");
@@ -349,7 +334,8 @@ TEST(Comparison, OtherProtocolsAreTold) {
 
 TEST(Comparison, TextAndPageHoldTheNumbers) {
     testing::TemporaryFolder folder;
-    write_run(folder, "<a>", 1, 1.2345), write_run(folder, "b", 1, 1.5, "[optimizer]\nlearning_rate = 0.5\n");
+    write_run(folder, "<a>", 1, 1.2345);
+    write_run(folder, "b", 1, 1.5, "[optimizer]\nlearning_rate = 0.5\n");
     const Comparison comparison = compare(folder, {"<a>", "b"}, {2, 50, 300});
     const std::string text = comparison_text(comparison), page = comparison_page(comparison);
     for (const char* words : {"1.2345", "+0.2655", "learning_rate", "no test"}) {

@@ -39,7 +39,8 @@ TEST(Smoothing, IsExactOnLinesAndTakesNoiseAway) {
 
 TEST(Smoothing, LeavesOutWhatIsNotFinite) {
     auto points = falling(20, 0);
-    points[3].y = NAN, points[4].y = INFINITY;
+    points[3].y = NAN;
+    points[4].y = INFINITY;
     const auto smooth = smoothed(points);
     ASSERT_EQ(smooth.size(), 18u);
     for (const CurvePoint& point : smooth) EXPECT_TRUE(std::isfinite(point.y));

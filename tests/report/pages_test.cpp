@@ -29,7 +29,10 @@ TEST(PagesOfEveryCommand, FitOnAPhone) {
         write_report(folder.file(name + run));
     }
     std::vector<RunRecord> runs = {read_run_record(folder.file(name + "a")), read_run_record(folder.file(name + "b"))};
-    for (RunRecord& run : runs) run.parameters = 1'000'000, run.training_flops_per_token = 6e6;
+    for (RunRecord& run : runs) {
+        run.parameters = 1'000'000;
+        run.training_flops_per_token = 6e6;
+    }
     folder.write("compare.html", comparison_page(compare_runs(runs, {2, 65, 300})));
     folder.write("search/search.json", R"({"method":"gumbel","searched":")" + layout + R"(","layout":")" + layout +
                                            R"(","notes":[")" + layout + layout + R"("]})");

@@ -29,7 +29,8 @@ Config tiny(const TemporaryFolder& folder, std::vector<std::string> sets) {
 
 TEST(TrialSource, RandomSearchTriesEachAllowedLayoutOnce) {
     SearchConfig config;
-    config.method = SearchMethod::random, config.trial_tokens = 100;
+    config.method = SearchMethod::random;
+    config.trial_tokens = 100;
     TrialSource source(config, {3, 3}, 1, [](const auto& choices) { return choices[0] != 2; });
     std::set<std::vector<int64_t>> seen;
     while (const auto request = source.ask()) {
@@ -43,7 +44,9 @@ TEST(TrialSource, RandomSearchTriesEachAllowedLayoutOnce) {
 
 TEST(TrialSource, RungsPromoteTheBestShare) {
     SearchConfig config;
-    config.method = SearchMethod::evolution, config.trial_tokens = 900, config.population = 1000;
+    config.method = SearchMethod::evolution;
+    config.trial_tokens = 900;
+    config.population = 1000;
     TrialSource source(config, std::vector<int64_t>(6, 3), 1, [](const auto&) { return true; });
     EXPECT_EQ(source.tokens(0), 100);
     EXPECT_EQ(source.tokens(2), 900);
@@ -70,7 +73,10 @@ TEST(TrialSource, RungsPromoteTheBestShare) {
 TEST(TrialSource, EvolutionClimbs) {
     auto best_of = [](SearchMethod method) {
         SearchConfig config;
-        config.method = method, config.population = 20, config.tournament = 6, config.rungs = 1;
+        config.method = method;
+        config.population = 20;
+        config.tournament = 6;
+        config.rungs = 1;
         config.trial_tokens = 1;
         TrialSource source(config, std::vector<int64_t>(16, 3), 7, [](const auto&) { return true; });
         double best = 1e9;

@@ -89,8 +89,13 @@ class HttpServer {
         HttpAnswer answer = answer_(path, number);
         std::string body = answer.body;
         const bool partial = answer.status == 200 && answer.ranges && !range.empty();
-        if (partial && from >= body.size()) answer.status = 416, body.clear();
-        else if (partial) answer.status = 206, body = body.substr(from);
+        if (partial && from >= body.size()) {
+            answer.status = 416;
+            body.clear();
+        } else if (partial) {
+            answer.status = 206;
+            body = body.substr(from);
+        }
         const uint64_t claimed = answer.claimed_length >= 0 ? uint64_t(answer.claimed_length) : body.size();
         std::string head = "HTTP/1.1 " + std::to_string(answer.status) +
                            " X\r\nConnection: close\r\nContent-Length: " + std::to_string(claimed) + "\r\n";

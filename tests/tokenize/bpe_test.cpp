@@ -109,8 +109,10 @@ std::vector<int64_t> merge_slowly(const std::map<std::pair<std::string, std::str
     for (;;) {
         size_t best = ~size_t(0), at = 0;
         for (size_t i = 0; i + 1 < word.size(); ++i)
-            if (auto found = ranks.find({word[i], word[i + 1]}); found != ranks.end() && found->second < best)
-                best = found->second, at = i;
+            if (auto found = ranks.find({word[i], word[i + 1]}); found != ranks.end() && found->second < best) {
+                best = found->second;
+                at = i;
+            }
         if (best == ~size_t(0)) break;
         word[at] += word[at + 1];
         word.erase(word.begin() + int64_t(at) + 1);

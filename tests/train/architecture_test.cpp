@@ -78,7 +78,9 @@ TEST(Gumbel, ArgmaxFrequencyIsTheProbabilityAtEveryTemperature) {
 
 TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
     SearchConfig config = soft();
-    config.cost = CostUnit::latency, config.cost_form = CostForm::add, config.alpha = 1;
+    config.cost = CostUnit::latency;
+    config.cost_form = CostForm::add;
+    config.alpha = 1;
     ArchitectureSearch search(config, places(1));
     search.set_costs({0, {{.74, .21, 0}}});
     SlotChoices draw;
@@ -86,13 +88,17 @@ TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
     // CE 0 + cost / dearest
     EXPECT_NEAR(search.loss(doubles({0}).sum(), draw).item<double>() * .74, .058856, 1e-6);
 
-    config.cost_form = CostForm::multiply, config.alpha = .2, config.beta = .6;
+    config.cost_form = CostForm::multiply;
+    config.alpha = .2;
+    config.beta = .6;
     for (const auto& [latency, expected] : {std::pair(15.2, 1.0940), std::pair(9.9, .9871)}) {
         ArchitectureSearch fbnet(config, places(1));
         fbnet.set_costs({latency, {{0, 0, 0}}});
         EXPECT_NEAR(fbnet.loss(doubles({3}).sum(), draw).item<double>(), expected, 1e-4) << latency;
     }
-    config.cost_form = CostForm::exceed, config.alpha = 2, config.budget = 10;
+    config.cost_form = CostForm::exceed;
+    config.alpha = 2;
+    config.budget = 10;
     for (const auto& [latency, expected] : {std::pair(9.0, 3.0), std::pair(15.0, 4.0)}) {
         ArchitectureSearch planer(config, places(1));
         planer.set_costs({latency, {{0, 0, 0}}});
@@ -103,7 +109,10 @@ TEST(Gumbel, ExpectedLatencyAndFbnetLoss) {
 // With the latency alone, attention's logit falls fastest and the identity wins.
 TEST(Gumbel, LatencyAloneChoosesTheCheapest) {
     SearchConfig config = soft();
-    config.cost = CostUnit::latency, config.cost_form = CostForm::add, config.alpha = 1, config.weight_decay = 0;
+    config.cost = CostUnit::latency;
+    config.cost_form = CostForm::add;
+    config.alpha = 1;
+    config.weight_decay = 0;
     ArchitectureSearch search(config, places(2));
     search.set_costs({0, {{.74, .21, 0}, {.74, .21, 0}}});
     for (uint64_t step = 0; step < 200; ++step) {
@@ -164,7 +173,10 @@ TEST(Budget, TheLikeliestThatFits) {
 // Two updates of the choices' Adam by hand, decay in the gradient.
 TEST(Architecture, UpdatesAreAdamWithDecayInTheGradient) {
     SearchConfig config = soft();
-    config.learning_rate = 0.1, config.weight_decay = 0.5, config.beta1 = 0.5, config.beta2 = 0.75;
+    config.learning_rate = 0.1;
+    config.weight_decay = 0.5;
+    config.beta1 = 0.5;
+    config.beta2 = 0.75;
     ArchitectureSearch search(config, places(1));
     const std::vector<double> start = {1, -2, 0}, gradient = {0.3, 0.1, -0.4};
     set_logits(search, 0, start);
@@ -175,7 +187,8 @@ TEST(Architecture, UpdatesAreAdamWithDecayInTheGradient) {
         EXPECT_FALSE(search.logits()[0].grad().defined());
         for (size_t i = 0; i < 3; ++i) {
             const double g = gradient[i] + 0.5 * w[i];
-            m[i] = 0.5 * m[i] + 0.5 * g, v[i] = 0.75 * v[i] + 0.25 * g * g;
+            m[i] = 0.5 * m[i] + 0.5 * g;
+            v[i] = 0.75 * v[i] + 0.25 * g * g;
             w[i] -= 0.1 * (m[i] / (1 - std::pow(0.5, t))) / (std::sqrt(v[i] / (1 - std::pow(0.75, t))) + 1e-8);
             EXPECT_NEAR(search.logits()[0][int64_t(i)].item<double>(), w[i], 1e-12) << t << " " << i;
         }

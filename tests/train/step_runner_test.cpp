@@ -288,7 +288,10 @@ TEST(StepRunner, AResumedRunKeepsItsParts) {
 TEST(SideBySide, EveryPieceRunsOnceOnOneThread) {
     const Threads threads(2);
     std::vector<int> runs(7), seen(7);
-    ops::side_by_side(7, [&](int64_t i) { ++runs[size_t(i)], seen[size_t(i)] = at::get_num_threads(); });
+    ops::side_by_side(7, [&](int64_t i) {
+        ++runs[size_t(i)];
+        seen[size_t(i)] = at::get_num_threads();
+    });
     EXPECT_EQ(runs, std::vector<int>(7, 1));
     EXPECT_EQ(seen, std::vector<int>(7, 1));
     EXPECT_EQ(at::get_num_threads(), 2);

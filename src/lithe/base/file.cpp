@@ -209,7 +209,9 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
         fail_file("not a regular file", path);
     }
     size_ = size_t(status.st_size);
-    device_ = status.st_dev, inode_ = status.st_ino, written_ = write_time(status);
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+    written_ = write_time(status);
     if (size_ > 0) {
         void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
         if (address == MAP_FAILED) {

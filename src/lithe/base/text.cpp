@@ -66,7 +66,10 @@ std::optional<std::string> nearest(std::string_view name, const std::vector<std:
     int best_distance = std::min(std::max(2, length / 3) + 1, length);  // something of it must be kept
     for (const std::string& candidate : candidates) {
         int distance = edit_distance(name, candidate);
-        if (distance < best_distance) best = candidate, best_distance = distance;
+        if (distance < best_distance) {
+            best = candidate;
+            best_distance = distance;
+        }
     }
     return best;
 }
@@ -140,7 +143,10 @@ std::string format_seconds(double seconds) {
 std::string format_bytes(double bytes) {
     const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     int unit = 0;
-    while (std::abs(bytes) >= 1024 && unit < 4) bytes /= 1024, ++unit;
+    while (std::abs(bytes) >= 1024 && unit < 4) {
+        bytes /= 1024;
+        ++unit;
+    }
     return format(unit == 0 ? "%.0f " : "%.1f ", bytes) + units[unit];
 }
 

@@ -201,7 +201,10 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
         const int64_t back = values_.window - 1;
         in.mask.window = in.mask.window < 0 ? back : std::min(in.mask.window, back);
     }
-    if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
+    if (call.pass.training) {
+        in.dropout = values_.attention_dropout;
+        in.dropout_key = call.site("attention");
+    }
     Tensor mixed = attended(in);
     if (values_.gated) mixed = mixed * gate_(x_TBD).sigmoid();
     out.delta_TBD = out_(mixed);
@@ -218,8 +221,10 @@ StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_
     float *q = qkv, *kv = qkv + width_;
     int64_t q_stride = row, kv_stride = row;
     if (values_.grouped()) {
-        q = program.vector(width_), kv = program.vector(2 * kept);
-        q_stride = width_, kv_stride = 2 * kept;
+        q = program.vector(width_);
+        kv = program.vector(2 * kept);
+        q_stride = width_;
+        kv_stride = 2 * kept;
         program.product({.weight = query_.weight, .bias = query_.bias, .x = x, .y = q, .settled = false});
         program.product({.weight = key_value_.weight, .bias = key_value_.bias, .x = x, .y = kv});
     } else {

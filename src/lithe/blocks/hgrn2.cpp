@@ -66,7 +66,8 @@ StepOutput Hgrn2Block::add_step(StepProgram& program, const float* x, int64_t) c
         for (int64_t i = begin; i < end; ++i) {
             float *q = qfv + row * 3 * d + i, *k = q + d;
             const float lost = (1 - bounds[i]) / (1 + std::exp(*k));
-            *q = silu(*q), *k = lost;
+            *q = silu(*q);
+            *k = lost;
             left[row * d + i] = 1 - lost;
         }
     });

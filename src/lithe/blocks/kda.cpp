@@ -64,7 +64,8 @@ StepOutput KdaBlock::add_step(StepProgram& program, const float* x, int64_t) con
     program.product({.weight = gate_in_, .x = x, .y = narrow});
     program.product({.weight = gate_out_, .bias = gate_bias_, .x = narrow, .y = gate});
     DeltaProjections::Step step = in_.add_step(program, x);
-    step.in.left = left, step.in.by_channel = true;
+    step.in.left = left;
+    step.in.by_channel = true;
     const StepOutput mixed = in_.add_mix(program, step);
     program.rms_norm(norm_, {.x = mixed.y, .heads = in_.cell().heads, .y = normed});
     program.parts(all, [=](int64_t row, int64_t begin, int64_t end) {

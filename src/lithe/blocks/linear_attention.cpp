@@ -61,7 +61,8 @@ StepOutput LinearAttentionBlock::add_step(StepProgram& program, const float* x, 
     program.parts(d, [=](int64_t row, int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             float *q = qkv + row * 3 * d + i, *k = q + d;
-            *q = *q > 0 ? *q + 1 : std::exp(*q), *k = *k > 0 ? *k + 1 : std::exp(*k);
+            *q = *q > 0 ? *q + 1 : std::exp(*q);
+            *k = *k > 0 ? *k + 1 : std::exp(*k);
             float* to = v + row * sums + i / key * value + i % key;
             *to = qkv[row * 3 * d + 2 * d + i];
             if (i % key == key - 1) to[1] = 1;

@@ -5,7 +5,10 @@
 namespace lithe {
 
 Tensor MatrixStateCell::run(ops::MatrixStateInput in, const State& before, const Call& call, State& after) const {
-    in.heads = heads, in.key = key, in.value = value, in.scale = scale;
+    in.heads = heads;
+    in.key = key;
+    in.value = value;
+    in.scale = scale;
     in.start_BHKV = before.get("state");
     in.flags_TB = call.pass.flags_TB();
     ops::MatrixStateOutput out = ops::matrix_state(in);
@@ -14,7 +17,10 @@ Tensor MatrixStateCell::run(ops::MatrixStateInput in, const State& before, const
 }
 
 StepOutput MatrixStateCell::add_step(StepProgram& program, StepProgram::MatrixState in) const {
-    in.heads = heads, in.key = key, in.value = value, in.scale = float(scale);
+    in.heads = heads;
+    in.key = key;
+    in.value = value;
+    in.scale = float(scale);
     float *out = program.vector(values()), *carried = program.matrix_state(in, out);
     const int64_t size = heads * key * value;
     return {out, [=](const State& state, int64_t row) { copy_state(state.get("state"), size, carried + row * size); }};

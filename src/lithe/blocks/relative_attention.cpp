@@ -18,7 +18,8 @@ RelativeAttentionBlock::RelativeAttentionBlock(const AttentionValues& values, co
         return site.store.add_shared({owner + "." + name, {width_}, Role::vector, Init::normal(0.02)},
                                      values.tie_position_biases);
     };
-    u_ = bias("u"), v_ = bias("v");
+    u_ = bias("u");
+    v_ = bias("v");
 }
 
 BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
@@ -27,7 +28,8 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
         .qkv_TBX = qkv_(x_TBD), .u_P = u_.tensor(), .v_P = v_.tensor(), .heads = values_.heads};
     const Recalled recalled =
         recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return qkv_(call.normed(memory_MBD), width_); });
-    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
+    in.memory_MBX = recalled.memory_MBX;
+    in.mask = recalled.mask.mask;
     const int64_t keys = recalled.length() + x_TBD.size(0);
     const int64_t clamp = call.pass.clamp_length >= 0 ? call.pass.clamp_length : values_.clamp_length;
     Tensor distances = distance_sinusoids(keys, width_, clamp, x_TBD.options().requires_grad(false));
@@ -35,7 +37,8 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
         const Tensor nearest =
             ops::dropout(distances.flip(0), dropout_, shared_site(call.pass, "distances"), ops::kSharedByRows);
         distances = nearest.flip(0);
-        in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
+        in.dropout = values_.attention_dropout;
+        in.dropout_key = call.site("attention");
     }
     in.r_SP = positions_(distances);
     out.delta_TBD = out_(ops::relative_attention(in));

@@ -105,8 +105,12 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     in.kv_TBX = keys(z_TBP);
     const Recalled recalled = recall(
         state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys(at::linear(memory_MBD, w1_.tensor())); });
-    in.memory_MBX = recalled.memory_MBX, in.mask = recalled.mask.mask;
-    if (call.pass.training) in.dropout = values_.attention_dropout, in.dropout_key = call.site("attention");
+    in.memory_MBX = recalled.memory_MBX;
+    in.mask = recalled.mask.mask;
+    if (call.pass.training) {
+        in.dropout = values_.attention_dropout;
+        in.dropout_key = call.site("attention");
+    }
     Tensor mixed_TBP = ops::attention(in);
     if (absorbs()) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);

@@ -32,7 +32,9 @@ Json profile_json(const std::vector<ops::ProfileRow>& rows, int steps, double gf
     for (const ops::ProfileRow& row : rows) {
         const double seconds = row.seconds / steps, flops = row.flops / steps, bytes = row.bytes / steps;
         Sum& sum = phases[row.phase];
-        sum.seconds += seconds, sum.flops += flops, sum.bytes += bytes;
+        sum.seconds += seconds;
+        sum.flops += flops;
+        sum.bytes += bytes;
         Json each = entry(row.name, seconds, whole, flops, bytes, gflops, gb_per_s);
         each["calls"] = double(row.calls) / steps;
         sum.kernels.push_back(std::move(each));

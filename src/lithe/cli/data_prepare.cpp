@@ -115,7 +115,8 @@ int info(const Flags& flags, const CommandContext& context) {
                               {"tokens", split.tokens->size()},
                               {"bytes", split.tokens->bytes()},
                               {"documents", split.tokens->documents()}});
-            tokens += split.tokens->size(), bytes += split.tokens->bytes();
+            tokens += split.tokens->size();
+            bytes += split.tokens->bytes();
         }
         json = {{"tokens", tokens},
                 {"bytes", bytes},
@@ -178,7 +179,8 @@ Json describe_token_set(const TokenSetInfo& info) {
                           {"bytes", split.bytes},
                           {"documents", split.documents},
                           {"shards", std::max<size_t>(1, split.shards.size())}});
-        bytes += split.bytes, documents += split.documents;
+        bytes += split.bytes;
+        documents += split.documents;
     }
     return {{"tokens", info.tokens()},
             {"bytes", bytes},

@@ -62,7 +62,10 @@ TrainOptions options_of(const Flags& flags, const CommandContext& context) {
     options.save_asked = take_save_request;
     if (flags.resume == "never") options.resume = ResumeMode::never;
     else if (flags.resume == "required") options.resume = ResumeMode::required;
-    else if (flags.resume != "auto") options.resume = ResumeMode::required, options.resume_from = flags.resume;
+    else if (flags.resume != "auto") {
+        options.resume = ResumeMode::required;
+        options.resume_from = flags.resume;
+    }
     return options;
 }
 

@@ -245,7 +245,10 @@ std::string Digest::value() {
     EVP_DigestFinal_ex(context_, value.data(), &size);
     std::string text = name_ + ":";
     char hex[3];
-    for (unsigned i = 0; i < size; ++i) std::snprintf(hex, sizeof hex, "%02x", value[i]), text += hex;
+    for (unsigned i = 0; i < size; ++i) {
+        std::snprintf(hex, sizeof hex, "%02x", value[i]);
+        text += hex;
+    }
     return text;
 }
 

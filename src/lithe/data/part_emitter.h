@@ -72,7 +72,10 @@ class PartEmitter {
     }
     void give_one(size_t length, bool last) {
         DocumentPart part{std::string_view(held_).substr(0, length), !begun_, last, split, second, {}, input_bytes};
-        if (!begun_) part.label = label_, ++statistics.documents;
+        if (!begun_) {
+            part.label = label_;
+            ++statistics.documents;
+        }
         statistics.bytes += length;
         begun_ = !last;
         use_(part);

@@ -37,7 +37,10 @@ void Prefetcher::work() {
                 std::unique_lock lock(mutex_);
                 changed_.wait(lock, [&] { return stopping_ || ready_.size() < ahead_; });
                 if (stopping_) return;
-                if (!spare_.empty()) next.batch = std::move(spare_.back()), spare_.pop_back();
+                if (!spare_.empty()) {
+                    next.batch = std::move(spare_.back());
+                    spare_.pop_back();
+                }
             }
             feeder_->next(next.batch);
             next.behind = feeder_->position();

@@ -20,7 +20,10 @@ void RoundWriter::write(const TextBatch& batch) {
     for (const TextBatch::Item& item : batch.items) {
         Open& open = open_[size_t(item.split)];
         if (!open.writer) start(size_t(item.split));
-        if (item.begins) open.begins = true, open.label = labelled_ ? number_of(item.label) : 0;
+        if (item.begins) {
+            open.begins = true;
+            open.label = labelled_ ? number_of(item.label) : 0;
+        }
         append(open, item.ids);
         if (item.ends && end_) append(open, {*end_});
         if (item.ends && open.begins && pairs_)
@@ -44,7 +47,9 @@ void RoundWriter::finish_round() {
         file.labels = std::move(open.labels);
         const std::string root = open.writer->finish(file);
         TokenSetSplit& split = info_.splits[s];
-        split.tokens += tokens, split.bytes += open.bytes, split.documents += open.documents;
+        split.tokens += tokens;
+        split.bytes += open.bytes;
+        split.documents += open.documents;
         split.shards.push_back({open.name, tokens, open.bytes, open.documents, root});
         Open next;  // a document may have begun without a token yet
         next.begins = open.begins;

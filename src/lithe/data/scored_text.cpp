@@ -35,7 +35,10 @@ void ScoredText::count(const Tokenizer& tokenizer) {
     double spoken = 0;
     uint64_t unknowns = 0;
     each_stretch(*tokens_, [&](const std::vector<int64_t>& ids) {
-        for (const int64_t id : ids) spoken += bytes_of(id), unknowns += id == unknown;
+        for (const int64_t id : ids) {
+            spoken += bytes_of(id);
+            unknowns += id == unknown;
+        }
         return true;
     });
     const auto all = double(tokens_->bytes());

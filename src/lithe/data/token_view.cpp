@@ -64,7 +64,10 @@ void ShardedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
     while (count > 0) {
         const uint64_t inside = begin - starts_[r], part = std::min(count, starts_[r + 1] - begin);
         if (part > 0) ranges_[r].file->read(ranges_[r].begin + inside, part, out);
-        begin += part, count -= part, out += part, ++r;
+        begin += part;
+        count -= part;
+        out += part;
+        ++r;
     }
 }
 
@@ -113,7 +116,10 @@ void JoinedTokens::read(uint64_t begin, uint64_t count, int64_t* out) const {
     while (count > 0) {
         const uint64_t part = std::min(count, starts_[p + 1] - begin);
         if (part > 0) parts_[p]->read(begin - starts_[p], part, out);
-        begin += part, count -= part, out += part, ++p;
+        begin += part;
+        count -= part;
+        out += part;
+        ++p;
     }
 }
 

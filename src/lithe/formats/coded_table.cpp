@@ -67,7 +67,8 @@ CodedTableParts read_coded_table(const std::string& table,
             "has " + std::to_string(codes.shape[0]) + " rows and " + std::to_string(scales.shape[0]) + " scales",
             source);
     parts.kept = read_kept_rows(names.kept, tensor(names.kept), parts.rows, codes.shape[0], source);
-    parts.scales = scales.bytes, parts.codes = codes.bytes;
+    parts.scales = scales.bytes;
+    parts.codes = codes.bytes;
     return parts;
 }
 

@@ -34,16 +34,19 @@ void CsvParser::take(char c) {
         if (c == '"') at_ = At::quote;
         else field_ += c;
     } else if (c == '"' && at_ == At::start && quotes_) {
-        at_ = At::quoted, quote_offset_ = offset_;
+        at_ = At::quoted;
+        quote_offset_ = offset_;
     } else if (c == '"' && at_ == At::quote) {
-        field_ += c, at_ = At::quoted;
+        field_ += c;
+        at_ = At::quoted;
     } else if (c == delimiter_) {
         end_field();
     } else if (c == '\n') {
         if (line_end_ == LineEnd::unknown) line_end_ = LineEnd::feed;
         end_row();
     } else {
-        field_ += c, at_ = At::plain;
+        field_ += c;
+        at_ = At::plain;
     }
     if (field_.size() > kMaxField) bad("a field is longer than " + std::to_string(kMaxField) + " bytes");
 }
@@ -54,7 +57,10 @@ void CsvParser::take_return(bool row_ends) {
     if (row_ends) return;
     if (line_end_ == LineEnd::unknown) line_end_ = LineEnd::carriage_return;
     if (line_end_ == LineEnd::carriage_return) end_row();
-    else field_ += '\r', at_ = At::plain;
+    else {
+        field_ += '\r';
+        at_ = At::plain;
+    }
 }
 
 void CsvParser::feed(std::string_view bytes) {

@@ -108,7 +108,10 @@ struct PackedFile::Impl {
         const bool zip = kind_of(path) == PackedKind::archive && !tar;
         if (tar) archive_read_support_format_tar(packed);
         else if (zip) archive_read_support_format_zip(packed);
-        else archive_read_support_format_raw(packed), archive_read_support_format_empty(packed);
+        else {
+            archive_read_support_format_raw(packed);
+            archive_read_support_format_empty(packed);
+        }
         if (archive_read_open_filename(packed, path.c_str(), 1 << 18) != ARCHIVE_OK) damaged();
     }
     // No exception may pass through libarchive.

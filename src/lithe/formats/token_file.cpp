@@ -108,9 +108,11 @@ std::string TokenFileWriter::finish(TokenFileInfo info) {
     prefix.version = kVersion;
     prefix.token_bytes = uint32_t(token_bytes_);
     prefix.data_bytes = data_bytes;
-    prefix.checksums_offset = writer_->size(), prefix.checksum_count = checksums_.size();
+    prefix.checksums_offset = writer_->size();
+    prefix.checksum_count = checksums_.size();
     writer_->write(checksums_.data(), checksums_.size() * 8);
-    prefix.documents_offset = writer_->size(), prefix.document_count = documents_.size();
+    prefix.documents_offset = writer_->size();
+    prefix.document_count = documents_.size();
     writer_->write(documents_.data(), documents_.size() * 8);
 
     Json splits = Json::array();
@@ -125,7 +127,8 @@ std::string TokenFileWriter::finish(TokenFileInfo info) {
                                {"checksums_hash", to_hex(hash_of(checksums_.data(), checksums_.size() * 8))},
                                {"documents_hash", to_hex(hash_of(documents_.data(), documents_.size() * 8))}}
                               .dump();
-    prefix.trailer_offset = writer_->size(), prefix.trailer_bytes = trailer.size(),
+    prefix.trailer_offset = writer_->size();
+    prefix.trailer_bytes = trailer.size();
     prefix.trailer_hash = hash_bytes(trailer);
     writer_->write(trailer);
     prefix.prefix_hash = hash_of(&prefix, offsetof(Prefix, prefix_hash));

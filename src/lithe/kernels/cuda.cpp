@@ -24,7 +24,8 @@ bool load_cuda(const char* library, const char** reason) {
         *reason = "it belongs to another build";
         return false;
     }
-    table_ = table, library_ = handle;
+    table_ = table;
+    library_ = handle;
     return true;
 }
 

@@ -302,7 +302,8 @@ bool load_table(ParameterStore& store, size_t table, SavedTensors& saved, uint64
     if (!fits) fail_file("the tensor '" + rows + "' does not fit the table", saved.path());
     const RowSet own = read_kept_rows(kept, bits.tensor, master.size(0), numbers.tensor.shape[0], saved.path());
     check_drawn(store, table, saved, seed);
-    saved.note_taken(kept), saved.note_taken(rows);
+    saved.note_taken(kept);
+    saved.note_taken(rows);
     const at::NoGradGuard no_grad;
     const Tensor memory = master.is_cpu() ? master : at::zeros(master.sizes(), master.scalar_type());
     scatter(numbers, own.list(), memory);

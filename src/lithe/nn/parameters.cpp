@@ -265,7 +265,8 @@ void ParameterStore::collect(size_t index, bool first) {
         if (!from.defined()) return;
         if (empty) to.copy_(from);
         else to.add_(from);
-        empty = false, touched_[index] = true;
+        empty = false;
+        touched_[index] = true;
         from.reset();
     };
     add(working_);

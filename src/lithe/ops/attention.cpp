@@ -166,7 +166,8 @@ struct AttentionNode : torch::autograd::Node {
 
     void release_variables() override {
         in = {};
-        probabilities.reset(), lse.reset();
+        probabilities.reset();
+        lse.reset();
     }
 };
 
@@ -209,7 +210,9 @@ AttentionOutput fused(const AttentionInput& input, bool with_lse) {
     if (differentiate) {
         auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP,
                                              input.distance_r_SP);
-        node->in = in, node->probabilities = probabilities, node->lse = lse.detach();
+        node->in = in;
+        node->probabilities = probabilities;
+        node->lse = lse.detach();
         if (with_lse) torch::autograd::set_history({out, lse}, node);
         else torch::autograd::set_history(out, node);
     }
@@ -222,9 +225,13 @@ struct Operands {
     Operands(const AttentionInput& in, const Sizes& n) {
         Tensor kv = in.kv_TBX;
         q = in.q_TBP;
-        if (!q.defined()) q = kv.narrow(2, 0, n.width), kv = kv.narrow(2, n.width, 2 * n.width);
+        if (!q.defined()) {
+            q = kv.narrow(2, 0, n.width);
+            kv = kv.narrow(2, n.width, 2 * n.width);
+        }
         if (n.memory > 0) kv = at::cat({in.memory_MBX, kv});
-        k = kv.narrow(2, 0, n.width), v = n.shared() ? k : kv.narrow(2, n.width, n.width);
+        k = kv.narrow(2, 0, n.width);
+        v = n.shared() ? k : kv.narrow(2, n.width, n.width);
     }
 };
 
@@ -247,7 +254,10 @@ AttentionOutput unfused(const AttentionInput& in, bool with_lse) {
     const Tensor k = heads_first(of.k, n.heads), v = n.shared() ? k : heads_first(of.v, n.heads);
     Tensor scores = at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2));
     double scale = n.scale();
-    if (in.soft_cap > 0 || in.slopes_H.defined()) scores = bent(scores, in, n), scale = 1;
+    if (in.soft_cap > 0 || in.slopes_H.defined()) {
+        scores = bent(scores, in, n);
+        scale = 1;
+    }
     SoftmaxOutput softmax;
     if (with_lse) softmax = masked_softmax_with_lse_(scores, in.mask, n.heads, scale);
     else softmax.probabilities = masked_softmax_(scores, in.mask, n.heads, scale);
@@ -272,7 +282,10 @@ Tensor flash(const AttentionInput& in) {
     const Operands of(in, n);
     const auto by_head = [&](const Tensor& x) { return x.unflatten(2, {n.heads, n.width / n.heads}).transpose(0, 1); };
     std::optional<int64_t> back, ahead;
-    if (in.mask.window >= 0) back = in.mask.window, ahead = 0;
+    if (in.mask.window >= 0) {
+        back = in.mask.window;
+        ahead = 0;
+    }
     const Tensor out =
         std::get<0>(at::_flash_attention_forward(by_head(of.q), by_head(of.k), by_head(of.v), {}, {}, n.steps, n.keys(),
                                                  0.0, in.mask.causal, false, n.scale(), back, ahead));

@@ -51,16 +51,19 @@ LstmOutput lstm_by_steps(const LstmInput& in) {
         const auto flagged = [&](uint8_t flag) { return in.flags_TB[t].bitwise_and(flag).to(at::kBool).unsqueeze(-1); };
         if (in.flags_TB.defined()) {
             const Tensor reset = flagged(kDocumentBegins);
-            h = h.masked_fill(reset, 0), c = c.masked_fill(reset, 0);
+            h = h.masked_fill(reset, 0);
+            c = c.masked_fill(reset, 0);
         }
         const auto gates = (u[t].to(compute) + at::mm(h, in.w_state.t()).to(compute)).chunk(4, 1);
         Tensor c_now = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh();
         Tensor h_now = (gates[3].sigmoid() * c_now.tanh()).to(type);
         if (in.flags_TB.defined()) {
             const Tensor pad = flagged(kPadding);
-            h_now = at::where(pad, h, h_now), c_now = at::where(pad, c, c_now);
+            h_now = at::where(pad, h, h_now);
+            c_now = at::where(pad, c, c_now);
         }
-        h = h_now, c = c_now;
+        h = h_now;
+        c = c_now;
         all.push_back(h);
     }
     return {all.empty() ? u.narrow(2, 0, in.w_state.size(1)) : at::stack(all), h.to(compute), c};

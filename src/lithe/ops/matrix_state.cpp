@@ -28,7 +28,9 @@ struct Parts {
         auto part = [&](int64_t first, int64_t size) {
             return packed.narrow(2, first, in.heads * size).unflatten(2, {in.heads, size});
         };
-        q = part(0, in.key), k = part(keys, in.key), v = part(2 * keys, in.value);
+        q = part(0, in.key);
+        k = part(keys, in.key);
+        v = part(2 * keys, in.value);
     }
 };
 
@@ -106,7 +108,10 @@ struct MoreGradients {
     Tensor beta, a, b;
     MoreGradients(const MatrixStateInput& in, const at::TensorOptions& compute) {
         if (in.beta_TBH.defined()) beta = at::empty(in.beta_TBH.sizes(), compute);
-        if (in.a_TBHK.defined()) a = at::empty(in.a_TBHK.sizes(), in.a_TBHK.options()), b = at::empty_like(a);
+        if (in.a_TBHK.defined()) {
+            a = at::empty(in.a_TBHK.sizes(), in.a_TBHK.options());
+            b = at::empty_like(a);
+        }
     }
 };
 
@@ -123,7 +128,10 @@ void run_backward(const MatrixStateInput& in, const kernels::MatrixStateBackward
                                               .a = rows_or_none<S>(in.a_TBHK),
                                               .b = rows_or_none<S>(in.b_TBHK),
                                               .d_beta = packed_rows<C>(more.beta, in.heads)};
-    if (more.a.defined()) correcting.da = rows_of<S>(more.a), correcting.db = rows_of<S>(more.b);
+    if (more.a.defined()) {
+        correcting.da = rows_of<S>(more.a);
+        correcting.db = rows_of<S>(more.b);
+    }
     if (!first_input(in).is_cuda()) return kernels::delta_state_backward(correcting);
     const auto compute = first_input(in).options().dtype(compute_type(first_input(in).scalar_type()));
     const Tensor room = at::empty({kernels::room_of_delta_state(args.forward.shape)}, compute);
@@ -171,7 +179,8 @@ struct MatrixStateNode : torch::autograd::Node {
         if (packed) {
             to = Parts(d_packed, in);
         } else {
-            to.q = at::empty({shape.steps, shape.batch, in.heads, in.key}, of_input), to.k = at::empty_like(to.q);
+            to.q = at::empty({shape.steps, shape.batch, in.heads, in.key}, of_input);
+            to.k = at::empty_like(to.q);
             to.v = at::empty({shape.steps, shape.batch, in.heads, in.value}, of_input);
         }
         constexpr int kDecays = 4;  // their place among the inputs
@@ -208,7 +217,8 @@ struct MatrixStateNode : torch::autograd::Node {
 
     void release_variables() override {
         in = {};
-        kept.reset(), last.reset();
+        kept.reset();
+        last.reset();
     }
 };
 
@@ -310,7 +320,9 @@ MatrixStateOutput matrix_state(const MatrixStateInput& input) {
         auto node =
             make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input),
                                        input.start_BHKV, input.beta_TBH, input.a_TBHK, input.b_TBHK);
-        node->in = in, node->kept = kept, node->last = out.state_BHKV.detach();
+        node->in = in;
+        node->kept = kept;
+        node->last = out.state_BHKV.detach();
         torch::autograd::set_history({out.out_TBX, out.state_BHKV}, node);
     }
     return out;

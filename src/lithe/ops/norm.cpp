@@ -51,7 +51,13 @@ struct NormNode : torch::autograd::Node {
                 sums.narrow(0, width, width)};
     }
 
-    void release_variables() override { x.reset(), add.reset(), scale.reset(), gain.reset(), statistics.reset(); }
+    void release_variables() override {
+        x.reset();
+        add.reset();
+        scale.reset();
+        gain.reset();
+        statistics.reset();
+    }
 };
 
 void check_inputs(const Tensor& x, const Tensor& gain, const Tensor& bias, const Tensor& add, const Tensor& scale) {
@@ -75,13 +81,17 @@ Tensor layer_norm(const Tensor& x_in, const Tensor& gain, const Tensor& bias, do
     for_storage(x.scalar_type(), "norm", [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
         auto args = norm_args<S>(x, gain, epsilon, add, scale, statistics);
-        args.bias = pointer<kernels::Compute<S>>(bias), args.y = pointer<S>(y);
+        args.bias = pointer<kernels::Compute<S>>(bias);
+        args.y = pointer<S>(y);
         if (x.is_cuda()) check_cuda(kernels::cuda_table()->of<S>().norm_forward(args, stream_of(x, "norm")), "norm");
         else kernels::norm_forward(args);
     });
     if (needs_gradient(x_in, add_in, scale, gain, bias)) {
         auto node = make_node<NormNode>(x_in, add_in, scale, gain, bias);
-        node->x = x, node->add = add, node->statistics = statistics, node->gain = gain.detach();
+        node->x = x;
+        node->add = add;
+        node->statistics = statistics;
+        node->gain = gain.detach();
         node->epsilon = epsilon;
         if (scale.defined()) node->scale = scale.detach();
         torch::autograd::set_history(y, node);

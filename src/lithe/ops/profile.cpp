@@ -85,9 +85,12 @@ template <class Values> double bytes_of(const Values& values) {
 
 void add(Rows& rows, const ProfileRow& more) {
     ProfileRow& row = rows[{more.phase, more.name}];
-    row.phase = more.phase, row.name = more.name;
+    row.phase = more.phase;
+    row.name = more.name;
     row.calls += more.calls;
-    row.seconds += more.seconds, row.flops += more.flops, row.bytes += more.bytes;
+    row.seconds += more.seconds;
+    row.flops += more.flops;
+    row.bytes += more.bytes;
 }
 
 void begin(const std::string& name, double flops, double bytes) {

@@ -74,9 +74,13 @@ struct RecurrenceNode : torch::autograd::Node {
             using C = kernels::Compute<S>;
             kernels::RecurrenceBackward<S> args;
             args.forward = forward_args<S>(in, Tensor(), saved.c_TBD, Tensor());
-            args.dh = pointer<S>(dh), args.dc_last = pointer<C>(dc);
-            args.du = pointer<S>(du), args.dx = pointer<S>(dx);
-            args.dc0 = pointer<C>(dc0), args.partial = pointer<C>(partial), args.dw = pointer<C>(dw);
+            args.dh = pointer<S>(dh);
+            args.dc_last = pointer<C>(dc);
+            args.du = pointer<S>(du);
+            args.dx = pointer<S>(dx);
+            args.dc0 = pointer<C>(dc0);
+            args.partial = pointer<C>(partial);
+            args.dw = pointer<C>(dw);
             if (in.u.is_cuda())
                 check_cuda(kernels::cuda_table()->of<S>().recurrence_backward(args, stream_of(in.u, "recurrence")),
                            "recurrence");

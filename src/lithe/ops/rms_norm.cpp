@@ -94,7 +94,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& gain, double epsilon, NormGate ga
     });
     if (needs_gradient(x, z, gain)) {
         auto node = make_node<RmsNormNode>(x, z, gain);
-        node->in = in, node->scales = scales;
+        node->in = in;
+        node->scales = scales;
         torch::autograd::set_history(y, node);
     }
     return y;

@@ -53,9 +53,12 @@ struct ShortConvolutionNode : torch::autograd::Node {
             using C = kernels::Compute<S>;
             kernels::ShortConvolutionBackward<S> args;
             args.forward = forward_args<S>(in);
-            args.dy = pointer<S>(dy), args.dlast = pointer<S>(dlast);
-            args.dx = pointer<S>(dx), args.dbefore = pointer<S>(dbefore);
-            args.partial = pointer<C>(partial), args.dw = pointer<C>(dw);
+            args.dy = pointer<S>(dy);
+            args.dlast = pointer<S>(dlast);
+            args.dx = pointer<S>(dx);
+            args.dbefore = pointer<S>(dbefore);
+            args.partial = pointer<C>(partial);
+            args.dw = pointer<C>(dw);
             if (in.x_TBD.is_cuda())
                 check_cuda(kernels::cuda_table()->of<S>().short_convolution_backward(args, stream_of(in.x_TBD, kName)),
                            kName);
@@ -100,7 +103,8 @@ ShortConvolutionOutput short_convolution(const ShortConvolutionInput& input) {
     for_storage(in.x_TBD.scalar_type(), kName, [&](auto* storage) {
         using S = std::remove_pointer_t<decltype(storage)>;
         auto args = forward_args<S>(in);
-        args.y = pointer<S>(out.y_TBD), args.last = pointer<S>(out.last_LBD);
+        args.y = pointer<S>(out.y_TBD);
+        args.last = pointer<S>(out.last_LBD);
         if (in.x_TBD.is_cuda())
             check_cuda(kernels::cuda_table()->of<S>().short_convolution_forward(args, stream_of(in.x_TBD, kName)),
                        kName);

@@ -72,7 +72,8 @@ class Planner {
  private:
     // Short texts: rows and segments that they can fill.
     void fit_batch() {
-        least_batch_ = base_.train.batch, length_ = base_.train.length;
+        least_batch_ = base_.train.batch;
+        length_ = base_.train.length;
         while (least_batch_ > 1 && !fills(least_batch_)) least_batch_ /= 2;
         while (length_ > 8 && !fills(least_batch_)) length_ /= 2;
     }
@@ -124,7 +125,8 @@ class Planner {
             if (rows > planned_rows(tokens)) continue;
             shape.ngram_rows = rows;
             const Config config = config_of(shape);
-            shape.batch = config.train.batch, shape.ngram_rows = config.model.ngrams.rows;  // as a setting may say
+            shape.batch = config.train.batch;
+            shape.ngram_rows = config.model.ngrams.rows;  // as a setting may say
             const LanguageModel model(config, look_.vocabulary);
             const double memory = estimate_memory(model, config, machine_.working == at::kBFloat16 ? 2 : 4).total();
             least_memory_ = std::min(least_memory_, memory);

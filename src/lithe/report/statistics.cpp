@@ -18,7 +18,8 @@ double beta_fraction(double a, double b, double x) {
         const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
         double change = 1;
         for (const double term : {even, odd}) {
-            d = 1 / away(1 + term * d), c = away(1 + term / c);
+            d = 1 / away(1 + term * d);
+            c = away(1 + term / c);
             change = c * d;
             result *= change;
         }

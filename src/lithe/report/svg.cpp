@@ -35,10 +35,14 @@ std::string place(double value) {
 
 struct Range {
     double low = INFINITY, high = -INFINITY;
-    void add(double value) { low = std::min(low, value), high = std::max(high, value); }
+    void add(double value) {
+        low = std::min(low, value);
+        high = std::max(high, value);
+    }
     void widen(double share) {
         const double room = share * (high - low);
-        low -= room, high += room;
+        low -= room;
+        high += room;
     }
 };
 
@@ -99,7 +103,10 @@ class Plot {
         if (empty()) return;
         if (std::isfinite(chart.y_to)) y_.high = chart.y_to;
         log_ = chart.log_x && x_.low > 0 && x_.high >= 10 * x_.low;
-        if (labelled_) x_.widen(0.08), y_.widen(0.08);
+        if (labelled_) {
+            x_.widen(0.08);
+            y_.widen(0.08);
+        }
         spread(x_);
         spread(y_);
     }

@@ -53,11 +53,14 @@ Costs costs_of(const Config& config, const std::string& layout, int64_t vocabula
     const CostShape shape = evaluation_shape(config);
     const ModelCost counted = count_cost(model, shape);
     Costs costs;
-    costs.flops = counted.flops_per_token, costs.parameters = double(counted.parameters);
+    costs.flops = counted.flops_per_token;
+    costs.parameters = double(counted.parameters);
     if (stack_only) {
         costs.flops = costs.parameters = 0;
-        for (const LayerCost& layer : counted.layers)
-            costs.flops += layer.flops_per_token, costs.parameters += double(layer.parameters);
+        for (const LayerCost& layer : counted.layers) {
+            costs.flops += layer.flops_per_token;
+            costs.parameters += double(layer.parameters);
+        }
     }
     if (cost != CostUnit::latency && cost != CostUnit::memory) return costs;
     at::NoGradGuard no_grad;

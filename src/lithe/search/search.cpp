@@ -144,7 +144,8 @@ class Search {
         supernet.search.supernet = true;
         supernet.sample.tokens = 0;
         supernet.search.baselines.clear();  // what is trained later is not the network's business
-        supernet.search.retrain_tokens = 0, supernet.search.random_layouts = 0;
+        supernet.search.retrain_tokens = 0;
+        supernet.search.random_layouts = 0;
         const bool others = config_.search.retrain_tokens > 0;
         supernet.train.max_seconds = time_->network_limit(others);
         if (others && supernet.train.max_seconds > 0)

@@ -46,7 +46,10 @@ double SearchTime::network_limit(bool others) const {
 void SearchTime::keep() const {
     if (!fs::exists(folder_ + "/config.toml")) return;
     nlohmann::ordered_json json = {{"schema", "lithe.search_time/1"}, {"seconds", used()}};
-    if (network_) json["network_limit"] = *network_, json["limit"] = network_of_;
+    if (network_) {
+        json["network_limit"] = *network_;
+        json["limit"] = network_of_;
+    }
     try {
         replace_file(folder_ + "/time.json", json.dump() + "\n");
     } catch (const std::exception& error) { log_warning(std::string("the time used is not kept: ") + error.what()); }

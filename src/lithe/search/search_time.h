@@ -28,7 +28,10 @@ class SearchTime {
     // Training time of the network with all candidates, 0 for no limit of its own: half of all where others are
     // trained behind it, else all. Once it has been trained, a longer search leaves it as it is and goes on with them.
     double network_limit(bool others) const;
-    void network_is_trained(double limit) { network_ = limit, network_of_ = limit_; }
+    void network_is_trained(double limit) {
+        network_ = limit;
+        network_of_ = limit_;
+    }
 
     // Writes time.json, once the search has begun. A failure is a warning.
     void keep() const;

@@ -187,12 +187,22 @@ void append(const LayoutNode& node, bool root, std::string& text) {
             break;
         case LayoutNode::Type::group:
             if (root) return inside();
-            text += '(', inside(), text += ')';
+            text += '(';
+            inside();
+            text += ')';
             break;
-        case LayoutNode::Type::shared_group: text += '[', inside(), text += ']'; break;
+        case LayoutNode::Type::shared_group:
+            text += '[';
+            inside();
+            text += ']';
+            break;
         case LayoutNode::Type::slot:
             text += '?';
-            if (!node.children.empty()) text += '{', inside(), text += '}';
+            if (!node.children.empty()) {
+                text += '{';
+                inside();
+                text += '}';
+            }
             break;
     }
     if (node.repeat > 1) text += "x" + std::to_string(node.repeat);

@@ -118,7 +118,11 @@ LayoutNode choose_layout(const LayoutNode& layout, const std::vector<int64_t>& i
 }
 
 LayoutNode without_slots(LayoutNode layout) {
-    if (layout.type == Type::slot) layout.type = Type::block, layout.name = "-", layout.children.clear();
+    if (layout.type == Type::slot) {
+        layout.type = Type::block;
+        layout.name = "-";
+        layout.children.clear();
+    }
     for (LayoutNode& child : layout.children) child = without_slots(std::move(child));
     return layout;
 }

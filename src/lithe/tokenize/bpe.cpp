@@ -84,8 +84,13 @@ void BpeModel::start(std::string_view piece, Workspace& work) const {
     if (byte_words_) {
         for (char c : piece) {
             const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-            if (id >= 0) work.symbols.push_back(id), unknown = false;
-            else if (unknown_ >= 0 && !(unknown && fuse_unknown_)) work.symbols.push_back(unknown_), unknown = true;
+            if (id >= 0) {
+                work.symbols.push_back(id);
+                unknown = false;
+            } else if (unknown_ >= 0 && !(unknown && fuse_unknown_)) {
+                work.symbols.push_back(unknown_);
+                unknown = true;
+            }
         }
         return;
     }
@@ -152,8 +157,12 @@ void BpeModel::merge_long(Workspace& work) const {
     auto &symbols = work.symbols, &previous = work.previous, &next = work.next;
     auto& heap = work.heap;
     const auto count = int32_t(symbols.size());
-    previous.resize(size_t(count)), next.resize(size_t(count));
-    for (int32_t i = 0; i < count; ++i) previous[size_t(i)] = i - 1, next[size_t(i)] = i + 1 < count ? i + 1 : -1;
+    previous.resize(size_t(count));
+    next.resize(size_t(count));
+    for (int32_t i = 0; i < count; ++i) {
+        previous[size_t(i)] = i - 1;
+        next[size_t(i)] = i + 1 < count ? i + 1 : -1;
+    }
     heap.clear();
     const auto later = std::greater<>();
     auto offer = [&](int32_t at) {

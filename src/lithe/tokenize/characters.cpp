@@ -18,7 +18,10 @@ class CharacterTokenizer : public Tokenizer {
           pages_(256, -1) {
         for (size_t i = 0; i < characters_.size(); ++i) {
             uint32_t& page = page_of_[characters_[i] >> 8];
-            if (page == 0) page = uint32_t(pages_.size() >> 8), pages_.resize(pages_.size() + 256, -1);
+            if (page == 0) {
+                page = uint32_t(pages_.size() >> 8);
+                pages_.resize(pages_.size() + 256, -1);
+            }
             pages_[size_t(page) << 8 | (characters_[i] & 255)] = int32_t(i + size_t(unknown_));
         }
     }

@@ -87,7 +87,10 @@ class Strip : public Normalizer {
     std::string apply(std::string_view text) const override {
         size_t begin = std::string_view::npos, end = 0, at = 0;
         each_code_point(text, [&](uint32_t c, std::string_view bytes) {
-            if (!is_white_space(c)) begin = std::min(begin, at), end = at + bytes.size();
+            if (!is_white_space(c)) {
+                begin = std::min(begin, at);
+                end = at + bytes.size();
+            }
             at += bytes.size();
         });
         if (begin == std::string_view::npos) return left_ || right_ ? "" : std::string(text);

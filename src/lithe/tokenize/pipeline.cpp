@@ -77,7 +77,10 @@ class PipelineTokenizer : public Tokenizer {
 
     void encode(std::string_view text, std::vector<int32_t>& ids, SpecialText special) const override {
         thread_local ThreadRoom room;
-        if (room.owner != instance_) room.owner = instance_, room.cache.clear();
+        if (room.owner != instance_) {
+            room.owner = instance_;
+            room.cache.clear();
+        }
         const Matchers& matchers = matchers_[special == SpecialText::parsed];
         auto found = [&](int32_t id) { ids.push_back(id); };
         auto word = [&](const Piece& piece) { encode_word(piece.text, ids, room); };

@@ -112,7 +112,11 @@ class Words : public PreTokenizer {
         for (size_t at = 0; at < piece.text.size();) {
             const CodePoint c = decode_at(piece.text, at);
             const int next = is_word(c.value) ? 1 : is_white_space(c.value) ? 0 : 2;
-            if (next != kind) close(at), begin = at, kind = next;
+            if (next != kind) {
+                close(at);
+                begin = at;
+                kind = next;
+            }
             at += c.length;
         }
         close(piece.text.size());
@@ -214,7 +218,8 @@ class FixedLength : public PreTokenizer {
             at += length_at(piece.text, at);
             if (++count < length_ && at < piece.text.size()) continue;
             sink(piece.part(begin, at));
-            begin = at, count = 0;
+            begin = at;
+            count = 0;
         }
     }
 

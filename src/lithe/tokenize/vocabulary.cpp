@@ -56,7 +56,9 @@ void FlatMap::insert(uint64_t key, uint64_t value) {
         if (keys_[at] == key) return;
         at = (at + 1) & mask_;
     }
-    keys_[at] = key, values_[at] = value, ++size_;
+    keys_[at] = key;
+    values_[at] = value;
+    ++size_;
 }
 
 void FlatMap::grow() {

@@ -229,7 +229,8 @@ std::optional<std::vector<int64_t>> best_within(const std::vector<std::vector<do
     auto at = int64_t(places.back().size()) - 1;  // the largest score
     for (size_t place = scores.size(); place-- > 0;) {
         const Partial& chosen = places[place + 1][size_t(at)];
-        choices[place] = chosen.choice, at = chosen.before;
+        choices[place] = chosen.choice;
+        at = chosen.before;
     }
     if (scores.empty() && costs.base > limit) return std::nullopt;
     return choices;

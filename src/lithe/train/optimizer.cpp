@@ -130,8 +130,10 @@ void Optimizer::step_tables(double learning_rate, double gradient_scale) {
                                            "table");
             }
             const kernels::RowGroups groups = kernels::group_rows(args.rows, args.groups);
-            args.rows = groups.rows.data(), args.groups = int64_t(groups.rows.size());
-            args.starts = groups.starts.data(), args.order = groups.order.data();
+            args.rows = groups.rows.data();
+            args.groups = int64_t(groups.rows.size());
+            args.starts = groups.starts.data();
+            args.order = groups.order.data();
             kernels::table_update(args);
         };
         if (weight.scalar_type() == at::kDouble) update(static_cast<double*>(nullptr));

@@ -21,8 +21,10 @@ SchedulePosition schedule_position(const Config& config, const Spent& spent) {
     SchedulePosition position{0, axis == ScheduleAxis::budget ? 1.0 : 0.0, 1};
     for (const Budget& b : budgets) {
         if (axis == b.axis) position = {b.spent, b.total, b.unit};
-        if (axis == ScheduleAxis::budget && b.total > 0 && b.spent / b.total >= position.at)
-            position.unit = b.unit / b.total, position.at = b.spent / b.total;
+        if (axis == ScheduleAxis::budget && b.total > 0 && b.spent / b.total >= position.at) {
+            position.unit = b.unit / b.total;
+            position.at = b.spent / b.total;
+        }
     }
     return position;
 }

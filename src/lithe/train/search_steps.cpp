@@ -20,7 +20,10 @@ SearchSteps::SearchSteps(const Config& config, const Objective& objective, const
 
 bool SearchSteps::turn_of_choices(int64_t step, double progress) {
     if (progress < config_.warmup) return false;
-    if (progress_.begin < 0) progress_.begin = step, progress_.changed_at = progress;
+    if (progress_.begin < 0) {
+        progress_.begin = step;
+        progress_.changed_at = progress;
+    }
     const int64_t place = (step - progress_.begin) % config_.period;
     const auto weights = int64_t(std::llround(double(config_.period) * (1 - config_.share)));
     return place >= std::clamp<int64_t>(weights, 1, config_.period - 1);

@@ -59,7 +59,9 @@ bool StepGraph::owns(const State& state) const {
 
 double StepGraph::play(const Tensor& ids_TB, const Tensor& targets_TB, uint64_t salt, State& state) {
     const at::NoGradGuard no_grad;
-    ids_TB_.copy_(ids_TB), targets_TB_.copy_(targets_TB), salt_.fill_(int64_t(salt));
+    ids_TB_.copy_(ids_TB);
+    targets_TB_.copy_(targets_TB);
+    salt_.fill_(int64_t(salt));
     copy(state, after_);
     graph_->play();
     state = after_;

@@ -76,8 +76,14 @@ template <class S> struct AttentionBuffers {
     AttentionBackward<S> backward(bool keep, bool memory_gradient) {
         AttentionBackward<S> args{
             forward(keep), rows<const S>(d_out), rows<S>(dq), rows<S>(dk), rows<S>(dv), {}, {}, {}};
-        if (by_distance) args.distance_dq = rows<S>(distance_dq), args.distance_dr = distance_dr.data();
-        if (memory_gradient) args.memory_dk = rows<S>(memory_dk), args.memory_dv = rows<S>(memory_dv);
+        if (by_distance) {
+            args.distance_dq = rows<S>(distance_dq);
+            args.distance_dr = distance_dr.data();
+        }
+        if (memory_gradient) {
+            args.memory_dk = rows<S>(memory_dk);
+            args.memory_dv = rows<S>(memory_dv);
+        }
         if (shared) args.dv = args.memory_dv = {};
         if (lse_wanted) args.d_lse = d_lse.data();
         return args;
@@ -99,7 +105,8 @@ void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size,
                     const std::string& words, Form form = Form::plain) {
     AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
     const bool by_distance = form == Form::by_distance;
-    set_form(got, form), set_form(expected, form);
+    set_form(got, form);
+    set_form(expected, form);
     const bool gradient = memory > 0 && keep;
     attention_forward(got.forward(keep));
     attention_forward_ref(expected.forward(keep));
@@ -179,18 +186,22 @@ ParityResult attention_parity(int64_t size) {
         attention_case<S>(result, mask, 24, keys - queries, true, " sloped", Form::sloped);
         mask.ahead = -1;
         attention_case<S>(result, mask, 24, keys - queries, true, " not itself");
-        mask.window = 9, mask.ahead = 4;
+        mask.window = 9;
+        mask.ahead = 4;
         attention_case<S>(result, mask, 24, keys - queries, false, " both sides");
         mask.ahead = 0;
         attention_case<S>(result, mask, 70, 0, false, " window");
         attention_case<S>(result, mask, 18, keys - queries, false, " relative, window", Form::by_distance);
-        mask.hidden = hidden.data(), mask.first = first.data(), mask.heads = 2;
+        mask.hidden = hidden.data();
+        mask.first = first.data();
+        mask.heads = 2;
         attention_case<S>(result, mask, 17, (keys - queries) / 2, true, " hidden");
         attention_case<S>(result, mask, 16, keys - queries, true, " relative, hidden", Form::by_distance);
         attention_case<S>(result, mask, 16, keys - queries, true, " shared, hidden", Form::shared);
         attention_case<S>(result, mask, 16, (keys - queries) / 2, false, " bent, hidden", Form::bent);
         span_cases<S>(result, mask, (keys - queries) / 2);
-        mask.window = -1, mask.causal = false;
+        mask.window = -1;
+        mask.causal = false;
         attention_case<S>(result, mask, 16, keys - queries, false, " hidden, all");
         span_cases<S>(result, mask, keys - queries);
         // keys of another sequence, longer or shorter than this one

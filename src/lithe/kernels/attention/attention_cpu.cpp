@@ -20,7 +20,8 @@ template <class S> struct Largest {
         for (int64_t n = 0; n < mask.spans.lists[lists]; ++n) {
             const QueryBlock& block = mask.spans.blocks[n];
             const int64_t own_queries = block.end - block.begin, own_keys = keys_of(mask.spans, block);
-            queries = higher(queries, own_queries), keys = higher(keys, own_keys);
+            queries = higher(queries, own_queries);
+            keys = higher(keys, own_keys);
             const Sizes<S> sizes(own_queries, own_keys, args.size);
             bytes = higher(bytes, Memory<S>(args, sizes, backward, nullptr).bytes);
         }
@@ -40,7 +41,8 @@ template <class S> class Blocks {
           h_(task % args.mask.heads) {
         const Largest<S> largest(args, backward);
         Arena arena(scratch);
-        index_ = arena.take<int32_t>(largest.keys), seen_ = arena.take<KeyRange>(largest.queries);
+        index_ = arena.take<int32_t>(largest.keys);
+        seen_ = arena.take<KeyRange>(largest.queries);
         hidden_ = arena.take<uint8_t>(largest.keys);
         sums_ = args.mask.keys * round_up(args.size, kPanel);
         if (backward) {

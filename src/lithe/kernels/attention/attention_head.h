@@ -153,12 +153,14 @@ template <class S> class Head {
             for (int64_t i = r; i < lower(r + kTileRows, count); ++i) {
                 const KeyRange range = rows_.visible(first + i);
                 if (range.begin >= range.end) continue;
-                span.begin = lower(span.begin, range.begin), span.end = higher(span.end, range.end);
+                span.begin = lower(span.begin, range.begin);
+                span.end = higher(span.end, range.end);
             }
             span.begin = span.begin < span.end ? span.begin / kPair<S> * kPair<S> : span.end;
             m_.spans[r / kTileRows] = span;
             if (span.begin >= span.end) continue;
-            block_.begin = lower(block_.begin, span.begin), block_.end = higher(block_.end, span.end);
+            block_.begin = lower(block_.begin, span.begin);
+            block_.end = higher(block_.end, span.end);
             computed_ += kTileRows * (round_up(span.end, kLanes) - span.begin / kPanel * kPanel);
         }
         if (block_.begin > block_.end) block_.begin = block_.end;
@@ -235,8 +237,10 @@ template <class S> class Head {
         Span block{n_.keys, 0};
         for (int64_t tile = 0; tile * kTileRows < rows; ++tile) {
             const Span each = needed(tile);
-            if (each.begin < each.end)
-                block.begin = lower(block.begin, each.begin), block.end = higher(block.end, each.end);
+            if (each.begin < each.end) {
+                block.begin = lower(block.begin, each.begin);
+                block.end = higher(block.end, each.end);
+            }
         }
         if (block.begin >= block.end) return;
         add_over_queries(first, rows, 0, block, needed, this->rows(a_.distance_q), m_.distance_q_sums, m_.distance_ds,

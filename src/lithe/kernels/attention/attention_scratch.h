@@ -67,24 +67,33 @@ template <class S> struct Memory {
     Memory(const AttentionForward<S>& args, const Sizes<S>& n, bool backward, char* begin) {
         const bool distance = args.distance_q.data, shared = !args.v.data;
         Arena arena(begin);
-        q_a = arena.take<E>(n.a_rows), key_columns = arena.take<E>(n.per_key), value_sums = arena.take<E>(n.per_key);
-        p = arena.take<E>((n.block + kTileRows) * n.row), scores = arena.take<C>((n.block + kTileRows) * n.row);
+        q_a = arena.take<E>(n.a_rows);
+        key_columns = arena.take<E>(n.per_key);
+        value_sums = arena.take<E>(n.per_key);
+        p = arena.take<E>((n.block + kTileRows) * n.row);
+        scores = arena.take<C>((n.block + kTileRows) * n.row);
         spans = arena.take<Span>(n.block / kTileRows + 1);
         if (args.slopes) places = arena.take<C>(n.row);
         if (backward) {
-            d_out_a = arena.take<E>(n.a_rows), value_columns = value_sums, key_sums = arena.take<E>(n.per_key);
-            q_sums = arena.take<E>(n.per_query), d_out_sums = arena.take<E>(n.per_query);
+            d_out_a = arena.take<E>(n.a_rows);
+            value_columns = value_sums;
+            key_sums = arena.take<E>(n.per_key);
+            q_sums = arena.take<E>(n.per_query);
+            d_out_sums = arena.take<E>(n.per_query);
             ds = arena.take<E>((n.block + kTileRows) * n.row);
             turned = arena.take<E>(n.turned);
             again = arena.take<C>((n.block + kTileRows) * n.row);
-            dk = arena.take<C>(n.columns), dv = shared ? dk : arena.take<C>(n.columns);
+            dk = arena.take<C>(n.columns);
+            dv = shared ? dk : arena.take<C>(n.columns);
             if (shared) key_columns = value_columns;
         }
         if (distance) {
-            distance_a = arena.take<E>(n.a_rows), distance_columns = arena.take<E>(n.per_key);
+            distance_a = arena.take<E>(n.a_rows);
+            distance_columns = arena.take<E>(n.per_key);
             by_distance = arena.take<C>((n.block + kTileRows) * n.row);
             if (backward) {
-                distance_sums = arena.take<E>(n.per_key), distance_q_sums = arena.take<E>(n.per_query);
+                distance_sums = arena.take<E>(n.per_key);
+                distance_q_sums = arena.take<E>(n.per_query);
                 distance_ds = arena.take<E>((n.block + kTileRows) * n.row);
                 distance_dr = arena.take<C>(n.columns);
             }

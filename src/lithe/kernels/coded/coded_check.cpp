@@ -37,7 +37,8 @@ void encode_case(ParityResult& result, int64_t width, const std::vector<int64_t>
     const EncodeRows args{table.data(), rows.data(), count, width, got.codes.data(), got.scales.data()};
     encode_rows(args);
     EncodeRows ref = args;
-    ref.codes = expected.codes.data(), ref.scales = expected.scales.data();
+    ref.codes = expected.codes.data();
+    ref.scales = expected.scales.data();
     encode_rows_ref(ref);
     for (int64_t k = 0; k < count; ++k) {
         result.add(got.scales.data()[k].bits != expected.scales.data()[k].bits, 0.5, "coded rows, scale");

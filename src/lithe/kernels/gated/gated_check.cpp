@@ -69,7 +69,8 @@ template <class S> void gated_case(ParityResult& result, const GatedShape& shape
     gated_backward_ref(expected.backward(extras));
     // nothing kept for a backward pass
     GatedForward<S> less = alone.forward(extras);
-    less.gates = nullptr, less.c = nullptr;
+    less.gates = nullptr;
+    less.c = nullptr;
     gated_forward(less);
     const double tolerance = storage_tolerance<S>();
     const std::string what = std::string(name_of(shape.cell)) + " " + storage_name<S>() + " d" +

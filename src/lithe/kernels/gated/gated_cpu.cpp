@@ -47,9 +47,12 @@ template <class S> struct Walk {
           sums_row(round_up(shape.gates() * shape.width, kStateColumns)) {
         const int64_t d = width;
         Arena arena(begin);
-        state = arena.take<E>(rows * length), gates = arena.take<E>(rows * gate_length);
+        state = arena.take<E>(rows * length);
+        gates = arena.take<E>(rows * gate_length);
         sums = arena.take<C>(rows * sums_row);
-        c = arena.take<C>(rows * d), c_before = arena.take<C>(d), carry_h = arena.take<C>(rows * d);
+        c = arena.take<C>(rows * d);
+        c_before = arena.take<C>(d);
+        carry_h = arena.take<C>(rows * d);
         bytes = arena.used();
     }
 };
@@ -74,8 +77,10 @@ void begin_step(const GatedForward<S>& a, const Walk<S>& m, int64_t t, int64_t b
     const int64_t d = m.width;
     if (flags & kDocumentBegins) clear(c, d);
     const S* before = state_before(a, t, b, flags);
-    if (before) convert(before, state, d), clear(state + d, m.length - d);
-    else clear(state, m.length);
+    if (before) {
+        convert(before, state, d);
+        clear(state + d, m.length - d);
+    } else clear(state, m.length);
 }
 
 // What a row of a step is made of and made to.
@@ -106,8 +111,10 @@ struct LstmCell {
             const V i = sigmoid(plane(0)), f = sigmoid(plane(1)), g = tanh(plane(2)), o = sigmoid(plane(3));
             const V now = f * part.get(row.c + n) + i * g;
             if (row.gates) {
-                part.put(row.gates + n, i), part.put(row.gates + d + n, f);
-                part.put(row.gates + 2 * d + n, g), part.put(row.gates + 3 * d + n, o);
+                part.put(row.gates + n, i);
+                part.put(row.gates + d + n, f);
+                part.put(row.gates + 2 * d + n, g);
+                part.put(row.gates + 3 * d + n, o);
             }
             part.put(row.c + n, now);
             if (row.c_out) part.put(row.c_out + n, now);
@@ -145,8 +152,10 @@ struct GruCell {
             const V fresh = tanh(part.get(row.u + 2 * d + n) + r * q);
             const V now = fresh + z * (part.get(row.c + n) - fresh);
             if (row.gates) {
-                part.put(row.gates + n, r), part.put(row.gates + d + n, z);
-                part.put(row.gates + 2 * d + n, fresh), part.put(row.gates + 3 * d + n, q);
+                part.put(row.gates + n, r);
+                part.put(row.gates + d + n, z);
+                part.put(row.gates + 2 * d + n, fresh);
+                part.put(row.gates + 3 * d + n, q);
             }
             part.put(row.c + n, now);
             if (row.c_out) part.put(row.c_out + n, now);
@@ -183,8 +192,10 @@ struct AtrCell {
             const V p = part.get(row.u + n), q = part.get(row.sums + n) + part.get(row.b + n);
             const V i = sigmoid(p + q), f = sigmoid(p - q), now = tanh(i * p + f * part.get(row.c + n));
             if (row.gates) {
-                part.put(row.gates + n, i), part.put(row.gates + d + n, f);
-                part.put(row.gates + 2 * d + n, p), part.put(row.gates + 3 * d + n, q);
+                part.put(row.gates + n, i);
+                part.put(row.gates + d + n, f);
+                part.put(row.gates + 2 * d + n, p);
+                part.put(row.gates + 3 * d + n, q);
             }
             part.put(row.c + n, now);
             if (row.c_out) part.put(row.c_out + n, now);
@@ -319,8 +330,10 @@ void walk_backward(const GatedBackward<S>& args, int64_t first, int64_t rows, ch
             const int64_t b = first + r, at = t * a.shape.batch + b;
             const uint8_t flags = flags_at(a, t, b);
             C* carry_h = m.carry_h + r * d;
-            if (flags & kDocumentBegins) clear(carry_h, d), clear(carry_c + r * d, d);
-            else if (flags & kPadding)
+            if (flags & kDocumentBegins) {
+                clear(carry_h, d);
+                clear(carry_c + r * d, d);
+            } else if (flags & kPadding)
                 for (int64_t n = 0; n < d; ++n) carry_h[n] += to_compute(args.dh[at * d + n]);
             else copy<C>(m.sums + r * m.sums_row, carry_h, d);
         }

@@ -57,13 +57,19 @@ template <class S> Step<Compute<S>> step(const Row<S>& row, int64_t t, int64_t n
     }
     if (row.a.shape.cell == GatedCell::atr) {
         const Compute<S> p = row.u(t, 0, n), q = row.product(t, 0, n) + row.a.b[n];
-        s.gates[0] = sigmoid(p + q), s.gates[1] = sigmoid(p - q), s.gates[2] = p, s.gates[3] = q;
+        s.gates[0] = sigmoid(p + q);
+        s.gates[1] = sigmoid(p - q);
+        s.gates[2] = p;
+        s.gates[3] = q;
         s.c = s.h = std::tanh(s.gates[0] * p + s.gates[1] * before);
         return s;
     }
     const Compute<S> r = sigmoid(sum(0)), z = sigmoid(sum(1)), q = row.product(t, 2, n) + row.a.b[n];
     const Compute<S> fresh = std::tanh(row.u(t, 2, n) + r * q);
-    s.gates[0] = r, s.gates[1] = z, s.gates[2] = fresh, s.gates[3] = q;
+    s.gates[0] = r;
+    s.gates[1] = z;
+    s.gates[2] = fresh;
+    s.gates[3] = q;
     s.c = s.h = (1 - z) * fresh + z * before;
     return s;
 }
@@ -110,7 +116,8 @@ template <class S> void gated_forward_ref(const GatedForward<S>& a) {
         for (int64_t t = 0; t < a.shape.steps; ++t) {
             for (int64_t n = 0; n < d; ++n) {
                 Step<Compute<S>> s;
-                s.c = row.c_before(t, n), s.h = row.h_before(t, n);
+                s.c = row.c_before(t, n);
+                s.h = row.h_before(t, n);
                 if (!row.is(t, kPadding)) s = step(row, t, n);
                 for (int64_t plane = 0; plane < kKeptGates; ++plane)
                     from_compute(s.gates[plane], a.gates[row.gate(t, plane, n)]);
@@ -149,8 +156,10 @@ template <class S> void gated_backward_ref(const GatedBackward<S>& args) {
                 }
             for (int64_t n = 0; row.is(t, kDocumentBegins) && n < d; ++n) carry_h[size_t(n)] = carry_c[size_t(n)] = 0;
         }
-        for (int64_t n = 0; n < d; ++n)
-            args.dh0[b * d + n] = carry_h[size_t(n)], args.dc0[b * d + n] = carry_c[size_t(n)];
+        for (int64_t n = 0; n < d; ++n) {
+            args.dh0[b * d + n] = carry_h[size_t(n)];
+            args.dc0[b * d + n] = carry_c[size_t(n)];
+        }
     }
 }
 

@@ -23,10 +23,15 @@ template <class S> struct CorrectedMemory {
 
     CorrectedMemory(const Sizes<S>& n, bool backward, char* begin) : arena(begin) {
         const int64_t values = n.rows * n.value_row, scores_size = n.rows * n.row;
-        beta = arena.take<C>(n.rows), scores = arena.take<C>(scores_size);
-        lacks = arena.take<C>(values), wrote = arena.take<C>(values), wrote_rows = arena.take<E>(values);
+        beta = arena.take<C>(n.rows);
+        scores = arena.take<C>(scores_size);
+        lacks = arena.take<C>(values);
+        wrote = arena.take<C>(values);
+        wrote_rows = arena.take<E>(values);
         if (!backward) return;
-        d_read = arena.take<C>(values), d_scores = arena.take<C>(scores_size), d_beta = arena.take<C>(n.rows);
+        d_read = arena.take<C>(values);
+        d_scores = arena.take<C>(scores_size);
+        d_beta = arena.take<C>(n.rows);
         d_read_rows = arena.take<E>(values);
     }
 };
@@ -110,7 +115,9 @@ template <class S, class Walk> class Corrected : protected Walk {
                 for (int v = 0; v < kVectors; ++v) {
                     const int64_t at = (first + r) * n_.value_row + n + v * kLanes;
                     const V wrote = rows[r][v] * d_.beta[first + r];
-                    store(d_.lacks + at, rows[r][v]), store(d_.wrote + at, wrote), store(d_.wrote_rows + at, wrote);
+                    store(d_.lacks + at, rows[r][v]);
+                    store(d_.wrote + at, wrote);
+                    store(d_.wrote_rows + at, wrote);
                     for (int64_t later = r + 1; later < kRows; ++later)
                         rows[later][v] -= wrote * scores[later * n_.row + first + r];
                 }
@@ -136,7 +143,8 @@ template <class S, class Walk> class Corrected : protected Walk {
                     const int64_t at = (first + r) * n_.value_row + n + v * kLanes;
                     const V d_read = rows[r][v] * -d_.beta[first + r];
                     total += rows[r][v] * load(d_.lacks + at);
-                    store(d_.d_read + at, d_read), store(d_.d_read_rows + at, d_read);
+                    store(d_.d_read + at, d_read);
+                    store(d_.d_read_rows + at, d_read);
                     for (int64_t earlier = 0; earlier < r; ++earlier)
                         rows[earlier][v] += d_read * scores[(first + r) * n_.row + earlier];
                 }

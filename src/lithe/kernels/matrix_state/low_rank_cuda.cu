@@ -15,7 +15,8 @@ template <class S> struct LowRankWalk : CorrectedWalk<S> {
         : CorrectedWalk<S>(args, shared, global),
           a_rows(a),
           b_rows(b) {
-        erase = this->more + this->value, into = erase + this->key;
+        erase = this->more + this->value;
+        into = erase + this->key;
     }
     __device__ void stage_step(int64_t t, const HeadRows<const S>& d_out_rows) {
         const bool padded = this->flags(t) & kPadding;
@@ -100,10 +101,12 @@ __global__ void __launch_bounds__(kThreads) low_rank_value_kernel(DeltaStateBack
         at.rows([&](int64_t c, C* row) {
             C dk = 0, db = 0;
             for (int64_t n = lane; n < at.value; n += kWarp) {
-                dk += row[n] * at.v[n], db -= row[n] * x[n];
+                dk += row[n] * at.v[n];
+                db -= row[n] * x[n];
                 row[n] = (row[n] + at.erase[c] * at.more[n]) * at.left[c];
             }
-            dk = warp_sum(dk), db = warp_sum(db);
+            dk = warp_sum(dk);
+            db = warp_sum(db);
             const C decays = -at.k[c] * dk - at.into[c] * db;
             of_warp += decays;
             if (lane != 0) return;

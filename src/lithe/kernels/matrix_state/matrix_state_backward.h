@@ -280,7 +280,8 @@ template <class S, bool kChannel> class Backward : protected Chunk<S, kChannel> 
             V total = V{};
             for_each_vector(n_.value,
                             [&](int64_t n, auto part) { total += part.get(state + n) * part.get(gradient + n); });
-            m_.dg[c] = sum(total), all += m_.dg[c];
+            m_.dg[c] = sum(total);
+            all += m_.dg[c];
         }
         if constexpr (!kChannel) m_.dg[0] = all;
     }

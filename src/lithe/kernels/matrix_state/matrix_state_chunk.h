@@ -297,7 +297,8 @@ template <class S, bool kChannel> class Chunk {
 
  private:
     void take_up(int64_t first, int64_t count, bool known) {
-        t_ = first, count_ = count;
+        t_ = first;
+        count_ = count;
         left_ = m_.left + (backward_ && kChannel ? first % kStateBlock * n_.key_row : 0);
         if constexpr (kChannel) {
             if (!known) read_channel_decays();
@@ -369,7 +370,10 @@ template <class S, bool kChannel> class Chunk {
         // what the loop writes might be these members, as far as a compiler knows
         const C *left = left_ + c, *q[kCount];
         C* scores[kCount];
-        for (int l = 0; l < kCount; ++l) q[l] = list[l].readers->q + c, scores[l] = list[l].scores + j;
+        for (int l = 0; l < kCount; ++l) {
+            q[l] = list[l].readers->q + c;
+            scores[l] = list[l].scores + j;
+        }
         const int64_t count = count_, key_row = n_.key_row, row = n_.row;
         for (int64_t i = j; i < count; ++i) {
             V totals[kCount] = {};

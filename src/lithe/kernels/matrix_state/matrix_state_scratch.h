@@ -28,7 +28,9 @@ template <class S> struct Sizes {
         chunk = shape.decay == StateDecay::channel ? kChannelChunk : kHeadChunk;
         chunks = kStateBlock / chunk;
         rows = round_up(chunk, kTileRows);
-        key_row = round_up(key, kLanes), value_row = round_up(value, kLanes), row = round_up(chunk, kLanes);
+        key_row = round_up(key, kLanes);
+        value_row = round_up(value, kLanes);
+        row = round_up(chunk, kLanes);
         state = round_up(key, kTileRows) * value_row;
         value_length = round_up(value, kPair<S>);
     }
@@ -51,7 +53,9 @@ template <class S> struct Writes {
 
     Writes(const Sizes<S>& n, bool backward, Arena& arena) {
         const int64_t keys = n.rows * n.key_row;
-        k = arena.take<C>(keys), lengths = arena.take<C>(n.rows), k_now = arena.take<E>(keys),
+        k = arena.take<C>(keys);
+        lengths = arena.take<C>(n.rows);
+        k_now = arena.take<E>(keys);
         k_on = arena.take<E>(keys);
         key_columns = arena.take<E>(packed_size<S>(n.key, n.chunk));
         value_sums = arena.take<E>(packed_size<S>(n.chunk, n.value));
@@ -73,7 +77,9 @@ template <class S> struct Readers {
 
     Readers(const Sizes<S>& n, bool backward, Arena& arena) {
         const int64_t keys = n.rows * n.key_row;
-        q = arena.take<C>(keys), lengths = arena.take<C>(n.rows), q_now = arena.take<E>(keys),
+        q = arena.take<C>(keys);
+        lengths = arena.take<C>(n.rows);
+        q_now = arena.take<E>(keys);
         q_back = arena.take<E>(keys);
         if (backward) dq = arena.take<C>(keys);
     }
@@ -109,16 +115,23 @@ template <class S> struct Memory {
           queries(n, backward, arena),
           writes(n, backward, arena) {
         const int64_t keys = n.rows * n.key_row, decays = channel ? keys : n.rows, scores_size = n.rows * n.row;
-        left = arena.take<C>(backward && channel ? kStateBlock * n.key_row : decays),
-        since_begin = arena.take<C>(decays), until_end = arena.take<C>(decays);
-        scores = arena.take<C>(scores_size), between = arena.take<C>(scores_size);
-        out = arena.take<C>(n.rows * n.value_row), states = arena.take<C>(n.state * (backward ? n.chunks : 1));
-        state_rows = arena.take<E>(n.state), state_sums = arena.take<E>(packed_size<S>(n.key, n.value));
+        left = arena.take<C>(backward && channel ? kStateBlock * n.key_row : decays);
+        since_begin = arena.take<C>(decays);
+        until_end = arena.take<C>(decays);
+        scores = arena.take<C>(scores_size);
+        between = arena.take<C>(scores_size);
+        out = arena.take<C>(n.rows * n.value_row);
+        states = arena.take<C>(n.state * (backward ? n.chunks : 1));
+        state_rows = arena.take<E>(n.state);
+        state_sums = arena.take<E>(packed_size<S>(n.key, n.value));
         key_tiles = arena.take<E>(n.tiles(n.key));
         if (backward) {
-            d_state = arena.take<C>(n.state), d_scores = arena.take<C>(scores_size);
-            dg = arena.take<C>(n.key_row), d_weights = arena.take<E>(scores_size);
-            d_out_a = arena.take<E>(n.rows * n.value_length), value_a = arena.take<E>(n.rows * n.value_length);
+            d_state = arena.take<C>(n.state);
+            d_scores = arena.take<C>(scores_size);
+            dg = arena.take<C>(n.key_row);
+            d_weights = arena.take<E>(scores_size);
+            d_out_a = arena.take<E>(n.rows * n.value_length);
+            value_a = arena.take<E>(n.rows * n.value_length);
             d_out_sums = arena.take<E>(packed_size<S>(n.chunk, n.value));
             weight_tiles = arena.take<E>(n.tiles(n.chunk));
             state_columns = arena.take<E>(packed_size<S>(n.value, n.key));

@@ -41,8 +41,14 @@ template <class S> struct Walk {
           h(blockIdx.x % args.shape.heads),
           key(args.shape.key),
           value(args.shape.value) {
-        q = shared, k = q + key, left = k + key, running = left + key;
-        v = running + key, d_out = v + value, partial = d_out + value, of_warps = partial + kWarps * value;
+        q = shared;
+        k = q + key;
+        left = k + key;
+        running = left + key;
+        v = running + key;
+        d_out = v + value;
+        partial = d_out + value;
+        of_warps = partial + kWarps * value;
         beside = of_warps + kWarps;
         state = global ? global + blockIdx.x * key * value : beside + more.numbers(key, value);
     }

@@ -52,7 +52,8 @@ template <class S, bool kAdd> void forward(const NormForward<S>& a, int64_t row)
     sweep(
         0, a.width, [&](int64_t j) { store(y + j, (s.vector(j) - mean) * r * load(a.gain + j) + load(a.bias + j)); },
         [&](int64_t j) { from_compute((s.number(j) - mean) * r * a.gain[j] + a.bias[j], y[j]); });
-    a.statistics[2 * row] = mean, a.statistics[2 * row + 1] = r;
+    a.statistics[2 * row] = mean;
+    a.statistics[2 * row + 1] = r;
 }
 
 template <class S, bool kAdd> void backward(const NormBackward<S>& args, int64_t row, Compute<S>* sums) {
@@ -69,13 +70,17 @@ template <class S, bool kAdd> void backward(const NormBackward<S>& args, int64_t
         0, a.width,
         [&](int64_t j) {
             const V d = load(dy + j), n = (s.vector(j) - mean) * r, dg = d * n, each = d * load(a.gain + j);
-            dns += each, dn_ns += each * n;
-            store(d_gain + j, load(d_gain + j) + dg), store(d_bias + j, load(d_bias + j) + d);
+            dns += each;
+            dn_ns += each * n;
+            store(d_gain + j, load(d_gain + j) + dg);
+            store(d_bias + j, load(d_bias + j) + d);
         },
         [&](int64_t j) {
             const C d = to_compute(dy[j]), n = (s.number(j) - mean) * r;
-            dn += d * a.gain[j], dn_n += d * a.gain[j] * n;
-            d_gain[j] += d * n, d_bias[j] += d;
+            dn += d * a.gain[j];
+            dn_n += d * a.gain[j] * n;
+            d_gain[j] += d * n;
+            d_bias[j] += d;
         });
     const C mean_dn = (sum(dns) + dn) / C(a.width), mean_dn_n = (sum(dn_ns) + dn_n) / C(a.width);
     S *dx = args.dx + row * a.width, *d_add = kAdd ? args.d_add + row * a.width : nullptr;
@@ -86,12 +91,18 @@ template <class S, bool kAdd> void backward(const NormBackward<S>& args, int64_t
         [&](int64_t j) {
             const V ds = (load(dy + j) * load(a.gain + j) - mean_dn - (s.vector(j) - mean) * r * mean_dn_n) * r;
             store(dx + j, ds);
-            if constexpr (kAdd) store(d_add + j, ds * s.scale), d_scales += ds * load(s.add + j);
+            if constexpr (kAdd) {
+                store(d_add + j, ds * s.scale);
+                d_scales += ds * load(s.add + j);
+            }
         },
         [&](int64_t j) {
             const C ds = (to_compute(dy[j]) * a.gain[j] - mean_dn - (s.number(j) - mean) * r * mean_dn_n) * r;
             from_compute(ds, dx[j]);
-            if constexpr (kAdd) from_compute(ds * s.scale, d_add[j]), d_scale += ds * to_compute(s.add[j]);
+            if constexpr (kAdd) {
+                from_compute(ds * s.scale, d_add[j]);
+                d_scale += ds * to_compute(s.add[j]);
+            }
         });
     sums[2 * a.width] += sum(d_scales) + d_scale;
 }

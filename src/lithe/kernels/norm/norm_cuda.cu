@@ -36,7 +36,10 @@ template <class S> __global__ void forward_kernel(NormForward<S> a) {
         const C r = inverse_root(warp_sum(variance) / C(a.width) + C(a.epsilon));
         for (int64_t j = lane; j < a.width; j += kWarp)
             put(a.y[row * a.width + j], a.gain[j] * (s(j) - mean) * r + a.bias[j]);
-        if (lane == 0) a.statistics[2 * row] = mean, a.statistics[2 * row + 1] = r;
+        if (lane == 0) {
+            a.statistics[2 * row] = mean;
+            a.statistics[2 * row + 1] = r;
+        }
     }
 }
 
@@ -54,9 +57,11 @@ template <class S> __global__ void rows_kernel(NormBackward<S> args) {
         C mean_dn = 0, mean_dn_n = 0;
         for (int64_t j = lane; j < a.width; j += kWarp) {
             const C dn = a.gain[j] * get(dy[j]);
-            mean_dn += dn, mean_dn_n += dn * (s(j) - mean) * r;
+            mean_dn += dn;
+            mean_dn_n += dn * (s(j) - mean) * r;
         }
-        mean_dn = warp_sum(mean_dn) / C(a.width), mean_dn_n = warp_sum(mean_dn_n) / C(a.width);
+        mean_dn = warp_sum(mean_dn) / C(a.width);
+        mean_dn_n = warp_sum(mean_dn_n) / C(a.width);
         for (int64_t j = lane; j < a.width; j += kWarp) {
             const C ds = r * (a.gain[j] * get(dy[j]) - mean_dn - (s(j) - mean) * r * mean_dn_n);
             put(args.dx[row * a.width + j], ds);
@@ -80,10 +85,12 @@ template <class S> __global__ void columns_kernel(NormBackward<S> args) {
 #pragma unroll 4
     for (int64_t row = chunk * kNormChunk; row < end; ++row) {
         const C dy = get(args.dy[row * a.width + j]);
-        dgain += dy * (Row<S>(a, row)(j) - a.statistics[2 * row]) * a.statistics[2 * row + 1], dbias += dy;
+        dgain += dy * (Row<S>(a, row)(j) - a.statistics[2 * row]) * a.statistics[2 * row + 1];
+        dbias += dy;
     }
     C* sums = args.sums + chunk * (2 * a.width + 1);
-    sums[j] = dgain, sums[a.width + j] = dbias;
+    sums[j] = dgain;
+    sums[a.width + j] = dbias;
 }
 
 }  // namespace

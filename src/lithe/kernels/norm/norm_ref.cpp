@@ -25,7 +25,8 @@ template <class S> void norm_forward_ref(const NormForward<S>& a) {
         const C r = 1 / std::sqrt(variance + C(a.epsilon));
         for (int64_t j = 0; j < a.width; ++j)
             from_compute(a.gain[j] * (summed(a, row, j) - mean) * r + a.bias[j], a.y[row * a.width + j]);
-        a.statistics[2 * row] = mean, a.statistics[2 * row + 1] = r;
+        a.statistics[2 * row] = mean;
+        a.statistics[2 * row + 1] = r;
     }
 }
 
@@ -41,8 +42,10 @@ template <class S> void norm_backward_ref(const NormBackward<S>& args) {
         auto dy = [&](int64_t j) { return to_compute(args.dy[row * w + j]); };
         C mean_dn = 0, mean_dn_n = 0;
         for (int64_t j = 0; j < w; ++j) {
-            mean_dn += a.gain[j] * dy(j) / C(w), mean_dn_n += a.gain[j] * dy(j) * normed(j) / C(w);
-            sums[j] += dy(j) * normed(j), sums[w + j] += dy(j);
+            mean_dn += a.gain[j] * dy(j) / C(w);
+            mean_dn_n += a.gain[j] * dy(j) * normed(j) / C(w);
+            sums[j] += dy(j) * normed(j);
+            sums[w + j] += dy(j);
         }
         for (int64_t j = 0; j < w; ++j) {
             const C ds = r * (a.gain[j] * dy(j) - mean_dn - normed(j) * mean_dn_n);

@@ -50,19 +50,28 @@ template <class S> struct Buffers {
     RecurrenceForward<S> forward(bool extras) {
         RecurrenceForward<S> args;
         args.shape = shape;
-        args.u = u.data(), args.x = cell.reads_x ? x.data() : nullptr;
+        args.u = u.data();
+        args.x = cell.reads_x ? x.data() : nullptr;
         for (int k = 0; k < cell.weights; ++k) args.w[k] = w.data() + k * columns;
-        args.c0 = extras ? c0.data() : nullptr, args.flags = extras ? flags.data() : nullptr;
+        args.c0 = extras ? c0.data() : nullptr;
+        args.flags = extras ? flags.data() : nullptr;
         args.mask = extras && shape.cell <= Cell::sru_bare_tanh ? mask.data() : nullptr;
-        args.alpha = C(0.75), args.h = h.data(), args.c = c.data(), args.c_last = c_last.data();
+        args.alpha = C(0.75);
+        args.h = h.data();
+        args.c = c.data();
+        args.c_last = c_last.data();
         return args;
     }
     RecurrenceBackward<S> backward(bool extras) {
         RecurrenceBackward<S> args;
         args.forward = forward(extras);
-        args.dh = dh.data(), args.dc_last = extras ? dc_last.data() : nullptr, args.du = du.data(),
+        args.dh = dh.data();
+        args.dc_last = extras ? dc_last.data() : nullptr;
+        args.du = du.data();
         args.dx = args.forward.x ? dx.data() : nullptr;
-        args.dc0 = dc0.data(), args.partial = partial.data(), args.dw = dw.data();
+        args.dc0 = dc0.data();
+        args.partial = partial.data();
+        args.dw = dw.data();
         return args;
     }
 };

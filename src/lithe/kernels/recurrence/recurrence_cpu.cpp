@@ -211,9 +211,14 @@ template <class S, class Cell> void backward(const RecurrenceBackward<S>& args, 
             const int64_t ahead = rows.next(walked, row, -1), u_ahead = ahead * rows.planes,
                           x_ahead = ahead * rows.columns;
             for_each_vector(n, [&](int64_t i, auto part) {
-                for (int plane = 0; plane < Cell::kPlanes; ++plane)
-                    fetch(u + plane * width + i + u_ahead), fetch_for_writing(du + plane * width + i + u_ahead);
-                if constexpr (Cell::kReadsX) fetch(x + i + x_ahead), fetch_for_writing(dx + i + x_ahead);
+                for (int plane = 0; plane < Cell::kPlanes; ++plane) {
+                    fetch(u + plane * width + i + u_ahead);
+                    fetch_for_writing(du + plane * width + i + u_ahead);
+                }
+                if constexpr (Cell::kReadsX) {
+                    fetch(x + i + x_ahead);
+                    fetch_for_writing(dx + i + x_ahead);
+                }
                 fetch(dh + i + x_ahead);
                 fetch(before + i + x_ahead);
                 const Input<S, decltype(part)> in{u, x, weights, mask, width, i, alpha, begins, part};

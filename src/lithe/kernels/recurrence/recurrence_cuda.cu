@@ -124,7 +124,8 @@ __global__ void __launch_bounds__(kColumnThreads) forward_kernel(RecurrenceForwa
             C h = 0;
             if (!(now[i].flags & kPadding)) {
                 const Step<C> result = Cell::template step<C>(Input<S, Cell>{now[i], constants, first + i == 0}, c);
-                c = result.c, h = result.h;
+                c = result.c;
+                h = result.h;
             }
             put(a.h[at.row(t)], h);
             if (a.c) a.c[at.row(t)] = c;

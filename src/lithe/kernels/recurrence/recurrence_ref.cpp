@@ -162,7 +162,8 @@ template <class S> struct Column {
         for (int p = 0; p < cell().planes; ++p)
             in.u[size_t(p)] = Dual<C>::input(to_compute(a.u[u_at(t, p)]), kPlane + p);
         for (int k = 0; k < cell().weights; ++k) in.w[size_t(k)] = Dual<C>::input(a.w[k][unit()], kWeight + k);
-        in.mask = a.mask ? a.mask[state()] : C(1), in.alpha = a.alpha;
+        in.mask = a.mask ? a.mask[state()] : C(1);
+        in.alpha = a.alpha;
         in.begins = a.shape.whole_start && ((flags(t) & kDocumentBegins) || (walked == 0 && !a.c0));
         return in;
     }
@@ -186,7 +187,8 @@ template <class S> void recurrence_forward_ref(const RecurrenceForward<S>& a) {
             C h = 0;
             if (!(at.flags(t) & kPadding)) {
                 const Result<C> next = step(a.shape.cell, at.inputs(walked, c));
-                c = next.c.value, h = next.h.value;
+                c = next.c.value;
+                h = next.h.value;
             }
             from_compute(h, a.h[at.row(t)]);
             if (a.c) a.c[at.row(t)] = c;

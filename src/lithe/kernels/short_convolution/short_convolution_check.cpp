@@ -41,17 +41,24 @@ template <class S> struct Buffers {
     ShortConvolutionForward<S> forward(bool extras) {
         ShortConvolutionForward<S> args;
         args.shape = shape;
-        args.x = x.data(), args.w = w.data(), args.bias = extras ? bias.data() : nullptr;
-        args.before = extras ? before.data() : nullptr, args.flags = extras ? flags.data() : nullptr;
-        args.y = y.data(), args.last = last.data();
+        args.x = x.data();
+        args.w = w.data();
+        args.bias = extras ? bias.data() : nullptr;
+        args.before = extras ? before.data() : nullptr;
+        args.flags = extras ? flags.data() : nullptr;
+        args.y = y.data();
+        args.last = last.data();
         return args;
     }
     ShortConvolutionBackward<S> backward(bool extras) {
         ShortConvolutionBackward<S> args;
         args.forward = forward(extras);
-        args.dy = dy.data(), args.dlast = extras ? dlast.data() : nullptr;
-        args.dx = dx.data(), args.dbefore = extras ? dbefore.data() : nullptr;
-        args.partial = partial.data(), args.dw = dw.data();
+        args.dy = dy.data();
+        args.dlast = extras ? dlast.data() : nullptr;
+        args.dx = dx.data();
+        args.dbefore = extras ? dbefore.data() : nullptr;
+        args.partial = partial.data();
+        args.dw = dw.data();
         return args;
     }
 };

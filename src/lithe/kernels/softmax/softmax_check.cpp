@@ -40,9 +40,11 @@ ParityResult softmax_parity(int64_t size) {
         mask.ahead = 0;
         mask.window = 4;
         softmax_case<S>(result, mask, " window");
-        mask.hidden = hidden.data(), mask.first = first.data();
+        mask.hidden = hidden.data();
+        mask.first = first.data();
         softmax_case<S>(result, mask, " hidden");
-        mask.window = -1, mask.causal = false;
+        mask.window = -1;
+        mask.causal = false;
         softmax_case<S>(result, mask, " hidden, all");
         // the first queries see two spans, the others none
         const int32_t lists[] = {0, 2};

@@ -92,8 +92,10 @@ void norm_and_sru_case(ParityResult& result, int64_t size) {
             c(size, 0.41, 0.2, 1.0), c_ref(size, 0.41, 0.2, 1.0), h(size), h_ref(size);
         StepSru args{size,     u.data(),  which == 1 ? nullptr : x.data(), 1.25f, v.data(), b.data(), c.data(),
                      h.data(), which == 2};
-        step_sru(args, 0, size / 2), step_sru(args, size / 2, size);
-        args.c = c_ref.data(), args.h = h_ref.data();
+        step_sru(args, 0, size / 2);
+        step_sru(args, size / 2, size);
+        args.c = c_ref.data();
+        args.h = h_ref.data();
         step_sru_ref(args, 0, size);
         compare(result, c, c_ref, 1e-5, "step sru c");
         compare(result, h, h_ref, 1e-5, "step sru h");
@@ -107,8 +109,10 @@ void gates_case(ParityResult& result, int64_t size) {
             h_ref(size, 0.3, 0.5, 1.0);
         StepGates args{.width = size, .u = u.data(), .s = s.data(), .c = c.data(), .h = h.data()};
         const auto step = lstm ? step_lstm : step_gru;
-        step(args, 0, size / 2), step(args, size / 2, size);
-        args.c = c_ref.data(), args.h = h_ref.data();
+        step(args, 0, size / 2);
+        step(args, size / 2, size);
+        args.c = c_ref.data();
+        args.h = h_ref.data();
         (lstm ? step_lstm_ref : step_gru_ref)(args, 0, size);
         compare(result, c, c_ref, 1e-5, "step gates c");
         compare(result, h, h_ref, 1e-5, "step gates h");
@@ -137,8 +141,10 @@ void matrix_state_case(ParityResult& result, int64_t value) {
                              .state = state.data(),
                              .out = got.data()};
         const int64_t border = kHeads * value / 2 / 16 * 16;
-        step_matrix_state(args, 0, border), step_matrix_state(args, border, kHeads * value);
-        args.state = state_ref.data(), args.out = expected.data();
+        step_matrix_state(args, 0, border);
+        step_matrix_state(args, border, kHeads * value);
+        args.state = state_ref.data();
+        args.out = expected.data();
         step_matrix_state_ref(args, 0, kHeads * value);
         compare(result, got, expected, 1e-5, "step state out");
         compare(result, state, state_ref, 1e-5, "step state");

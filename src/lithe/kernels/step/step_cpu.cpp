@@ -66,7 +66,8 @@ template <> struct Input<bfloat16> {
     float scale = 1;
     Input(const float* x, int64_t columns, char* scratch) {
         const int64_t padded = (columns + kWide - 1) / kWide * kWide;
-        high = reinterpret_cast<bfloat16*>(scratch), low = high + padded;
+        high = reinterpret_cast<bfloat16*>(scratch);
+        low = high + padded;
         for (int64_t k = 0; k < padded; k += kLanes) {
             const VecF v = load_padded(x, k, columns);
             store(high + k, v);
@@ -242,7 +243,8 @@ template <class S> void step_attend_range(const StepAttend<S>& a, int64_t begin,
         }
         total = sum(sums);
         for (; j < end - begin; ++j) total += a.scores[j] = exp(broadcast(a.scores[j] - highest))[0];
-        a.highest[h] = highest, a.sum[h] = total;
+        a.highest[h] = highest;
+        a.sum[h] = total;
         float* out = a.out + h * a.size;
         int64_t i = 0;
         const S* first = v + begin * a.row;

@@ -35,7 +35,8 @@ template <class S> void step_attend_ref(const StepAttend<S>& a, int64_t begin, i
             highest = std::fmax(highest, scores.back());
         }
         for (double& each : scores) sum += each = std::exp(each - highest);
-        a.highest[h] = float(highest), a.sum[h] = float(sum);
+        a.highest[h] = float(highest);
+        a.sum[h] = float(sum);
         for (int64_t i = 0; i < a.size; ++i) {
             double out = 0;
             for (int64_t j = begin; j < end; ++j) out += scores[size_t(j - begin)] * number(a.v[j * a.row + kept + i]);

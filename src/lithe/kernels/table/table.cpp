@@ -31,7 +31,8 @@ RowGroups group_rows(const int64_t* row_of_entry, int64_t count) {
         uint32_t before = 0;
         for (uint32_t& each : place) {
             const uint32_t here = each;
-            each = before, before += here;
+            each = before;
+            before += here;
         }
         for (uint64_t key : keys) other[place[(key >> (32 + shift)) & (kBuckets - 1)]++] = key;
         keys.swap(other);
@@ -39,8 +40,10 @@ RowGroups group_rows(const int64_t* row_of_entry, int64_t count) {
     groups.order.resize(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
         const auto row = int64_t(keys[i] >> 32);
-        if (groups.rows.empty() || groups.rows.back() != row)
-            groups.rows.push_back(row), groups.starts.push_back(int64_t(i));
+        if (groups.rows.empty() || groups.rows.back() != row) {
+            groups.rows.push_back(row);
+            groups.starts.push_back(int64_t(i));
+        }
         groups.order[i] = int64_t(keys[i] & 0xFFFFFFFFu);
     }
     groups.starts.push_back(count);

@@ -27,7 +27,8 @@ template <class C> void table_case(ParityResult& result, int64_t width, int64_t 
                         .rate = 0.1,
                         .gradient_scale = 0.5};
     table_update(args);
-    args.table = table_ref.data(), args.sums = sums_ref.data();
+    args.table = table_ref.data();
+    args.sums = sums_ref.data();
     table_update_ref(args);
     const std::string what = std::string("table ") + storage_name<C>();
     compare(result, table, table_ref, storage_tolerance<C>(), what + " weight", 10);

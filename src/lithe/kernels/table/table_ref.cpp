@@ -13,7 +13,10 @@ template <class C> void table_update_ref(const TableUpdate<C>& a) {
             for (int64_t j = 0; j < a.width; ++j) g[size_t(j)] += values[j];
         }
         C squares = 0;
-        for (C& each : g) each *= C(a.gradient_scale), squares += each * each;
+        for (C& each : g) {
+            each *= C(a.gradient_scale);
+            squares += each * each;
+        }
         C& sum = a.sums[a.rows[group]];
         sum += squares / C(a.width);
         C* row = a.table + a.rows[group] * a.width;
