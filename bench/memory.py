@@ -30,6 +30,15 @@ ROWS = [
     ("attention, AdamW", PLAN, {"model.layout": "(sf)x6", "model.width": 512, "model.heads": 8, "model.ngrams.lengths": "",
                                 "optimizer.name": "adamw", "model.positions": "relative"}),
     ("LSTM", PLAN, {"model.layout": "lx4", "model.width": 512, "model.ngrams.lengths": "", "optimizer.name": "adamw"}),
+    ("attention, recomputed", PLAN, {"model.layout": "(sf)x12", "model.width": 512, "model.heads": 8,
+                                     "model.ngrams.lengths": "", "optimizer.name": "adamw", "train.batch": 64,
+                                     "train.recompute": "uniform:3"}),
+    ("attention, optimal:2", PLAN, {"model.layout": "(sf)x12", "model.width": 512, "model.heads": 8,
+                                    "model.ngrams.lengths": "", "optimizer.name": "adamw", "train.batch": 64,
+                                    "train.recompute": "optimal:2"}),
+    ("attention, selective", PLAN, {"model.layout": "(sf)x12", "model.width": 512, "model.heads": 8,
+                                    "model.ngrams.lengths": "", "optimizer.name": "adamw", "train.batch": 64,
+                                    "train.recompute": "selective"}),
     ("average, lookahead", PLAN, {"optimizer.average": 0.99, "optimizer.lookahead_steps": 5, "model.width": 512}),
 ]
 

@@ -104,6 +104,26 @@ TEST_F(InitFrom, TakesPartsAndTellsTheRest) {
         EXPECT_NE(result.err.find(words), std::string::npos) << words << "\n" << result.err;
 }
 
+TEST_F(InitFrom, SaysWhoseTokenizerReadsTheText) {
+    ASSERT_EQ(train("a", "1").code, 0);
+    auto settings = from("a");
+    settings.insert(settings.end(), {"--set", "data.tokenizer=" + folder_.file("own.json")});
+    ASSERT_EQ(testing::run({"data", "train-tokenizer", folder_.file("text.txt"), "--size", "300", "--out",
+                            folder_.file("own.json")})
+                  .code,
+              0);
+    const auto whole = train("b", "1", settings);
+    ASSERT_EQ(whole.code, 0) << whole.err;
+    EXPECT_NE(whole.err.find("own.json\" is not used"), std::string::npos) << whole.err;
+    EXPECT_EQ(load_model(folder_.file("b")).tokenizer->vocabulary_size(), 256);
+    settings.insert(settings.end(), {"--set", "train.init_parts=[\"decoder.layers\"]"});
+    const auto layers = train("c", "1", settings);
+    ASSERT_EQ(layers.code, 0) << layers.err;
+    EXPECT_EQ(layers.err.find("is not used"), std::string::npos) << layers.err;
+    EXPECT_EQ(load_model(folder_.file("c")).tokenizer->vocabulary_size(),
+              tokenizer_from_file(folder_.file("own.json"))->vocabulary_size());
+}
+
 TEST_F(InitFrom, RefusesPartsThatThereAreNot) {
     ASSERT_EQ(train("a", "1").code, 0);
     const auto with = [&](const std::string& parts) {

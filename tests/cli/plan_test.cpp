@@ -107,7 +107,7 @@ TEST(TrainText, WrongUsesAreToldWhatToDo) {
         std::vector<std::string> arguments;
         const char* told;
     };
-    for (const Case& each : {Case{{"train", config, "--max-memory", "2G"}, "bound a plan"},
+    for (const Case& each : {Case{{"train", config, "--target-latency", "1ms"}, "bounds a plan"},
                              Case{{"train", text, "--max-steps", "5"}, "plans are made for a time"},
                              Case{{"plan", text, "--max-time", "soon"}, "not a time"},
                              Case{{"plan", text, "--max-memory", "much"}, "not an amount of memory"},

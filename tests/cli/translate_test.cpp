@@ -85,6 +85,15 @@ TEST_F(Translating, FilesOfOtherEncodingsAreTheSameText) {
               plain.out);
 }
 
+TEST_F(Translating, EvalRefusesWhatWouldDoNothing) {
+    for (const std::vector<std::string>& flag :
+         {std::vector<std::string>{"--memory", "4"}, {"--lead", "4"}, {"--mask", "causal"}, {"--clamp-length", "4"}}) {
+        std::vector<std::string> command = {"eval", path()};
+        command.insert(command.end(), flag.begin(), flag.end());
+        EXPECT_FAILS(run(command), 2, "no effect on a model of objective");
+    }
+}
+
 TEST_F(Translating, SaysWhatIsWrongWithItsFiles) {
     const std::string in = folder_->write("three.txt", "a x y z\n\nb x y z\n");
     EXPECT_FAILS(run({"translate", path(), "--in", in}), 2, "three.txt, line 2");

@@ -129,10 +129,13 @@ int model_info(const Flags& flags, const CommandContext& context) {
         config = loaded.config;
         model = std::move(loaded.model);
     }
-    if (config.train.precision == Precision::automatic)
-        config.train.precision = kernels::has_bf16_products() ? Precision::bf16 : Precision::fp32;
+    if (config.train.precision == Precision::automatic) config.train.precision = precision_of_cpu();
     ModelCost cost = count_cost(*model, cost_shape(config));
-    MemoryEstimate memory = estimate_memory(*model, config, config.train.precision == Precision::bf16 ? 2 : 4);
+    const int working_bytes = config.train.precision == Precision::bf16 ? 2 : 4;
+    const Recompute recompute = choose_recompute(*model, config, working_bytes);
+    config.train.recompute = to_string(recompute);
+    MemoryEstimate memory = estimate_memory(*model, config, working_bytes);
+    const double again = recomputed_flops_per_token(*model, config, recompute);
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers)
         layers.push_back({{"block", layer.label},
@@ -144,6 +147,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
                  {"parameters_without_embeddings", cost.parameters_without_embeddings},
                  {"flops_per_token", cost.flops_per_token},
                  {"training_flops_per_token", cost.training_flops_per_token},
+                 {"recompute", {{"way", config.train.recompute}, {"flops_per_token", again}}},
                  {"layout", to_string(decoder_layout(config))},
                  {"vocabulary_size", model->vocabulary_size()},
                  {"layers", layers},
@@ -163,6 +167,9 @@ int model_info(const Flags& flags, const CommandContext& context) {
               << format_count(cost.training_flops_per_token) << " training\nmemory, training  about "
               << format_bytes(memory.total()) << " (batch " << config.train.batch << " x " << config.train.length
               << " tokens)\n";
+    if (recompute.method != RecomputeMethod::none)
+        std::cout << "recompute         " << config.train.recompute << ", " << format_count(again)
+                  << " FLOPs per token more\n";
     print_layers(cost);
     return 0;
 }

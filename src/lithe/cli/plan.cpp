@@ -25,29 +25,6 @@ struct Flags {
     PlanFlags plan;
 };
 
-// "512M", "4G", "4GiB": powers of 1024 with an i, else of 1000.
-double parse_memory(const std::string& text) {
-    std::string number = text;
-    while (!number.empty() && (number.back() == 'B' || number.back() == 'b')) number.pop_back();
-    const bool binary = !number.empty() && number.back() == 'i';
-    if (binary) number.pop_back();
-    auto count = parse_count(number);
-    if (!count || *count == 0)
-        fail({.kind = ErrorKind::usage,
-              .what = "not an amount of memory",
-              .where = "--max-memory",
-              .expected = "bytes, as 800M, 2G or 2GiB",
-              .got = printable(text)});
-    double value = double(*count);
-    if (binary)
-        for (double unit : {1e9, 1e6, 1e3})
-            if (value >= unit) {
-                value *= unit == 1e9 ? 1.073741824 : unit == 1e6 ? 1.048576 : 1.024;
-                break;
-            }
-    return value;
-}
-
 double parse_latency(const std::string& text) {
     const bool milli = text.size() > 2 && text.substr(text.size() - 2) == "ms";
     const auto value = parse_seconds(milli ? text.substr(0, text.size() - 2) : text);
@@ -103,8 +80,32 @@ int run(const Flags& flags, const CommandContext& context) {
 
 }  // namespace
 
+double parse_memory(const std::string& text) {
+    std::string number = text;
+    while (!number.empty() && (number.back() == 'B' || number.back() == 'b')) number.pop_back();
+    const bool binary = !number.empty() && number.back() == 'i';
+    if (binary) number.pop_back();
+    auto count = parse_count(number);
+    if (!count || *count == 0)
+        fail({.kind = ErrorKind::usage,
+              .what = "not an amount of memory",
+              .where = "--max-memory",
+              .expected = "bytes, as 800M, 2G or 2GiB",
+              .got = printable(text)});
+    double value = double(*count);
+    if (binary)
+        for (double unit : {1e9, 1e6, 1e3})
+            if (value >= unit) {
+                value *= unit == 1e9 ? 1.073741824 : unit == 1e6 ? 1.048576 : 1.024;
+                break;
+            }
+    return value;
+}
+
 void PlanFlags::add_to(CLI::App& app) {
-    app.add_option("--max-memory", memory, "of a planned training, as 2G; default: what the machine has");
+    app.add_option(
+        "--max-memory", memory,
+        "as 2G: a plan keeps within it, a configuration recomputes activations; default: what the machine has");
     app.add_option("--target-latency", latency, "at most this much per generated token of a planned model, as 0.5ms");
 }
 

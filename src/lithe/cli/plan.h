@@ -12,6 +12,9 @@ struct PlanFlags {
     bool given() const { return !memory.empty() || !latency.empty(); }
 };
 
+// "512M", "4G", "4GiB" as bytes: powers of 1024 with an i, else of 1000. Throws usage.
+double parse_memory(const std::string& text);
+
 // "data.path=..." as of --set.
 std::string data_path_setting(const std::string& path);
 

@@ -94,9 +94,9 @@ void check_flags(const Flags& flags) {
         fail_usage("a run goes on in its own folder", "--run",
                    "leave --run out; a new run: lithe train " + shell_quoted(flags.config + "/config.toml") +
                        " --run " + shell_quoted(flags.run));
-    if (!flags.is_text() && flags.plan.given())
-        fail_usage("--max-memory and --target-latency bound a plan; this configuration says what is trained",
-                   flags.config, "lithe train TEXT --max-time 10m --max-memory 2G");
+    if (!flags.is_text() && !flags.plan.latency.empty())
+        fail_usage("--target-latency bounds a plan; this configuration says what is trained", flags.config,
+                   "lithe train TEXT --max-time 10m --target-latency 0.5ms");
     if (flags.is_text() && (!flags.budget.max_steps.empty() || !flags.budget.max_tokens.empty()))
         fail_usage("a text is trained on by a plan, and plans are made for a time", flags.config,
                    "give --max-time, or a configuration: lithe plan TEXT --out plan.toml");
@@ -167,9 +167,13 @@ Config planned(const Flags& flags, const TrainOptions& options, std::string& pla
 }
 
 Config config_of(const Flags& flags, const TrainOptions& options, std::string& plan_record) {
-    if (flags.is_run()) return config_of_run(options.run, flags, flags.sets);
     if (flags.is_text()) return planned(flags, options, plan_record);
-    return load_config(flags.config, flags.budget.with(flags.sets));
+    std::vector<std::string> sets = flags.sets;
+    if (!flags.plan.memory.empty())
+        sets.insert(sets.end(), {"train.recompute=memory",
+                                 "train.max_memory=" + std::to_string(int64_t(parse_memory(flags.plan.memory)))});
+    if (flags.is_run()) return config_of_run(options.run, flags, std::move(sets));
+    return load_config(flags.config, flags.budget.with(std::move(sets)));
 }
 
 // What the run in this folder was promised by its plan, if it was.

@@ -31,8 +31,7 @@ CostShape evaluation_shape(const Config& config) {
     return shape;
 }
 
-// An encoder sees all of a segment and keeps nothing.
-static CostShape encoder_shape(CostShape shape) {
+CostShape encoder_shape(CostShape shape) {
     shape.causal = false;
     shape.memory = 0;
     return shape;
@@ -108,37 +107,88 @@ double checkpoint_bytes(const LanguageModel& model, const OptimizerConfig& optim
     return others * 4 + double(store.count_in_flat()) * moment_bytes(optimizer) + tables + state;
 }
 
-MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
+// What a way of recomputing makes of both stacks; without an encoder the second is nothing.
+struct StackCosts {
+    RecomputeCost decoder, encoder;
+};
+
+static StackCosts stack_costs(const LanguageModel& model, const CostShape& shape, const Recompute& recompute) {
+    StackCosts costs{cost_of(recompute, load_of(model.stack(), shape, model.config().width)), {}};
+    if (const TokenStack* encoder = model.encoder())
+        costs.encoder = cost_of(recompute, load_of(encoder->stack(), encoder_shape(shape), encoder->config().width));
+    return costs;
+}
+
+double recomputed_flops_per_token(const LanguageModel& model, const Config& config, const Recompute& recompute) {
+    const StackCosts costs = stack_costs(model, cost_shape(config), recompute);
+    return costs.decoder.reruns + costs.encoder.reruns;
+}
+
+// Bytes of what backward passes need: at the end of the forward pass beside a chunk of logits, in that of the decoder,
+// in that of the encoder.
+static double activation_bytes(const LanguageModel& model, const Config& config, const CostShape& shape,
+                               const Recompute& recompute) {
+    const double tokens = double(config.train.batch) * double(config.train.length);
+    const StackCosts costs = stack_costs(model, shape, recompute);
+    double outer = 2 * double(model.config().width);
+    if (const TokenStack* encoder = model.encoder()) outer += 2 * double(encoder->config().width);
+    constexpr double kLogits = 64 << 20;  // a chunk and its gradient
+    const double logits = std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * double(shape.element_size));
+    const auto bytes = [&](double numbers) {
+        return tokens * (numbers * double(shape.element_size) + lookup_bytes(model.config()));
+    };
+    return std::max({bytes(outer + costs.encoder.held + costs.decoder.held) + logits,
+                     bytes(outer + costs.encoder.held + costs.decoder.peak), bytes(outer + costs.encoder.peak)});
+}
+
+static MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes,
+                                      const Recompute& recompute) {
     MemoryEstimate estimate;
     const auto trained = double(model.parameters().count_in_flat());
-    const auto tokens = double(config.train.batch) * double(config.train.length);
     CostShape shape = cost_shape(config);
     shape.element_size = working_bytes;
     estimate.weights = weight_bytes(model, working_bytes);
     // the flat gradient and moments
     estimate.optimizer = trained * (4 + moment_bytes(config.optimizer));
-    double numbers = 2 * double(model.config().width);
-    for (const AppliedBlock& applied : model.stack().blocks) {
-        numbers += applied.parts->block->activation_numbers_per_token(shape) +
-                   applied.parts->adapter.activation_numbers_per_token();
+    for (const AppliedBlock& applied : model.stack().blocks)
         if (!applied.parts->kind->traits.position_wise)
             estimate.state += double(config.train.batch) * double(model.config().width) *
                               (4 + double(config.model.memory) * working_bytes);
-    }
-    if (const TokenStack* encoder = model.encoder()) {
-        numbers += 2 * double(encoder->config().width);
-        for (const AppliedBlock& applied : encoder->stack().blocks)
-            numbers += applied.parts->block->activation_numbers_per_token(encoder_shape(shape));
-    }
-    constexpr double kLogits = 64 << 20;  // a chunk and its gradient
-    const double activations = tokens * (numbers * working_bytes + lookup_bytes(model.config())) +
-                               std::min(kLogits, tokens * 2 * double(model.vocabulary_size()) * working_bytes);
     // gradients of each part of a batch come as activations go
     const double gradients = (trained + double(model.parameters().count_with_lora())) *
                              double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
-    estimate.activations = std::max(activations, gradients);
+    estimate.activations = std::max(activation_bytes(model, config, shape, recompute), gradients);
     estimate.base = kLibraries;
     return estimate;
+}
+
+MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes) {
+    return estimate_memory(model, config, working_bytes, choose_recompute(model, config, working_bytes));
+}
+
+Recompute choose_recompute(const LanguageModel& model, const Config& config, int working_bytes) {
+    const Recompute asked = parse_recompute(config.train.recompute);
+    if (asked.method != RecomputeMethod::memory) return asked;
+    const double limit = config.train.max_memory > 0 ? double(config.train.max_memory) : double(available_memory());
+    size_t layers = model.stack().root->size();
+    if (model.encoder()) layers = std::max(layers, model.encoder()->stack().root->size());
+    std::optional<Recompute> best;
+    double least = 0, fewest = 0;
+    for (const Recompute& way : ways_to_recompute(layers)) {
+        const double needs = estimate_memory(model, config, working_bytes, way).total();
+        least = least == 0 ? needs : std::min(least, needs);
+        const double again = recomputed_flops_per_token(model, config, way);
+        if (needs > limit || (best && again >= fewest)) continue;
+        best = way;
+        fewest = again;
+    }
+    if (best) return *best;
+    fail({.kind = ErrorKind::resources,
+          .what = "no way of recomputing activations makes the run small enough",
+          .where = "train.max_memory",
+          .expected = "at most " + format_bytes(limit),
+          .got = format_bytes(least) + " at least",
+          .hint = "lower train.batch (and raise train.accumulation), train.length or model.width"});
 }
 
 }  // namespace lithe

@@ -25,6 +25,8 @@ std::string parameters_text(double parameters, double in_tables);
 
 // What a run's segments look like.
 CostShape cost_shape(const Config& config);
+// An encoder sees all of a segment and keeps nothing.
+CostShape encoder_shape(CostShape shape);
 // What an evaluation segment of one stream looks like.
 CostShape evaluation_shape(const Config& config);
 
@@ -36,8 +38,13 @@ struct MemoryEstimate {
 // memory or what is left of its limits: the kernel would end the process without a word. Tables that are read where
 // they lie in a file need none that the system could not take back.
 void check_weights_fit(const LanguageModel& model, at::ScalarType working, at::Device device);
-// For training as configured; `working_bytes` is 2 for bf16.
+// For training as configured, train.recompute included; `working_bytes` is 2 for bf16.
 MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes);
+// What train.recompute says. Of `memory`: the way with the fewest operations whose estimate is within train.max_memory,
+// or what this machine has. Throws resources where none is.
+Recompute choose_recompute(const LanguageModel& model, const Config& config, int working_bytes);
+// Forward operations per token that a training step runs again.
+double recomputed_flops_per_token(const LanguageModel& model, const Config& config, const Recompute& recompute);
 // Of one checkpoint at most: of tables it holds the rows that training reached, as codes and in fp32.
 double checkpoint_bytes(const LanguageModel& model, const OptimizerConfig& optimizer, double state);
 

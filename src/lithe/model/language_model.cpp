@@ -1,5 +1,7 @@
 #include "lithe/model/language_model.h"
 
+#include "lithe/model/cost.h"
+
 #include "lithe/base/text.h"
 #include "lithe/spec/slots.h"
 
@@ -99,6 +101,12 @@ static int64_t max_positions(const Config& config, const ModelConfig& model) {
     return model.max_positions > 0 ? model.max_positions : config.train.length;
 }
 
+// Other ways know layers alone.
+static bool recomputes_blocks(const Config& config) {
+    const RecomputeMethod method = parse_recompute(config.train.recompute).method;
+    return method == RecomputeMethod::selective || method == RecomputeMethod::memory;
+}
+
 // What the layout of a decoder means, and how its stack is built.
 static TokenStack make_decoder(const Config& config, ParameterStore& store, int64_t vocabulary) {
     Problems problems;
@@ -110,7 +118,9 @@ static TokenStack make_decoder(const Config& config, ParameterStore& store, int6
         .embedding = {.vocabulary = vocabulary, .max_positions = max_positions(config, config.model)},
         .embedding_name = "embeddings",
         .name = "decoder",
-        .options = {.layer_drop = config.layer_drop, .tie_candidates = config.search.tie_candidates}};
+        .options = {.layer_drop = config.layer_drop,
+                    .recomputable = recomputes_blocks(config),
+                    .tie_candidates = config.search.tie_candidates}};
     if (config.encoder) {
         shape.options.given = {kSource, kSourcePadding};
         shape.options.source_width = config.encoder->width;
@@ -132,7 +142,8 @@ static TokenStack make_encoder(const Config& config, ParameterStore& store, int6
     const LayoutNode layout = parse_layout(model.layout);
     TokenStack::Shape shape{.embedding = {.vocabulary = vocabulary, .max_positions = max_positions(config, model)},
                             .embedding_name = "encoder.embeddings",
-                            .name = "encoder"};
+                            .name = "encoder",
+                            .options = {.recomputable = recomputes_blocks(config)}};
     if (model.width == config.model.width) shape.embedding.tokens = decoder.embedding().tokens();
     return {store, model, layout, resolve_blocks(layout, model, config.blocks, problems, "model.encoder"), shape};
 }
@@ -161,6 +172,14 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
                                         .init = embedding_init(config_),
                                         .adaptive = decoder_.embedding().adaptive()});
     naming_.reset();
+    const Recompute recompute = parse_recompute(config.train.recompute);
+    if (recompute.method != RecomputeMethod::memory) set_recompute(recompute, cost_shape(config));
+}
+
+void LanguageModel::set_recompute(const Recompute& recompute, const CostShape& shape) {
+    decoder_.set_recompute(recompute, load_of(decoder_.stack(), shape, config_.width));
+    if (encoder_)
+        encoder_->set_recompute(recompute, load_of(encoder_->stack(), encoder_shape(shape), encoder_->config().width));
 }
 
 void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, at::Device device,

@@ -76,6 +76,9 @@ class LanguageModel {
     void keep_layers(const std::string& text) { decoder_.keep_layers(text); }
     const LayerDropConfig& layer_drop() const { return layer_drop_; }
 
+    // How training passes recompute activations from now on; not `memory`, which the constructor leaves to be chosen.
+    void set_recompute(const Recompute& recompute, const CostShape& shape);
+
     // A pass as the configuration says: direction, memory, what its layers draw by `keys`. Callers set the rest.
     Pass pass(bool training, DrawKeys keys = {}) const { return decoder_.pass(training, std::move(keys)); }
 

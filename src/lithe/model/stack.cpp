@@ -29,6 +29,7 @@ class Builder {
           name_(std::move(name)),
           wrap_(wrap),
           layer_drop_(options.layer_drop),
+          recomputable_(options.recomputable),
           tie_candidates_(options.tie_candidates),
           given_(options.given),
           source_width_(options.source_width) {}
@@ -57,7 +58,7 @@ class Builder {
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
     // The layers; `droppable` gets those that may be dropped.
-    std::unique_ptr<Sequence> top(const LayoutNode& layout, std::vector<DroppableLayer*>& droppable) {
+    std::unique_ptr<LayerSequence> top(const LayoutNode& layout, std::vector<DroppableLayer*>& droppable) {
         std::vector<std::unique_ptr<Unit>> units;
         for (const LayoutNode& child : layout.children)
             for (int64_t i = 0; i < child.repeat; ++i) {
@@ -69,7 +70,7 @@ class Builder {
                 droppable.push_back(layer.get());
                 units.back() = std::move(layer);
             }
-        return std::make_unique<Sequence>(std::move(units));
+        return std::make_unique<LayerSequence>(std::move(units));
     }
 
     std::unique_ptr<Sequence> sequence(const LayoutNode& node, Shared* shared) {
@@ -81,7 +82,7 @@ class Builder {
 
     std::unique_ptr<Unit> unit(const LayoutNode& node, Shared* shared) {
         switch (node.type) {
-            case LayoutNode::Type::block: return shell(node, shared);
+            case LayoutNode::Type::block: return block(shell(node, shared));
             case LayoutNode::Type::slot: return slot(node, shared);
             default: {
                 std::unique_ptr<Unit> group =
@@ -89,6 +90,13 @@ class Builder {
                 return wrap_ ? wrap_(std::move(group)) : std::move(group);
             }
         }
+    }
+
+    std::unique_ptr<Unit> block(std::unique_ptr<Unit> shell) {
+        if (!recomputable_) return shell;
+        auto block = std::make_unique<RecomputableBlock>(std::move(shell));
+        applied_.back().recomputable = block.get();
+        return block;
     }
 
     // Each application has weights of its own but in shared groups, where place and weights are the same, and with tied
@@ -118,7 +126,7 @@ class Builder {
         }
         if (shared) (*shared)[&node] = parts;
         if (tied) *tied = parts;
-        applied_.push_back({node.name, paths_.at(parts.get()), parts, again});
+        applied_.push_back({node.name, paths_.at(parts.get()), parts, again, layer_, nullptr});
         auto result = std::make_unique<Shell>(parts, here, int(shells_.size()));
         shells_.push_back(result.get());
         return result;
@@ -157,6 +165,7 @@ class Builder {
     std::string name_;
     const GroupWrapper& wrap_;
     LayerDropConfig layer_drop_;
+    bool recomputable_;
     bool tie_candidates_;
     std::vector<BagKey> given_;
     int64_t source_width_;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "lithe/model/layer_drop.h"
+#include "lithe/model/recompute.h"
 #include "lithe/model/slot.h"
 #include "lithe/spec/config.h"
 #include "lithe/spec/layout.h"
@@ -29,11 +30,13 @@ struct AppliedBlock {
     std::string label;
     std::string path;  // of its parameters: "decoder.layers.3.attention"
     std::shared_ptr<const Shell::Parts> parts;
-    bool shared = false;  // an application of weights that stand earlier in the list
+    bool shared = false;                        // an application of weights that stand earlier in the list
+    size_t layer = 0;                           // that it is part of
+    RecomputableBlock* recomputable = nullptr;  // around it, where StackOptions ask for it
 };
 
 struct Stack {
-    std::unique_ptr<Sequence> root;  // of layers
+    std::unique_ptr<LayerSequence> root;
     std::vector<AppliedBlock> blocks;
     std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
     std::vector<SlotPlace> slots;         // searched places
@@ -43,6 +46,7 @@ struct Stack {
 
 struct StackOptions {
     LayerDropConfig layer_drop;   // with a method: a DroppableLayer around each layer
+    bool recomputable = false;    // blocks can be recomputed each for itself, but for candidates
     bool tie_candidates = false;  // a candidate has the same weights in every searched place
     std::vector<BagKey> given;    // what stands in the bag before the first unit
     int64_t source_width = 0;     // of the encoder's output, if that is given

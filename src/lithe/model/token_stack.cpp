@@ -40,6 +40,14 @@ Pass TokenStack::pass(bool training, DrawKeys keys) const {
     return pass;
 }
 
+void TokenStack::set_recompute(const Recompute& recompute, const StackLoad& load) {
+    const bool by_block = recompute.method == RecomputeMethod::selective;
+    stack_.root->set_recompute(by_block ? Recompute() : recompute);
+    const std::vector<bool> selected = selected_blocks(load);
+    for (size_t i = 0; i < selected.size(); ++i)
+        if (RecomputableBlock* block = stack_.blocks[i].recomputable) block->set_recomputed(by_block && selected[i]);
+}
+
 void TokenStack::keep_layers(const std::string& text) {
     stack_.root->keep(parse_layers(text, stack_.root->size()));
     Problems problems;

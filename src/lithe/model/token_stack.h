@@ -2,6 +2,7 @@
 // encoder is another.
 #pragma once
 
+#include "lithe/model/recompute_cost.h"
 #include "lithe/model/stack.h"
 #include "lithe/model/token_embedding.h"
 
@@ -30,6 +31,8 @@ class TokenStack {
 
     // Runs only these layers from now on, numbered from 1: "2,4,6", or "every:2" for each second. Throws usage.
     void keep_layers(const std::string& text);
+    // How training passes recompute from now on, `load` being what its blocks keep; not `memory`.
+    void set_recompute(const Recompute& recompute, const StackLoad& load);
     PassEntries& standing_entries() { return standing_; }
     const ModelConfig& config() const { return config_; }
     const TokenEmbedding& embedding() const { return embedding_; }

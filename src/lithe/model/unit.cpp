@@ -104,10 +104,14 @@ void Shell::trace_bag(BagTrace& trace) const {
 }
 
 UnitOutput Sequence::forward(const Flow& flow, const State& state, const Pass& pass) const {
+    return run_units(0, units_.size(), flow, state, pass);
+}
+
+UnitOutput Sequence::run_units(size_t begin, size_t end, const Flow& flow, const State& state, const Pass& pass) const {
     UnitOutput all;
     all.flow = flow;
     static const State empty;
-    for (size_t i = 0; i < units_.size(); ++i) {
+    for (size_t i = begin; i < end; ++i) {
         UnitOutput out = units_[i]->forward(all.flow, i < state.parts.size() ? state.parts[i] : empty, pass);
         all.flow = std::move(out.flow);
         all.state.parts.push_back(std::move(out.state));

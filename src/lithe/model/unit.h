@@ -131,6 +131,10 @@ class Sequence : public Unit {
     std::string own_residual() const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
 
+ protected:
+    // The units from `begin` to `end` and their parts of the next state; `state` is that of all units.
+    UnitOutput run_units(size_t begin, size_t end, const Flow& flow, const State& state, const Pass& pass) const;
+
  private:
     std::vector<std::unique_ptr<Unit>> units_;
 };

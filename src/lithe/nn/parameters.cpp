@@ -85,6 +85,7 @@ int64_t ParameterSpec::count() const {
 
 PartScope::PartScope(int64_t part) : before_(current_part) { current_part = part; }
 PartScope::~PartScope() { current_part = before_; }
+int64_t PartScope::current() { return current_part; }
 
 const Tensor& Parameter::tensor() const { return store_->leaf(index_); }
 const CodedTable* Parameter::coded() const { return store_->coded(index_); }

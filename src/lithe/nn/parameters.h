@@ -80,6 +80,8 @@ class PartScope {
     ~PartScope();
     PartScope(const PartScope&) = delete;
     PartScope& operator=(const PartScope&) = delete;
+    // That of this thread.
+    static int64_t current();
 
  private:
     int64_t before_;

@@ -20,6 +20,7 @@
 #include "lithe/spec/layout.h"
 #include "lithe/spec/migrations.h"
 #include "lithe/spec/ngram_lengths.h"
+#include "lithe/spec/recompute.h"
 #include "lithe/spec/rename_settings.h"
 #include "lithe/spec/toml_text.h"
 
@@ -105,6 +106,12 @@ void check_together(const Config& config, Problems& problems) {
         problems.add("data.path and data.train/valid/test exclude each other", "data");
     if (data.path.empty() && data.train.empty() && !data.valid.empty())
         problems.add("data.valid is given without data.train", "data");
+    try {
+        const Recompute recompute = parse_recompute(config.train.recompute);
+        if (config.search.supernet && recompute.method != RecomputeMethod::none)
+            problems.add("a search's network keeps its activations: its choices take gradients from all layers",
+                         "train.recompute", "train.recompute = \"none\"");
+    } catch (const Error& error) { problems.add(error.what(), "train.recompute"); }
     const Positions positions = config.model.positions;
     const bool absolute = positions == Positions::learned || positions == Positions::sinusoidal;
     if (absolute && config.model.memory > 0)

@@ -31,6 +31,39 @@ void TrainConfig::visit_beginning(FieldVisitor& v) {
             freeze_biases);
 }
 
+// How a step is computed.
+void TrainConfig::visit_execution(FieldVisitor& v) {
+    v.field({.name = "precision", .help = "fp32, or bf16 with fp32 master weights"}, precision);
+    v.field({.name = "device", .help = "where it runs"}, device);
+    v.field({.name = "threads",
+             .help = "CPU threads; 0 = physical cores that this process may use",
+             .minimum = 0,
+             .maximum = 1024},
+            threads);
+    v.field({.name = "parts",
+             .help = "parts of the batch's rows that a CPU trains side by side, a thread each; 0 = one per thread, "
+                     "where there are no more than four; 1 = every operator on all threads",
+             .minimum = 0,
+             .maximum = 1024},
+            parts);
+    v.field(
+        {.name = "graphs",
+         .help = "on a GPU, record a step and play it again (CUDA graphs) where its work is the same for any tokens"},
+        graphs);
+    v.field(
+        {.name = "recompute",
+         .help = "activations that are not kept and computed again in the backward pass: none; uniform:K, groups of "
+                 "K layers; optimal:S, the fewest layers again with S inputs kept; selective, cheap blocks; memory, "
+                 "what is cheapest within train.max_memory"},
+        recompute);
+    v.field({.name = "max_memory",
+             .help = "recompute = memory: bytes that the run may need, as \"2G\"; 0 = what the machine has",
+             .unit = Amount::count,
+             .minimum = 0,
+             .maximum = 1e15},
+            max_memory);
+}
+
 void TrainConfig::visit(FieldVisitor& v) {
     v.field(
         {.name = "batch", .help = "parallel streams (or sequences) per micro-batch", .minimum = 1, .maximum = 1 << 20},
@@ -63,23 +96,7 @@ void TrainConfig::visit(FieldVisitor& v) {
             max_seconds);
     v.field({.name = "seed", .help = "initialisation, dropout, sampling", .minimum = 0, .maximum = 9e15}, seed);
     visit_beginning(v);
-    v.field({.name = "precision", .help = "fp32, or bf16 with fp32 master weights"}, precision);
-    v.field({.name = "device", .help = "where it runs"}, device);
-    v.field({.name = "threads",
-             .help = "CPU threads; 0 = physical cores that this process may use",
-             .minimum = 0,
-             .maximum = 1024},
-            threads);
-    v.field({.name = "parts",
-             .help = "parts of the batch's rows that a CPU trains side by side, a thread each; 0 = one per thread, "
-                     "where there are no more than four; 1 = every operator on all threads",
-             .minimum = 0,
-             .maximum = 1024},
-            parts);
-    v.field(
-        {.name = "graphs",
-         .help = "on a GPU, record a step and play it again (CUDA graphs) where its work is the same for any tokens"},
-        graphs);
+    visit_execution(v);
     v.field({.name = "non_finite",
              .help = "a loss or gradient that is not finite: end the run as diverged, or leave the update out"},
             non_finite);

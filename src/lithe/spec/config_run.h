@@ -54,6 +54,8 @@ struct TrainConfig {
     int64_t threads = 0;
     int64_t parts = 0;
     bool graphs = false;
+    std::string recompute = "none";
+    int64_t max_memory = 0;
     NonFinite non_finite = NonFinite::abort;
     int64_t non_finite_limit = 10;
     int64_t log_every = 20;
@@ -62,6 +64,7 @@ struct TrainConfig {
 
  private:
     void visit_beginning(FieldVisitor& v);
+    void visit_execution(FieldVisitor& v);
 };
 
 // What a query sees of the memory.

@@ -2,6 +2,9 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "lithe/base/cgroup.h"
 #include "lithe/kernels/isa.h"
@@ -34,7 +37,31 @@ const std::string& fp32_products() {
     return products;
 }
 
+// AMX's tiles of bf16, of this processor.
+bool has_bf16_tiles() {
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    constexpr unsigned kFeatures = 7, kBf16Tiles = 1u << 22, kTiles = 1u << 24;
+    return __get_cpuid_count(kFeatures, 0, &a, &b, &c, &d) && (d & kBf16Tiles) && (d & kTiles);
+#else
+    return false;
+#endif
+}
+
+bool is_intel() {
+#if defined(__x86_64__)
+    return __builtin_cpu_is("intel");
+#else
+    return false;
+#endif
+}
+
 }  // namespace
+
+Precision precision_of_cpu() {
+    const bool faster = kernels::has_bf16_products() && (!is_intel() || has_bf16_tiles());
+    return faster ? Precision::bf16 : Precision::fp32;
+}
 
 Machine set_up_machine(TrainConfig& train) {
     Machine machine;
@@ -48,8 +75,7 @@ Machine set_up_machine(TrainConfig& train) {
         fail_usage("train.device = \"cuda\": " + cuda.reason, "train.device");
     machine.device = train.device == DeviceKind::cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
     if (train.precision == Precision::automatic)
-        train.precision =
-            train.device == DeviceKind::cuda || kernels::has_bf16_products() ? Precision::bf16 : Precision::fp32;
+        train.precision = train.device == DeviceKind::cuda ? Precision::bf16 : precision_of_cpu();
     machine.precision = train.precision;
     machine.working = train.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
     machine.products = train.device == DeviceKind::cpu ? fp32_products() : "cuBLAS";

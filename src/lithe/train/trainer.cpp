@@ -1,6 +1,9 @@
 #include "lithe/train/trainer.h"
 
+#include <fmt/format.h>
+
 #include "lithe/base/log.h"
+#include "lithe/base/text.h"
 #include "lithe/base/wording.h"
 #include "lithe/train/train_loop.h"
 
@@ -12,6 +15,21 @@ static std::string why_finished(const std::string& stopped_by) {
         return "the run had stopped early already (train.patience); raise it to go on, or " + other;
     if (stopped_by == "settled") return "the search's choices had settled already; " + other;
     return "the run had reached its budget already; raise it to go on, or " + other;
+}
+
+// Chooses how activations are recomputed, and says what that saves and costs; "" where all are kept.
+std::string Trainer::settle_recompute(int working_bytes) {
+    TrainRun& r = *run_;
+    const Recompute recompute = choose_recompute(*r.model, r.config, working_bytes);
+    r.config.train.recompute = to_string(recompute);
+    r.model->set_recompute(recompute, cost_shape(r.config));
+    if (recompute.method == RecomputeMethod::none) return "";
+    Config plain = r.config;
+    plain.train.recompute = "none";
+    const double again = recomputed_flops_per_token(*r.model, r.config, recompute);
+    return fmt::format("recompute  {}: {:.0f} % more operations; without it {}", to_string(recompute),
+                       100 * again / r.cost.training_flops_per_token,
+                       format_bytes(estimate_memory(*r.model, plain, working_bytes).total()));
 }
 
 Trainer::~Trainer() { set_log_file(""); }

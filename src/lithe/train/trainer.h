@@ -94,6 +94,7 @@ class Trainer {
     void set_up_machine_of(const std::optional<Config>& before);
     void open_feeders();
     void check_memory();
+    std::string settle_recompute(int working_bytes);
     std::optional<CheckpointPlace> open_folder();
     void add_hooks();
     void resume(const CheckpointPlace& place, const Config& saved);

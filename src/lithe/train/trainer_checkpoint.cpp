@@ -24,9 +24,10 @@ template <class AnyJson> std::string plain(const AnyJson& value) {
 // Settings that may differ between a checkpoint and the run that resumes it. After other threads, parts, precision or
 // device the bits are other ones, which is told and recorded.
 bool may_change(const std::string& difference) {
-    for (const char* prefix : {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.",
-                               "checkpoint.", "sample.", "data.path", "data.train", "data.valid", "data.test",
-                               "data.tokenizer", "train.threads", "train.device", "train.precision", "train.parts"})
+    for (const char* prefix :
+         {"train.max_", "train.log_every", "train.patience", "train.non_finite", "evaluation.", "checkpoint.",
+          "sample.", "data.path", "data.train", "data.valid", "data.test", "data.tokenizer", "train.recompute",
+          "train.threads", "train.device", "train.precision", "train.parts"})
         if (difference.rfind(prefix, 0) == 0) return true;
     return false;
 }

@@ -83,6 +83,9 @@ std::string trained_share(const ParameterStore& store) {
     return fmt::format(", {} of them ({:.2g} %) trained", format_count(trained), 100 * trained / all);
 }
 
+// A backward pass that runs layers again is none that a GPU can play.
+bool records_steps(const TrainConfig& train) { return train.graphs && train.recompute == "none"; }
+
 void check_schedule(const Config& config, Problems& problems) {
     const TrainConfig& t = config.train;
     const bool ends = needs_end(config.schedule.name) || config.search.supernet ||
@@ -248,7 +251,7 @@ Trainer::Trainer(Config config, TrainOptions options)
         r.config.train.parts = std::max<int64_t>(1, saved->train.parts);
     r.step = std::make_unique<StepRunner>(
         *r.objective, r.models, *r.optimizer,
-        StepRunner::Options{.parts = r.config.train.parts, .graphs = r.config.train.graphs});
+        StepRunner::Options{.parts = r.config.train.parts, .graphs = records_steps(r.config.train)});
     r.saved_parts.push_back(checkpoint_part_of(*r.optimizer, r.model->parameters(), uint64_t(r.config.train.seed)));
     r.saved_parts.push_back(checkpoint_part_of(*r.step, r.machine.device, r.machine.working));
     for (const auto& hook : r.hooks)
@@ -301,7 +304,9 @@ void Trainer::add_hooks() {
 void Trainer::check_memory() {
     TrainRun& r = *run_;
     MemoryEstimate& estimate = r.memory;
-    estimate = estimate_memory(*r.model, r.config, r.machine.working == at::kBFloat16 ? 2 : 4);
+    const int working_bytes = r.machine.working == at::kBFloat16 ? 2 : 4;
+    const std::string without = settle_recompute(working_bytes);
+    estimate = estimate_memory(*r.model, r.config, working_bytes);
     const auto available = double(available_memory());
     std::string needs = "about " + format_bytes(estimate.total()) + " (weights " + format_bytes(estimate.weights) +
                         ", optimizer " + format_bytes(estimate.optimizer) + ", activations " +
@@ -312,9 +317,11 @@ void Trainer::check_memory() {
               .where = "train",
               .expected = "at most " + format_bytes(available),
               .got = format_bytes(estimate.total()),
-              .hint = "lower " +
-                      std::string(r.config.train.batch > 1 ? "train.batch (and raise train.accumulation), " : "") +
-                      "train.length" + (r.config.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
+              .hint =
+                  std::string(r.config.train.recompute == "none" ? setting("train.recompute=memory") + ", or " : "") +
+                  "lower " +
+                  std::string(r.config.train.batch > 1 ? "train.batch (and raise train.accumulation), " : "") +
+                  "train.length" + (r.config.model.memory > 0 ? ", model.memory" : "") + " or model.width"});
     if (r.machine.device.is_cpu() && estimate.total() > 0.85 * available)
         log_warning("the run needs " + needs + " of " + format_bytes(available) + " available");
     log_info("model      " + parameters_text(double(r.cost.parameters), double(r.cost.parameters_in_tables)) +
@@ -327,6 +334,7 @@ void Trainer::check_memory() {
     log_info("machine    " + r.machine.cpu + ", " + std::to_string(r.machine.threads) + " threads, " +
              r.machine.device.str() + ", " + name_of(r.machine.precision) + ", kernels " +
              kernels::isa_name(kernels::selected_isa()));
+    if (!without.empty()) log_info(without);
     log_info("memory     " + needs);
 }
 
