@@ -12,11 +12,13 @@
 #include "lithe/blocks/hgrn2.h"
 #include "lithe/blocks/kda.h"
 #include "lithe/blocks/linear_attention.h"
+#include "lithe/blocks/linformer.h"
 #include "lithe/blocks/longformer.h"
 #include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
+#include "lithe/blocks/nystrom.h"
 #include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
 #include "lithe/blocks/rg_lru.h"
@@ -85,6 +87,11 @@ std::span<const BlockKind> block_kinds() {
         kind<BlockBertBlock, BlockBertValues>("blockbert", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "BlockBERT's attention: each block sees one, permuted by head"),
+        kind<LinformerBlock, LinformerValues>("linformer", 0,
+                                              {.causal = false, .bidirectional = true, .streams = false},
+                                              "Linformer's attention: keys and values projected along time"),
+        kind<NystromBlock, NystromValues>("nystrom", 0, {.causal = false, .bidirectional = true, .streams = false},
+                                          "Nystromformer's attention: through landmarks, with a convolution"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<LinearAttentionBlock, LinearAttentionValues>("linear_attention", 0, {.bidirectional = true},
                                                           "linear attention: a matrix for a state"),
