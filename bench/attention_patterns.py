@@ -50,7 +50,15 @@ ROWS = [
     ("longformer 256, dilated", "longformer", lambda n: {"window": 256, "dilation": 2, "dilated_heads": 2}, True),
     ("bigbird", "bigbird", lambda n: {}, True),
     ("blockbert, 8 blocks", "blockbert", lambda n: {"blocks": 8, "shifted": 0}, True),
+    ("linformer 256", "linformer", lambda n: {"length": n, "rank": 256}, True),
+    ("nystrom 64", "nystrom", lambda n: {"landmarks": 64}, True),
+    ("performer 256", "performer", lambda n: {"features": 256}, False),
+    ("performer 256, encoder", "performer", lambda n: {"features": 256}, True),
+    ("linear attention", "linear_attention", lambda n: {}, False),
+    ("synthesizer", "synthesizer", lambda n: {"length": n}, True),
 ]
+
+SYNTHESIZER_UNTIL = 4096  # its logits lie in memory
 
 
 def measure(flags, kind, options, encoder, length):
@@ -90,7 +98,8 @@ def main():
             continue
         cells, times = [], []
         for n in lengths:
-            if name.startswith("full") and n > flags.full_until:
+            quadratic = flags.full_until if name.startswith("full") else SYNTHESIZER_UNTIL if name == "synthesizer" else n
+            if n > quadratic:
                 cells.append(" | ")
                 continue
             try:

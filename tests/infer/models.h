@@ -29,6 +29,7 @@ inline const char* const kStepModels[] = {
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"relative\"",
     "width = 48\nlayout = \"(<cascade>f)x2\"\nheads = 4\nmemory = 8\n[blocks.cascade]\nwindow = 3",
     "width = 48\nlayout = \"<gla><retnet>f<linear_attention>\"\nheads = 3",
+    "width = 48\nlayout = \"<performer>fs<performer>\"\nheads = 3\nmemory = 8\n[blocks.performer]\nfeatures = 40",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 4\nmemory = 8\npositions = \"rotary\"\nnorm_form = \"rms\"\nfinal_norm = "
     "true",
     "width = 48\nlayout = \"(sf)x2\"\nheads = 2\nmemory = 8\npositions = \"rotary\"\nnorm = \"post\"\nnorm_form = "

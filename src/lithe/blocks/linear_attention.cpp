@@ -1,6 +1,6 @@
 #include "lithe/blocks/linear_attention.h"
 
-#include "lithe/ops/heads.h"
+#include "lithe/blocks/feature_attention.h"
 
 namespace lithe {
 namespace {
@@ -8,16 +8,6 @@ namespace {
 constexpr double kEpsilon = 1e-6;  // of the denominator; the authors' code
 
 Tensor phi(const Tensor& x) { return at::elu(x) + 1; }
-
-// Sums over all positions but padding, and what each query reads of them: [T][B][heads][value] from phi(q), phi(k), v.
-Tensor over_all(const Tensor& q_TBHK, const Tensor& k_TBHK, const Tensor& v_TBHV, const Pass& pass) {
-    const int64_t heads = q_TBHK.size(2);
-    Tensor k = k_TBHK;
-    if (pass.marks) k = k.masked_fill(pass.marks->padding_BT.transpose(0, 1).ne(0).unsqueeze(2).unsqueeze(3), 0);
-    const auto first = [&](const Tensor& x) { return ops::heads_first(x.flatten(2), heads); };
-    const Tensor state = at::bmm(first(k).transpose(1, 2), first(v_TBHV));
-    return ops::heads_last(at::bmm(first(q_TBHK), state), heads).unflatten(2, {heads, v_TBHV.size(3)});
-}
 
 }  // namespace
 
@@ -42,12 +32,11 @@ BranchOutput LinearAttentionBlock::branch(const Tensor& x_TBD, const State& stat
     BranchOutput out;
     const auto parts = qkv_(x_TBD).split(width_, 2);
     auto heads = [&](const Tensor& x) { return x.unflatten(2, {cell_.heads, cell_.key}); };
-    const Tensor v = heads(parts[2]), ones = at::ones({v.size(0), v.size(1), v.size(2), 1}, v.options());
     ops::MatrixStateInput in{
-        .q_TBHK = heads(phi(parts[0])), .k_TBHK = heads(phi(parts[1])), .v_TBHV = at::cat({v, ones}, 3)};
+        .q_TBHK = heads(phi(parts[0])), .k_TBHK = heads(phi(parts[1])), .v_TBHV = with_ones(heads(parts[2]))};
     const Tensor sums = call.pass.causal
                             ? cell_.run(in, state, call, out.state).unflatten(2, {cell_.heads, cell_.value})
-                            : over_all(in.q_TBHK, in.k_TBHK, in.v_TBHV, call.pass);
+                            : sums_over_all(in.q_TBHK, in.k_TBHK, in.v_TBHV, call.pass);
     const Tensor mixed = sums.narrow(3, 0, cell_.key) / (sums.narrow(3, cell_.key, 1) + kEpsilon);
     out.delta_TBD = out_(mixed.flatten(2));
     return out;

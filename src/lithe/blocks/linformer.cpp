@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lithe/blocks/fixed_length.h"
 #include "lithe/blocks/layer_place.h"
 
 namespace lithe {
@@ -65,10 +66,7 @@ Tensor LinformerBlock::projected(const Tensor& x_TBP, const Parameter& by) const
 
 Tensor LinformerBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&) const {
     const int64_t n = in.kv_TBX.size(0);
-    if (n > values_.length)
-        fail_usage("linformer projects segments of at most " + std::to_string(values_.length) +
-                       " positions, and this one has " + std::to_string(n),
-                   "blocks.linformer.length", "length = " + std::to_string(n) + ", or shorter segments");
+    check_length("linformer", n, values_.length);
     Tensor keys_values = in.kv_TBX.narrow(2, width_, 2 * width_);
     if (const Tensor& hidden = in.mask.hidden_BS; hidden.defined())
         keys_values = keys_values.masked_fill(hidden.t().ne(0).unsqueeze(2), 0);

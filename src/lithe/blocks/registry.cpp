@@ -19,6 +19,7 @@
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
 #include "lithe/blocks/nystrom.h"
+#include "lithe/blocks/performer.h"
 #include "lithe/blocks/qrnn.h"
 #include "lithe/blocks/retnet.h"
 #include "lithe/blocks/rg_lru.h"
@@ -28,6 +29,7 @@
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
 #include "lithe/blocks/ssru.h"
+#include "lithe/blocks/synthesizer.h"
 
 namespace lithe {
 namespace {
@@ -92,6 +94,11 @@ std::span<const BlockKind> block_kinds() {
                                               "Linformer's attention: keys and values projected along time"),
         kind<NystromBlock, NystromValues>("nystrom", 0, {.causal = false, .bidirectional = true, .streams = false},
                                           "Nystromformer's attention: through landmarks, with a convolution"),
+        kind<PerformerBlock, PerformerValues>("performer", 0, {.bidirectional = true},
+                                              "Performer's attention: softmax's kernel by random features"),
+        kind<SynthesizerBlock, SynthesizerValues>("synthesizer", 0,
+                                                  {.causal = false, .bidirectional = true, .streams = false},
+                                                  "Synthesizer: weights that are no products of queries and keys"),
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<LinearAttentionBlock, LinearAttentionValues>("linear_attention", 0, {.bidirectional = true},
                                                           "linear attention: a matrix for a state"),
