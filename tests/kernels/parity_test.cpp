@@ -50,10 +50,12 @@ template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBac
     using C = Compute<S>;
     constexpr int64_t kSteps = 3, kBatch = 19, kWidth = 37, kNumbers = kSteps * kBatch * kWidth;
     set_parallel_backend(share);
-    TestBuffer<S> u(gates_of(cell) * kNumbers, 0.37, 0.1, 1.2), w(gates_of(cell) * kWidth * kWidth, 0.53, 0.7, 0.2),
-        h(kNumbers), gates(4 * kNumbers), dh(kNumbers, 0.3, 1.57, 1), du(4 * kNumbers);
-    TestBuffer<C> bias(kWidth, 0.3, 0.2, 0.5), c(kNumbers), c_last(kBatch * kWidth), dh0(kBatch * kWidth),
-        dc0(kBatch * kWidth), workspace(gated_workspace(kWidth));
+    const int64_t planes = traits_of(cell).gates;
+    TestBuffer<S> u(planes * kNumbers, 0.37, 0.1, 1.2), w(planes * kWidth * kWidth, 0.53, 0.7, 0.2), h(kNumbers),
+        gates(4 * kNumbers), dh(kNumbers, 0.3, 1.57, 1), du(4 * kNumbers);
+    TestBuffer<C> bias(4 * kWidth, 0.3, 0.2, 0.5), c(kNumbers), c_last(kBatch * kWidth), l_last(kBatch * kWidth),
+        dh0(kBatch * kWidth), dc0(kBatch * kWidth), dl0(kBatch * kWidth),
+        workspace(gated_workspace({.batch = kBatch, .width = kWidth}));
     GatedBackward<S> args;
     args.forward = {.shape = {cell, kSteps, kBatch, kWidth},
                     .u = u.data(),
@@ -63,11 +65,13 @@ template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBac
                     .gates = gates.data(),
                     .c = c.data(),
                     .c_last = c_last.data(),
+                    .l_last = l_last.data(),
                     .workspace = workspace.data()};
     args.dh = dh.data();
     args.du = du.data();
     args.dh0 = dh0.data();
     args.dc0 = dc0.data();
+    args.dl0 = dl0.data();
     gated_forward(args.forward);
     gated_backward(args);
     set_parallel_backend(nullptr);
@@ -82,11 +86,11 @@ template <class S> std::vector<double> gated_results(GatedCell cell, ParallelBac
 TEST(Gated, SameBitsHoweverRowsAreShared) {
     for (Isa isa : available_isas()) {
         force_isa(isa);
-        for (const GatedCell cell : {GatedCell::lstm, GatedCell::gru, GatedCell::atr})
+        for (const GatedCell cell : kGatedCells)
             for_each_storage([&](auto storage) {
                 using S = decltype(storage);
                 EXPECT_EQ(gated_results<S>(cell, nullptr), gated_results<S>(cell, in_threes))
-                    << isa_name(isa) << " " << name_of(cell) << " " << storage_name<S>();
+                    << isa_name(isa) << " " << traits_of(cell).name << " " << storage_name<S>();
             });
     }
     force_isa(available_isas().back());

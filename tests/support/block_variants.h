@@ -159,6 +159,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("min_gru", "wide", {{"expansion", "2"}, {"bias", "true"}}),
                  variant_of("min_lstm", "wide", {{"expansion", "2"}, {"bias", "true"}}),
                  variant_of("rg_lru", "heads", {{"heads", "2"}, {"inner", "12"}, {"taps", "3"}}),
+                 variant_of("slstm", "heads", {{"heads", "2"}, {"taps", "3"}}),
                  variant_of("lstm", "forget", {{"forget_bias", "1.0"}}),
              })
             list.push_back(std::move(each));

@@ -25,6 +25,7 @@
 #include "lithe/blocks/rg_lru.h"
 #include "lithe/blocks/rwkv7.h"
 #include "lithe/blocks/rwkv7_channel.h"
+#include "lithe/blocks/slstm.h"
 #include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
 #include "lithe/blocks/srupp.h"
@@ -117,6 +118,8 @@ std::span<const BlockKind> block_kinds() {
         kind<Rwkv7ChannelBlock, Rwkv7ChannelValues>("rwkv7_channel", 0, {},
                                                     "RWKV-7's channel mix: a feed-forward that sees the token before"),
         kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
+        kind<SlstmBlock, SlstmValues>("slstm", 0, {},
+                                      "xLSTM's sLSTM: exponential gates, and a matrix in the loop for each head"),
         kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
                                     "QRNN: gates from a window of the input, then element-wise pooling"),
         kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},

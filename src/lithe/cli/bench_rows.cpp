@@ -81,6 +81,13 @@ layout = "<gru>x2"
 [train]
 batch = 16
 length = 256)"},
+    {"slstm", R"([model]
+width = 512
+heads = 4
+layout = "<slstm>x6"
+[train]
+batch = 16
+length = 256)"},
     {"qrnn", R"([model]
 width = 512
 layout = "<qrnn>x6"

@@ -1,5 +1,6 @@
 // Compiled once per instruction set. At every step a few rows are multiplied by all of W, packed, which streams through
 // the caches once for them; the gates follow while their sums are still there.
+#include "lithe/kernels/gated/gated_cells.h"
 #include "lithe/kernels/gated/gated_rows.h"
 #include "lithe/kernels/simd/arena.h"
 
@@ -37,7 +38,7 @@ template <class S> struct Walk {
     int64_t width, length, gate_length;  // of operands: steps of a product are whole
     int64_t sums_row;                    // of products
     E *state, *gates;                    // operands: h, du
-    C *sums, *c, *c_before, *carry_h;
+    C *sums, *c, *l, *c_before, *carry_h;
     int64_t bytes;
 
     Walk(const GatedShape& shape, int64_t rows, char* begin)
@@ -51,6 +52,7 @@ template <class S> struct Walk {
         gates = arena.take<E>(rows * gate_length);
         sums = arena.take<C>(rows * sums_row);
         c = arena.take<C>(rows * d);
+        l = arena.take<C>(rows * d);
         c_before = arena.take<C>(d);
         carry_h = arena.take<C>(rows * d);
         bytes = arena.used();
@@ -58,202 +60,64 @@ template <class S> struct Walk {
 };
 
 template <class S> void clear(S* p, int64_t count) { __builtin_memset(p, 0, size_t(count) * sizeof(S)); }
+template <class S> void fill(S* p, int64_t count, S value) {
+    for (int64_t i = 0; i < count; ++i) p[i] = value;
+}
 template <class S> void copy(const S* from, S* to, int64_t count) {
     if (from) __builtin_memcpy(to, from, size_t(count) * sizeof(S));
     else clear(to, count);
 }
 
 // h_{t-1} of a row; null: zeros.
-template <class S> const S* state_before(const GatedForward<S>& a, int64_t t, int64_t b, uint8_t flags) {
+template <class S> const S* state_before(const GatedForward<S>& a, int64_t t, int64_t b, int64_t head, uint8_t flags) {
+    const int64_t row = b * a.shape.heads + head;
     if (flags & kDocumentBegins) return nullptr;
-    if (t > 0) return a.h + ((t - 1) * a.shape.batch + b) * a.shape.width;
-    return a.h0 ? a.h0 + b * a.shape.width : nullptr;
+    if (t > 0) return a.h + ((t - 1) * a.shape.rows() + row) * a.shape.width;
+    return a.h0 ? a.h0 + row * a.shape.width : nullptr;
 }
 
-// h_{t-1} of a row as an operand, and c_{t-1}.
-template <class S>
-void begin_step(const GatedForward<S>& a, const Walk<S>& m, int64_t t, int64_t b, uint8_t flags, Element<S>* state,
-                Compute<S>* c) {
-    const int64_t d = m.width;
-    if (flags & kDocumentBegins) clear(c, d);
-    const S* before = state_before(a, t, b, flags);
+// h_{t-1} of a row as an operand; null: zeros.
+template <class S> void put_operand(const S* before, const Walk<S>& m, Element<S>* state) {
     if (before) {
-        convert(before, state, d);
-        clear(state + d, m.length - d);
+        convert(before, state, m.width);
+        clear(state + m.width, m.length - m.width);
     } else clear(state, m.length);
-}
-
-// What a row of a step is made of and made to.
-template <class S> struct StepRow {
-    using C = Compute<S>;
-    const S* u = nullptr;     // forward
-    const C* sums = nullptr;  // W h
-    const C* b = nullptr;
-    S* gates = nullptr;
-    C *c_out = nullptr, *c = nullptr;  // c of before and then of now
-    S* h = nullptr;
-};
-template <class S> struct GradientRow {
-    using C = Compute<S>;
-    const S *gates = nullptr, *dh = nullptr;
-    const C *c = nullptr, *c_before = nullptr, *carry_h = nullptr;
-    C* carry_c = nullptr;  // dc of now and then of before
-    S* du = nullptr;
-};
-
-struct LstmCell {
-    static constexpr int64_t kGates = 4;
-
-    template <class S> static void step(int64_t d, const StepRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            auto plane = [&](int64_t p) { return part.get(row.u + p * d + n) + part.get(row.sums + p * d + n); };
-            const V i = sigmoid(plane(0)), f = sigmoid(plane(1)), g = tanh(plane(2)), o = sigmoid(plane(3));
-            const V now = f * part.get(row.c + n) + i * g;
-            if (row.gates) {
-                part.put(row.gates + n, i);
-                part.put(row.gates + d + n, f);
-                part.put(row.gates + 2 * d + n, g);
-                part.put(row.gates + 3 * d + n, o);
-            }
-            part.put(row.c + n, now);
-            if (row.c_out) part.put(row.c_out + n, now);
-            part.put(row.h + n, o * tanh(now));
-        });
-    }
-    template <class S> static void gradients(int64_t d, const GradientRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            const V i = part.get(row.gates + n), f = part.get(row.gates + d + n), g = part.get(row.gates + 2 * d + n),
-                    o = part.get(row.gates + 3 * d + n), y = tanh(part.get(row.c + n));
-            const V delta_h = part.get(row.dh + n) + part.get(row.carry_h + n);
-            const V delta_c = part.get(row.carry_c + n) + delta_h * o * (1 - y * y);
-            part.put(row.du + n, delta_c * g * i * (1 - i));
-            part.put(row.du + d + n, delta_c * part.get(row.c_before + n) * f * (1 - f));
-            part.put(row.du + 2 * d + n, delta_c * i * (1 - g * g));
-            part.put(row.du + 3 * d + n, delta_h * y * o * (1 - o));
-            part.put(row.carry_c + n, delta_c * f);
-        });
-    }
-    // The gradient of W h, from du.
-    template <class S> static void operand(int64_t d, const S* du, Element<S>* to) { convert(du, to, 4 * d); }
-};
-
-// Its c is h before it was rounded to storage.
-struct GruCell {
-    static constexpr int64_t kGates = 3;
-
-    template <class S> static void step(int64_t d, const StepRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            auto plane = [&](int64_t p) { return part.get(row.u + p * d + n) + part.get(row.sums + p * d + n); };
-            const V r = sigmoid(plane(0)), z = sigmoid(plane(1));
-            const V q = part.get(row.sums + 2 * d + n) + part.get(row.b + n);
-            const V fresh = tanh(part.get(row.u + 2 * d + n) + r * q);
-            const V now = fresh + z * (part.get(row.c + n) - fresh);
-            if (row.gates) {
-                part.put(row.gates + n, r);
-                part.put(row.gates + d + n, z);
-                part.put(row.gates + 2 * d + n, fresh);
-                part.put(row.gates + 3 * d + n, q);
-            }
-            part.put(row.c + n, now);
-            if (row.c_out) part.put(row.c_out + n, now);
-            part.put(row.h + n, now);
-        });
-    }
-    template <class S> static void gradients(int64_t d, const GradientRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            const V r = part.get(row.gates + n), z = part.get(row.gates + d + n),
-                    fresh = part.get(row.gates + 2 * d + n), q = part.get(row.gates + 3 * d + n);
-            const V delta = part.get(row.dh + n) + part.get(row.carry_h + n) + part.get(row.carry_c + n);
-            const V delta_n = delta * (1 - z) * (1 - fresh * fresh);
-            part.put(row.du + n, delta_n * q * r * (1 - r));
-            part.put(row.du + d + n, delta * (part.get(row.c_before + n) - fresh) * z * (1 - z));
-            part.put(row.du + 2 * d + n, delta_n);
-            part.put(row.du + 3 * d + n, delta_n * r);
-            part.put(row.carry_c + n, delta * z);
-        });
-    }
-    template <class S> static void operand(int64_t d, const S* du, Element<S>* to) {
-        convert(du, to, 2 * d);
-        convert(du + 3 * d, to + 2 * d, d);
-    }
-};
-
-// Its c is h before it was rounded to storage.
-struct AtrCell {
-    static constexpr int64_t kGates = 1;
-
-    template <class S> static void step(int64_t d, const StepRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            const V p = part.get(row.u + n), q = part.get(row.sums + n) + part.get(row.b + n);
-            const V i = sigmoid(p + q), f = sigmoid(p - q), now = tanh(i * p + f * part.get(row.c + n));
-            if (row.gates) {
-                part.put(row.gates + n, i);
-                part.put(row.gates + d + n, f);
-                part.put(row.gates + 2 * d + n, p);
-                part.put(row.gates + 3 * d + n, q);
-            }
-            part.put(row.c + n, now);
-            if (row.c_out) part.put(row.c_out + n, now);
-            part.put(row.h + n, now);
-        });
-    }
-    template <class S> static void gradients(int64_t d, const GradientRow<S>& row) {
-        using V = Vec<Compute<S>>;
-        for_each_vector(d, [&](int64_t n, auto part) {
-            const V i = part.get(row.gates + n), f = part.get(row.gates + d + n), p = part.get(row.gates + 2 * d + n),
-                    c = part.get(row.c + n);
-            const V sum = part.get(row.dh + n) + part.get(row.carry_h + n) + part.get(row.carry_c + n);
-            const V delta = sum * (1 - c * c), delta_i = delta * p * i * (1 - i),
-                    delta_f = delta * part.get(row.c_before + n) * f * (1 - f);
-            part.put(row.du + n, delta * i + delta_i + delta_f);
-            part.put(row.du + d + n, V{});
-            part.put(row.du + 2 * d + n, V{});
-            part.put(row.du + 3 * d + n, delta_i - delta_f);
-            part.put(row.carry_c + n, delta * f);
-        });
-    }
-    template <class S> static void operand(int64_t d, const S* du, Element<S>* to) { convert(du + 3 * d, to, d); }
-};
-
-template <class F> void with_cell(GatedCell cell, const F& f) {
-    switch (cell) {
-        case GatedCell::lstm: return f(LstmCell());
-        case GatedCell::gru: return f(GruCell());
-        case GatedCell::atr: return f(AtrCell());
-    }
 }
 
 template <class S> uint8_t flags_at(const GatedForward<S>& a, int64_t t, int64_t b) {
     return a.flags ? a.flags[t * a.shape.batch + b] : 0;
 }
-template <class S> const Element<S>* packed(const GatedForward<S>& a) {
-    return reinterpret_cast<const Element<S>*>(a.workspace);
+
+int64_t panels_of_head(const GatedShape& shape, bool backward) {
+    return ((backward ? shape.width : shape.gates() * shape.width) + kStateColumns - 1) / kStateColumns;
+}
+// Numbers of the sums that a panel's columns are made of.
+template <class S> int64_t panel_length(const GatedShape& shape, bool backward) {
+    return round_up(backward ? shape.gates() * shape.width : shape.width, kPair<S>);
+}
+template <class S> Element<S>* packed(const GatedForward<S>& a, bool backward, int64_t head) {
+    return reinterpret_cast<Element<S>*>(a.workspace) +
+           head * panels_of_head(a.shape, backward) * kStateColumns * panel_length<S>(a.shape, backward);
 }
 
 }  // namespace
 
-int64_t gated_panels(const GatedShape& shape, bool backward) {
-    return ((backward ? shape.width : shape.gates() * shape.width) + kStateColumns - 1) / kStateColumns;
-}
+int64_t gated_panels(const GatedShape& shape, bool backward) { return shape.heads * panels_of_head(shape, backward); }
 
 template <class S> void gated_pack(const GatedForward<S>& a, bool backward, int64_t begin, int64_t end) {
     const int64_t d = a.shape.width, gates = a.shape.gates() * d, sum = backward ? gates : d,
-                  all = backward ? d : gates;
+                  all = backward ? d : gates, of_head = panels_of_head(a.shape, backward);
     for (int64_t panel = begin; panel < end; ++panel) {
-        const int64_t first = panel * kStateColumns,
+        const int64_t first = panel % of_head * kStateColumns,
                       columns = all - first < kStateColumns ? all - first : kStateColumns;
-        auto* to = reinterpret_cast<Element<S>*>(a.workspace) + panel * kStateColumns * round_up(sum, kPair<S>);
+        const S* w = a.w + panel / of_head * gates * d;
+        auto* to = packed(a, backward, 0) + panel * kStateColumns * panel_length<S>(a.shape, backward);
         if (backward)
             pack_sum_rows<S, kStateColumns>(
-                sum, columns, [&](int64_t j) { return a.w + j * d + first; }, to);
+                sum, columns, [&](int64_t j) { return w + j * d + first; }, to);
         else
             pack_column_rows<S, kStateColumns>(
-                sum, columns, [&](int64_t j) { return a.w + (first + j) * d; }, to);
+                sum, columns, [&](int64_t j) { return w + (first + j) * d; }, to);
     }
 }
 
@@ -263,100 +127,133 @@ template <class S> int64_t gated_scratch(const GatedShape& shape, int64_t rows) 
 
 namespace {
 
-template <class Cell, class S> void walk_forward(const GatedForward<S>& a, int64_t first, int64_t rows, char* scratch) {
-    const Walk<S> m(a.shape, rows, scratch);
+// What the rows carry, [count][width], from or to [B][H][width].
+template <class S, class C> void take(const GatedForward<S>& a, const GatedRows& k, const C* from, C none, C* to) {
+    const int64_t d = a.shape.width;
+    for (int64_t r = 0; r < k.count; ++r, to += d) {
+        if (from) copy(from + ((k.first + r) * a.shape.heads + k.head) * d, to, d);
+        else fill(to, d, none);
+    }
+}
+template <class S, class C> void give(const GatedForward<S>& a, const GatedRows& k, const C* from, C* to) {
+    const int64_t d = a.shape.width;
+    for (int64_t r = 0; r < k.count; ++r, from += d) copy(from, to + ((k.first + r) * a.shape.heads + k.head) * d, d);
+}
+
+template <class Cell, class S> void walk_forward(const GatedForward<S>& a, const GatedRows& k, char* scratch) {
+    using C = Compute<S>;
+    const Walk<S> m(a.shape, k.count, scratch);
     const int64_t d = m.width;
-    copy(a.c0 ? a.c0 + first * d : nullptr, m.c, rows * d);
+    take(a, k, a.c0, C(0), m.c);
+    if (Cell::kHasNormaliser) take(a, k, a.l0, C(kNothing), m.l);
     for (int64_t t = 0; t < a.shape.steps; ++t) {
-        for (int64_t r = 0; r < rows; ++r)
-            begin_step(a, m, t, first + r, flags_at(a, t, first + r), m.state + r * m.length, m.c + r * d);
-        state_product<S>(rows, m.state, m.length, packed(a), Cell::kGates * d, m.sums, m.sums_row);
-        for (int64_t r = 0; r < rows; ++r) {
-            const int64_t b = first + r, at = t * a.shape.batch + b;
+        for (int64_t r = 0; r < k.count; ++r) {
+            const uint8_t flags = flags_at(a, t, k.first + r);
+            if (flags & kDocumentBegins) {
+                clear(m.c + r * d, d);
+                fill(m.l + r * d, d, C(kNothing));
+            }
+            put_operand(state_before(a, t, k.first + r, k.head, flags), m, m.state + r * m.length);
+        }
+        state_product<S>(k.count, m.state, m.length, packed(a, false, k.head), Cell::kGates * d, m.sums, m.sums_row);
+        for (int64_t r = 0; r < k.count; ++r) {
+            const int64_t b = k.first + r, at = (t * a.shape.batch + b) * a.shape.heads + k.head;
             const uint8_t flags = flags_at(a, t, b);
             S* gates = a.gates ? a.gates + at * kKeptGates * d : nullptr;
-            Compute<S>*c = m.c + r * d, *c_out = a.c ? a.c + at * d : nullptr;
+            C *c = m.c + r * d, *c_out = a.c ? a.c + at * d : nullptr;
             if (flags & kPadding) {
-                copy(state_before(a, t, b, flags), a.h + at * d, d);
-                if (c_out) copy<Compute<S>>(c, c_out, d);
+                copy(state_before(a, t, b, k.head, flags), a.h + at * d, d);
+                if (c_out) copy<C>(c, c_out, d);
                 if (gates) clear(gates, kKeptGates * d);
             } else {
                 Cell::step(d, StepRow<S>{.u = a.u + at * Cell::kGates * d,
                                          .sums = m.sums + r * m.sums_row,
-                                         .b = a.b,
+                                         .b = a.b + k.head * Cell::kBiases * d,
                                          .gates = gates,
                                          .c_out = c_out,
                                          .c = c,
+                                         .l = m.l + r * d,
                                          .h = a.h + at * d});
             }
         }
     }
-    copy<Compute<S>>(m.c, a.c_last + first * d, rows * d);
+    give<S, C>(a, k, m.c, a.c_last);
+    if (Cell::kHasNormaliser) give<S, C>(a, k, m.l, a.l_last);
 }
 
-template <class Cell, class S>
-void walk_backward(const GatedBackward<S>& args, int64_t first, int64_t rows, char* scratch) {
+// Past the product: what the step before gets.
+template <class S> void carry_back(const GatedBackward<S>& args, const GatedRows& k, const Walk<S>& m, int64_t t) {
     using C = Compute<S>;
     const GatedForward<S>& a = args.forward;
-    const Walk<S> m(a.shape, rows, scratch);
     const int64_t d = m.width;
-    C* carry_c = m.c;
-    copy(args.dc_last ? args.dc_last + first * d : nullptr, carry_c, rows * d);
-    clear(m.carry_h, rows * d);
+    for (int64_t r = 0; r < k.count; ++r) {
+        const int64_t b = k.first + r, at = (t * a.shape.batch + b) * a.shape.heads + k.head;
+        const uint8_t flags = flags_at(a, t, b);
+        C* carry_h = m.carry_h + r * d;
+        if (flags & kDocumentBegins) {
+            clear(carry_h, d);
+            clear(m.c + r * d, d);
+            clear(m.l + r * d, d);
+        } else if (flags & kPadding)
+            for (int64_t n = 0; n < d; ++n) carry_h[n] += to_compute(args.dh[at * d + n]);
+        else copy<C>(m.sums + r * m.sums_row, carry_h, d);
+    }
+}
+
+template <class Cell, class S> void walk_backward(const GatedBackward<S>& args, const GatedRows& k, char* scratch) {
+    using C = Compute<S>;
+    const GatedForward<S>& a = args.forward;
+    const Walk<S> m(a.shape, k.count, scratch);
+    const int64_t d = m.width;
+    take(a, k, args.dc_last, C(0), m.c);
+    take(a, k, args.dl_last, C(0), m.l);
+    clear(m.carry_h, k.count * d);
     for (int64_t t = a.shape.steps - 1; t >= 0; --t) {
-        for (int64_t r = 0; r < rows; ++r) {
-            const int64_t b = first + r, at = t * a.shape.batch + b;
+        for (int64_t r = 0; r < k.count; ++r) {
+            const int64_t b = k.first + r, row = b * a.shape.heads + k.head, at = t * a.shape.rows() + row;
             const uint8_t flags = flags_at(a, t, b);
             S* du = args.du + at * kKeptGates * d;
             if (flags & kPadding) {
                 clear(du, kKeptGates * d);
             } else {
-                const C* before = t > 0 ? a.c + (at - a.shape.batch) * d : a.c0 ? a.c0 + b * d : nullptr;
+                const C* before = t > 0 ? a.c + (at - a.shape.rows()) * d : a.c0 ? a.c0 + row * d : nullptr;
                 copy(flags & kDocumentBegins ? nullptr : before, m.c_before, d);
                 Cell::gradients(d, GradientRow<S>{.gates = a.gates + at * kKeptGates * d,
                                                   .dh = args.dh + at * d,
                                                   .c = a.c + at * d,
                                                   .c_before = m.c_before,
                                                   .carry_h = m.carry_h + r * d,
-                                                  .carry_c = carry_c + r * d,
+                                                  .carry_c = m.c + r * d,
+                                                  .carry_l = m.l + r * d,
                                                   .du = du});
             }
             Element<S>* operand = m.gates + r * m.gate_length;
             Cell::template operand<S>(d, du, operand);
             clear(operand + Cell::kGates * d, m.gate_length - Cell::kGates * d);
         }
-        state_product<S>(rows, m.gates, m.gate_length, packed(a), d, m.sums, m.sums_row);
-        for (int64_t r = 0; r < rows; ++r) {
-            const int64_t b = first + r, at = t * a.shape.batch + b;
-            const uint8_t flags = flags_at(a, t, b);
-            C* carry_h = m.carry_h + r * d;
-            if (flags & kDocumentBegins) {
-                clear(carry_h, d);
-                clear(carry_c + r * d, d);
-            } else if (flags & kPadding)
-                for (int64_t n = 0; n < d; ++n) carry_h[n] += to_compute(args.dh[at * d + n]);
-            else copy<C>(m.sums + r * m.sums_row, carry_h, d);
-        }
+        state_product<S>(k.count, m.gates, m.gate_length, packed(a, true, k.head), d, m.sums, m.sums_row);
+        carry_back(args, k, m, t);
     }
-    copy<C>(m.carry_h, args.dh0 + first * d, rows * d);
-    copy<C>(carry_c, args.dc0 + first * d, rows * d);
+    give<S, C>(a, k, m.carry_h, args.dh0);
+    give<S, C>(a, k, m.c, args.dc0);
+    if (Cell::kHasNormaliser) give<S, C>(a, k, m.l, args.dl0);
 }
 
 }  // namespace
 
-template <class S> void gated_forward_rows(const GatedForward<S>& a, int64_t first, int64_t rows, char* scratch) {
-    with_cell(a.shape.cell, [&](auto cell) { walk_forward<decltype(cell)>(a, first, rows, scratch); });
+template <class S> void gated_forward_rows(const GatedForward<S>& a, const GatedRows& rows, char* scratch) {
+    with_cell(a.shape.cell, [&](auto cell) { walk_forward<decltype(cell)>(a, rows, scratch); });
 }
 
-template <class S> void gated_backward_rows(const GatedBackward<S>& args, int64_t first, int64_t rows, char* scratch) {
-    with_cell(args.forward.shape.cell, [&](auto cell) { walk_backward<decltype(cell)>(args, first, rows, scratch); });
+template <class S> void gated_backward_rows(const GatedBackward<S>& args, const GatedRows& rows, char* scratch) {
+    with_cell(args.forward.shape.cell, [&](auto cell) { walk_backward<decltype(cell)>(args, rows, scratch); });
 }
 
 #define LITHE_INSTANTIATE(S)                                                              \
     template void gated_pack<S>(const GatedForward<S>&, bool, int64_t, int64_t);          \
     template int64_t gated_scratch<S>(const GatedShape&, int64_t);                        \
-    template void gated_forward_rows<S>(const GatedForward<S>&, int64_t, int64_t, char*); \
-    template void gated_backward_rows<S>(const GatedBackward<S>&, int64_t, int64_t, char*);
+    template void gated_forward_rows<S>(const GatedForward<S>&, const GatedRows&, char*); \
+    template void gated_backward_rows<S>(const GatedBackward<S>&, const GatedRows&, char*);
 LITHE_INSTANTIATE(float)
 LITHE_INSTANTIATE(bfloat16)
 LITHE_INSTANTIATE(double)
