@@ -1,10 +1,12 @@
 // Every recurrence on the GPU against its CPU version, forward and backward, at awkward sizes.
 #include "devices/devices.h"
+#include "lithe/ops/diagonal_state.h"
 #include "lithe/ops/gru.h"
 #include "lithe/ops/lstm.h"
 #include "lithe/ops/matrix_state.h"
 #include "lithe/ops/recurrence.h"
 #include "lithe/ops/short_convolution.h"
+#include "lithe/ops/slstm.h"
 #include "lithe/ops/sru.h"
 
 namespace lithe {
@@ -87,6 +89,33 @@ TEST_F(GpuRecurrences, EveryCellOfTheRecurrence) {
                             return {out.h_TBD, out.c_BD};
                         },
                         in, tolerance_of(type), sizes_name(traits.name, type, {steps, full}));
+                }
+}
+
+TEST_F(GpuRecurrences, DiagonalState) {
+    for (const auto form : kernels::kDiagonalForms)
+        for (const auto type : kTypes)
+            for (const int64_t steps : {1, 32, 71})
+                for (const bool full : {false, true}) {
+                    const int64_t B = 3, D = 33, N = form == kernels::DiagonalForm::pairs ? 1 : 5;
+                    const int64_t P = kernels::parts_of(form);
+                    const auto compute = ops::compute_type(type);
+                    Tensors in = {leaf({steps, B, kernels::inputs_of(form) * D}, 0.53, 0.7, 0.9, type),
+                                  leaf({P, N, D}, 0.91, 0.3, 0.65, compute),
+                                  N > 1 ? leaf({P, N, D}, 0.41, 0.9, 0.2, compute) : Tensor(),
+                                  full ? leaf({B, P, N, D}, 0.77, 0.2, 0.6, compute) : Tensor(),
+                                  full ? some_flags(steps, B) : Tensor()};
+                    expect_same(
+                        [&](const Tensors& t) -> Tensors {
+                            const auto out = ops::diagonal_state({.form = form,
+                                                                  .x_TBX = t[0],
+                                                                  .a_PND = t[1],
+                                                                  .c_PND = t[2],
+                                                                  .s0_BPND = t[3],
+                                                                  .flags_TB = t[4]});
+                            return {out.y_TBX, out.s_BPND};
+                        },
+                        in, tolerance_of(type), sizes_name(kernels::name_of(form), type, {steps, full}));
                 }
 }
 
@@ -203,6 +232,30 @@ TEST_F(GpuRecurrences, Lstm) {
                             },
                             in, 2 * tolerance_of(type), sizes_name("lstm", type, {steps, batch, width, full}));
                     }
+}
+
+TEST_F(GpuRecurrences, Slstm) {
+    for (const auto type : kTypes)
+        for (const bool full : {false, true}) {
+            const auto compute = ops::compute_type(type);
+            const int64_t steps = 9, batch = 3, width = 5, heads = 2;
+            Tensors in = {leaf({steps, batch, 4 * heads * width}, 0.37, 0.1, 1, type),
+                          leaf({4 * heads * width, width}, 0.43, 0.2, 0.3, type),
+                          leaf({4 * heads * width}, 0.3, 0.2, 0.5, compute),
+                          full ? leaf({batch, heads * width}, 0.7, 0.4, 0.5, compute) : Tensor(),
+                          full ? some_flags(steps, batch) : Tensor()};
+            expect_same(
+                [&](const Tensors& t) -> Tensors {
+                    const auto out = ops::slstm({.u_TBX = t[0],
+                                                 .w_state = t[1],
+                                                 .bias = t[2],
+                                                 .c0_BD = t[3],
+                                                 .flags_TB = t[4],
+                                                 .heads = heads});
+                    return {out.h_TBD, out.c_BD, out.l_BD};
+                },
+                in, 2 * tolerance_of(type), sizes_name("slstm", type, {full}));
+        }
 }
 
 TEST_F(GpuRecurrences, Gru) {

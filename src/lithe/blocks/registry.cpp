@@ -15,6 +15,7 @@
 #include "lithe/blocks/linformer.h"
 #include "lithe/blocks/longformer.h"
 #include "lithe/blocks/lrn.h"
+#include "lithe/blocks/lru.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
@@ -25,6 +26,7 @@
 #include "lithe/blocks/rg_lru.h"
 #include "lithe/blocks/rwkv7.h"
 #include "lithe/blocks/rwkv7_channel.h"
+#include "lithe/blocks/s4d.h"
 #include "lithe/blocks/slstm.h"
 #include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
@@ -130,6 +132,9 @@ std::span<const BlockKind> block_kinds() {
         kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),
         kind<RgLruBlock, RgLruValues>("rg_lru", 0, {},
                                       "Griffin's recurrent block: gated branch, short convolution, RG-LRU"),
+        kind<LruBlock, LruValues>("lru", 0, {},
+                                  "LRU's block: complex states that decay at rates in a ring, then a GLU"),
+        kind<S4dBlock, S4dValues>("s4d", 0, {}, "S4D: a diagonal state space for each channel, then a GLU"),
         kind<Mamba2Block, Mamba2Values>(
             "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
         kind<IdentityBlock, NoValues>("identity", '-',

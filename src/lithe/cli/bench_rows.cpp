@@ -88,6 +88,18 @@ layout = "<slstm>x6"
 [train]
 batch = 16
 length = 256)"},
+    {"lru", R"([model]
+width = 512
+layout = "<lru>x6"
+[train]
+batch = 16
+length = 256)"},
+    {"s4d", R"([model]
+width = 512
+layout = "<s4d>x6"
+[train]
+batch = 16
+length = 256)"},
     {"qrnn", R"([model]
 width = 512
 layout = "<qrnn>x6"

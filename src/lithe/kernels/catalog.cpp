@@ -18,10 +18,15 @@ void ParityResult::add(double error, double tolerance, const std::string& what) 
 }
 
 std::span<const KernelRow> catalog() {
-    static const KernelRow rows[] = {
-        recurrence_row(),   short_convolution_row(), gated_row(),     softmax_row(), attention_row(), dropout_row(),
-        norm_row(),         cross_entropy_row(),     optimizer_row(), table_row(),   coded_row(),     step_row(),
-        matrix_state_row(), delta_state_row(),       rms_norm_row(),  glu_row(),     rotary_row()};
+    static const KernelRow rows[] = {recurrence_row(),   short_convolution_row(),
+                                     gated_row(),        softmax_row(),
+                                     attention_row(),    dropout_row(),
+                                     norm_row(),         cross_entropy_row(),
+                                     optimizer_row(),    table_row(),
+                                     coded_row(),        step_row(),
+                                     matrix_state_row(), delta_state_row(),
+                                     rms_norm_row(),     glu_row(),
+                                     rotary_row(),       diagonal_state_row()};
     return rows;
 }
 

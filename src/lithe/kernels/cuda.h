@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lithe/kernels/cross_entropy/cross_entropy.h"
+#include "lithe/kernels/diagonal_state/diagonal_state.h"
 #include "lithe/kernels/dropout/dropout.h"
 #include "lithe/kernels/glu/glu.h"
 #include "lithe/kernels/matrix_state/delta_state.h"
@@ -24,6 +25,8 @@ template <class S> struct CudaFunctions {
     int (*recurrence_backward)(const RecurrenceBackward<S>&, void* stream);
     int (*short_convolution_forward)(const ShortConvolutionForward<S>&, void* stream);
     int (*short_convolution_backward)(const ShortConvolutionBackward<S>&, void* stream);
+    int (*diagonal_forward)(const DiagonalForward<S>&, void* stream);
+    int (*diagonal_backward)(const DiagonalBackward<S>&, void* stream);
     int (*softmax_forward)(const SoftmaxForward<S>&, void* stream);
     int (*softmax_backward)(const SoftmaxBackward<S>&, void* stream);
     int (*dropout)(const DropoutArgs<S>&, void* stream);
@@ -58,7 +61,7 @@ template <> inline const CudaFunctions<float>& CudaTable::of<float>() const { re
 template <> inline const CudaFunctions<bfloat16>& CudaTable::of<bfloat16>() const { return bf16; }
 template <> inline const CudaFunctions<double>& CudaTable::of<double>() const { return f64; }
 
-constexpr int kCudaTableVersion = 7;
+constexpr int kCudaTableVersion = 8;
 
 // Null until load_cuda() has succeeded; `reason` says why.
 const CudaTable* cuda_table();

@@ -8,6 +8,8 @@ template <class S> int recurrence_forward(const RecurrenceForward<S>&, void*);
 template <class S> int recurrence_backward(const RecurrenceBackward<S>&, void*);
 template <class S> int short_convolution_forward(const ShortConvolutionForward<S>&, void*);
 template <class S> int short_convolution_backward(const ShortConvolutionBackward<S>&, void*);
+template <class S> int diagonal_forward(const DiagonalForward<S>&, void*);
+template <class S> int diagonal_backward(const DiagonalBackward<S>&, void*);
 template <class S> int softmax_forward(const SoftmaxForward<S>&, void*);
 template <class S> int softmax_backward(const SoftmaxBackward<S>&, void*);
 template <class S> int dropout(const DropoutArgs<S>&, void*);
@@ -35,6 +37,8 @@ template <class S> CudaFunctions<S> functions() {
             recurrence_backward<S>,
             short_convolution_forward<S>,
             short_convolution_backward<S>,
+            diagonal_forward<S>,
+            diagonal_backward<S>,
             softmax_forward<S>,
             softmax_backward<S>,
             dropout<S>,

@@ -8,6 +8,7 @@ namespace lithe::kernels {
 KernelRow recurrence_row();
 KernelRow short_convolution_row();
 KernelRow gated_row();
+KernelRow diagonal_state_row();
 KernelRow softmax_row();
 KernelRow attention_row();
 KernelRow dropout_row();

@@ -49,7 +49,7 @@ std::string phase_of_scope(const std::string& name) {
 std::string phase_of(const std::string& name) {
     if (has(name, {"attention", "softmax"})) return "attention";
     if (has(name, {"lithe::recurrence", "lithe::lstm", "lithe::gru", "lithe::atr", "lithe::slstm",
-                   "lithe::short_convolution", "lithe::matrix_state"}))
+                   "lithe::diagonal_state", "lithe::short_convolution", "lithe::matrix_state"}))
         return "recurrence";
     if (has(name, {"cross_entropy"})) return "loss";
     if (has(name, {"norm"})) return "norm";
