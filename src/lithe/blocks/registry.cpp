@@ -2,6 +2,7 @@
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/bigbird.h"
 #include "lithe/blocks/blockbert.h"
+#include "lithe/blocks/boom.h"
 #include "lithe/blocks/cascade.h"
 #include "lithe/blocks/cross_attention.h"
 #include "lithe/blocks/delta_net.h"
@@ -27,6 +28,7 @@
 #include "lithe/blocks/rwkv7.h"
 #include "lithe/blocks/rwkv7_channel.h"
 #include "lithe/blocks/s4d.h"
+#include "lithe/blocks/sha.h"
 #include "lithe/blocks/slstm.h"
 #include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
@@ -135,6 +137,10 @@ std::span<const BlockKind> block_kinds() {
         kind<LruBlock, LruValues>("lru", 0, {},
                                   "LRU's block: complex states that decay at rates in a ring, then a GLU"),
         kind<S4dBlock, S4dValues>("s4d", 0, {}, "S4D: a diagonal state space for each channel, then a GLU"),
+        kind<ShaBlock, ShaValues>("sha", 0, {.own_residual = true},
+                                  "SHA-RNN's block: LSTM, one head with gated vectors, boom"),
+        kind<BoomBlock, BoomValues>("boom", 'b', {.bidirectional = true, .position_wise = true, .own_residual = true},
+                                    "SHA-RNN's boom: a feed-forward without a second matrix"),
         kind<Mamba2Block, Mamba2Values>(
             "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
         kind<IdentityBlock, NoValues>("identity", '-',
