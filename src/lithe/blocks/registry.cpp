@@ -63,10 +63,9 @@ BlockKind kind(const char* name, char letter, BlockTraits traits, const char* de
     return {name, letter, traits, description, make_options<Values>, make<B, Values>};
 }
 
-}  // namespace
-
-std::span<const BlockKind> block_kinds() {
-    static const BlockKind table[] = {
+// SRU++ and its kin, a Transformer's parts, nothing.
+std::vector<BlockKind> first_kinds() {
+    return {
         kind<SruppBlock, SruppValues>("srupp", 'u', {.bidirectional = true, .own_residual = true},
                                       "SRU++: recurrence whose input passes through attention"),
         kind<ProjectedSruBlock, ProjectedSruValues>("projected_sru", 'r', {.bidirectional = true, .own_residual = true},
@@ -84,6 +83,14 @@ std::span<const BlockKind> block_kinds() {
         kind<CrossAttentionBlock, CrossAttentionValues>(
             "cross_attention", 'c', {.bidirectional = true, .position_wise = true, .reads = {kSource, kSourcePadding}},
             "multi-head attention over the encoder's output"),
+        kind<IdentityBlock, NoValues>("identity", '-',
+                                      {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
+    };
+}
+
+// Attention over a part of the keys, or through fewer numbers than there are keys.
+std::vector<BlockKind> efficient_attentions() {
+    return {
         kind<SparseBlock, SparseValues>("sparse", 0, {},
                                         "Sparse Transformer's attention: near keys, and strided or summary ones"),
         kind<CascadeBlock, CascadeValues>("cascade", 0, {}, "attention with a window that grows with depth"),
@@ -104,7 +111,12 @@ std::span<const BlockKind> block_kinds() {
         kind<SynthesizerBlock, SynthesizerValues>("synthesizer", 0,
                                                   {.causal = false, .bidirectional = true, .streams = false},
                                                   "Synthesizer: weights that are no products of queries and keys"),
-        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
+    };
+}
+
+// Recurrences with a matrix for a state.
+std::vector<BlockKind> matrix_states() {
+    return {
         kind<LinearAttentionBlock, LinearAttentionValues>("linear_attention", 0, {.bidirectional = true},
                                                           "linear attention: a matrix for a state"),
         kind<RetnetBlock, RetnetValues>("retnet", 0, {}, "RetNet: a matrix for a state, with a decay for each head"),
@@ -121,6 +133,15 @@ std::span<const BlockKind> block_kinds() {
                                       "RWKV-7's time mix: a state that decays by channel and is corrected"),
         kind<Rwkv7ChannelBlock, Rwkv7ChannelValues>("rwkv7_channel", 0, {},
                                                     "RWKV-7's channel mix: a feed-forward that sees the token before"),
+        kind<Mamba2Block, Mamba2Values>(
+            "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
+    };
+}
+
+// Recurrences with a vector for a state, and what stands beside them in their sources.
+std::vector<BlockKind> vector_states() {
+    return {
+        kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
         kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
         kind<SlstmBlock, SlstmValues>("slstm", 0, {},
                                       "xLSTM's sLSTM: exponential gates, and a matrix in the loop for each head"),
@@ -141,11 +162,18 @@ std::span<const BlockKind> block_kinds() {
                                   "SHA-RNN's block: LSTM, one head with gated vectors, boom"),
         kind<BoomBlock, BoomValues>("boom", 'b', {.bidirectional = true, .position_wise = true, .own_residual = true},
                                     "SHA-RNN's boom: a feed-forward without a second matrix"),
-        kind<Mamba2Block, Mamba2Values>(
-            "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
-        kind<IdentityBlock, NoValues>("identity", '-',
-                                      {.bidirectional = true, .position_wise = true, .own_residual = true}, "nothing"),
     };
+}
+
+}  // namespace
+
+std::span<const BlockKind> block_kinds() {
+    static const std::vector<BlockKind> table = [] {
+        std::vector<BlockKind> all;
+        for (const auto& family : {first_kinds(), efficient_attentions(), matrix_states(), vector_states()})
+            all.insert(all.end(), family.begin(), family.end());
+        return all;
+    }();
     return table;
 }
 
