@@ -141,6 +141,20 @@ static double activation_bytes(const LanguageModel& model, const Config& config,
                      bytes(outer + costs.encoder.held + costs.decoder.peak), bytes(outer + costs.encoder.peak)});
 }
 
+// The share of gradients that are there when the first group of layers runs again, the last one of a backward pass.
+static double gradients_beside(const Recompute& recompute, size_t layers) {
+    const double all = double(layers);
+    switch (recompute.method) {
+        case RecomputeMethod::uniform:
+            return 1 - std::min(all, double(recompute_number(recompute, int64_t(layers)))) / all;
+        case RecomputeMethod::optimal: return 1 - 1 / all;
+        case RecomputeMethod::none:
+        case RecomputeMethod::selective:
+        case RecomputeMethod::memory: break;
+    }
+    return 0;
+}
+
 static MemoryEstimate estimate_memory(const LanguageModel& model, const Config& config, int working_bytes,
                                       const Recompute& recompute) {
     MemoryEstimate estimate;
@@ -157,7 +171,8 @@ static MemoryEstimate estimate_memory(const LanguageModel& model, const Config& 
     // gradients of each part of a batch come as activations go
     const double gradients = (trained + double(model.parameters().count_with_lora())) *
                              double(std::max<int64_t>(1, config.train.parts)) * working_bytes;
-    estimate.activations = std::max(activation_bytes(model, config, shape, recompute), gradients);
+    const double beside = gradients_beside(recompute, model.stack().root->size());
+    estimate.activations = std::max(activation_bytes(model, config, shape, recompute) + beside * gradients, gradients);
     estimate.base = kLibraries;
     return estimate;
 }
