@@ -253,19 +253,25 @@ static std::string comment_text(const std::string& origin) {
     return text;
 }
 
+// Of all sections but [blocks].
+static std::map<std::string, std::string> all_values(Config config) {
+    return field_values([&](FieldVisitor& v) {
+        config.visit(v);
+        visit_encoder(config, v);
+    });
+}
+
 std::string to_toml(const Config& config) {
     Config copy = config, untouched;
     std::string text = "version = " + std::to_string(kConfigVersion) + "\n";
-    std::map<std::string, std::string> defaults;
-    FieldPrinter list([&](const std::string& prefix, const FieldInfo& info, const std::string&,
-                          const std::string& value) { defaults[prefix + info.name] = value; });
     untouched.encoder = encoder_like(untouched.model);
-    untouched.visit(list);
-    visit_encoder(untouched, list);
+    const auto defaults = all_values(untouched);
     auto print = [&](const std::string& prefix, const FieldInfo& info, const std::string&, const std::string& value) {
         const std::string path = prefix + info.name;
         const auto origin = config.origins.find(path);
-        const std::string otherwise = defaults[path] == value ? "default" : "set by lithe";
+        const auto standard = defaults.find(path);  // an objective's options have none here
+        const bool untouched_value = standard != defaults.end() && standard->second == value;
+        const std::string otherwise = untouched_value ? "default" : "set by lithe";
         text += info.name + " = " + value + "  # " +
                 (origin == config.origins.end() ? otherwise : comment_text(origin->second)) + "\n";
     };
@@ -301,12 +307,7 @@ Config config_from_json(std::string_view text, const std::string& name) {
 
 std::vector<std::string> differences(const Config& before, const Config& after) {
     auto flat = [](const Config& config) {
-        std::map<std::string, std::string> values;
-        Config copy = config;
-        FieldPrinter printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
-                                 const std::string& value) { values[prefix + info.name] = value; });
-        copy.visit(printer);
-        visit_encoder(config, printer);
+        auto values = all_values(config);
         for (const auto& [name, block] : config.blocks) {
             values["blocks." + name + ".kind"] = block.kind;
             for (const RawValue& option : block.options) values["blocks." + name + "." + option.key] = option.text;

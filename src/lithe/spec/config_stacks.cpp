@@ -70,13 +70,7 @@ static void take_what_both_share(ModelConfig& encoder, const ModelConfig& shared
 static void inherit_origins(std::map<std::string, std::string>& origins,
                             const std::map<std::string, std::string>& shared, const ModelConfig& was,
                             const ModelConfig& is) {
-    const auto values = [](ModelConfig model) {
-        std::map<std::string, std::string> all;
-        FieldPrinter list([&](const std::string& prefix, const FieldInfo& info, const std::string&,
-                              const std::string& value) { all[prefix + info.name] = value; });
-        model.visit(list);
-        return all;
-    };
+    const auto values = [](ModelConfig model) { return field_values([&](FieldVisitor& v) { model.visit(v); }); };
     const auto before = values(was), after = values(is);
     for (const auto& [path, origin] : shared) {
         if (path.rfind(kModel, 0) != 0) continue;

@@ -43,4 +43,12 @@ void FieldPrinter::section(const FieldInfo& info, const std::function<void(Field
     prefix_ = outer;
 }
 
+std::map<std::string, std::string> field_values(const std::function<void(FieldVisitor&)>& visit) {
+    std::map<std::string, std::string> values;
+    FieldPrinter printer([&](const std::string& prefix, const FieldInfo& info, const std::string&,
+                             const std::string& value) { values[prefix + info.name] = value; });
+    visit(printer);
+    return values;
+}
+
 }  // namespace lithe

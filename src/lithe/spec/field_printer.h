@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,5 +33,8 @@ class FieldPrinter : public FieldVisitor {
     std::function<void(const std::string&)> on_section_;
     std::string prefix_;
 };
+
+// Every visited field's value by its path.
+std::map<std::string, std::string> field_values(const std::function<void(FieldVisitor&)>& visit);
 
 }  // namespace lithe
