@@ -69,6 +69,8 @@ TEST_F(Trained, EvalStatesItsProtocolAndRepeats) {
     EXPECT_EQ(run({"eval", path() + "@best", "--data", ":test", "--memory", "16", "--mask", "same_length", "--json"})
                   .json()["protocol"]["mask"],
               "same_length");
+    EXPECT_FAILS(run({"eval", path(), "--beam", "3"}), 2, "it writes no translations");
+    EXPECT_FAILS(run({"eval", path(), "--length-penalty", "2"}), 2, "it writes no translations");
 }
 
 TEST_F(Trained, GenerateIsReproducibleWithAndWithoutCache) {
