@@ -166,6 +166,7 @@ TEST(Program, PublishedCountFromTheCommandLine) {
                                                          {"text8-par-24b", 46487579},
                                                          {"text8-sandwich-24b", 40964635},
                                                          {"bert-base", 109482240},
+                                                         {"albert-base", 11683584},
                                                          {"bert-par", 126002688}};
     for (const auto& [name, count] : published)
         EXPECT_EQ(

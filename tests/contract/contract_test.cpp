@@ -301,6 +301,7 @@ TEST(BlockVariants, EveryChoiceIsTested) {
         auto options = kind.make_options(model);
         for (const FieldDoc& field : list_fields([&](FieldVisitor& v) { options->visit(v); })) {
             if (elsewhere.count(kind.name + ("." + field.path))) continue;
+            if (std::string(kind.name) == "moe" && field.path == "activation") continue;  // its experts' own kind's
             std::vector<std::string> values;
             if (field.type == "true or false") values = {"true", "false"};
             std::istringstream choices(field.type);

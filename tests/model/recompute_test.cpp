@@ -1,8 +1,6 @@
 // Recomputation: counts and peaks of the schedules, and the same bits as without.
 #include "lithe/model/recompute.h"
 
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -11,6 +9,7 @@
 #include "support/block_variants.h"
 #include "support/built_stack.h"
 #include "support/errors.h"
+#include "support/peak_of_tensors.h"
 #include "support/waves.h"
 
 namespace lithe {
@@ -57,20 +56,6 @@ class TanhLayer : public Unit {
     int64_t& runs_;
 };
 
-// The most bytes that this thread's tensors took together while it lived.
-class PeakOfTensors : public c10::MemoryReportingInfoBase {
- public:
-    void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {
-        now_ += bytes;
-        peak_ = std::max(peak_, now_);
-    }
-    bool memoryProfilingEnabled() const override { return true; }
-    int64_t peak() const { return peak_; }
-
- private:
-    int64_t now_ = 0, peak_ = 0;
-};
-
 struct ChainOfLayers {
     int64_t runs = 0;
     std::vector<Tensor> weights;
@@ -99,10 +84,7 @@ struct ChainOfLayers {
     double peak() {
         const int64_t rows = 4096;
         gradients(rows);  // gradients of weights are there
-        const auto reporter = std::make_shared<PeakOfTensors>();
-        const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, reporter);
-        gradients(rows);
-        return double(reporter->peak()) / double(rows * 16 * 8);
+        return double(testing::peak_of_tensors([&] { gradients(rows); })) / double(rows * 16 * 8);
     }
 };
 

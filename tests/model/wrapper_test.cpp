@@ -305,7 +305,8 @@ TEST(Bag, WhatALayerWritesThatMayBeDroppedIsForItsOwnReaders) {
         std::vector<std::unique_ptr<Unit>> layer, layers;
         layer.push_back(unit("w", {.writes = writes ? std::vector{values} : std::vector<BagKey>{}}));
         if (writes) layer.push_back(unit("inside", {.reads = {values}}));
-        layers.push_back(std::make_unique<DroppableLayer>(std::make_unique<Sequence>(std::move(layer)), 0));
+        layers.push_back(std::make_unique<DroppableLayer>(std::make_unique<Sequence>(std::move(layer)),
+                                                          std::make_shared<DropPlace>()));
         layers.push_back(unit("after", std::move(after)));
         Problems problems;
         check_bag_uses(Sequence(std::move(layers)), {}, problems);

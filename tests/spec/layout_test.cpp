@@ -7,7 +7,7 @@ namespace {
 
 TEST(Layout, PrintsWhatItParsed) {
     for (const char* text : {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb",
-                             "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2"})
+                             "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2", "~(sf)x12", "f~[sf]x6", "(~(sf)x2c)x3", "~(sf)"})
         EXPECT_EQ(to_string(parse_layout(text)), text);
     EXPECT_EQ(to_string(parse_layout(" u x 10 ")), "ux10");
     EXPECT_EQ(to_string(parse_layout("s f ?{ s f - } f")), "sf?{sf-}f");
@@ -19,6 +19,9 @@ TEST(Layout, CountsApplications) {
     EXPECT_EQ(count_blocks(parse_layout("[s f]x12")), 24);
     EXPECT_TRUE(has_slots(parse_layout("s(f?)x2")));
     EXPECT_FALSE(has_slots(parse_layout("s(ff)x2")));
+    EXPECT_EQ(count_blocks(parse_layout("~(sf)x12")), 24);
+    EXPECT_TRUE(has_reversible(parse_layout("s(f~(sf))x2")));
+    EXPECT_FALSE(has_reversible(parse_layout("s(fsf)x2")));
 }
 
 TEST(Layout, KeepsTheTree) {

@@ -8,6 +8,9 @@
 
 namespace lithe {
 
+// The term of a training loss that is the tokens', beside those that blocks add.
+inline constexpr const char* kCrossEntropy = "cross_entropy";
+
 struct ScoreKind {
     std::string name = "bits_per_byte", unit = "bits per byte";
     bool less_is_better = true;

@@ -25,7 +25,7 @@ namespace lithe {
 // Losses to add and numbers to log that come out of blocks. Recomputation must not add them twice.
 struct Aux {
     std::vector<std::pair<std::string, Tensor>> losses;   // scalars
-    std::vector<std::pair<std::string, Tensor>> metrics;  // scalars
+    std::vector<std::pair<std::string, Tensor>> metrics;  // means over positions, scalars or vectors
     void append(Aux other);
 };
 
@@ -103,6 +103,7 @@ struct BlockTraits {
     bool streams = true;         // a segment split in two, with the state carried, equals the whole
     bool position_wise = false;  // no position sees another
     bool own_residual = false;
+    bool asks_host = false;  // what it runs depends on the data, so that a GPU's steps cannot be recorded
     std::vector<BagKey> reads = {}, writes = {};  // of the bag
     bool reads_source() const { return std::find(reads.begin(), reads.end(), kSource) != reads.end(); }
 };

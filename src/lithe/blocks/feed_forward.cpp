@@ -57,12 +57,17 @@ Tensor FeedForwardBlock::activated(const Tensor& inner) const {
     }
 }
 
+Tensor FeedForwardBlock::formula(const Tensor& x_xD, const std::function<Tensor(const Tensor&)>& dropped) const {
+    const auto bias = [&](const Parameter& b) { return b ? b.tensor().to(x_xD.scalar_type()) : Tensor(); };
+    const Tensor inner = dropped(activated(at::linear(x_xD, w1_.tensor(), bias(b1_))));
+    return at::linear(inner, w2_.tensor(), bias(b2_));
+}
+
 BranchOutput FeedForwardBlock::branch(const Tensor& x_TBD, const State&, const Call& call) const {
-    auto bias = [&](const Parameter& b) { return b ? b.tensor().to(x_TBD.scalar_type()) : Tensor(); };
-    Tensor inner = activated(at::linear(x_TBD, w1_.tensor(), bias(b1_)));
-    if (call.pass.training) inner = ops::dropout(inner, values_.dropout, call.site("inner"), 1);
     BranchOutput out;
-    out.delta_TBD = at::linear(inner, w2_.tensor(), bias(b2_));
+    out.delta_TBD = formula(x_TBD, [&](const Tensor& inner) {
+        return call.pass.training ? ops::dropout(inner, values_.dropout, call.site("inner"), 1) : inner;
+    });
     return out;
 }
 

@@ -39,6 +39,8 @@ class FeedForwardBlock : public Block {
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;
+    // Both products of rows [...][D], and between them what `dropped` makes of the inner layer.
+    Tensor formula(const Tensor& x_xD, const std::function<Tensor(const Tensor& inner)>& dropped) const;
 
  private:
     Tensor activated(const Tensor& inner) const;

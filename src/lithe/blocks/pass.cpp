@@ -13,4 +13,14 @@ PositionMarks::PositionMarks(const Tensor& flags) : flags_TB(flags) {
     padding_BT = flags.bitwise_and(int64_t(kPadding)).ne(0).to(at::kByte).transpose(0, 1).contiguous();
 }
 
+Tensor positions_of(const Pass& pass, int64_t steps, int64_t rows, at::Device device) {
+    const auto options = at::TensorOptions(at::kLong).device(device);
+    const Tensor start_B = pass.position_B.defined() ? pass.position_B : at::zeros({rows}, options);
+    const Tensor steps_T1 = at::arange(steps, options).unsqueeze(1);
+    const Tensor positions_TB = steps_T1 + start_B.unsqueeze(0);
+    if (!pass.marks) return positions_TB;
+    const Tensor begin_TB = pass.marks->begin_BT.transpose(0, 1).to(at::kLong);
+    return at::where(begin_TB.lt(0), positions_TB, steps_T1 - begin_TB);
+}
+
 }  // namespace lithe

@@ -54,6 +54,10 @@ struct PositionMarks {
     explicit PositionMarks(const Tensor& flags_TB);
 };
 
+struct Pass;
+// Each token's position in its document, [T][B] int64: counted on from position_B, anew where a document begins.
+Tensor positions_of(const Pass& pass, int64_t steps, int64_t rows, at::Device device);
+
 // What is true of every block and every time step of a call. A stack has one for each call and changes nothing in it.
 struct Pass {
     bool training = false;

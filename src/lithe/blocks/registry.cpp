@@ -20,6 +20,7 @@
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
+#include "lithe/blocks/moe.h"
 #include "lithe/blocks/nystrom.h"
 #include "lithe/blocks/performer.h"
 #include "lithe/blocks/qrnn.h"
@@ -74,6 +75,8 @@ std::vector<BlockKind> first_kinds() {
                                   "SRU: simple recurrent unit, also bidirectional"),
         kind<FeedForwardBlock, FeedForwardValues>("feed_forward", 'f', {.bidirectional = true, .position_wise = true},
                                                   "position-wise feed-forward"),
+        kind<MoeBlock, MoeValues>("moe", 0, {.bidirectional = true, .position_wise = true, .asks_host = true},
+                                  "a mixture of feed-forward experts, one or two for each token"),
         {"attention",
          's',
          {.bidirectional = true},

@@ -34,7 +34,7 @@ int StepModel::worthwhile_threads(const LanguageModel& model, int threads, int64
     const ParameterStore& store = model.parameters();
     int64_t numbers = store.count_without_embeddings();
     if (model.config().tie_embeddings)
-        numbers += model.vocabulary_size() * model.config().width;  // the head reads them
+        numbers += model.vocabulary_size() * model.config().token_width();  // the head reads them
     const int64_t width = int8 ? 1 : int64_t(tokens.tensor().element_size());
     return int(std::clamp<int64_t>(numbers * width * rows / kBytesPerThread, 1, threads));
 }
@@ -49,6 +49,7 @@ StepModel::StepModel(const LanguageModel& model, const Options& options)
       positions_(size_t(options.most_rows)) {
     const int64_t width = model.config().width;
     x_ = program_.vector(width);
+    embedded_ = model.decoder().embedding().projection() ? program_.vector(model.config().token_width()) : x_;
     logits_ = program_.vector(model.vocabulary_size());
     add_embedding();
     stack_ = model.stack().root->add_step(program_, x_, options.memory);
@@ -66,17 +67,23 @@ StepModel::StepModel(const LanguageModel& model, const Options& options)
 void StepModel::add_embedding() {
     program_.each_row([this](int64_t row) { embed(row); });
     const NgramEmbedding& ngrams = model_.decoder().embedding().ngrams();
-    if (!ngrams) return;
-    seen_.assign(tokens_.size() * size_t(ngrams.history()), -1);
-    ngrams.add_step(program_, tokens_.data(), seen_.data(), x_);
+    if (ngrams) {
+        seen_.assign(tokens_.size() * size_t(ngrams.history()), -1);
+        ngrams.add_step(program_, tokens_.data(), seen_.data(), embedded_);
+    }
+    const TokenEmbedding& embedding = model_.decoder().embedding();
+    if (embedding.projection())
+        program_.product(
+            {.weight = embedding.projection(), .bias = embedding.projection_bias(), .x = embedded_, .y = x_});
 }
 
 // As TokenEmbedding, of one row.
 void StepModel::embed(int64_t row) {
     const ModelConfig& config = model_.config();
     const TokenEmbedding& embedding = model_.decoder().embedding();
-    const int64_t width = config.width, position = positions_[size_t(row)];
-    float* x = x_ + row * width;
+    const int64_t width = config.token_width();
+    const int64_t position = positions_[size_t(row)];
+    float* x = embedded_ + row * width;
     std::fill_n(x, width, 0.0f);
     add_row(embedding.tokens().tensor(), tokens_[size_t(row)], width, x);
     if (config.embedding_scale == EmbeddingScale::sqrt_width)

@@ -37,7 +37,9 @@ class StepModel {
     StepProgram program_;
     std::vector<int64_t> tokens_, positions_;  // [rows]
     std::vector<int64_t> seen_;                // [rows][N-1], by the n-grams
-    float *x_ = nullptr, *logits_ = nullptr;
+    float* embedded_ = nullptr;                // tokens' vectors, where they have another width than x
+    float* x_ = nullptr;
+    float* logits_ = nullptr;
     StepOutput stack_;
     bool complete_ = false;  // every part of the model has single steps
 };

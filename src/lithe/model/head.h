@@ -29,6 +29,7 @@ struct HeadShape {
     double norm_epsilon = 1e-5;
     bool bias = true;
     Parameter tied = {};               // the input embeddings, when they serve as output embeddings too
+    int64_t tied_width = 0;            // of these, where they have another one; a product leads there
     Init init = {};                    // of output embeddings of its own
     AdaptiveVocabulary adaptive = {};  // input embeddings that serve both ends
 };

@@ -93,8 +93,10 @@ void check_model(const Config& config, Problems& problems) {
     check_layer_drop(config, layout, problems);
     if (!config.model.adaptive.cutoffs.empty() && !config.model.tie_embeddings)
         problems.add("adaptive embeddings serve both ends: model.tie_embeddings = true", "model.adaptive.cutoffs");
-    if (config.model.positions != Positions::none && config.model.width % 2)
+    if (config.model.positions != Positions::none && (config.model.width % 2 || config.model.token_width() % 2))
         problems.add("model.positions needs an even width", "model.positions");
+    if (config.model.embedding_width > 0 && !config.model.adaptive.cutoffs.empty())
+        problems.add("embeddings in bins have widths of their own: model.embedding_width = 0", "model.embedding_width");
 }
 
 static int64_t max_positions(const Config& config, const ModelConfig& model) {
@@ -144,7 +146,7 @@ static TokenStack make_encoder(const Config& config, ParameterStore& store, int6
                             .embedding_name = "encoder.embeddings",
                             .name = "encoder",
                             .options = {.recomputable = recomputes_blocks(config)}};
-    if (model.width == config.model.width) shape.embedding.tokens = decoder.embedding().tokens();
+    if (model.token_width() == config.model.token_width()) shape.embedding.tokens = decoder.embedding().tokens();
     return {store, model, layout, resolve_blocks(layout, model, config.blocks, problems, "model.encoder"), shape};
 }
 
@@ -169,6 +171,7 @@ LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std:
                                         .norm_epsilon = config_.norm_epsilon,
                                         .bias = config_.head_bias,
                                         .tied = config_.tie_embeddings ? decoder_.embedding().tokens() : Parameter(),
+                                        .tied_width = config_.token_width(),
                                         .init = embedding_init(config_),
                                         .adaptive = decoder_.embedding().adaptive()});
     naming_.reset();
@@ -189,8 +192,10 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
 }
 
 bool LanguageModel::steady_work() const {
+    const auto asks_host = [](const AppliedBlock& block) { return block.parts->kind->traits.asks_host; };
     return !decoder_.embedding().depends_on_ids() && layer_drop_.method == LayerDropMethod::none &&
-           stack().slots.empty() && !encoder_;
+           stack().slots.empty() && !encoder_ &&
+           std::none_of(stack().blocks.begin(), stack().blocks.end(), asks_host);
 }
 
 double LanguageModel::outer_flops_per_token() const {

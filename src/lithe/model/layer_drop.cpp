@@ -89,10 +89,13 @@ std::vector<size_t> parse_layers(const std::string& text, size_t count) {
     return layers;
 }
 
-UnitOutput DroppableLayer::forward(const Flow& flow, const State& state, const Pass& pass) const {
+LayerDraw DropPlace::draw(const Pass& pass) const {
     const auto draws = pass.entries.find<LayerDraws>();
-    if (!draws) return layer_->forward(flow, state, pass);
-    const LayerDraw& draw = draws->layers.at(index_);
+    return draws ? draws->layers.at(index) : LayerDraw();
+}
+
+UnitOutput DroppableLayer::forward(const Flow& flow, const State& state, const Pass& pass) const {
+    const LayerDraw draw = place_->draw(pass);
     if (!draw.kept) return {flow, layer_->skip(flow.x_TBD, state, pass), {}};
     if (draw.scale == 1) return layer_->forward(flow, state, pass);
     return layer_->forward(flow, state, pass.with(BranchScale{draw.scale}));
@@ -109,7 +112,7 @@ State DroppableLayer::skip(const Tensor& x_TBD, const State& state, const Pass& 
 }
 
 StepOutput DroppableLayer::add_step(StepProgram& program, const float* x, int64_t memory) const {
-    if (step_scale_ != 1) return {};  // scaled branches have no single steps
+    if (place_->step_scale != 1) return {};  // scaled branches have no single steps
     return layer_->add_step(program, x, memory);
 }
 

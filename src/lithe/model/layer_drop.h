@@ -48,22 +48,29 @@ void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass);
 // usage.
 std::vector<size_t> parse_layers(const std::string& text, size_t count);
 
+// Which of a stack's layers one is, of those that draws may leave out.
+struct DropPlace {
+    size_t index = 0;
+    double step_scale = 1;  // of its branches outside training
+    LayerDraw draw(const Pass& pass) const;
+};
+
 // A layer that a draw may leave out.
 class DroppableLayer : public Unit {
  public:
-    DroppableLayer(std::unique_ptr<Unit> layer, size_t index) : layer_(std::move(layer)), index_(index) {}
+    DroppableLayer(std::unique_ptr<Unit> layer, std::shared_ptr<const DropPlace> place)
+        : layer_(std::move(layer)),
+          place_(std::move(place)) {}
     UnitOutput forward(const Flow& flow, const State& state, const Pass& pass) const override;
     State skip(const Tensor& x_TBD, const State& state, const Pass& pass) const override;
     std::vector<const Unit*> units() const override { return {layer_.get()}; }
     void trace_bag(BagTrace& trace) const override;
     std::string own_residual() const override { return layer_->own_residual(); }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
-    void set_step_scale(double scale) { step_scale_ = scale; }
 
  private:
     std::unique_ptr<Unit> layer_;
-    size_t index_;
-    double step_scale_ = 1;
+    std::shared_ptr<const DropPlace> place_;
 };
 
 }  // namespace lithe

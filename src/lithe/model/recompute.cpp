@@ -1,10 +1,11 @@
 #include "lithe/model/recompute.h"
 
-#include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
 #include <cmath>
+
+#include "lithe/model/inner_backward.h"
 
 namespace lithe {
 
@@ -41,15 +42,6 @@ int64_t recompute_number(const Recompute& recompute, int64_t layers) {
 
 namespace {
 
-// What gradients flow back from: x, what was written to the bag, losses. `given`: the bag before.
-std::vector<Tensor*> differentiable_outputs(UnitOutput& out, const Bag& given) {
-    std::vector<Tensor*> outputs = {&out.flow.x_TBD};
-    for (auto& [key, value] : out.flow.bag.entries())
-        if (value.defined() && value.is_floating_point() && !value.is_same(given.get(key))) outputs.push_back(&value);
-    for (auto& [name, value] : out.aux.losses) outputs.push_back(&value);
-    return outputs;
-}
-
 // What one group gave, and what came behind it.
 UnitOutput joined(UnitOutput before, UnitOutput after) {
     for (State& part : after.state.parts) before.state.parts.push_back(std::move(part));
@@ -69,27 +61,6 @@ UnitOutput run_all(const std::vector<UnitRun>& runs, const Flow& flow, const Sta
     return all;
 }
 
-// Where a backward pass begins: hands its gradients over, so that nobody holds them while it goes on.
-class GivenGradients : public torch::autograd::Node {
- public:
-    GivenGradients(torch::autograd::edge_list to, torch::autograd::variable_list gradients)
-        : Node(std::move(to)),
-          gradients_(std::move(gradients)) {}
-    torch::autograd::variable_list apply(torch::autograd::variable_list&&) override { return std::move(gradients_); }
-
- private:
-    torch::autograd::variable_list gradients_;
-};
-
-void run_backward(torch::autograd::edge_list from, torch::autograd::variable_list gradients) {
-    const std::shared_ptr<GivenGradients> begin(new GivenGradients(std::move(from), std::move(gradients)),
-                                                torch::autograd::deleteNode);
-    const Tensor start = at::zeros({});
-    begin->add_input_metadata(start);
-    constexpr bool kKeepGraph = false, kCreateGraph = false, kAccumulate = true;
-    torch::autograd::Engine::get_default_engine().execute({{begin, 0}}, {start}, kKeepGraph, kCreateGraph, kAccumulate);
-}
-
 // One run of a group, cut off from the next one: a leaf stands for each of its outputs, and takes its gradient.
 struct CutRun {
     std::vector<Tensor> outputs, leaves;
@@ -103,16 +74,11 @@ struct CutRun {
     }
     // Lets go of everything first: runs inside may be recomputed, each with groups of its own inside.
     void backward() {
-        torch::autograd::edge_list from;
-        torch::autograd::variable_list gradients;
-        for (size_t i = 0; i < outputs.size(); ++i) {
-            if (!leaves[i].grad().defined() || !outputs[i].requires_grad()) continue;
-            from.push_back(torch::autograd::impl::gradient_edge(outputs[i]));
-            gradients.push_back(leaves[i].grad());
-        }
+        InnerBackward pass;
+        for (size_t i = 0; i < outputs.size(); ++i) pass.add(outputs[i], leaves[i].grad());
         outputs.clear();
         leaves.clear();
-        if (!from.empty()) run_backward(std::move(from), std::move(gradients));
+        std::move(pass).run();
     }
 };
 

@@ -7,14 +7,16 @@
 namespace lithe {
 
 StackLoad load_of(const Stack& stack, const CostShape& shape, int64_t width) {
-    StackLoad load{.blocks = {}, .input = double(width)};
+    const double fp32 = std::max(1.0, 4 / double(shape.element_size));
+    StackLoad load{.blocks = {}, .input = double(width), .streams = 2 * double(width) * fp32};
     for (const AppliedBlock& applied : stack.blocks) {
         const Shell::Parts& parts = *applied.parts;
         load.blocks.push_back(
             {.layer = applied.layer,
              .kept = parts.block->activation_numbers_per_token(shape) + parts.adapter.activation_numbers_per_token(),
              .flops = parts.block->flops_per_token(shape) + parts.adapter.flops_per_token(),
-             .alone = applied.recomputable != nullptr});
+             .alone = applied.recomputable != nullptr,
+             .reversible = applied.reversible});
     }
     return load;
 }
@@ -27,7 +29,8 @@ struct Layers {
     double input;
     explicit Layers(const StackLoad& load) : kept(load.layers()), flops(load.layers()), input(load.input) {
         for (const BlockLoad& block : load.blocks) {
-            kept[block.layer] += block.kept;
+            if (block.reversible) kept[block.layer] = load.streams;
+            else kept[block.layer] += block.kept;
             flops[block.layer] += block.flops;
         }
     }
@@ -38,7 +41,7 @@ struct Layers {
 
 RecomputeCost cost_as_it_is(const StackLoad& load) {
     RecomputeCost cost;
-    for (const BlockLoad& block : load.blocks) cost.held += block.kept;
+    cost.held = Layers::sum(Layers(load).kept, 0, load.layers());
     cost.peak = cost.held;
     return cost;
 }
@@ -73,17 +76,34 @@ RecomputeCost cost_of_chain(const Layers& layers, size_t begin, size_t end, int6
 
 RecomputeCost cost_of_selected(const StackLoad& load) {
     const std::vector<bool> selected = selected_blocks(load);
+    StackLoad left = load;
     RecomputeCost cost;
     double largest = 0;
     for (size_t i = 0; i < load.blocks.size(); ++i) {
-        const BlockLoad& block = load.blocks[i];
-        cost.held += selected[i] ? load.input : block.kept;
         if (!selected[i]) continue;
-        largest = std::max(largest, block.kept);
-        cost.reruns += block.flops;
+        left.blocks[i].kept = load.input;
+        largest = std::max(largest, load.blocks[i].kept);
+        cost.reruns += load.blocks[i].flops;
     }
+    cost.held = cost_as_it_is(left).held;
     cost.peak = cost.held + largest;
     return cost;
+}
+
+// Of a way of recomputing alone, as if reversible runs took their inputs back for nothing.
+RecomputeCost cost_of_layers(const Recompute& recompute, const StackLoad& load) {
+    const size_t count = load.layers();
+    if (count < 2 && recompute.method != RecomputeMethod::selective) return cost_as_it_is(load);
+    switch (recompute.method) {
+        case RecomputeMethod::uniform:
+            return cost_of_groups(Layers(load), size_t(recompute_number(recompute, int64_t(count))));
+        case RecomputeMethod::optimal:
+            return cost_of_chain(Layers(load), 0, count, recompute_number(recompute, int64_t(count)));
+        case RecomputeMethod::selective: return cost_of_selected(load);
+        case RecomputeMethod::none:
+        case RecomputeMethod::memory: break;
+    }
+    return cost_as_it_is(load);
 }
 
 }  // namespace
@@ -108,18 +128,15 @@ std::vector<bool> selected_blocks(const StackLoad& load) {
 }
 
 RecomputeCost cost_of(const Recompute& recompute, const StackLoad& load) {
-    const size_t count = load.layers();
-    if (count < 2 && recompute.method != RecomputeMethod::selective) return cost_as_it_is(load);
-    switch (recompute.method) {
-        case RecomputeMethod::uniform:
-            return cost_of_groups(Layers(load), size_t(recompute_number(recompute, int64_t(count))));
-        case RecomputeMethod::optimal:
-            return cost_of_chain(Layers(load), 0, count, recompute_number(recompute, int64_t(count)));
-        case RecomputeMethod::selective: return cost_of_selected(load);
-        case RecomputeMethod::none:
-        case RecomputeMethod::memory: break;
+    RecomputeCost cost = cost_of_layers(recompute, load);
+    double block = 0;  // of which a reversible run's backward pass has the activations, one after the other
+    for (const BlockLoad& each : load.blocks) {
+        if (!each.reversible) continue;
+        block = std::max(block, each.kept);
+        cost.reruns += each.flops;
     }
-    return cost_as_it_is(load);
+    cost.peak += block;
+    return cost;
 }
 
 std::vector<Recompute> ways_to_recompute(size_t layers) {

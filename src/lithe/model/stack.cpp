@@ -4,6 +4,7 @@
 #include <set>
 
 #include "lithe/base/text.h"
+#include "lithe/model/coordinates.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
@@ -36,7 +37,7 @@ class Builder {
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
-        stack.root = top(layout, stack.layers);
+        stack.root = top(layout, stack);
         for (Shell* shell : shells_) shell->set_occurrences(int(shells_.size()));
         stack.blocks = std::move(applied_);
         stack.slots = slot_places(layout);
@@ -45,7 +46,7 @@ class Builder {
         problems.throw_if_any("model");
         const auto outside_training = inference_layers(layer_drop_, int64_t(stack.layers.size()));
         for (size_t i = 0; outside_training && i < stack.layers.size(); ++i)
-            stack.layers[i]->set_step_scale(outside_training->layers[i].scale);
+            stack.layers[i]->step_scale = outside_training->layers[i].scale;
         if (!stack.layers.empty())
             stack.prepare.push_back([config = layer_drop_, layers = int64_t(stack.layers.size())](Pass& pass) {
                 add_layer_draws(config, layers, pass);
@@ -57,26 +58,76 @@ class Builder {
     // Weights of a shared group by lexical occurrence; null outside shared groups.
     using Shared = std::map<const LayoutNode*, std::shared_ptr<const Shell::Parts>>;
 
-    // The layers; `droppable` gets those that may be dropped.
-    std::unique_ptr<LayerSequence> top(const LayoutNode& layout, std::vector<DroppableLayer*>& droppable) {
+    // The layers; `stack` learns which can be dropped, and which are reversible runs.
+    std::unique_ptr<LayerSequence> top(const LayoutNode& layout, Stack& stack) {
         std::vector<std::unique_ptr<Unit>> units;
-        for (const LayoutNode& child : layout.children)
-            for (int64_t i = 0; i < child.repeat; ++i) {
-                layer_ = units.size();
-                in_layer_.clear();
-                units.push_back(unit(child, nullptr));
-                if (layer_drop_.method == LayerDropMethod::none) continue;
-                auto layer = std::make_unique<DroppableLayer>(std::move(units.back()), droppable.size());
-                droppable.push_back(layer.get());
-                units.back() = std::move(layer);
+        for (const LayoutNode& child : layout.children) {
+            unit_ = units.size();
+            if (child.reversible) {
+                auto run = reversible(child, nullptr, [&] {
+                    begin_layer();
+                    return drop_place(stack);
+                });
+                stack.reversible[unit_] = run.get();
+                units.push_back(std::move(run));
+                continue;
             }
+            for (int64_t i = 0; i < child.repeat; ++i) {
+                unit_ = units.size();
+                begin_layer();
+                units.push_back(unit(child, nullptr));
+                if (model_.positions == Positions::coordinates)
+                    units.back() = std::make_unique<CoordinateLayer>(std::move(units.back()), int64_t(next_layer_));
+                if (auto place = drop_place(stack))
+                    units.back() = std::make_unique<DroppableLayer>(std::move(units.back()), std::move(place));
+            }
+        }
         return std::make_unique<LayerSequence>(std::move(units));
+    }
+
+    void begin_layer() {
+        layer_ = next_layer_++;
+        in_layer_.clear();
+    }
+
+    // Null where layers are not dropped.
+    std::shared_ptr<DropPlace> drop_place(Stack& stack) const {
+        if (layer_drop_.method == LayerDropMethod::none) return nullptr;
+        return stack.layers.emplace_back(std::make_shared<DropPlace>(DropPlace{.index = stack.layers.size()}));
+    }
+
+    // A group with all of its repetitions; `begin` is called before each, and says where it stands among layers that
+    // may be dropped.
+    std::unique_ptr<ReversibleRun> reversible(const LayoutNode& node, Shared* shared,
+                                              const std::function<std::shared_ptr<DropPlace>()>& begin) {
+        std::vector<ReversibleRun::Layer> layers(static_cast<size_t>(node.repeat));
+        for (ReversibleRun::Layer& layer : layers) {
+            layer.drop = begin();
+            collect(node, node.type == LayoutNode::Type::shared_group ? &shared_ : shared, layer.blocks);
+        }
+        return std::make_unique<ReversibleRun>(std::move(layers));
+    }
+
+    // The blocks of a group, in order.
+    void collect(const LayoutNode& group, Shared* shared, std::vector<std::unique_ptr<Shell>>& blocks) {
+        for (const LayoutNode& child : group.children)
+            for (int64_t i = 0; i < child.repeat; ++i) {
+                if (child.type == LayoutNode::Type::block) {
+                    blocks.push_back(shell(child, shared));
+                    applied_.back().reversible = true;
+                } else {
+                    collect(child, child.type == LayoutNode::Type::shared_group ? &shared_ : shared, blocks);
+                }
+            }
     }
 
     std::unique_ptr<Sequence> sequence(const LayoutNode& node, Shared* shared) {
         std::vector<std::unique_ptr<Unit>> units;
-        for (const LayoutNode& child : node.children)
-            for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
+        for (const LayoutNode& child : node.children) {
+            if (child.reversible) units.push_back(reversible(child, shared, [] { return nullptr; }));
+            else
+                for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
+        }
         return std::make_unique<Sequence>(std::move(units));
     }
 
@@ -126,7 +177,8 @@ class Builder {
         }
         if (shared) (*shared)[&node] = parts;
         if (tied) *tied = parts;
-        applied_.push_back({node.name, paths_.at(parts.get()), parts, again, layer_, nullptr});
+        applied_.push_back(
+            {.label = node.name, .path = paths_.at(parts.get()), .parts = parts, .shared = again, .layer = unit_});
         auto result = std::make_unique<Shell>(parts, here, int(shells_.size()));
         shells_.push_back(result.get());
         return result;
@@ -176,7 +228,9 @@ class Builder {
     std::vector<Shell*> shells_;
     std::vector<AppliedBlock> applied_;
     std::map<const Shell::Parts*, std::string> paths_;
-    size_t layer_ = 0;
+    size_t unit_ = 0;   // of the root
+    size_t layer_ = 0;  // as parameters are named
+    size_t next_layer_ = 0;
     std::map<std::string, int> in_layer_;  // blocks of each kind
 };
 
@@ -193,6 +247,24 @@ void check_bag_uses(const Unit& root, std::vector<BagKey> given, Problems& probl
                      source ? "[model.encoder] makes a second stack whose output it reads"
                             : "what a layer writes that may be dropped, or one of several candidates, does not count");
     }
+}
+
+// Their blocks need a bare branch.
+static void check_reversible(const LayoutNode& node, const std::map<std::string, ResolvedBlock>& resolved,
+                             const ModelConfig& model, const std::string& section, Problems& problems) {
+    for (const LayoutNode& child : node.children) check_reversible(child, resolved, model, section, problems);
+    if (!node.reversible) return;
+    for (const auto& [name, column] : block_names(node))
+        if (const auto found = resolved.find(name); found != resolved.end() && found->second.kind->traits.own_residual)
+            problems.add("layout, column " + std::to_string(column) + ": block '" + name +
+                             "' has a skip of its own, and a reversible run ('~') adds branches to two streams",
+                         section + ".layout", "kinds with a bare branch can stand there, as s and f: ~(sf)x12");
+    if (model.positions == Positions::coordinates)
+        problems.add("coordinates are added before a layer, and a reversible run ('~') is none",
+                     section + ".positions");
+    if (model.norm == NormPlace::post)
+        problems.add("a reversible run ('~') needs the norm before the block: " + section + ".norm = \"pre\"",
+                     section + ".norm");
 }
 
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
@@ -236,6 +308,7 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
     }
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);
+    check_reversible(layout, resolved, model, section, problems);
     return resolved;
 }
 

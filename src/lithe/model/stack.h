@@ -6,6 +6,7 @@
 
 #include "lithe/model/layer_drop.h"
 #include "lithe/model/recompute.h"
+#include "lithe/model/reversible.h"
 #include "lithe/model/slot.h"
 #include "lithe/spec/config.h"
 #include "lithe/spec/layout.h"
@@ -31,21 +32,24 @@ struct AppliedBlock {
     std::string path;  // of its parameters: "decoder.layers.3.attention"
     std::shared_ptr<const Shell::Parts> parts;
     bool shared = false;                        // an application of weights that stand earlier in the list
-    size_t layer = 0;                           // that it is part of
+    size_t layer = 0;                           // of the root's units, that it is part of
+    bool reversible = false;                    // in a reversible run
     RecomputableBlock* recomputable = nullptr;  // around it, where StackOptions ask for it
 };
 
 struct Stack {
     std::unique_ptr<LayerSequence> root;
     std::vector<AppliedBlock> blocks;
-    std::vector<DroppableLayer*> layers;  // what stands at the top of the layout, when layers may be dropped
-    std::vector<SlotPlace> slots;         // searched places
+    // What stands at the top of the layout, each layer of a reversible run for itself, when layers may be dropped.
+    std::vector<std::shared_ptr<DropPlace>> layers;
+    std::map<size_t, ReversibleRun*> reversible;  // those of the root's units that are such runs
+    std::vector<SlotPlace> slots;                 // searched places
     // What its units draw or set for a pass before they run.
     std::vector<std::function<void(Pass&)>> prepare;
 };
 
 struct StackOptions {
-    LayerDropConfig layer_drop;   // with a method: a DroppableLayer around each layer
+    LayerDropConfig layer_drop;   // with a method: a place in its draws for each layer
     bool recomputable = false;    // blocks can be recomputed each for itself, but for candidates
     bool tie_candidates = false;  // a candidate has the same weights in every searched place
     std::vector<BagKey> given;    // what stands in the bag before the first unit
@@ -62,10 +66,9 @@ StackNorm make_norm(ParameterStore& store, const std::string& name, const ModelC
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
 // Parameters are added to `store` under "NAME.layers.N.KIND": N numbers what stands at the top of the layout, each
-// repetition for itself (as layer dropping numbers layers), and the second block of a kind in a layer is called KIND_2.
-// A shared group's weights have the names of its first place. Searched places must have their candidates
-// (spec/slots.h).
-// Throws a usage error for blocks that read what nobody writes.
+// repetition for itself, those of reversible runs, too (as layer dropping numbers layers), and the second block of a
+// kind in a layer is called KIND_2. A shared group's weights have the names of its first place. Searched places must
+// have their candidates (spec/slots.h). Throws a usage error for blocks that read what nobody writes.
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
                   const GroupWrapper& wrap = {}, const StackOptions& options = {});

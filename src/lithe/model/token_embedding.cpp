@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lithe/base/position_flags.h"
+#include "lithe/nn/sinusoids.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/spec/ngram_lengths.h"
 
@@ -10,7 +11,7 @@ namespace lithe {
 
 Init embedding_init(const ModelConfig& model) {
     return model.embedding_init == EmbeddingInit::normal ? Init::normal(0.02)
-                                                         : Init::uniform(std::sqrt(3.0 / double(model.width)));
+                                                         : Init::uniform(std::sqrt(3.0 / double(model.token_width())));
 }
 
 TokenEmbedding::TokenEmbedding(ParameterStore& store, const std::string& name, const ModelConfig& model,
@@ -18,7 +19,7 @@ TokenEmbedding::TokenEmbedding(ParameterStore& store, const std::string& name, c
     : config_(model),
       max_positions_(shape.max_positions),
       tokens_(shape.tokens) {
-    const int64_t d = model.width;
+    const int64_t d = model.token_width();
     const auto cutoffs = parse_cutoffs(model.adaptive.cutoffs, shape.vocabulary);
     if (!cutoffs.empty())
         adaptive_ = AdaptiveVocabulary(store,
@@ -38,19 +39,19 @@ TokenEmbedding::TokenEmbedding(ParameterStore& store, const std::string& name, c
     if (const auto lengths = parse_ngram_lengths(model.ngrams.lengths); !lengths.empty())
         ngrams_ =
             NgramEmbedding(store, {.lengths = lengths, .rows = model.ngrams.rows, .width = model.ngrams.width}, d);
+    if (d == model.width) return;
+    projection_ = store.add({name + ".projection", {model.width, d}, Role::matrix, Init::xavier(d, model.width)});
+    projection_bias_ = store.add({name + ".projection_bias", {model.width}, Role::bias, Init::constant(0)});
 }
 
-// Position of every token in its document: counted on from position_B, anew where a document begins.
+double TokenEmbedding::flops_per_token() const {
+    const double product = projection_ ? 2 * double(config_.width) * double(config_.token_width()) : 0;
+    return product + (ngrams_ ? ngrams_.flops_per_token() : 0);
+}
+
 Tensor TokenEmbedding::places(const Tensor& ids_TB, const Pass& pass) const {
-    const int64_t steps = ids_TB.size(0), batch = ids_TB.size(1);
-    const auto options = at::TensorOptions(at::kLong).device(ids_TB.device());
-    const Tensor start_B = pass.position_B.defined() ? pass.position_B : at::zeros({batch}, options);
-    const Tensor steps_T1 = at::arange(steps, options).unsqueeze(1);
-    Tensor places_TB = steps_T1 + start_B.unsqueeze(0);
-    if (pass.marks) {
-        const Tensor begin_TB = pass.marks->begin_BT.transpose(0, 1).to(at::kLong);
-        places_TB = at::where(begin_TB.lt(0), places_TB, steps_T1 - begin_TB);
-    }
+    const int64_t steps = ids_TB.size(0);
+    const Tensor places_TB = positions_of(pass, steps, ids_TB.size(1), ids_TB.device());
     const bool from_zero = !pass.position_B.defined() && !pass.marks;
     const int64_t highest = from_zero ? steps - 1 : places_TB.numel() ? places_TB.max().item<int64_t>() : 0;
     if (highest >= max_positions_)
@@ -58,15 +59,6 @@ Tensor TokenEmbedding::places(const Tensor& ids_TB, const Pass& pass) const {
                        " absolute positions",
                    "model.max_positions");
     return places_TB;
-}
-
-// Vaswani et al. 2017, section 3.5.
-static Tensor sinusoids(const Tensor& places_TB, int64_t width, at::ScalarType type) {
-    const int64_t half = width / 2;
-    const auto options = at::TensorOptions(at::kDouble).device(places_TB.device());
-    const Tensor rate = at::pow(10000.0, at::arange(half, options) / -double(half));
-    const Tensor angle = places_TB.to(at::kDouble).unsqueeze(2) * rate;
-    return at::cat({angle.sin(), angle.cos()}, 2).to(type);
 }
 
 // The second type where flags say so and the model has one, else the first.
@@ -78,7 +70,7 @@ Tensor TokenEmbedding::types(const Pass& pass) const {
 
 Tensor TokenEmbedding::operator()(const Tensor& ids_TB, const State& state, const Pass& pass, State& after) const {
     Tensor x_TBD = adaptive_ ? adaptive_.embed(ids_TB) : at::embedding(tokens_.tensor(), ids_TB);
-    if (config_.embedding_scale == EmbeddingScale::sqrt_width) x_TBD = x_TBD * std::sqrt(double(config_.width));
+    if (config_.embedding_scale == EmbeddingScale::sqrt_width) x_TBD = x_TBD * std::sqrt(double(config_.token_width()));
     if (ngrams_) {
         Tensor last_ids;
         x_TBD = x_TBD + ngrams_(ids_TB, pass.flags_TB(), state.get("ngrams"), last_ids);
@@ -87,10 +79,11 @@ Tensor TokenEmbedding::operator()(const Tensor& ids_TB, const State& state, cons
     if (config_.positions == Positions::learned)
         x_TBD = x_TBD + at::embedding(positions_.tensor(), places(ids_TB, pass));
     if (config_.positions == Positions::sinusoidal)
-        x_TBD = x_TBD + sinusoids(places(ids_TB, pass), config_.width, x_TBD.scalar_type());
+        x_TBD = x_TBD + position_sinusoids(places(ids_TB, pass), config_.token_width(), x_TBD.scalar_type());
     if (token_types_) x_TBD = x_TBD + types(pass);
     if (norm_) x_TBD = norm_(x_TBD);
     if (pass.training) x_TBD = ops::dropout(x_TBD, config_.dropout, shared_site(pass, "embedding"), 1);
+    if (projection_) x_TBD = at::linear(x_TBD, projection_.tensor(), projection_bias_.tensor().to(x_TBD.scalar_type()));
     return x_TBD;
 }
 

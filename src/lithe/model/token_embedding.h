@@ -28,7 +28,7 @@ class TokenEmbedding {
 
     // 0: unlimited.
     int64_t max_positions() const { return has_absolute_positions(config_) ? max_positions_ : 0; }
-    double flops_per_token() const { return ngrams_ ? ngrams_.flops_per_token() : 0; }
+    double flops_per_token() const;
     // Whether its work depends on ids, on the host.
     bool depends_on_ids() const { return ngrams_ || adaptive_; }
 
@@ -37,7 +37,12 @@ class TokenEmbedding {
     const NgramEmbedding& ngrams() const { return ngrams_; }
     const Parameter& positions() const { return positions_; }
     // Whether it is a sum of looked-up rows and nothing else, as single steps have it.
-    bool is_plain_sum() const { return !adaptive_ && !norm_ && !token_types_; }
+    bool is_plain_sum() const {
+        return !adaptive_ && !norm_ && !token_types_ && config_.positions != Positions::coordinates;
+    }
+    // From tokens' vectors to the model's width; empty where both are one.
+    const Parameter& projection() const { return projection_; }
+    const Parameter& projection_bias() const { return projection_bias_; }
     const ModelConfig& config() const { return config_; }
 
  private:
@@ -45,7 +50,7 @@ class TokenEmbedding {
     Tensor types(const Pass& pass) const;
     ModelConfig config_;
     int64_t max_positions_ = 0;
-    Parameter tokens_, positions_, token_types_;
+    Parameter tokens_, positions_, token_types_, projection_, projection_bias_;
     AdaptiveVocabulary adaptive_;
     NgramEmbedding ngrams_;
     LayerNorm norm_;

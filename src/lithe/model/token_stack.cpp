@@ -49,7 +49,29 @@ void TokenStack::set_recompute(const Recompute& recompute, const StackLoad& load
 }
 
 void TokenStack::keep_layers(const std::string& text) {
-    stack_.root->keep(parse_layers(text, stack_.root->size()));
+    struct Which {
+        size_t unit, inside;  // of the root; of a reversible run
+    };
+    std::vector<Which> layers;
+    for (size_t unit = 0; unit < stack_.root->size(); ++unit) {
+        const auto run = stack_.reversible.find(unit);
+        const size_t count = run != stack_.reversible.end() ? run->second->size() : 1;
+        for (size_t inside = 0; inside < count; ++inside) layers.push_back({unit, inside});
+    }
+    std::map<size_t, std::vector<size_t>> kept;
+    for (const size_t layer : parse_layers(text, layers.size()))
+        kept[layers[layer].unit].push_back(layers[layer].inside);
+    std::vector<size_t> units;
+    std::map<size_t, ReversibleRun*> runs;
+    for (const auto& [unit, inside] : kept) {
+        if (const auto run = stack_.reversible.find(unit); run != stack_.reversible.end()) {
+            run->second->keep(inside);
+            runs[units.size()] = run->second;
+        }
+        units.push_back(unit);
+    }
+    stack_.root->keep(units);
+    stack_.reversible = std::move(runs);
     Problems problems;
     check_bag_uses(*stack_.root, given_, problems);
     problems.throw_if_any("layers " + text);

@@ -17,6 +17,14 @@ std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state) {
     return inputs;
 }
 
+std::vector<Tensor*> differentiable_outputs(UnitOutput& out, const Bag& given) {
+    std::vector<Tensor*> outputs = {&out.flow.x_TBD};
+    for (auto& [key, value] : out.flow.bag.entries())
+        if (value.defined() && value.is_floating_point() && !value.is_same(given.get(key))) outputs.push_back(&value);
+    for (auto& [name, value] : out.aux.losses) outputs.push_back(&value);
+    return outputs;
+}
+
 BranchOutput Unit::branch(const Flow& flow, const State& state, const Pass& pass) const {
     if (!own_residual().empty())
         fail_usage("block '" + own_residual() + "' has a skip of its own and no bare branch", "layout");
@@ -146,18 +154,27 @@ std::string Sequence::own_residual() const {
     return "";
 }
 
+StepOutput Shell::add_branch_step(StepProgram& program, const float* x, int64_t memory) const {
+    if (parts_->norm && !parts_->post) {
+        float* normed = program.vector(parts_->width);
+        program.norm(parts_->norm, x, parts_->width, normed);
+        x = normed;
+    }
+    StepOutput branch = parts_->block->add_step(program, x, memory);
+    if (branch.y) branch.y = finished(program, branch.y);
+    return branch;
+}
+
 StepOutput Shell::add_step(StepProgram& program, const float* x, int64_t memory) const {
     if (parts_->kind->traits.own_residual) {
         StepOutput own = parts_->block->add_step(program, x, memory);
         return own.y ? StepOutput{finished(program, own.y), own.load} : StepOutput{};
     }
-    const int64_t width = parts_->width;
-    const bool pre = parts_->norm && !parts_->post;
-    float *normed = pre ? program.vector(width) : nullptr, *y = program.vector(width);
-    if (pre) program.norm(parts_->norm, x, width, normed);
-    StepOutput branch = parts_->block->add_step(program, pre ? normed : x, memory);
+    StepOutput branch = add_branch_step(program, x, memory);
     if (!branch.y) return {};
-    program.parts(width, [=, delta = finished(program, branch.y)](int64_t row, int64_t begin, int64_t end) {
+    const int64_t width = parts_->width;
+    float* y = program.vector(width);
+    program.parts(width, [=, delta = branch.y](int64_t row, int64_t begin, int64_t end) {
         for (int64_t i = row * width + begin; i < row * width + end; ++i) y[i] = x[i] + delta[i];
     });
     if (!parts_->post) return {y, branch.load};

@@ -30,6 +30,8 @@ struct UnitOutput {
 // What gradients may flow to through a unit beside its parameters: x, the bag's tensors, the state's. A wrapper that
 // computes a unit anew hands on the gradients of them all.
 std::vector<Tensor*> differentiable_inputs(Flow& flow, State& state);
+// What gradients flow back from: x, what was written to the bag, losses, in this order. `given`: the bag before.
+std::vector<Tensor*> differentiable_outputs(UnitOutput& out, const Bag& given);
 
 // Follows a stack from block to block: what is in the bag by then, and who reads what is not.
 struct BagTrace {
@@ -104,6 +106,8 @@ class Shell : public Unit {
     void trace_bag(BagTrace& trace) const override;
     std::string own_residual() const override { return parts_->kind->traits.own_residual ? parts_->kind->name : ""; }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
+    // One step of branch(): y is what is added to x.
+    StepOutput add_branch_step(StepProgram& program, const float* x, int64_t memory) const;
     void set_occurrences(int count) { occurrences_ = count; }
     const Parts& parts() const { return *parts_; }
 

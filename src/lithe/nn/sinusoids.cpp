@@ -44,4 +44,12 @@ Tensor distance_sinusoids(int64_t count, int64_t width, int64_t clamp, at::Tenso
     return found->rows;
 }
 
+Tensor position_sinusoids(const Tensor& positions, int64_t width, at::ScalarType type) {
+    const int64_t half = width / 2;
+    const auto options = at::TensorOptions(at::kDouble).device(positions.device());
+    const Tensor rate = at::pow(10000.0, at::arange(half, options) / -double(half));
+    const Tensor angle = positions.to(at::kDouble).unsqueeze(-1) * rate;
+    return at::cat({angle.sin(), angle.cos()}, -1).to(type);
+}
+
 }  // namespace lithe

@@ -10,4 +10,7 @@ namespace lithe {
 // between calls; do not write to it.
 Tensor distance_sinusoids(int64_t count, int64_t width, int64_t clamp, at::TensorOptions options);
 
+// [...][width] of positions [...] int64, in the same order.
+Tensor position_sinusoids(const Tensor& positions, int64_t width, at::ScalarType type);
+
 }  // namespace lithe

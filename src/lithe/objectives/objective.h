@@ -62,7 +62,7 @@ struct RowOutputs {
 
 struct LossOutput {
     std::vector<LossTerm> terms;
-    std::vector<std::pair<std::string, Tensor>> metrics;  // scalars to be logged
+    std::vector<std::pair<std::string, Tensor>> metrics;  // means over positions, to be logged: scalars or vectors
     State state;
 };
 

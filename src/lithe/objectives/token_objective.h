@@ -5,8 +5,6 @@
 
 namespace lithe {
 
-inline constexpr const char* kCrossEntropy = "cross_entropy";
-
 // The losses that blocks bring, as terms: each is a mean over what is here, weighted by its positions.
 void add_aux(Aux aux, const DeviceBatch& batch, LossOutput& result);
 

@@ -44,6 +44,26 @@ void take_score(RunRecord& record, const Score& score, const RunPoint& point) {
     if (!record.best_score || score.kind.better(score.value, *record.best_score)) record.best_score = score.value;
 }
 
+// The cross-entropy where blocks add losses of their own.
+double loss_of(const Json& line) {
+    const auto terms = line.find("terms");
+    const bool apart = terms != line.end() && terms->is_object() && terms->contains(kCrossEntropy);
+    return apart ? number_of(*terms, kCrossEntropy) : line["loss"].get<double>();
+}
+
+void take_blocks(RunRecord& record, const Json& line) {
+    const auto blocks = line.find("blocks");
+    if (blocks == line.end() || !blocks->is_object()) return;
+    for (const auto& [name, values] : blocks->items()) {
+        auto& points = record.blocks[name];
+        RunRecord::BlockPoint point{number_of(line, "tokens"), {}};
+        if (!values.is_array()) continue;
+        for (const Json& each : values)
+            if (each.is_number()) point.values.push_back(each.get<double>());
+        if (points.empty() || points.front().values.size() == point.values.size()) points.push_back(std::move(point));
+    }
+}
+
 void read_metrics(RunRecord& record) {
     std::vector<double> speeds;
     for (const Json& line : read_json_lines(record.folder + "/metrics.jsonl")) {
@@ -57,7 +77,8 @@ void read_metrics(RunRecord& record) {
             record.last_valid = valid;
             take_score(record, *score, point_of(line, score->value));
         } else if (line.contains("loss") && line["loss"].is_number()) {
-            record.train.push_back(point_of(line, line["loss"].get<double>()));
+            record.train.push_back(point_of(line, loss_of(line)));
+            take_blocks(record, line);
             speeds.push_back(number_of(line, "tokens_per_second"));
             record.peak_memory = std::max(record.peak_memory, number_of(line, "peak_rss_bytes"));
             if (line.contains("joules")) record.joules = number_of(line, "joules");

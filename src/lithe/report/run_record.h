@@ -25,6 +25,12 @@ struct RunRecord {
     std::map<std::string, std::string> machine;   // cpu, isa, device, threads, precision of the last start
     ScoreKind score;                              // of the last evaluation
     std::vector<RunPoint> valid;                  // evaluations by that score
+    // What blocks logged of themselves in training (Aux::metrics), by its name.
+    struct BlockPoint {
+        double tokens = 0;
+        std::vector<double> values;
+    };
+    std::map<std::string, std::vector<BlockPoint>> blocks;
     std::vector<RunPoint> train;  // the loss, scaled to bits per byte where that is the score; else nats
     double bytes_per_token = 1;
     std::string data_fingerprint;  // of text and tokenizer; "" when it was not recorded

@@ -9,6 +9,11 @@ static void visit_vocabulary(ModelConfig& model, FieldVisitor& v) {
     v.field(
         {.name = "embedding_scale", .help = "what embeddings are multiplied by: 1, or the square root of the width"},
         model.embedding_scale);
+    v.field({.name = "embedding_width",
+             .help = "width of tokens' vectors, which a product brings to model.width, as in ALBERT; 0: model.width",
+             .minimum = 0,
+             .maximum = 1 << 20},
+            model.embedding_width);
     v.field({.name = "direction", .help = "causal: a position sees earlier ones; bidirectional: it sees all"},
             model.direction);
     v.field({.name = "head",
@@ -118,7 +123,8 @@ void ModelConfig::visit(FieldVisitor& v) {
             norm_epsilon);
     v.field({.name = "tie_embeddings", .help = "the head's matrix is the embedding"}, tie_embeddings);
     v.field({.name = "positions",
-             .help = "absolute positions added to the embedding, or relative ones in every attention block"},
+             .help = "absolute positions added to the embedding, relative or rotary ones in every attention block, or "
+                     "coordinates: sinusoids of position and layer before every layer (Universal Transformer)"},
             positions);
     v.field({.name = "max_positions",
              .help = "number of absolute positions; 0 = train.length",

@@ -28,11 +28,15 @@ constexpr auto names_of(NormForm) {
     return std::to_array<Named<NormForm>>({{layer, "layer"}, {rms, "rms"}});
 }
 
-enum class Positions { none, learned, sinusoidal, relative, rotary };
+enum class Positions { none, learned, sinusoidal, relative, rotary, coordinates };
 constexpr auto names_of(Positions) {
     using enum Positions;
-    return std::to_array<Named<Positions>>(
-        {{none, "none"}, {learned, "learned"}, {sinusoidal, "sinusoidal"}, {relative, "relative"}, {rotary, "rotary"}});
+    return std::to_array<Named<Positions>>({{none, "none"},
+                                            {learned, "learned"},
+                                            {sinusoidal, "sinusoidal"},
+                                            {relative, "relative"},
+                                            {rotary, "rotary"},
+                                            {coordinates, "coordinates"}});
 }
 
 enum class EmbeddingInit { uniform, normal };
@@ -118,6 +122,7 @@ struct ModelConfig {
     int64_t max_positions = 0;
     EmbeddingInit embedding_init = EmbeddingInit::uniform;
     EmbeddingScale embedding_scale = EmbeddingScale::one;
+    int64_t embedding_width = 0;  // 0: width
     Direction direction = Direction::causal;
     HeadForm head = HeadForm::linear;
     bool head_bias = true;
@@ -126,6 +131,7 @@ struct ModelConfig {
     int64_t adapter_width = 0;
     BertConfig bert;
     void visit(FieldVisitor& v);
+    int64_t token_width() const { return embedding_width > 0 ? embedding_width : width; }
 };
 
 }  // namespace lithe

@@ -89,6 +89,7 @@ class Parser {
         char c = text_[at_];
         LayoutNode node;
         node.column = int(at_) + 1;
+        if (c == '~') return reversible(depth);
         if (c == '(' || c == '[') return group(c, depth);
         if (c == '?') return slot();
         if (c == '<') {
@@ -104,7 +105,19 @@ class Parser {
         }
         if (c == 'x') error_at(at_, "'x' repeats the item before it, and there is none here");
         if (c == ')' || c == ']' || c == '}' || c == '>') error_at(at_, std::string("'") + c + "' closes nothing");
-        error_at(at_, "expected a letter, '-', '<name>', '(', '[' or '?'");
+        error_at(at_, "expected a letter, '-', '<name>', '(', '[', '~' or '?'");
+    }
+
+    LayoutNode reversible(int depth) {
+        const size_t mark = at_++;
+        if (!more() || (text_[at_] != '(' && text_[at_] != '['))
+            error_at(mark, "'~' stands before a group: ~(sf)x12 is a reversible run of twelve");
+        LayoutNode node = group(text_[at_], depth);
+        if (has_slots(node)) error_at(mark, "a reversible run holds no searched place");
+        if (has_reversible(node)) error_at(mark, "a reversible run holds no other one");
+        node.reversible = true;
+        node.column = int(mark) + 1;
+        return node;
     }
 
     LayoutNode group(char opening, int depth) {
@@ -187,12 +200,12 @@ void append(const LayoutNode& node, bool root, std::string& text) {
             break;
         case LayoutNode::Type::group:
             if (root) return inside();
-            text += '(';
+            text += node.reversible ? "~(" : "(";
             inside();
             text += ')';
             break;
         case LayoutNode::Type::shared_group:
-            text += '[';
+            text += node.reversible ? "~[" : "[";
             inside();
             text += ']';
             break;
@@ -222,7 +235,7 @@ LayoutNode parse_layout(std::string_view text) { return Parser(text).parse(); }
 
 std::string to_string(const LayoutNode& node) {
     std::string text;
-    append(node, node.type == LayoutNode::Type::group && node.repeat == 1, text);
+    append(node, node.type == LayoutNode::Type::group && node.repeat == 1 && !node.reversible, text);
     return text;
 }
 
@@ -242,6 +255,10 @@ std::vector<std::pair<std::string, int>> block_names(const LayoutNode& node) {
 bool has_slots(const LayoutNode& node) {
     if (node.type == LayoutNode::Type::slot) return true;
     return std::any_of(node.children.begin(), node.children.end(), has_slots);
+}
+
+bool has_reversible(const LayoutNode& node) {
+    return node.reversible || std::any_of(node.children.begin(), node.children.end(), has_reversible);
 }
 
 }  // namespace lithe

@@ -2,12 +2,14 @@
 //
 //   layout := { item }                      spaces are free
 //   item   := unit [ 'x' COUNT ]            COUNT 1 … 10000
-//   unit   := LETTER | '-' | '<' NAME '>' | '(' layout ')' | '[' layout ']' | '?' [ '{' { candidate } '}' ]
+//   unit   := LETTER | '-' | '<' NAME '>' | [ '~' ] group | '?' [ '{' { candidate } '}' ]
+//   group  := '(' layout ')' | '[' layout ']'
 //   candidate := LETTER | '-' | '<' NAME '>'
 //
 // `( )` is a group, the unit of layer dropping and checkpointing; `[ ]` shares its weights over its repetitions (per
-// lexical occurrence; state stays per application); `?` is a searched place, each occurrence on its own (inside `[ ]`
-// once). The tree is kept as written, not flattened. `x` is no letter.
+// lexical occurrence; state stays per application); `~` makes a group and its repetitions a reversible run
+// (model/reversible.h), which holds neither searched places nor another such run; `?` is a searched place, each
+// occurrence on its own (inside `[ ]` once). The tree is kept as written, not flattened. `x` is no letter.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,7 @@ struct LayoutNode {
     std::string name;                  // block: letter, "-" or the name inside < >
     std::vector<LayoutNode> children;  // groups: what is inside; slot: its candidates (empty = the default set)
     int64_t repeat = 1;
+    bool reversible = false;  // groups: '~' stands before it
     int column = 1;  // 1-based, of the first character
 };
 
@@ -38,5 +41,6 @@ int64_t count_blocks(const LayoutNode& node);
 // Every block name in the tree, in order of first appearance (slot candidates too), each with its column.
 std::vector<std::pair<std::string, int>> block_names(const LayoutNode& node);
 bool has_slots(const LayoutNode& node);
+bool has_reversible(const LayoutNode& node);
 
 }  // namespace lithe

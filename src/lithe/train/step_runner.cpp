@@ -22,6 +22,11 @@ bool Update::finite() const { return std::isfinite(loss) && std::isfinite(gradie
 void Update::add(const Update& other) {
     loss += other.loss;
     for (const auto& [term, value] : other.terms) terms[term] += value;
+    for (const auto& [name, values] : other.metrics) {
+        std::vector<double>& sums = metrics[name];
+        sums.resize(values.size());
+        for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
+    }
 }
 
 double StepRunner::Totals::of(const std::string& term) const {
@@ -82,9 +87,14 @@ Update StepRunner::part(const DeviceBatch& batch, State& carried, const Totals& 
     update.loss = backward(out, totals).item<double>();
     // then its number is there already
     const bool only = out.terms.size() == 1 && out.terms[0].coefficient != 0;
-    for (const LossTerm& term : out.terms)
-        update.terms[term.name] =
+    for (const LossTerm& term : out.terms)  // of several blocks under one name
+        update.terms[term.name] +=
             only ? update.loss / term.coefficient : term.sum.item<double>() / totals.of(term.name);
+    const double share = double(batch.positions()) / std::max(1.0, totals.positions);
+    for (const auto& [name, metric] : out.metrics) {
+        const Tensor values = metric.detach().to(at::kCPU, at::kDouble).flatten() * share;
+        update.metrics[name].assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+    }
     carried = out.state.detach();
     return update;
 }

@@ -15,9 +15,11 @@ int64_t batch_parts(const Config& config, int threads, at::Device device);
 struct Update {
     double loss = 0;                      // sum over terms of coefficient x sum / weight
     std::map<std::string, double> terms;  // sum / weight of each
+    // Of blocks: means over the update's positions.
+    std::map<std::string, std::vector<double>> metrics;
     double gradient_norm = 0;             // before clipping
     bool finite() const;                  // loss and gradient are; else nothing was changed
-    void add(const Update& other);        // losses of other rows of the same update
+    void add(const Update& other);        // losses and metrics of other rows of the same update
 };
 
 class StepRunner {
