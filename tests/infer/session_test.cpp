@@ -48,14 +48,15 @@ double difference(const Session::Logits& got, int64_t row, const std::vector<flo
 
 class Schedule {
  public:
-    Schedule(const LanguageModel& model, Session::Path path, uint64_t key)
+    Schedule(const LanguageModel& model, Session::Path path, uint64_t key, int64_t rows = 5)
         : model_(model),
-          session_(model, options_of(path, kRows)),
+          most_(rows),
+          session_(model, options_of(path, rows)),
           key_(key) {}
 
     double run() {
         for (int round = 0; round < 14; ++round) {
-            if (int64_t(rows_.size()) < kRows && (rows_.empty() || below(3) > 0)) admit();
+            if (int64_t(rows_.size()) < most_ && (rows_.empty() || below(3) > 0)) admit();
             step();
             if (below(2) == 0) keep();
             if (!rows_.empty()) step();
@@ -64,7 +65,6 @@ class Schedule {
     }
 
  private:
-    static constexpr int64_t kRows = 5;
     int64_t below(int64_t bound) { return int64_t(random_unit(key_, drawn_++) * double(bound)); }
     Ids ids(int64_t count) {
         Ids list;
@@ -74,7 +74,7 @@ class Schedule {
 
     void admit() {
         std::vector<Ids> prompts;
-        const int64_t count = 1 + below(kRows - int64_t(rows_.size()));
+        const int64_t count = 1 + below(most_ - int64_t(rows_.size()));
         const auto first = int64_t(rows_.size());
         for (int64_t i = 0; i < count; ++i) {
             prompts.push_back(ids(1 + below(13)));
@@ -90,7 +90,7 @@ class Schedule {
     void keep() {
         Ids order;
         std::vector<std::unique_ptr<Alone>> rows;
-        const int64_t count = below(kRows + 1);
+        const int64_t count = below(most_ + 1);
         for (int64_t i = 0; i < count; ++i) {
             order.push_back(below(int64_t(rows_.size())));
             rows.push_back(rows_[size_t(order.back())]->again());
@@ -107,6 +107,7 @@ class Schedule {
     }
 
     const LanguageModel& model_;
+    int64_t most_;
     Session session_;
     std::vector<std::unique_ptr<Alone>> rows_;
     uint64_t key_, drawn_ = 0;
@@ -120,6 +121,55 @@ TEST(Session, RowsThatComeGoAndChangePlacesAreAsAlone) {
             for (const uint64_t key : {1, 2})
                 EXPECT_LE(Schedule(*model, path, key).run(), 1e-5) << text << ", path " << int(path);
     }
+}
+
+TEST(Session, SixtyFourRowsThatComeAndGoAreAsAlone) {
+    for (const int which : {0, 3, 12}) {
+        const auto model = make_model(kStepModels[which]);
+        for (const Session::Path path : {Session::Path::forward, Session::Path::steps})
+            EXPECT_LE(Schedule(*model, path, 5, 64).run(), 1e-5) << kStepModels[which] << ", path " << int(path);
+    }
+}
+
+TEST(Session, Int8HasSingleStepsForAnyNumberOfRows) {
+    const auto model = make_model(kStepModels[0]);
+    Session::Options options = options_of(Session::Path::automatic, 64);
+    EXPECT_FALSE(Session(*model, options).by_steps());
+    options.int8 = true;
+    EXPECT_TRUE(Session(*model, options).by_steps());
+}
+
+TEST(Session, RowsBehindTheirPositionsAreReadAnewTogether) {
+    const auto model = make_model("width = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 6");
+    for (const Session::Path path : {Session::Path::forward, Session::Path::steps}) {
+        Session session(*model, options_of(path, 4));
+        session.admit({{1, 2, 3, 4, 5, 6}, {1, 2}, {6, 5, 4, 3, 2, 1}, {7}});
+        const Session::Logits logits = session.restart(Ids{2, 0}, {{2, 1, 9}, {5, 6}});
+        EXPECT_LE(difference(logits, 0, Alone(*model, {2, 1, 9}).logits), 1e-5);
+        EXPECT_LE(difference(logits, 1, Alone(*model, {5, 6}).logits), 1e-5);
+        const std::vector<Ids> read = {{5, 6}, {1, 2}, {2, 1, 9}, {7}};
+        const Session::Logits next = session.step(Ids{9, 8, 4, 3});
+        for (size_t row = 0; row < 4; ++row) {
+            Alone alone(*model, read[row]);
+            alone.next(Ids{9, 8, 4, 3}[row]);
+            EXPECT_LE(difference(next, int64_t(row), alone.logits), 1e-5) << row;
+            EXPECT_EQ(session.position(int64_t(row)), int64_t(read[row].size()) + 1);
+        }
+    }
+}
+
+// A stop while rows are read anew leaves the session, and the texts, as they are.
+TEST(Session, AStopWhileRowsAreReadAnewChangesNothing) {
+    const auto model = make_model("width = 16\nlayout = \"sf\"\nheads = 2\npositions = \"learned\"\nmax_positions = 6");
+    std::stop_source stop;
+    Session::Options options = options_of(Session::Path::forward, 2);
+    options.stop = stop.get_token();
+    Session session(*model, options);
+    session.admit({{1, 2, 3, 4, 5, 6}, {1, 2}});
+    stop.request_stop();
+    EXPECT_ERROR(session.restart(Ids{0}, {{5, 6}}), ErrorKind::stopped, "stopped");
+    EXPECT_EQ(session.rows(), 2);
+    EXPECT_EQ(session.position(0), 6);
 }
 
 TEST(Session, EveryBlockKindHasRows) {
@@ -138,7 +188,7 @@ TEST(Session, ARowBehindItsPositionsIsReadAnewInItsPlace) {
         session.admit({{1, 2}, {1, 2, 3, 4, 5, 6}, {7}});
         EXPECT_FALSE(session.full(0));
         EXPECT_TRUE(session.full(1));
-        const Session::Logits logits = session.restart(1, {5, 6});
+        const Session::Logits logits = session.restart(Ids{1}, {{5, 6}});
         EXPECT_LE(difference(logits, 0, Alone(*model, {5, 6}).logits), 1e-5);
         EXPECT_EQ(session.position(1), 2);
         Alone first(*model, {1, 2}), second(*model, {5, 6}), third(*model, {7});

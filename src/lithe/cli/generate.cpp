@@ -31,7 +31,7 @@ struct Flags {
     SamplingOptions sampling;
     StopOptions until;
     int64_t memory = 0, samples = 1, rows = 16, beam = 0, alternatives = -1;
-    double length_penalty = 1;
+    std::optional<double> length_penalty;
     bool no_stream = false, no_cache = false, special = false;
     int64_t threads = 0;
 };
@@ -145,7 +145,7 @@ class Generation {
         Session session(*loaded_.model, session_options(flags_.beam));
         const BeamOptions options{.beam = flags_.beam,
                                   .end = *flags_.until.end,
-                                  .length_penalty = flags_.length_penalty,
+                                  .length_penalty = flags_.length_penalty.value_or(1),
                                   .most_tokens = flags_.until.tokens,
                                   .stop = stop_by_signal()};
         std::vector<Text> texts;
@@ -224,7 +224,11 @@ void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prom
 
 void check_flags(const Flags& flags) {
     stop_rules_of(flags.until);  // throws for what is no rule, before anything is printed
-    if (flags.beam == 0) return;
+    if (flags.beam == 0) {
+        if (flags.length_penalty) fail_usage("a length penalty compares the texts of a beam", "--length-penalty", "add --beam N");
+        return;
+    }
+    if (flags.seed) fail_usage("a beam draws nothing that a seed could decide", "--seed", "leave it out, or --beam");
     const SamplingOptions& s = flags.sampling;
     const SamplingOptions plain;
     if (s.temperature != plain.temperature || s.top_k != plain.top_k || s.top_p != plain.top_p ||
@@ -292,7 +296,9 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     app.add_option("--rows", flags->rows, "texts that are written side by side; a beam takes prompt by prompt")
         ->capture_default_str()
         ->check(CLI::Range(1, 4096));
-    app.add_option("--stop", flags->until.strings, "end the text before this string; may be given several times");
+    app.add_option("--stop", flags->until.strings, "end the text before this string; may be given several times")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
     app.add_option("--tokens", flags->until.tokens, "tokens to make")

@@ -27,7 +27,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
     std::string model, in, reference;
     std::optional<Precision> precision;
-    BleuTokens bleu_tokens = BleuTokens::t13a;
+    std::optional<BleuTokens> bleu_tokens;
     TranslateOptions options;
     int64_t threads = 0;
 };
@@ -108,7 +108,7 @@ int run(Flags flags, const CommandContext& context) {
     if (!references.empty()) {
         std::vector<std::string> texts;
         for (const Translated& each : made) texts.push_back(each.text);
-        scores = translation_scores(texts, references, flags.bleu_tokens);
+        scores = translation_scores(texts, references, flags.bleu_tokens.value_or(objective.bleu_tokens()));
     }
     if (context.json) {
         Json json = {{"model", loaded.folder}, {"translations", Json::array()}, {"seconds", timer.seconds()}};
@@ -145,9 +145,12 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
         ->capture_default_str()
         ->check(CLI::Range(0, 1 << 20));
     app.add_option("--no-repeat-ngram", flags->options.no_repeat_ngram,
-                   "no n-gram of this length stands twice in a translation; 0: any may")
+                   "no n-gram of this length, 2 or more, stands twice in a translation; 0: any may")
         ->capture_default_str()
-        ->check(CLI::Range(0, 1024));
+        ->check(CLI::Range(0, 1024))
+        ->check([](const std::string& text) {
+            return text == "1" ? std::string("1 would ban the end token, which begins every translation, too: 2 or more") : "";
+        });
     app.add_option("--unknown-penalty", flags->options.unknown_penalty,
                    "taken off the log-probability of the unknown token")
         ->capture_default_str()
@@ -157,7 +160,8 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(1, 1 << 16));
     app.add_flag("--keep-empty", flags->options.keeps_empty, "empty lines stay empty; without it they are refused");
     app.add_option("--reference", flags->reference, "a translation of each line: BLEU and chrF are told");
-    add_choice(app, "--bleu-tokens", flags->bleu_tokens, "13a: of plain text; none: of a text that is tokenized");
+    add_choice(app, "--bleu-tokens", flags->bleu_tokens, "13a: of plain text; none: of a text that is tokenized; default the run's",
+               {BleuTokens::t13a, BleuTokens::none});
     add_choice(app, "--precision", flags->precision, "fp32 or bf16 weights; default as trained",
                {Precision::fp32, Precision::bf16});
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

@@ -67,13 +67,21 @@ void fill_pairs(const PairView& view, const std::vector<uint64_t>& pairs, Batch&
     fill_pairs(rows, view.end(), batch);
 }
 
+std::string which_pairs(const std::vector<uint64_t>& pairs, uint64_t all) {
+    constexpr size_t kNamed = 5;
+    std::string text = std::to_string(pairs.size()) + " of " + std::to_string(all) + " (number ";
+    for (size_t i = 0; i < std::min(kNamed, pairs.size()); ++i)
+        text += (i > 0 ? ", " : "") + std::to_string(pairs[i] + 1);
+    return text + (pairs.size() > kNamed ? ", …)" : ")");
+}
+
 std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options) {
     const PairView view(tokens, options.end);
     std::vector<SizedRow> pairs;
-    uint64_t longer = 0;
+    std::vector<uint64_t> longer;
     for (uint64_t number = 0; number < view.size(); ++number) {
         const SizedRow pair{number, view.target_length(number), view.source_length(number)};
-        if (pair.longer() > options.length) ++longer;
+        if (pair.longer() > options.length) longer.push_back(number);
         else if (std::min(pair.first, pair.second) > 1) pairs.push_back(pair);
     }
     if (pairs.empty())
@@ -83,9 +91,9 @@ std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOpti
               .expected = "pairs of at most " + std::to_string(options.length) + " tokens a side",
               .got = std::to_string(view.size()) + " longer or empty ones",
               .hint = "raise train.length"});
-    if (longer > 0)
-        log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(view.size()) +
-                 " are longer than train.length and are left out");
+    if (!longer.empty())
+        log_info("pairs      " + which_pairs(longer, view.size()) + " are longer than train.length = " +
+                 std::to_string(options.length) + " tokens a side and are left out: raise it to train on them");
     return make_window_feeder(
         std::move(pairs),
         {.most_tokens = options.batch * options.length,

@@ -46,6 +46,9 @@ struct PairOptions {
     int64_t end = 0;
 };
 
+// How many of how many these are, and the first of them counted from 1: "2 of 40 (number 3, 17)".
+std::string which_pairs(const std::vector<uint64_t>& pairs, uint64_t all);
+
 // Throws a usage error where no pair fits.
 std::unique_ptr<Feeder> make_pair_feeder(const TokenView& tokens, const PairOptions& options);
 

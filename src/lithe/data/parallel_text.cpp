@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "lithe/base/error.h"
+#include "lithe/base/text.h"
 #include "lithe/data/line_reader.h"
 
 namespace lithe {
@@ -52,14 +53,15 @@ void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) 
         if (a != b)
             fail_file("it has more lines than its partner " + (a ? target : source).path() +
                           ", which ends after line " + std::to_string((a ? target : source).number()),
-                      (a ? source : target).path());
+                      (a ? source : target).path(),
+                      "line n of one file is the translation of line n of the other: fill in or take out what is missing");
         if (!a) return;
         out.check_stop(input.path);
         out.input_bytes += from.size() + 1;
-        if (from.empty() || to.empty()) {
+        if (trimmed(from).empty() || trimmed(to).empty()) {
             out.statistics.left_out.add(
                 input.path.substr(input.path.rfind('/') + 1) + " line " + std::to_string(source.number()),
-                "an empty side of a pair");
+                "an empty side of a pair, which no score counts either: fill it in");
             continue;
         }
         out.add_record(from, to, {});

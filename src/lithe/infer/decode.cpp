@@ -44,7 +44,7 @@ class Decoding {
 
     std::vector<Decoded> run() {
         admit();
-        while (!rows_.empty() && !options_.stop.stop_requested()) {
+        while (!rows_.empty() && !options_.stop.stop_requested() && restart_full()) {
             step();
             admit();
         }
@@ -91,22 +91,38 @@ class Decoding {
     }
 
     void step() {
-        for (size_t row = 0; row < rows_.size(); ++row)
-            if (session_.full(int64_t(row))) restart(row);
         std::vector<int64_t> tokens;
         for (const Row& row : rows_) tokens.push_back(row.written.tokens.back());
         take(session_.step(tokens), 0);
         drop_ended();
     }
 
+    // Rows that have no more positions. False: stopped while they were read anew.
+    bool restart_full() {
+        std::vector<int64_t> rows;
+        std::vector<std::vector<int64_t>> prompts;
+        for (size_t row = 0; row < rows_.size(); ++row) {
+            if (!session_.full(int64_t(row))) continue;
+            rows.push_back(int64_t(row));
+            prompts.push_back(behind_positions(row));
+        }
+        try {
+            session_.restart(rows, prompts);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::stopped) throw;
+            return false;
+        }
+        return true;
+    }
+
     // All but the last token, which the step reads.
-    void restart(size_t row) {
+    std::vector<int64_t> behind_positions(size_t row) const {
         std::vector<int64_t> seen = requests_[rows_[row].request].prompt;
         const std::vector<int64_t>& written = rows_[row].written.tokens;
         seen.insert(seen.end(), written.begin(), written.end());
         std::vector<int64_t> half = last_half(seen, session_.model().max_positions());
         half.pop_back();
-        session_.restart(int64_t(row), half);
+        return half;
     }
 
     // The next token of rows from number `first` on.
@@ -168,7 +184,8 @@ class Decoding {
             ending.bytes = row.written.text.size();
             for (const auto& rule : rules_)
                 if (rule->reads_text())
-                    if (const auto other = rule->ending(row.written)) ending = *other;
+                    if (const auto other = rule->ending(row.written))
+                        ending = {other->reason, std::min(other->tokens, ending.tokens), other->bytes};
         }
         result.ending = ending.reason;
         result.tokens.assign(row.written.tokens.begin(), row.written.tokens.begin() + int64_t(ending.tokens));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -30,6 +31,26 @@ void sort_likeliest(std::span<const float> logits, int64_t count, std::vector<in
         return one != other ? one > other : a < b;
     });
 }
+
+// Token i comes after a time E_i / weight_i, E_i exponential: the first one is i with probability weight_i / total.
+class Race {
+ public:
+    explicit Race(uint64_t key) : key_(key) {}
+    void enter(int64_t token, double weight) {
+        const double unit = random_unit(key_, uint64_t(token));
+        if (unit >= best_ * weight) return;  // -log(1 - u) is no less than u
+        const double time = -std::log1p(-unit) / weight;
+        if (time >= best_) return;
+        best_ = time;
+        first_ = token;
+    }
+    int64_t first() const { return first_; }
+
+ private:
+    uint64_t key_;
+    double best_ = std::numeric_limits<double>::max();
+    int64_t first_ = 0;
+};
 
 int64_t place_of_highest(std::span<const float> logits) {
     return std::max_element(logits.begin(), logits.end()) - logits.begin();
@@ -77,9 +98,8 @@ int64_t Sampler::draw(std::span<const float> given) {
     const std::span<const float> logits = penalized(given);
     int64_t token = place_of_highest(logits);
     if (options_.temperature > 0) {
-        const double share = random_unit(key_, drawn_);
         const bool all = options_.top_k <= 0 && options_.top_p >= 1 && options_.min_p <= 0;
-        token = all ? draw_from_all(logits, double(logits[size_t(token)]), share) : draw_from_likeliest(logits, share);
+        token = all ? draw_from_all(logits, double(logits[size_t(token)])) : draw_from_likeliest(logits);
     }
     ++drawn_;
     if (options_.repetition_penalty != 1) {
@@ -89,22 +109,14 @@ int64_t Sampler::draw(std::span<const float> given) {
     return token;
 }
 
-int64_t Sampler::draw_from_all(std::span<const float> logits, double highest, double share) {
-    weight_.resize(logits.size());
-    double total = 0;
-    for (size_t i = 0; i < logits.size(); ++i) {
-        weight_[i] = std::exp((double(logits[i]) - highest) / options_.temperature);
-        total += weight_[i];
-    }
-    double left = share * total;
-    for (size_t i = 0; i < logits.size(); ++i) {
-        left -= weight_[i];
-        if (left < 0) return int64_t(i);
-    }
-    return place_of_highest(logits);  // rounding left something over
+int64_t Sampler::draw_from_all(std::span<const float> logits, double highest) const {
+    Race race(combine_key(key_, drawn_));
+    for (size_t i = 0; i < logits.size(); ++i)
+        race.enter(int64_t(i), std::exp((double(logits[i]) - highest) / options_.temperature));
+    return race.first();
 }
 
-int64_t Sampler::draw_from_likeliest(std::span<const float> logits, double share) {
+int64_t Sampler::draw_from_likeliest(std::span<const float> logits) {
     const auto size = int64_t(logits.size());
     const int64_t count = options_.top_k > 0 ? std::min(size, options_.top_k) : size;
     sort_likeliest(logits, count, order_);
@@ -121,12 +133,9 @@ int64_t Sampler::draw_from_likeliest(std::span<const float> logits, double share
         kept += weight_[last];
         ++last;
     }
-    double left = share * kept;
-    for (size_t i = 0; i < last; ++i) {
-        left -= weight_[i];
-        if (left < 0) return order_[i];
-    }
-    return order_[last - 1];
+    Race race(combine_key(key_, drawn_));
+    for (size_t i = 0; i < last; ++i) race.enter(order_[i], weight_[i]);
+    return race.first();
 }
 
 void check_finite(std::span<const float> logits) {

@@ -39,6 +39,7 @@ Bag rows_of(const Bag& source, const Tensor& rows) {
 constexpr int64_t kMostStepRows = 16;
 
 bool wants_steps(const Session::Options& options) {
+    if (options.int8) return true;
     if (options.path == Session::Path::automatic) return options.keep_projections && options.most_rows <= kMostStepRows;
     return options.path == Session::Path::steps;
 }
@@ -71,11 +72,14 @@ Session::~Session() = default;
 
 bool Session::full(int64_t row) const { return model_.max_positions() > 0 && position(row) >= model_.max_positions(); }
 
-void Session::check(const std::vector<std::vector<int64_t>>& prompts) const {
-    if (rows() + int64_t(prompts.size()) > options_.most_rows)
-        fail_usage("the session holds " + std::to_string(options_.most_rows) + " rows, and " +
-                       std::to_string(rows() + int64_t(prompts.size())) + " were asked for",
+void Session::check_rows(int64_t rows) const {
+    if (rows > options_.most_rows)
+        fail_usage("the session holds " + std::to_string(options_.most_rows) + " rows, and " + std::to_string(rows) +
+                       " were asked for",
                    "infer");
+}
+
+void Session::check(const std::vector<std::vector<int64_t>>& prompts) const {
     for (const auto& prompt : prompts) {
         if (prompt.empty()) fail_usage("the prompt is empty: at least one token is needed", option("prompt"));
         if (model_.max_positions() > 0 && int64_t(prompt.size()) > model_.max_positions())
@@ -160,9 +164,12 @@ Session::Logits Session::logits_of(Tensor logits_RV) {
 }
 
 Session::Logits Session::admit(const std::vector<std::vector<int64_t>>& prompts, const Bag& source) {
+    check_rows(rows() + int64_t(prompts.size()));
     check(prompts);
-    if (prompts.empty()) return {};
-    const std::vector<Group> groups = read(prompts, source);
+    return prompts.empty() ? Logits() : add(prompts, read(prompts, source));
+}
+
+Session::Logits Session::add(const std::vector<std::vector<int64_t>>& prompts, const std::vector<Group>& groups) {
     for (const auto& prompt : prompts) positions_.push_back(int64_t(prompt.size()));
     std::vector<int64_t> places(prompts.size());
     std::vector<Tensor> logits;
@@ -197,15 +204,21 @@ void Session::keep(std::span<const int64_t> rows) {
     positions_ = std::move(positions);
 }
 
-Session::Logits Session::restart(int64_t row, const std::vector<int64_t>& tokens) {
-    std::vector<int64_t> others(positions_.size());
-    std::iota(others.begin(), others.end(), int64_t(0));
-    others.erase(others.begin() + row);
+Session::Logits Session::restart(std::span<const int64_t> rows, const std::vector<std::vector<int64_t>>& prompts) {
+    ops::check(rows.size() == prompts.size(), "session", "one prompt for each row is needed");
+    check(prompts);
+    if (rows.empty()) return {};
+    const std::vector<Group> groups = read(prompts, {});
+    std::vector<int64_t> place(positions_.size(), -1);  // among the rows behind the others; -1: it stays
+    for (size_t i = 0; i < rows.size(); ++i) place.at(size_t(rows[i])) = int64_t(i);
+    std::vector<int64_t> others;
+    for (size_t row = 0; row < place.size(); ++row)
+        if (place[row] < 0) others.push_back(int64_t(row));
     keep(others);
-    const Logits logits = admit({tokens});
-    std::vector<int64_t> order(positions_.size() - 1);  // the last goes back to its place
-    std::iota(order.begin(), order.end(), int64_t(0));
-    order.insert(order.begin() + row, rows() - 1);
+    const Logits logits = add(prompts, groups);
+    std::vector<int64_t> order;
+    int64_t next = 0;
+    for (const int64_t each : place) order.push_back(each < 0 ? next++ : int64_t(others.size()) + each);
     keep(order);
     return logits;
 }

@@ -47,8 +47,8 @@ class Session {
     Logits step(std::span<const int64_t> tokens);
     // From now on these rows, in this order: the others are gone, and one that stands there twice goes on twice.
     void keep(std::span<const int64_t> rows);
-    // Reads a row anew from these tokens; returns its logits [1][vocabulary].
-    Logits restart(int64_t row, const std::vector<int64_t>& tokens);
+    // Reads rows anew, each from its own tokens; returns their logits. Nothing is changed where it throws, as for a stop.
+    Logits restart(std::span<const int64_t> rows, const std::vector<std::vector<int64_t>>& prompts);
 
     int64_t rows() const { return int64_t(positions_.size()); }
     // Tokens that a row has read since it was admitted or restarted.
@@ -65,10 +65,13 @@ class Session {
         Tensor logits_RV;
         State state;
     };
+    void check_rows(int64_t rows) const;
     void check(const std::vector<std::vector<int64_t>>& prompts) const;
     std::vector<Group> read(const std::vector<std::vector<int64_t>>& prompts, const Bag& source) const;
     LanguageModel::Next forward(const Tensor& ids_TB, const State& state, const Tensor& position_B, const Bag& source,
                                 bool wants_logits) const;
+    // New rows behind those that are there, as they were read.
+    Logits add(const std::vector<std::vector<int64_t>>& prompts, const std::vector<Group>& groups);
     void take_over(const std::vector<Group>& groups, const std::vector<int64_t>& places);
     Logits logits_of(Tensor logits_RV);
 

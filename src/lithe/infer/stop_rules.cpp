@@ -41,9 +41,14 @@ class StopStrings : public StopRule {
     bool reads_text() const override { return true; }
     std::optional<Ending> ending(const Written& written) const override {
         size_t first = std::string::npos;
+        size_t first_end = std::string::npos;
         for (const std::string& each : strings_) {
-            const size_t begin = written.fresh - std::min(written.fresh, each.size() - 1);
-            first = std::min(first, written.text.find(each, begin));
+            const size_t begin = written.text.find(each, written.fresh - std::min(written.fresh, each.size() - 1));
+            if (begin == std::string::npos) continue;
+            const size_t end = begin + each.size();
+            if (end > first_end || (end == first_end && begin > first)) continue;
+            first = begin;
+            first_end = end;
         }
         if (first == std::string::npos) return std::nullopt;
         return Ending{"stop", written.tokens.size(), first};

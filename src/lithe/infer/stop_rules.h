@@ -38,7 +38,9 @@ using StopRules = std::vector<std::unique_ptr<StopRule>>;
 struct StopOptions {
     int64_t tokens = 200;              // at most
     std::optional<int64_t> end;        // the token that ends a text; it does not count
-    std::vector<std::string> strings;  // a text ends before the first of these
+    // A text ends before the first of these that is complete, whatever tokens it is cut into; of two that end together
+    // before the longer one.
+    std::vector<std::string> strings;
 };
 StopRules stop_rules_of(const StopOptions& options);
 

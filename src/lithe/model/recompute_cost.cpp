@@ -129,13 +129,13 @@ std::vector<bool> selected_blocks(const StackLoad& load) {
 
 RecomputeCost cost_of(const Recompute& recompute, const StackLoad& load) {
     RecomputeCost cost = cost_of_layers(recompute, load);
-    double block = 0;  // of which a reversible run's backward pass has the activations, one after the other
+    double block = 0;  // of which a reversible run's backward pass has the activations and their gradients
     for (const BlockLoad& each : load.blocks) {
         if (!each.reversible) continue;
         block = std::max(block, each.kept);
         cost.reruns += each.flops;
     }
-    cost.peak += block;
+    if (block > 0) cost.peak += 2 * block + load.streams;  // and the streams' gradients
     return cost;
 }
 

@@ -55,19 +55,21 @@ class PairBatches : public ScoredBatches {
         : view_(text.tokens(), end),
           rows_(uint64_t(protocol.batch)) {
         const uint64_t tokens = protocol.bytes > 0 ? text.tokens_within(protocol.bytes) : text.tokens().size();
-        uint64_t count = 0, longer = 0;
+        uint64_t count = 0;
+        std::vector<uint64_t> longer;
         for (; count < view_.size() && text.tokens().document_begin(2 * count) < tokens; ++count) {
             const bool fits = std::max(view_.source_length(count), view_.target_length(count)) <= protocol.length;
             if (fits) pairs_.push_back(count);
-            else ++longer;
+            else longer.push_back(count);
         }
         if (pairs_.empty())
             fail_file("split '" + protocol.split + "' has no pairs of at most " + std::to_string(protocol.length) +
                           " tokens a side to be scored",
                       "data", "raise train.length or evaluation.length");
-        if (longer > 0)
-            log_info("pairs      " + std::to_string(longer) + " of " + std::to_string(count) +
-                     " are longer than the evaluation's length and are not scored");
+        if (!longer.empty())
+            log_info("pairs      " + which_pairs(longer, count) + " are longer than the evaluation's " +
+                     std::to_string(protocol.length) +
+                     " tokens a side and are not scored: evaluation.length, else train.length, is the limit");
         rows_ = std::min<uint64_t>(rows_, pairs_.size());
     }
     const Batch* next() override {
@@ -108,18 +110,23 @@ std::optional<Writing> TranslateObjective::write(const Models& models, const Sco
     const int64_t most = models.main().encoder()->embedding().max_positions();
     std::vector<std::vector<int64_t>> sources;
     std::vector<size_t> of_text;  // of each source
+    std::vector<uint64_t> longer;
     Writing writing;
     for (uint64_t pair = 0; pair < count; ++pair) {
         std::vector<int64_t> source = view.source(pair);
         writing.texts.push_back({text_of(source), text_of(view.target(pair)), ""});
-        if (most > 0 && int64_t(source.size()) > most) continue;
+        if (most > 0 && int64_t(source.size()) > most) {
+            longer.push_back(pair);
+            continue;
+        }
         of_text.push_back(size_t(pair));
         sources.push_back(std::move(source));
     }
-    if (sources.size() < count)
-        log_warning(std::to_string(count - sources.size()) + " of " + std::to_string(count) +
-                    " sources are longer than the encoder's " + std::to_string(most) +
-                    " positions: they count as translated by nothing");
+    if (!longer.empty())
+        log_warning("the sources of " + which_pairs(longer, count) + " pairs are longer than the encoder's " +
+                    std::to_string(most) +
+                    " positions and count as translated by nothing: cut them, or train with a larger "
+                    "model.encoder.max_positions");
     const TranslateOptions how{
         .beam = options.beam,
         .length_penalty = options.length_penalty,

@@ -38,6 +38,7 @@ class TranslateObjective : public SourceObjective {
     std::optional<Writing> write(const Models& models, const ScoredText& text, const Tokenizer& tokenizer,
                                  const WriteOptions& options) const override;
     int64_t end() const { return end_; }
+    BleuTokens bleu_tokens() const { return values_.bleu_tokens; }
 
  private:
     TranslateValues values_;

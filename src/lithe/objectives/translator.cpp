@@ -5,12 +5,15 @@
 
 #include "lithe/base/error.h"
 #include "lithe/base/position_flags.h"
+#include "lithe/base/wording.h"
 #include "lithe/infer/beam_search.h"
 
 namespace lithe {
 namespace {
 
 using Sources = std::vector<std::vector<int64_t>>;
+
+constexpr size_t kBatchesOfWindow = 8;
 
 // A line end in a translation would move all lines behind it.
 std::string one_line(std::string text) {
@@ -70,7 +73,7 @@ Sources Translator::sources_of(const std::vector<std::string>& lines, const Tran
         const std::string where = source + ", line " + std::to_string(i + 1);
         const bool blank = lines[i].find_first_not_of(" \t\r") == std::string::npos;
         if (blank && !options.keeps_empty)
-            problems.add("the line is empty", where, "leave it out, or keep empty lines as they are");
+            problems.add("the line is empty", where, "leave it out, or keep empty lines as they are: " + option("keep-empty"));
         if (blank) continue;
         try {
             sources[i] = tokenizer_.encode(lines[i]);
@@ -90,10 +93,11 @@ Sources Translator::sources_of(const std::vector<std::string>& lines, const Tran
 
 void Translator::translate(const std::vector<std::string>& lines, const TranslateOptions& options,
                            const std::string& source, const std::function<void(std::vector<Translated>)>& use) const {
-    constexpr size_t kWindow = 1024;  // lines that are sorted by length together
+    // Lines that are sorted by length together; what a stop loses at most.
+    const size_t window_size = kBatchesOfWindow * size_t(std::max<int64_t>(1, options.rows / options.beam));
     const Sources all = sources_of(lines, options, source);
-    for (size_t begin = 0; begin < all.size(); begin += kWindow) {
-        const size_t end = std::min(all.size(), begin + kWindow);
+    for (size_t begin = 0; begin < all.size(); begin += window_size) {
+        const size_t end = std::min(all.size(), begin + window_size);
         Sources sources;
         for (size_t i = begin; i < end; ++i)
             if (!all[i].empty()) sources.push_back(all[i]);
