@@ -124,11 +124,9 @@ TEST(Session, RowsThatComeGoAndChangePlacesAreAsAlone) {
 }
 
 TEST(Session, SixtyFourRowsThatComeAndGoAreAsAlone) {
-    for (const int which : {0, 3, 12}) {
-        const auto model = make_model(kStepModels[which]);
-        for (const Session::Path path : {Session::Path::forward, Session::Path::steps})
-            EXPECT_LE(Schedule(*model, path, 5, 64).run(), 1e-5) << kStepModels[which] << ", path " << int(path);
-    }
+    const auto model = make_model(kStepModels[3]);
+    for (const Session::Path path : {Session::Path::forward, Session::Path::steps})
+        EXPECT_LE(Schedule(*model, path, 5, 64).run(), 1e-5) << "path " << int(path);
 }
 
 TEST(Session, Int8HasSingleStepsForAnyNumberOfRows) {

@@ -6,8 +6,9 @@ namespace lithe {
 namespace {
 
 TEST(Layout, PrintsWhatItParsed) {
-    for (const char* text : {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb",
-                             "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2", "~(sf)x12", "f~[sf]x6", "(~(sf)x2c)x3", "~(sf)"})
+    for (const char* text :
+         {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb", "sf?{sf-}f(?{sf-})x4", "-", "?",
+          "[s(fu)x3]x2", "~(sf)x12", "f~[sf]x6", "(~(sf)x2c)x3", "~(sf)"})
         EXPECT_EQ(to_string(parse_layout(text)), text);
     EXPECT_EQ(to_string(parse_layout(" u x 10 ")), "ux10");
     EXPECT_EQ(to_string(parse_layout("s f ?{ s f - } f")), "sf?{sf-}f");

@@ -225,7 +225,8 @@ void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prom
 void check_flags(const Flags& flags) {
     stop_rules_of(flags.until);  // throws for what is no rule, before anything is printed
     if (flags.beam == 0) {
-        if (flags.length_penalty) fail_usage("a length penalty compares the texts of a beam", "--length-penalty", "add --beam N");
+        if (flags.length_penalty)
+            fail_usage("a length penalty compares the texts of a beam", "--length-penalty", "add --beam N");
         return;
     }
     if (flags.seed) fail_usage("a beam draws nothing that a seed could decide", "--seed", "leave it out, or --beam");

@@ -149,7 +149,9 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
         ->capture_default_str()
         ->check(CLI::Range(0, 1024))
         ->check([](const std::string& text) {
-            return text == "1" ? std::string("1 would ban the end token, which begins every translation, too: 2 or more") : "";
+            return text == "1"
+                       ? std::string("1 would ban the end token, which begins every translation, too: 2 or more")
+                       : "";
         });
     app.add_option("--unknown-penalty", flags->options.unknown_penalty,
                    "taken off the log-probability of the unknown token")
@@ -160,7 +162,8 @@ CommandAction set_up_translate(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(1, 1 << 16));
     app.add_flag("--keep-empty", flags->options.keeps_empty, "empty lines stay empty; without it they are refused");
     app.add_option("--reference", flags->reference, "a translation of each line: BLEU and chrF are told");
-    add_choice(app, "--bleu-tokens", flags->bleu_tokens, "13a: of plain text; none: of a text that is tokenized; default the run's",
+    add_choice(app, "--bleu-tokens", flags->bleu_tokens,
+               "13a: of plain text; none: of a text that is tokenized; default the run's",
                {BleuTokens::t13a, BleuTokens::none});
     add_choice(app, "--precision", flags->precision, "fp32 or bf16 weights; default as trained",
                {Precision::fp32, Precision::bf16});

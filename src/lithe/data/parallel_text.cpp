@@ -51,10 +51,11 @@ void read_pairs(const DataConfig& config, const Input& input, PartEmitter& out) 
     for (;;) {
         const bool a = source.next(from), b = target.next(to);
         if (a != b)
-            fail_file("it has more lines than its partner " + (a ? target : source).path() +
-                          ", which ends after line " + std::to_string((a ? target : source).number()),
-                      (a ? source : target).path(),
-                      "line n of one file is the translation of line n of the other: fill in or take out what is missing");
+            fail_file(
+                "it has more lines than its partner " + (a ? target : source).path() + ", which ends after line " +
+                    std::to_string((a ? target : source).number()),
+                (a ? source : target).path(),
+                "line n of one file is the translation of line n of the other: fill in or take out what is missing");
         if (!a) return;
         out.check_stop(input.path);
         out.input_bytes += from.size() + 1;

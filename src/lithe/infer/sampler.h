@@ -25,9 +25,9 @@ struct SamplingOptions {
 // penalty 0.01 to 100.
 void check_sampling(const SamplingOptions& options);
 
-// Of one text. Draws the same whatever other texts are beside it: each token has a waiting time of its own, drawn by seed,
-// place and token, and the first one comes (the exponential race, or Gumbel-max trick). A rounding of the logits changes
-// a text only where two tokens come at the same time up to that rounding.
+// Of one text. Draws the same whatever other texts are beside it: each token has a waiting time of its own, drawn by
+// seed, place and token, and the first one comes (the exponential race, or Gumbel-max trick). A rounding of the logits
+// changes a text only where two tokens come at the same time up to that rounding.
 class Sampler {
  public:
     // Prompts that end alike must not draw alike: the key is of seed, prompt and `number`, which tells several texts of

@@ -47,7 +47,8 @@ class Session {
     Logits step(std::span<const int64_t> tokens);
     // From now on these rows, in this order: the others are gone, and one that stands there twice goes on twice.
     void keep(std::span<const int64_t> rows);
-    // Reads rows anew, each from its own tokens; returns their logits. Nothing is changed where it throws, as for a stop.
+    // Reads rows anew, each from its own tokens; returns their logits. Nothing is changed where it throws, as for a
+    // stop.
     Logits restart(std::span<const int64_t> rows, const std::vector<std::vector<int64_t>>& prompts);
 
     int64_t rows() const { return int64_t(positions_.size()); }

@@ -36,8 +36,8 @@ class StopRule {
 using StopRules = std::vector<std::unique_ptr<StopRule>>;
 
 struct StopOptions {
-    int64_t tokens = 200;              // at most
-    std::optional<int64_t> end;        // the token that ends a text; it does not count
+    int64_t tokens = 200;        // at most
+    std::optional<int64_t> end;  // the token that ends a text; it does not count
     // A text ends before the first of these that is complete, whatever tokens it is cut into; of two that end together
     // before the longer one.
     std::vector<std::string> strings;

@@ -194,8 +194,7 @@ void LanguageModel::materialize(at::ScalarType master, at::ScalarType working, a
 bool LanguageModel::steady_work() const {
     const auto asks_host = [](const AppliedBlock& block) { return block.parts->kind->traits.asks_host; };
     return !decoder_.embedding().depends_on_ids() && layer_drop_.method == LayerDropMethod::none &&
-           stack().slots.empty() && !encoder_ &&
-           std::none_of(stack().blocks.begin(), stack().blocks.end(), asks_host);
+           stack().slots.empty() && !encoder_ && std::none_of(stack().blocks.begin(), stack().blocks.end(), asks_host);
 }
 
 double LanguageModel::outer_flops_per_token() const {

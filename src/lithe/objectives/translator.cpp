@@ -73,7 +73,8 @@ Sources Translator::sources_of(const std::vector<std::string>& lines, const Tran
         const std::string where = source + ", line " + std::to_string(i + 1);
         const bool blank = lines[i].find_first_not_of(" \t\r") == std::string::npos;
         if (blank && !options.keeps_empty)
-            problems.add("the line is empty", where, "leave it out, or keep empty lines as they are: " + option("keep-empty"));
+            problems.add("the line is empty", where,
+                         "leave it out, or keep empty lines as they are: " + option("keep-empty"));
         if (blank) continue;
         try {
             sources[i] = tokenizer_.encode(lines[i]);

@@ -113,8 +113,8 @@ void check_together(const Config& config, Problems& problems) {
                          "train.recompute", "train.recompute = \"none\"");
     } catch (const Error& error) { problems.add(error.what(), "train.recompute"); }
     const Positions positions = config.model.positions;
-    const bool absolute = positions == Positions::learned || positions == Positions::sinusoidal ||
-                          positions == Positions::coordinates;
+    const bool absolute =
+        positions == Positions::learned || positions == Positions::sinusoidal || positions == Positions::coordinates;
     if (absolute && config.model.memory > 0)
         problems.add("model.positions = \"" + name_of(positions) +
                          "\" needs model.memory = 0: absolute positions start anew in every segment",

@@ -26,7 +26,7 @@ struct LayoutNode {
     std::vector<LayoutNode> children;  // groups: what is inside; slot: its candidates (empty = the default set)
     int64_t repeat = 1;
     bool reversible = false;  // groups: '~' stands before it
-    int column = 1;  // 1-based, of the first character
+    int column = 1;           // 1-based, of the first character
 };
 
 // The root is a group. Throws a usage error whose text shows the layout and points at the column.

@@ -17,9 +17,9 @@ struct Update {
     std::map<std::string, double> terms;  // sum / weight of each
     // Of blocks: means over the update's positions.
     std::map<std::string, std::vector<double>> metrics;
-    double gradient_norm = 0;             // before clipping
-    bool finite() const;                  // loss and gradient are; else nothing was changed
-    void add(const Update& other);        // losses and metrics of other rows of the same update
+    double gradient_norm = 0;       // before clipping
+    bool finite() const;            // loss and gradient are; else nothing was changed
+    void add(const Update& other);  // losses and metrics of other rows of the same update
 };
 
 class StepRunner {
