@@ -50,6 +50,14 @@ struct Side {
     std::vector<std::string> names;
 };
 
+std::string settings_of(const testing::BlockVariant& variant) {
+    std::string text = "dropout = 0.2\n";
+    if (!variant.kind->traits.causal) text += "direction = \"bidirectional\"\n";
+    text += "[blocks.k]\nkind = \"" + std::string(variant.kind->name) + "\"\n";
+    for (const RawValue& value : variant.values) text += value.key + " = " + value.text + "\n";
+    return text;
+}
+
 class ReversibleKinds : public ::testing::TestWithParam<int> {};
 
 // Every kind and variant, three layers of it and a feed-forward, documents that begin inside, dropout, a state from
@@ -62,10 +70,7 @@ TEST_P(ReversibleKinds, GradientsAreThoseOfTheFormula) {
                      ErrorKind::usage, "has a skip of its own");
         return;
     }
-    std::string more = "dropout = 0.2\n";
-    if (!traits.causal) more += "direction = \"bidirectional\"\n";
-    more += "[blocks.k]\nkind = \"" + std::string(variant.kind->name) + "\"\n";
-    for (const RawValue& value : variant.values) more += value.key + " = " + value.text + "\n";
+    const std::string more = settings_of(variant);
     const auto side = [&](bool formula) {
         StackOptions options;
         if (traits.reads_source()) options.given = {kSource, kSourcePadding};
