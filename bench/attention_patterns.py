@@ -45,6 +45,8 @@ ROWS = [
     ("sparse, strided", "sparse", lambda n: {"stride": root_of(n)}, False),
     ("sparse, fixed", "sparse", lambda n: {"pattern": '"fixed"', "stride": root_of(n), "summary": 8}, False),
     ("cascade 256", "cascade", lambda n: {"window": 256}, False),
+    ("adaptive span, 224 + 32", "adaptive_span", lambda n: {"initial": 224 / 1024}, False),
+    ("all-attention, 224 + 32", "all_attention", lambda n: {"initial": 224 / 1024}, False),
     ("full, encoder", "attention", lambda n: {}, True),
     ("longformer 256", "longformer", lambda n: {"window": 256, "global_tokens": 1}, True),
     ("longformer 256, dilated", "longformer", lambda n: {"window": 256, "dilation": 2, "dilated_heads": 2}, True),

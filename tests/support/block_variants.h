@@ -22,7 +22,7 @@ inline BlockVariant variant_of(const char* kind, const char* what,
     return variant;
 }
 
-// Of attention over all keys, and over patterns of them.
+// Of attention over all keys.
 inline std::vector<BlockVariant> attention_variants() {
     return {
         variant_of("attention", "heads", {{"heads", "2"}, {"bias", "true"}, {"init", "\"normal\""}}),
@@ -45,6 +45,16 @@ inline std::vector<BlockVariant> attention_variants() {
                     {"key_value_heads", "1"},
                     {"window", "6"}}),
         variant_of("attention", "sinks", {{"heads", "2"}, {"sinks", "true"}, {"soft_cap", "0.8"}}),
+        variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
+        variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
+        variant_of("attention", "relative_clamped",
+                   {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
+    };
+}
+
+// Of attention over patterns of keys.
+inline std::vector<BlockVariant> pattern_variants() {
+    return {
         variant_of("sparse", "strided", {{"heads", "2"}, {"stride", "4"}, {"bias", "true"}, {"init", "\"normal\""}}),
         variant_of("sparse", "fixed", {{"heads", "2"}, {"pattern", "\"fixed\""}, {"stride", "4"}, {"summary", "2"}}),
         variant_of("sparse", "fixed_one", {{"pattern", "\"fixed\""}, {"stride", "5"}, {"summary", "1"}}),
@@ -61,6 +71,31 @@ inline std::vector<BlockVariant> attention_variants() {
                    {{"heads", "2"}, {"block", "2"}, {"random", "1"}, {"bias", "true"}, {"init", "\"normal\""}}),
         variant_of("blockbert", "shifted",
                    {{"heads", "4"}, {"blocks", "3"}, {"shifted", "1"}, {"bias", "true"}, {"init", "\"normal\""}}),
+        variant_of("adaptive_span", "heads",
+                   {{"heads", "2"},
+                    {"span", "9"},
+                    {"ramp", "5"},
+                    {"initial", "0.37"},
+                    {"bias", "true"},
+                    {"init", "\"normal\""}}),
+        variant_of("adaptive_span", "own",
+                   {{"span", "6"}, {"ramp", "3"}, {"initial", "0.61"}, {"own_position", "true"}}),
+        variant_of("all_attention", "heads",
+                   {{"heads", "2"},
+                    {"span", "9"},
+                    {"ramp", "5"},
+                    {"initial", "0.37"},
+                    {"vectors", "5"},
+                    {"bias", "true"},
+                    {"init", "\"normal\""}}),
+        variant_of("all_attention", "own",
+                   {{"span", "30"}, {"ramp", "3"}, {"initial", "0.41"}, {"own_position", "true"}, {"vectors", "3"}}),
+    };
+}
+
+// Of attention of low rank.
+inline std::vector<BlockVariant> low_rank_variants() {
+    return {
         variant_of("linformer", "own",
                    {{"heads", "2"}, {"rank", "3"}, {"sharing", "\"none\""}, {"bias", "true"}, {"init", "\"normal\""}}),
         variant_of("linformer", "keys_as_values", {{"heads", "2"}, {"rank", "5"}, {"sharing", "\"key_value\""}}),
@@ -89,10 +124,6 @@ inline std::vector<BlockVariant> attention_variants() {
                     {"factorised_random", "true"},
                     {"rank", "3"},
                     {"attention", "true"}}),
-        variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
-        variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
-        variant_of("attention", "relative_clamped",
-                   {{"positions", "\"relative\""}, {"clamp_length", "4"}, {"tie_position_biases", "false"}}),
     };
 }
 
@@ -132,6 +163,9 @@ inline const std::vector<BlockVariant>& block_variants() {
         for (const BlockKind& kind : block_kinds()) list.push_back({kind.name, &kind, {}});
         for (BlockVariant& each : list)  // a segment of the suites has fewer tokens than its landmarks
             if (each.name == "nystrom") each.values = {{"landmarks", "4", "test"}};
+        for (BlockVariant& each : list)  // at its begin, a span can only grow
+            if (each.name == "adaptive_span" || each.name == "all_attention")
+                each.values = {{"span", "16", "test"}, {"ramp", "4", "test"}, {"initial", "0.3", "test"}};
         for (BlockVariant& each : std::vector<BlockVariant>{
                  variant_of("srupp", "heads_rescale", {{"heads", "2"}, {"projection", "4"}, {"rescale", "true"}}),
                  variant_of("projected_sru", "rescale", {{"rescale", "true"}}),
@@ -172,6 +206,8 @@ inline const std::vector<BlockVariant>& block_variants() {
              })
             list.push_back(std::move(each));
         for (BlockVariant& each : attention_variants()) list.push_back(std::move(each));
+        for (BlockVariant& each : pattern_variants()) list.push_back(std::move(each));
+        for (BlockVariant& each : low_rank_variants()) list.push_back(std::move(each));
         for (BlockVariant& each : matrix_state_variants()) list.push_back(std::move(each));
         return list;
     }();
@@ -186,8 +222,10 @@ inline bool has_value(const BlockVariant& variant, const std::string& key, const
 // A kind that can run both ways has options that look back alone.
 inline bool looks_back_alone(const BlockVariant& variant) {
     const bool attention = std::string_view(variant.kind->name) == "attention";
-    const bool window = attention && std::any_of(variant.values.begin(), variant.values.end(),
-                                                 [](const RawValue& value) { return value.key == "window"; });
+    const bool window =
+        attention && std::any_of(variant.values.begin(), variant.values.end(), [](const RawValue& value) {
+            return value.key == "window";
+        });
     const bool back = has_value(variant, "positions", "\"relative\"") || has_value(variant, "positions", "\"alibi\"");
     return !variant.kind->traits.bidirectional || window || back;
 }

@@ -1,3 +1,5 @@
+#include "lithe/blocks/adaptive_span.h"
+#include "lithe/blocks/all_attention.h"
 #include "lithe/blocks/atr.h"
 #include "lithe/blocks/attention.h"
 #include "lithe/blocks/bigbird.h"
@@ -114,6 +116,10 @@ std::vector<BlockKind> efficient_attentions() {
         kind<SynthesizerBlock, SynthesizerValues>("synthesizer", 0,
                                                   {.causal = false, .bidirectional = true, .streams = false},
                                                   "Synthesizer: weights that are no products of queries and keys"),
+        kind<AdaptiveSpanBlock, AdaptiveSpanValues>("adaptive_span", 0, {},
+                                                    "attention whose heads learn how far back they look"),
+        kind<AllAttentionBlock, AllAttentionValues>(
+            "all_attention", 0, {}, "attention with learned spans, and learned keys in place of a feed-forward"),
     };
 }
 

@@ -7,6 +7,7 @@
 #include "lithe/ops/heads.h"
 #include "lithe/ops/node.h"
 #include "lithe/ops/profile.h"
+#include "lithe/ops/relative_attention.h"
 
 namespace lithe::ops {
 namespace {
@@ -40,6 +41,7 @@ void check_shapes(const AttentionInput& in) {
     check(in.kv_TBX.dim() == 3 && (!in.q_TBP.defined() || in.q_TBP.dim() == 3), "attention",
           "keys and values " + shape_of(in.kv_TBX) + " are not [T][B][X]");
     const Sizes n(in);
+    const at::ScalarType sums = compute_type(in.kv_TBX.scalar_type());
     check(n.own == n.steps || (n.own == 0 && n.memory > 0 && (!in.mask.causal || n.memory >= n.steps)), "attention",
           std::to_string(n.steps) + " queries and " + std::to_string(n.own) + " keys of their segment");
     check(in.kv_TBX.size(2) % (n.parts * in.heads) == 0, "attention",
@@ -58,11 +60,24 @@ void check_shapes(const AttentionInput& in) {
           "attention",
           "the term by distance, " + shape_of(in.distance_q_TBP) + " and " + shape_of(in.distance_r_SP) +
               ", does not fit");
-    check(!in.slopes_H.defined() || (in.slopes_H.sizes() == at::IntArrayRef({n.heads}) &&
-                                     in.slopes_H.scalar_type() == compute_type(in.kv_TBX.scalar_type())),
+    check(!in.slopes_H.defined() ||
+              (in.slopes_H.sizes() == at::IntArrayRef({n.heads}) && in.slopes_H.scalar_type() == sums),
           "attention", "slopes " + shape_of(in.slopes_H) + " are not one for each head, in the type of sums");
-    check(!in.distance_q_TBP.defined() || !in.mask.spans.defined(), "attention",
-          "a term by distance does not go with key spans");
+    const bool by_distance = in.distance_q_TBP.defined() || in.distance_bias_HS.defined();
+    check(!by_distance || !in.mask.spans.defined() || in.mask.spans.lists.is_cuda() ||
+              in.mask.spans.end_at_queries(n.steps, n.keys(), in.mask.ahead),
+          "attention", "terms by distance go with key spans that are a window alone");
+    check(!in.distance_bias_HS.defined() || (in.distance_bias_HS.sizes() == at::IntArrayRef({n.heads, n.keys()}) &&
+                                             in.distance_bias_HS.scalar_type() == sums && in.mask.causal),
+          "attention",
+          "numbers by distance " + shape_of(in.distance_bias_HS) + " are not [H][S], in the type of sums, of " +
+              std::to_string(n.heads) + " heads and " + std::to_string(n.keys()) + " keys");
+    check(!in.key_bias_BHS.defined() || (in.key_bias_BHS.sizes() == at::IntArrayRef({n.batch, n.heads, n.keys()}) &&
+                                         in.key_bias_BHS.scalar_type() == at::kDouble && in.mask.causal),
+          "attention",
+          "numbers of keys " + shape_of(in.key_bias_BHS) + " are not [B][H][S], in fp64, of " +
+              std::to_string(n.batch) + " rows, " + std::to_string(n.heads) + " heads and " + std::to_string(n.keys()) +
+              " keys");
     check_mask(in.mask, n.of_mask(), "attention");
 }
 
@@ -103,7 +118,9 @@ kernels::AttentionForward<S> forward_args(const AttentionInput& in, const Tensor
             rows_of<const S>(in.distance_q_TBP, 0, n),
             distance_rows<S>(in.distance_r_SP, n),
             kernels::Compute<S>(in.soft_cap),
-            pointer<kernels::Compute<S>>(in.slopes_H)};
+            pointer<kernels::Compute<S>>(in.slopes_H),
+            pointer<double>(in.key_bias_BHS),
+            pointer<kernels::Compute<S>>(in.distance_bias_HS)};
 }
 
 // For profiles: products over the visible pairs, and the tensors that are read or written.
@@ -125,7 +142,7 @@ struct AttentionNode : torch::autograd::Node {
     variable_list apply(variable_list&& gradients) override {
         check(in.kv_TBX.defined(), "attention", "backward was run twice through a graph that was freed");
         Tensor d_lse = gradients.size() > 1 ? gradients[1] : Tensor();
-        if (!gradients[0].defined() && !d_lse.defined()) return variable_list(5);
+        if (!gradients[0].defined() && !d_lse.defined()) return variable_list(7);
         const Sizes n(in);
         Tensor d_out = gradients[0].defined() ? gradients[0].contiguous()
                                               : at::zeros({n.steps, n.batch, n.width}, in.kv_TBX.options());
@@ -135,12 +152,15 @@ struct AttentionNode : torch::autograd::Node {
         Tensor dkv = at::empty_like(in.kv_TBX, at::MemoryFormat::Contiguous), d_memory;
         if (in.memory_MBX.defined() && task_should_compute_output(2))
             d_memory = at::empty_like(in.memory_MBX, at::MemoryFormat::Contiguous);
+        const auto sums = in.kv_TBX.options().dtype(compute_type(in.kv_TBX.scalar_type()));
         Tensor d_distance_q, d_rows;  // of every batch row
         if (in.distance_q_TBP.defined()) {
             d_distance_q = at::empty_like(in.distance_q_TBP, at::MemoryFormat::Contiguous);
-            d_rows = at::empty({n.batch, n.heads, n.keys(), n.width / n.heads},
-                               in.kv_TBX.options().dtype(compute_type(in.kv_TBX.scalar_type())));
+            d_rows = at::empty({n.batch, n.heads, n.keys(), n.width / n.heads}, sums);
         }
+        Tensor d_key_bias, d_distance_bias;
+        if (in.key_bias_BHS.defined()) d_key_bias = at::empty({n.batch, n.heads, n.keys()}, sums);
+        if (in.distance_bias_HS.defined()) d_distance_bias = at::empty({n.batch, n.heads, n.keys()}, sums);
         for_storage(in.kv_TBX.scalar_type(), "attention", [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
             const kernels::AttentionBackward<S> args{forward_args<S>(in, Tensor(), probabilities, lse),
@@ -152,7 +172,9 @@ struct AttentionNode : torch::autograd::Node {
                                                      values_of<S>(d_memory, 1, n),
                                                      rows_of<S>(d_distance_q, 0, n),
                                                      pointer<kernels::Compute<S>>(d_rows),
-                                                     pointer<kernels::Compute<S>>(d_lse)};
+                                                     pointer<kernels::Compute<S>>(d_lse),
+                                                     pointer<kernels::Compute<S>>(d_key_bias),
+                                                     pointer<kernels::Compute<S>>(d_distance_bias)};
             kernels::attention_backward<S>(args);
             count_work(args.forward, d_rows.defined() ? 6 : 4,
                        {d_out, in.q_TBP, in.kv_TBX, in.memory_MBX, dq, dkv, d_memory, probabilities, d_rows});
@@ -161,7 +183,9 @@ struct AttentionNode : torch::autograd::Node {
         if (d_rows.defined())
             d_distance_r =
                 d_rows.sum(0).transpose(0, 1).reshape({n.keys(), n.width}).to(in.distance_r_SP.scalar_type());
-        return {dq, dkv, d_memory, d_distance_q, d_distance_r};
+        if (d_key_bias.defined()) d_key_bias = d_key_bias.to(at::kDouble);
+        if (d_distance_bias.defined()) d_distance_bias = d_distance_bias.sum(0);
+        return {dq, dkv, d_memory, d_distance_q, d_distance_r, d_key_bias, d_distance_bias};
     }
 
     void release_variables() override {
@@ -180,18 +204,20 @@ Tensor rows_side_by_side(const Tensor& x) {
 // A window over many keys is worked on by blocks of queries, each with the keys that it sees.
 bool narrow(const AttentionInput& in, const Sizes& n) {
     constexpr int64_t kManyKeys = 1024, kShare = 4;
-    return in.mask.causal && in.mask.window >= 0 && !in.mask.spans.defined() && !in.distance_q_TBP.defined() &&
-           n.keys() >= kManyKeys && kShare * (in.mask.window + in.mask.ahead + 1) <= n.keys();
+    return in.mask.causal && in.mask.window >= 0 && !in.mask.spans.defined() && n.keys() >= kManyKeys &&
+           kShare * (in.mask.window + in.mask.ahead + 1) <= n.keys();
 }
 
 AttentionOutput fused(const AttentionInput& input, bool with_lse) {
     AttentionInput in = input;
     for (Tensor* each : {&in.q_TBP, &in.kv_TBX, &in.memory_MBX, &in.distance_q_TBP, &in.distance_r_SP})
         *each = rows_side_by_side(*each);
+    for (Tensor* each : {&in.key_bias_BHS, &in.distance_bias_HS})
+        if (each->defined()) *each = each->detach().contiguous();
     const Sizes n(in);
     if (narrow(in, n)) in.mask.spans = window_spans(n.steps, n.keys(), in.mask.window, in.mask.ahead);
-    const bool differentiate =
-        needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP, input.distance_r_SP);
+    const bool differentiate = needs_gradient(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP,
+                                              input.distance_r_SP, input.key_bias_BHS, input.distance_bias_HS);
     auto like = in.kv_TBX.options();
     Tensor out = at::empty({n.steps, n.batch, n.width}, like), probabilities, lse;
     if (differentiate || with_lse)
@@ -209,7 +235,7 @@ AttentionOutput fused(const AttentionInput& input, bool with_lse) {
     });
     if (differentiate) {
         auto node = make_node<AttentionNode>(input.q_TBP, input.kv_TBX, input.memory_MBX, input.distance_q_TBP,
-                                             input.distance_r_SP);
+                                             input.distance_r_SP, input.key_bias_BHS, input.distance_bias_HS);
         node->in = in;
         node->probabilities = probabilities;
         node->lse = lse.detach();
@@ -235,16 +261,40 @@ struct Operands {
     }
 };
 
-// Scores [B H][T][S] under their scale, the cap and the slopes.
+// Products by distance of queries, added to those of keys, [B H][T][S].
+Tensor with_distances(const Tensor& scores, const AttentionInput& in, const Sizes& n) {
+    const int64_t size = n.width / n.heads;
+    const Tensor by_head = in.distance_q_TBP.reshape({n.steps, n.batch, n.heads, size})
+                               .permute({2, 1, 0, 3})
+                               .reshape({n.heads, n.batch * n.steps, size});
+    const Tensor r = in.distance_r_SP.reshape({n.keys(), n.heads, size}).permute({1, 2, 0});
+    return add_shifted_(scores, at::bmm(by_head, r));
+}
+
+// Numbers by distance [H][S] as those of queries and keys, [H][T][S].
+Tensor spread(const Tensor& of_distances_HS, const Sizes& n) {
+    const auto places = at::TensorOptions(at::kLong).device(of_distances_HS.device());
+    const Tensor rows = at::arange(n.keys(), places) + (n.steps - 1 - at::arange(n.steps, places)).unsqueeze(1);
+    return of_distances_HS.index_select(1, rows.clamp_max(n.keys() - 1).flatten()).unflatten(1, {n.steps, n.keys()});
+}
+
+// Scores [B H][T][S] under their scale and the cap, with what they gain or lose.
 Tensor bent(const Tensor& scores, const AttentionInput& in, const Sizes& n) {
     Tensor s = scores * n.scale();
     if (in.soft_cap > 0) s = at::tanh(s / in.soft_cap) * in.soft_cap;
-    if (!in.slopes_H.defined()) return s;
-    const auto places = in.slopes_H.options().requires_grad(false);
-    const Tensor distances =
-        at::arange(n.keys() - n.steps, n.keys(), places).unsqueeze(1) - at::arange(n.keys(), places);
-    const Tensor lost = (in.slopes_H.view({n.heads, 1, 1}) * distances).to(s.scalar_type());
-    return (s.view({n.batch, n.heads, n.steps, n.keys()}) - lost).flatten(0, 1);
+    s = s.view({n.batch, n.heads, n.steps, n.keys()});
+    if (in.slopes_H.defined()) {
+        const auto places = in.slopes_H.options().requires_grad(false);
+        const Tensor distances =
+            at::arange(n.keys() - n.steps, n.keys(), places).unsqueeze(1) - at::arange(n.keys(), places);
+        s = s - (in.slopes_H.view({n.heads, 1, 1}) * distances).to(s.scalar_type());
+    }
+    if (in.distance_bias_HS.defined()) s = s + spread(in.distance_bias_HS, n).to(s.scalar_type());
+    if (in.key_bias_BHS.defined()) {
+        const Tensor own = in.key_bias_BHS.narrow(2, n.keys() - n.steps, n.steps);
+        s = s + (in.key_bias_BHS.unsqueeze(2) - own.unsqueeze(3)).to(s.scalar_type());
+    }
+    return s.flatten(0, 1);
 }
 
 // Two products and a softmax, with the scores in memory.
@@ -253,8 +303,9 @@ AttentionOutput unfused(const AttentionInput& in, bool with_lse) {
     const Operands of(in, n);
     const Tensor k = heads_first(of.k, n.heads), v = n.shared() ? k : heads_first(of.v, n.heads);
     Tensor scores = at::bmm(heads_first(of.q, n.heads), k.transpose(1, 2));
+    if (in.distance_q_TBP.defined()) scores = with_distances(scores, in, n);
     double scale = n.scale();
-    if (in.soft_cap > 0 || in.slopes_H.defined()) {
+    if (in.soft_cap > 0 || in.slopes_H.defined() || in.distance_bias_HS.defined() || in.key_bias_BHS.defined()) {
         scores = bent(scores, in, n);
         scale = 1;
     }
@@ -273,7 +324,8 @@ bool flashes(const AttentionInput& in) {
     const int64_t size = n.width / n.heads;
     return in.kv_TBX.is_cuda() && in.kv_TBX.scalar_type() == at::kBFloat16 && n.steps * n.batch * n.keys() > 0 &&
            in.dropout == 0 && !in.mask.hidden_BS.defined() && !in.mask.first_BT.defined() &&
-           !in.distance_q_TBP.defined() && in.soft_cap == 0 && !in.slopes_H.defined() && in.mask.ahead == 0 &&
+           !in.distance_q_TBP.defined() && in.soft_cap == 0 && !in.slopes_H.defined() &&
+           !in.distance_bias_HS.defined() && !in.key_bias_BHS.defined() && in.mask.ahead == 0 &&
            !in.mask.spans.defined() && size <= kLargestHead && size % kHeadMultiple == 0;
 }
 
@@ -308,7 +360,6 @@ Tensor attention(const AttentionInput& input) {
     ProfileScope scope("lithe::attention");
     check_shapes(input);
     if (fuses_attention(input)) return fused(input, false).out_TBP;
-    check(!input.distance_q_TBP.defined(), "attention", "a term by distance has no unfused path here");
     return flashes(input) ? flash(input) : unfused(input, false).out_TBP;
 }
 

@@ -18,8 +18,10 @@ struct AttentionInput {
     // empty kv_TBX [0][B][2P] beside q_TBP, and a mask that is not causal.
     Tensor memory_MBX;
     // A second term of the scores by distance: queries [T][B][P] and rows [S][P], row c for distance S - 1 - c
-    // (ops/relative_attention.h); undefined: none.
-    Tensor distance_q_TBP, distance_r_SP;
+    // (ops/relative_attention.h); undefined: none. And a number by distance for each head, in the type of sums.
+    Tensor distance_q_TBP, distance_r_SP, distance_bias_HS;
+    // fp64 numbers of keys: scores gain that of the key less that of the key at the query's position; undefined: none.
+    Tensor key_bias_BHS;
     AttentionMask mask;
     int64_t heads = 1;
     double dropout = 0;  // of attention weights
@@ -28,7 +30,7 @@ struct AttentionInput {
     Tensor slopes_H;      // ALiBi's, in the type of sums; undefined: none
 };
 
-// Whether attention() takes its fused path; a term by distance needs it.
+// Whether attention() takes its fused path.
 bool fuses_attention(const AttentionInput& input);
 
 // Whether the fused path keeps a head's probabilities for the backward pass.

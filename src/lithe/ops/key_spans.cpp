@@ -21,6 +21,17 @@ kernels::KeySpans KeySpans::get() const {
             by_head};
 }
 
+bool KeySpans::end_at_queries(int64_t queries, int64_t keys, int64_t ahead) const {
+    const kernels::KeySpans all = get();
+    for (int64_t n = 0; n < blocks.size(0); ++n) {
+        const kernels::QueryBlock& block = all.blocks[n];
+        if (block.first == block.last) continue;
+        const int64_t end = std::min(keys, keys - queries + block.end + ahead);
+        if (block.last - block.first != 1 || all.spans[block.first].end != end) return false;
+    }
+    return true;
+}
+
 void KeySpans::check(int64_t batch, int64_t heads, int64_t queries, int64_t keys, const char* op) const {
     if (!defined()) return;
     const int64_t expected = (by_row ? batch : 1) * (by_head ? heads : 1);

@@ -16,6 +16,8 @@ struct KeySpans {
         return {lists.to(device), blocks.to(device), spans.to(device), by_row, by_head};
     }
     kernels::KeySpans get() const;
+    // Whether a block of queries has one span, up to the last key that its last query may see.
+    bool end_at_queries(int64_t queries, int64_t keys, int64_t ahead) const;
     // Throws, in the name of `op`, when they do not fit.
     void check(int64_t batch, int64_t heads, int64_t queries, int64_t keys, const char* op) const;
 };

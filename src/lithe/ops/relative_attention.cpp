@@ -74,33 +74,22 @@ Tensor relative_attention(const RelativeAttentionInput& in) {
     ProfileScope scope("lithe::relative_attention");
     check(in.qkv_TBX.dim() == 3 && in.qkv_TBX.size(2) % (3 * in.heads) == 0, "relative attention",
           "queries, keys and values " + shape_of(in.qkv_TBX) + " do not hold " + std::to_string(in.heads) + " heads");
-    const int64_t steps = in.qkv_TBX.size(0), batch = in.qkv_TBX.size(1), width = in.qkv_TBX.size(2) / 3;
-    const int64_t keys = steps + (in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0), size = width / in.heads;
+    const int64_t steps = in.qkv_TBX.size(0), width = in.qkv_TBX.size(2) / 3;
+    const int64_t keys = steps + (in.memory_MBX.defined() ? in.memory_MBX.size(0) : 0);
     check(in.mask.causal, "relative attention", "distances are counted back from the query: the mask must be causal");
     check(in.r_SP.sizes() == at::IntArrayRef({keys, width}), "relative attention",
           "positions " + shape_of(in.r_SP) + " are not [S][P] of " + std::to_string(keys) + " keys");
-    Tensor q = in.qkv_TBX.narrow(2, 0, width), kv = in.qkv_TBX.narrow(2, width, 2 * width);
+    const Tensor q = in.qkv_TBX.narrow(2, 0, width), kv = in.qkv_TBX.narrow(2, width, 2 * width);
     auto shifted_queries = [&](const Tensor& by) { return q + by.to(q.scalar_type()); };
-    const AttentionInput fused{.q_TBP = shifted_queries(in.u_P),
-                               .kv_TBX = kv,
-                               .memory_MBX = in.memory_MBX,
-                               .distance_q_TBP = shifted_queries(in.v_P),
-                               .distance_r_SP = in.r_SP,
-                               .mask = in.mask,
-                               .heads = in.heads,
-                               .dropout = in.dropout};
-    if (fuses_attention(fused)) return attention(fused);
-    if (in.memory_MBX.defined()) kv = at::cat({in.memory_MBX, kv});
-    Tensor k = heads_first(kv.narrow(2, 0, width), in.heads), v = heads_first(kv.narrow(2, width, width), in.heads);
-    Tensor scores = at::bmm(heads_first(fused.q_TBP, in.heads), k.transpose(1, 2));
-    Tensor by_head = fused.distance_q_TBP.reshape({steps, batch, in.heads, size})
-                         .permute({2, 1, 0, 3})
-                         .reshape({in.heads, batch * steps, size});
-    Tensor r = in.r_SP.view({keys, in.heads, size}).permute({1, 2, 0});
-    scores = add_shifted_(scores, at::bmm(by_head, r));
-    Tensor p = masked_softmax_(scores, in.mask, in.heads, 1 / std::sqrt(double(size)));
-    p = dropout_of_heads(p, in.heads, in.dropout, in.dropout_key);
-    return heads_last(at::bmm(p, v), in.heads);
+    return attention({.q_TBP = shifted_queries(in.u_P),
+                      .kv_TBX = kv,
+                      .memory_MBX = in.memory_MBX,
+                      .distance_q_TBP = shifted_queries(in.v_P),
+                      .distance_r_SP = in.r_SP,
+                      .mask = in.mask,
+                      .heads = in.heads,
+                      .dropout = in.dropout,
+                      .dropout_key = in.dropout_key});
 }
 
 }  // namespace lithe::ops

@@ -11,11 +11,15 @@
 // i; then dq'_i = sum_j ds_ij r_c and dr_c = sum_i ds_i,j(c) q'_i.
 //
 // Scores may be bent before the softmax: scale q_i . k_j becomes c tanh(scale q_i . k_j / c) under a soft cap c (Gemma
-// 2), and then loses slope_h (p_i - j), the distance of query and key (ALiBi, Press et al. 2022).
+// 2), and then loses slope_h (p_i - j), the distance of query and key (ALiBi, Press et al. 2022). It may gain a number
+// of its key less that of the key at its own position, b_j - b_p (Lin et al. 2025), and a number by distance, b_c with
+// c as above; db_j and db_c are sums of ds / scale. Numbers of keys are fp64, so that far along a text their
+// differences are as exact as at its begin.
 //
 // Where the mask has spans, a block of queries is worked on with its spans' keys alone, so that time and working memory
-// go by what is seen. log sum exp of the scores is an output like o, whose gradient adds scale p_ij dlse_i to ds_ij: by
-// it attentions over keys that are apart can be joined, and a number in the denominator be added (attention sinks).
+// go by what is seen. With terms by distance a block has one span, up to what its last query may see. log sum exp of
+// the scores is an output like o, whose gradient adds scale p_ij dlse_i to ds_ij: by it attentions over keys that are
+// apart can be joined, and a number in the denominator be added (attention sinks).
 //
 // The first `memory` keys come from rows of their own, so that nothing is concatenated. Blocks of queries are worked on
 // one after the other; products skip what the mask hides. The forward pass keeps lse; the backward pass takes p from
@@ -45,6 +49,8 @@ template <class S> struct AttentionForward {
     AttentionRows<const S> distance_q, distance_r;  // q', r; null: no second term
     Compute<S> soft_cap = 0;                        // 0: none. With one, probabilities are not kept.
     const Compute<S>* slopes = nullptr;             // [heads]; null: none
+    const double* key_bias = nullptr;               // [batch heads][keys]; null: none. Needs a causal mask.
+    const Compute<S>* distance_bias = nullptr;      // [heads][keys], as r's rows stand; null: none
     int64_t* computed = nullptr;  // [batch heads]: scores that the forward pass made, hidden ones too; null: not wanted
 };
 
@@ -54,8 +60,10 @@ template <class S> struct AttentionBackward {
     // the memory's may be null: not wanted; dv and memory_dv are null where v is
     AttentionRows<S> dq, dk, dv, memory_dk, memory_dv;
     AttentionRows<S> distance_dq;
-    Compute<S>* distance_dr = nullptr;  // [batch heads][keys][size]; sums over batch rows are left to the caller
-    const Compute<S>* d_lse = nullptr;  // [batch heads][queries]; null: zeros
+    Compute<S>* distance_dr = nullptr;      // [batch heads][keys][size]; sums over batch rows are left to the caller
+    const Compute<S>* d_lse = nullptr;      // [batch heads][queries]; null: zeros
+    Compute<S>* d_key_bias = nullptr;       // [batch heads][keys]
+    Compute<S>* d_distance_bias = nullptr;  // [batch heads][keys]; sums over batch rows are left to the caller
 };
 
 // Numbers per kept row of probabilities.

@@ -15,8 +15,10 @@ template <class S> struct AttentionBuffers {
     TestBuffer<S> q, k, v, memory_k, memory_v, out, p, d_out, dq, dk, dv, memory_dk, memory_dv;
     TestBuffer<C> lse;
     bool by_distance = false, shared = false;  // shared: keys are values
-    bool capped = false, sloped = false, lse_wanted = false;
+    bool capped = false, sloped = false, lse_wanted = false, key_biased = false, distance_biased = false;
     TestBuffer<C> slopes, d_lse;
+    TestBuffer<double> key_bias;
+    TestBuffer<C> distance_bias, d_key_bias, d_distance_bias;
     TestBuffer<S> distance_q, distance_r, distance_dq;
     TestBuffer<C> distance_dr;
 
@@ -41,6 +43,10 @@ template <class S> struct AttentionBuffers {
           lse(m.batch * m.heads * m.queries),
           slopes(m.heads, 0.4, 0.5, 0.05),
           d_lse(m.batch * m.heads * m.queries, 0.7, 0.2, 1.0),
+          key_bias(m.batch * m.heads * m.keys, 0.8, 0.3, 1.0),
+          distance_bias(m.heads * m.keys, 1.3, 0.6, 1.0),
+          d_key_bias(key_bias.size()),
+          d_distance_bias(key_bias.size()),
           distance_q(q.size(), 0.23, 0.4, 1.0),
           distance_r(m.keys * m.heads * head_size, 0.61, 0.9, 1.0),
           distance_dq(q.size()),
@@ -66,6 +72,8 @@ template <class S> struct AttentionBuffers {
                                  {}};
         if (capped) args.soft_cap = C(0.8);
         if (sloped) args.slopes = slopes.data();
+        if (key_biased) args.key_bias = key_bias.data();
+        if (distance_biased) args.distance_bias = distance_bias.data();
         if (shared) args.v = args.memory_v = {};
         if (by_distance) {
             args.distance_q = rows<const S>(distance_q);
@@ -86,25 +94,29 @@ template <class S> struct AttentionBuffers {
         }
         if (shared) args.dv = args.memory_dv = {};
         if (lse_wanted) args.d_lse = d_lse.data();
+        if (key_biased) args.d_key_bias = d_key_bias.data();
+        if (distance_biased) args.d_distance_bias = d_distance_bias.data();
         return args;
     }
 };
 
-enum class Form { plain, by_distance, shared, capped, sloped, bent };  // bent: all that there is beside the others
+// bent: all that there is beside the others; relative: all by distance
+enum class Form { plain, by_distance, shared, capped, sloped, key_biased, relative, bent };
 
 template <class S> void set_form(AttentionBuffers<S>& buffers, Form form) {
-    buffers.by_distance = form == Form::by_distance;
+    buffers.by_distance = form == Form::by_distance || form == Form::relative;
     buffers.shared = form == Form::shared;
     buffers.capped = form == Form::capped || form == Form::bent;
     buffers.sloped = form == Form::sloped || form == Form::bent;
-    buffers.lse_wanted = form == Form::bent;
+    buffers.lse_wanted = form == Form::bent || form == Form::relative;
+    buffers.key_biased = form == Form::key_biased || (form == Form::bent && buffers.mask.causal);
+    buffers.distance_biased = form == Form::relative;
 }
 
 template <class S>
 void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size, int64_t memory, bool keep,
                     const std::string& words, Form form = Form::plain) {
     AttentionBuffers<S> got(mask, size, memory), expected(mask, size, memory);
-    const bool by_distance = form == Form::by_distance;
     set_form(got, form);
     set_form(expected, form);
     const bool gradient = memory > 0 && keep;
@@ -121,7 +133,10 @@ void attention_case(ParityResult& result, const SoftmaxMask& mask, int64_t size,
     compare(result, got.dk, expected.dk, tolerance, what + " dk", 2);
     const bool values = form != Form::shared;
     if (values) compare(result, got.dv, expected.dv, tolerance, what + " dv", 2);
-    if (by_distance) {
+    if (got.key_biased) compare(result, got.d_key_bias, expected.d_key_bias, tolerance, what + " d by key", 2);
+    if (got.distance_biased)
+        compare(result, got.d_distance_bias, expected.d_distance_bias, tolerance, what + " d by distance", 2);
+    if (got.by_distance) {
         compare(result, got.distance_dq, expected.distance_dq, tolerance, what + " dq by distance", 2);
         compare(result, got.distance_dr, expected.distance_dr, tolerance, what + " dr", 2);
     }
@@ -166,6 +181,24 @@ template <class S> void span_cases(ParityResult& result, SoftmaxMask mask, int64
     }
 }
 
+// Blocks of queries, each with what a window shows it.
+template <class S> void window_cases(ParityResult& result, SoftmaxMask mask, int64_t memory) {
+    TestSpans spans(SoftmaxMask{}, false);
+    const int64_t first = mask.keys - mask.queries;
+    for (int64_t i = 0, length = 11; i < mask.queries; i += length, length = 2 * length) {
+        const int64_t end = std::min(mask.queries, i + length), begin = std::max<int64_t>(0, first + i - mask.window);
+        const int64_t seen = first + end + mask.ahead;
+        const auto at = int32_t(spans.spans.size());
+        if (begin < seen) spans.spans.push_back({int32_t(begin), int32_t(seen)});
+        spans.blocks.push_back({int32_t(i), int32_t(end), at, int32_t(spans.spans.size())});
+    }
+    spans.lists = {0, int32_t(spans.blocks.size())};
+    mask.spans = spans.get();
+    attention_case<S>(result, mask, 18, memory, false, " relative, window's spans", Form::by_distance);
+    attention_case<S>(result, mask, 7, memory, false, " all by distance, window's spans", Form::relative);
+    attention_case<S>(result, mask, 24, memory, false, " by key, window's spans", Form::key_biased);
+}
+
 ParityResult attention_parity(int64_t size) {
     ParityResult result;
     const int64_t keys = size, queries = std::min<int64_t>((size + 1) / 2, 130);
@@ -184,8 +217,14 @@ ParityResult attention_parity(int64_t size) {
         attention_case<S>(result, mask, 7, keys - queries, false, " shared", Form::shared);
         attention_case<S>(result, mask, 24, keys - queries, false, " capped", Form::capped);
         attention_case<S>(result, mask, 24, keys - queries, true, " sloped", Form::sloped);
+        attention_case<S>(result, mask, 24, keys - queries, true, " by key", Form::key_biased);
+        attention_case<S>(result, mask, 7, keys - queries, false, " by key", Form::key_biased);
+        attention_case<S>(result, mask, 24, keys - queries, false, " all by distance", Form::relative);
         mask.ahead = -1;
         attention_case<S>(result, mask, 24, keys - queries, true, " not itself");
+        attention_case<S>(result, mask, 18, keys - queries, true, " all by distance, not itself", Form::relative);
+        mask.window = 9;
+        window_cases<S>(result, mask, keys - queries);
         mask.window = 9;
         mask.ahead = 4;
         attention_case<S>(result, mask, 24, keys - queries, false, " both sides");

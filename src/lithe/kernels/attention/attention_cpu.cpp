@@ -144,9 +144,17 @@ void attention_forward_heads(const AttentionForward<S>& args, int64_t begin, int
     }
 }
 
+template <class C> static void clear(C* sums, int64_t begin, int64_t count) {
+    if (sums) __builtin_memset(sums + begin, 0, size_t(count) * sizeof(C));
+}
+
 template <class S>
 void attention_backward_heads(const AttentionBackward<S>& args, int64_t begin, int64_t end, char* scratch) {
+    const int64_t keys = args.forward.mask.keys;
     for (int64_t task = begin; task < end; ++task) {
+        clear(args.d_key_bias, task * keys, keys);
+        clear(args.d_distance_bias, task * keys, keys);
+        clear(args.distance_dr, task * keys * args.forward.size, keys * args.forward.size);
         if (args.forward.mask.spans.lists) {
             Blocks<S>(args.forward, task, true, scratch).backward(args);
             continue;

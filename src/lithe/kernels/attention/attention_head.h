@@ -36,7 +36,7 @@ template <class S> class Head {
           task_(task),
           b_(task / args.mask.heads),
           h_(task % args.mask.heads),
-          rows_(args, part, task, m_.places) {
+          rows_(args, part, task, m_) {
         rows_.note_places(n_.row);
     }
 
@@ -69,7 +69,8 @@ template <class S> class Head {
             pack_q();
             if (!shared()) pack_column_rows<S>(n_.size, n_.keys, keys(), m_.key_columns);
         }
-        if (by_distance()) pack_sum_rows<S>(n_.keys, n_.size, this->rows(a_.distance_r), m_.distance_sums);
+        if (by_distance()) pack_sum_rows<S>(n_.keys, n_.size, distance_rows(), m_.distance_sums);
+        rows_.clear_bias_gradients(n_.row);
         __builtin_memset(m_.dk, 0, size_t(n_.columns) * sizeof(C));
         if (!shared()) __builtin_memset(m_.dv, 0, size_t(n_.columns) * sizeof(C));
         if (by_distance()) __builtin_memset(m_.distance_dr, 0, size_t(n_.columns) * sizeof(C));
@@ -92,7 +93,8 @@ template <class S> class Head {
             add_over_queries(first, rows, wanted, block_, keys_seen, this->rows(a_.q), m_.q_sums, m_.ds, m_.dk);
             if (by_distance()) backward_by_distance(args, first, rows);
         }
-        if (by_distance()) write_distance_gradient(args);
+        if (by_distance()) add_distance_gradient(args);
+        rows_.add_bias_gradients(args);
     }
 
     // Of all keys whose gradient is asked for, from where backward() left them.
@@ -135,9 +137,13 @@ template <class S> class Head {
         pack_rows<S>(n_.queries, n_.size, rows(a_.q), m_.q_a);
         if (!by_distance()) return;
         pack_rows<S>(n_.queries, n_.size, rows(a_.distance_q), m_.distance_a);
-        pack_column_rows<S>(n_.size, n_.keys, rows(a_.distance_r), m_.distance_columns);
+        pack_column_rows<S>(n_.size, n_.keys, distance_rows(), m_.distance_columns);
     }
     bool by_distance() const { return a_.distance_q.data != nullptr; }
+    // A part's rows by distance count from the one that its first key is to its last query.
+    auto distance_rows() const {
+        return [this](int64_t c) { return a_.distance_r.row(part_.first_distance(a_.mask) + c, b_, h_); };
+    }
 
     static void write(const C* from, S* to, int64_t count) { ScoreRows<S>::write(from, to, count); }
     static void add(const C* from, C* to, int64_t count) {
@@ -164,7 +170,7 @@ template <class S> class Head {
             computed_ += kTileRows * (round_up(span.end, kLanes) - span.begin / kPanel * kPanel);
         }
         if (block_.begin > block_.end) block_.begin = block_.end;
-        rows_.set_block(block_);
+        rows_.set_block(block_, first);
         return count;
     }
     auto span_of_rows() const {
@@ -219,21 +225,7 @@ template <class S> class Head {
 
     // Gradients of the term by distance, from the block's ds.
     void backward_by_distance(const AttentionBackward<S>& args, int64_t first, int64_t rows) {
-        for (int64_t r = 0; r < rows; ++r) {
-            const KeyRange range = rows_.visible(first + r);
-            E* to = m_.distance_ds + r * n_.row;
-            __builtin_memset(to, 0, size_t(n_.row) * sizeof(E));
-            if (range.begin < range.end)
-                convert(m_.ds + r * n_.row + range.begin, to + shift(first + r) + range.begin, range.end - range.begin);
-        }
         const auto needed = [&](int64_t tile) { return distances_of(first, rows, tile); };
-        product<S>(
-            0, rows, n_.size, row_operands<S>(m_.distance_ds, n_.row, m_.distance_sums, n_.keys),
-            [&](int64_t row, int64_t) { return needed(row / kTileRows); },
-            [&](int64_t r, int64_t column, int64_t count, int64_t width, const C* c) {
-                for (int64_t i = 0; i < count; ++i)
-                    write(c + i * kPanel, args.distance_dq.row(first + r + i, b_, h_) + column, width);
-            });
         Span block{n_.keys, 0};
         for (int64_t tile = 0; tile * kTileRows < rows; ++tile) {
             const Span each = needed(tile);
@@ -242,16 +234,31 @@ template <class S> class Head {
                 block.end = higher(block.end, each.end);
             }
         }
+        const int64_t clear = higher(0, block.begin - kTileRows), clear_end = round_up(block.end, kPair<S>);
+        for (int64_t r = 0; r < rows; ++r) {
+            const KeyRange range = rows_.visible(first + r);
+            E* to = m_.distance_ds + r * n_.row;
+            if (clear < clear_end) __builtin_memset(to + clear, 0, size_t(clear_end - clear) * sizeof(E));
+            if (range.begin < range.end)
+                convert(m_.ds + r * n_.row + range.begin, to + shift(first + r) + range.begin, range.end - range.begin);
+        }
+        product<S>(
+            0, rows, n_.size, row_operands<S>(m_.distance_ds, n_.row, m_.distance_sums, n_.keys),
+            [&](int64_t row, int64_t) { return needed(row / kTileRows); },
+            [&](int64_t r, int64_t column, int64_t count, int64_t width, const C* c) {
+                for (int64_t i = 0; i < count; ++i)
+                    write(c + i * kPanel, query_row(args.distance_dq, first + r + i) + column, width);
+            });
         if (block.begin >= block.end) return;
         add_over_queries(first, rows, 0, block, needed, this->rows(a_.distance_q), m_.distance_q_sums, m_.distance_ds,
                          m_.distance_dr);
     }
 
-    void write_distance_gradient(const AttentionBackward<S>& args) const {
+    void add_distance_gradient(const AttentionBackward<S>& args) const {
         const int64_t length = round_up(n_.size, kPanel);
-        C* to = args.distance_dr + task_ * n_.keys * n_.size;
+        C* to = args.distance_dr + (task_ * a_.mask.keys + part_.first_distance(a_.mask)) * n_.size;
         for (int64_t c = 0; c < n_.keys; ++c)
-            __builtin_memcpy(to + c * n_.size, m_.distance_dr + c * length, size_t(n_.size) * sizeof(C));
+            for (int64_t n = 0; n < n_.size; ++n) to[c * n_.size + n] += m_.distance_dr[c * length + n];
     }
 
     // sums[key][number] += sum over the block's queries of weights[query][key] numbers[query], for the keys of `block`

@@ -30,7 +30,13 @@ template <class S> struct Head {
     int64_t position(int64_t i) const { return a.mask.keys - a.mask.queries + i; }
     double bent(int64_t i, int64_t j) const {
         const double scaled = double(a.scale) * score(i, j);
-        return (cap() > 0 ? cap() * std::tanh(scaled / cap()) : scaled) - slope() * double(position(i) - j);
+        return (cap() > 0 ? cap() * std::tanh(scaled / cap()) : scaled) - slope() * double(position(i) - j) +
+               bias(i, j);
+    }
+    double bias(int64_t i, int64_t j) const {
+        const double* of_keys = a.key_bias ? a.key_bias + (b * a.mask.heads + h) * a.mask.keys : nullptr;
+        return (of_keys ? of_keys[j] - of_keys[position(i)] : 0) +
+               (a.distance_bias ? double(a.distance_bias[h * a.mask.keys + distance_row(i, j)]) : 0);
     }
     // d bent / d score
     double bend(int64_t i, int64_t j) const {
@@ -82,11 +88,14 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
         const int64_t b = task / a.mask.heads, h = task % a.mask.heads;
         const Head<S> head{a, b, h};
         std::vector<std::vector<double>> dk(keys, std::vector<double>(size)), dv = dk, dr = dk;
+        std::vector<double> d_key_bias(keys), d_distance_bias(keys);
         for (int64_t i = 0; i < a.mask.queries; ++i) {
             head.probabilities(i, p);
             double mean = args.d_lse ? -double(args.d_lse[task * a.mask.queries + i]) : 0;
             for (size_t j = 0; j < keys; ++j)
                 mean += p[j] * (dp[j] = head.dot(args.d_out.row(i, b, h), head.v(int64_t(j))));
+            if (a.key_bias && args.d_lse)
+                d_key_bias[size_t(head.position(i))] -= double(args.d_lse[task * a.mask.queries + i]);
             std::fill(dq.begin(), dq.end(), 0.0);
             std::fill(distance_dq.begin(), distance_dq.end(), 0.0);
             for (size_t j = 0; j < keys; ++j) {
@@ -98,6 +107,8 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
                     dv[j][n] += p[j] * double(to_compute(args.d_out.row(i, b, h)[n]));
                 }
                 const int64_t c = head.distance_row(i, int64_t(j));
+                d_key_bias[j] += p[j] * (dp[j] - mean);
+                if (a.distance_bias) d_distance_bias[size_t(c)] += p[j] * (dp[j] - mean);
                 for (size_t n = 0; a.distance_q.data && n < size; ++n) {
                     distance_dq[n] += ds * double(to_compute(a.distance_r.row(c, b, h)[n]));
                     dr[size_t(c)][n] += ds * double(to_compute(a.distance_q.row(i, b, h)[n]));
@@ -109,6 +120,8 @@ template <class S> void attention_backward_ref(const AttentionBackward<S>& args)
         for (size_t c = 0; a.distance_q.data && c < keys; ++c)
             for (size_t n = 0; n < size; ++n)
                 args.distance_dr[(size_t(task) * keys + c) * size + n] = Compute<S>(dr[c][n]);
+        if (a.key_bias) write(d_key_bias, args.d_key_bias + task * a.mask.keys);
+        if (a.distance_bias) write(d_distance_bias, args.d_distance_bias + task * a.mask.keys);
         for (int64_t j = 0; j < a.mask.keys; ++j) {
             if (j < a.memory && !args.memory_dk.data) continue;
             if (a.v.data) write(dv[size_t(j)], head.at(args.dv, args.memory_dv, j));

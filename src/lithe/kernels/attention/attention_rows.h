@@ -16,17 +16,38 @@ template <class S> class ScoreRows {
     using V = Vec<C>;
     using E = Element<S>;
 
-    ScoreRows(const AttentionForward<S>& args, const HeadPart& part, int64_t task, C* places)
+    ScoreRows(const AttentionForward<S>& args, const HeadPart& part, int64_t task, const Memory<S>& memory)
         : a_(args),
           part_(part),
           task_(task),
           b_(task / args.mask.heads),
-          places_(places),
-          slope_(args.slopes ? args.slopes[task % args.mask.heads] : C(0)) {}
+          places_(memory.places),
+          slope_(args.slopes ? args.slopes[task % args.mask.heads] : C(0)),
+          key_bias_(memory.key_bias),
+          distance_bias_(memory.distance_bias),
+          d_key_bias_(memory.d_key_bias),
+          d_distance_bias_(memory.d_distance_bias),
+          of_keys_(args.key_bias ? args.key_bias + task * args.mask.keys : nullptr) {}
 
     // Before scores are bent.
     void note_places(int64_t row) {
         for (int64_t j = 0; places_ && j < row; ++j) places_[j] = j < part_.keys ? C(part_.key(j)) : C(0);
+        if (!distance_bias_) return;
+        const C* from = a_.distance_bias + task_ % a_.mask.heads * a_.mask.keys + part_.first_distance(a_.mask);
+        for (int64_t c = 0; c < row + kPanel; ++c) distance_bias_[c] = c < part_.keys ? from[c] : C(0);
+    }
+    // Before gradients, and behind them.
+    void clear_bias_gradients(int64_t row) {
+        if (d_key_bias_) __builtin_memset(d_key_bias_, 0, size_t(row) * sizeof(C));
+        if (d_distance_bias_) __builtin_memset(d_distance_bias_, 0, size_t(row + kPanel) * sizeof(C));
+    }
+    void add_bias_gradients(const AttentionBackward<S>& args) const {
+        for (int64_t j = 0; d_key_bias_ && j < part_.keys; ++j)
+            args.d_key_bias[task_ * a_.mask.keys + part_.key(j)] += d_key_bias_[j];
+        for (int64_t c = 0; d_distance_bias_ && c < part_.keys; ++c)
+            args.d_distance_bias[task_ * a_.mask.keys + part_.first_distance(a_.mask) + c] += d_distance_bias_[c];
+        for (int64_t i = 0; d_key_bias_ && args.d_lse && i < part_.queries; ++i)
+            args.d_key_bias[task_ * a_.mask.keys + position(part_.first + i)] -= args.d_lse[number(i)];
     }
 
     // What query i of the part sees, and where it and its lse stand among all.
@@ -35,10 +56,16 @@ template <class S> class ScoreRows {
     }
     int64_t number(int64_t i) const { return task_ * a_.mask.queries + part_.first + i; }
 
-    // From now on, rows are of queries that see these keys alone.
-    void set_block(Span block) { block_ = block; }
+    // From now on, rows are of queries that see these keys alone, and `first` is the first of them.
+    void set_block(Span block, int64_t first) {
+        block_ = block;
+        if (!key_bias_) return;
+        reference_ = of_keys_[position(part_.first + first)];
+        for (int64_t j = block.begin / kLanes * kLanes; j < round_up(block.end, kLanes); ++j)
+            key_bias_[j] = j < part_.keys ? C(of_keys_[part_.key(j)] - reference_) : C(0);
+    }
 
-    bool bent() const { return a_.soft_cap > 0 || places_; }
+    bool bent() const { return a_.soft_cap > 0 || adds(); }
     // Scores, as products left them, get their scale, cap and slope; whole vectors, what is not seen is marked later.
     void bend(int64_t i, C* scores) const {
         const KeyRange range = visible(i);
@@ -46,7 +73,7 @@ template <class S> class ScoreRows {
         for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes) {
             V s = load(scores + j) * a_.scale;
             if (cap > 0) s = tanh(s * within) * cap;
-            store(scores + j, places_ ? s - distance(i, j) * slope_ : s);
+            store(scores + j, adds() ? s + added(i, j) : s);
         }
     }
 
@@ -95,13 +122,15 @@ template <class S> class ScoreRows {
             if (a_.soft_cap > 0) {
                 const C within = 1 / a_.soft_cap;
                 for (int64_t j = begin; j < range.end; j += kLanes) {
-                    const V t = (places_ ? load(again + j) + distance(i, j) * slope_ : load(again + j)) * within;
+                    const V t = (adds() ? load(again + j) - added(i, j) : load(again + j)) * within;
                     store(ds + j, load(p + j) * (load(dp + j) - mean) * (1 - t * t) * a_.scale);
                 }
             } else {
                 for (int64_t j = begin; j < range.end; j += kLanes)
                     store(ds + j, load(p + j) * (load(dp + j) - mean) * a_.scale);
             }
+            if (d_key_bias_) add_gradients(range, dp, mean, p, d_key_bias_);
+            if (d_distance_bias_) add_gradients(range, dp, mean, p, d_distance_bias_ + shift(i));
         } else {
             clear_unseen(i, p);
         }
@@ -115,8 +144,22 @@ template <class S> class ScoreRows {
     }
 
  private:
-    V distance(int64_t i, int64_t j) const {
-        return C(a_.mask.keys - a_.mask.queries + part_.first + i) - load(places_ + j);
+    int64_t position(int64_t i) const { return a_.mask.keys - a_.mask.queries + i; }
+    V distance(int64_t i, int64_t j) const { return C(position(part_.first + i)) - load(places_ + j); }
+    // Row by distance of query i's key 0.
+    int64_t shift(int64_t i) const { return part_.queries - 1 - i; }
+    bool adds() const { return places_ || key_bias_ || distance_bias_; }
+    // What scores of query i gain after the cap.
+    V added(int64_t i, int64_t j) const {
+        V sum = V{};
+        if (places_) sum -= distance(i, j) * slope_;
+        if (key_bias_) sum += load(key_bias_ + j) - C(of_keys_[position(part_.first + i)] - reference_);
+        if (distance_bias_) sum += load(distance_bias_ + shift(i) + j);
+        return sum;
+    }
+    static void add_gradients(KeyRange range, const C* dp, C mean, const E* p, C* to) {
+        for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes)
+            store(to + j, load(to + j) + load(p + j) * (load(dp + j) - mean));
     }
     S* kept(int64_t i) const { return a_.probabilities + number(i) * attention_row(part_.keys); }
 
@@ -177,6 +220,9 @@ template <class S> class ScoreRows {
     int64_t task_, b_;
     C* places_;
     C slope_;
+    C *key_bias_, *distance_bias_, *d_key_bias_, *d_distance_bias_;
+    const double* of_keys_;
+    double reference_ = 0;
     Span block_;
 };
 

@@ -22,6 +22,10 @@ struct HeadPart {
     const KeyRange* seen = nullptr;   // [queries]: of these keys; null: what the mask says
     const uint8_t* hidden = nullptr;  // [keys]; null: none
     int64_t key(int64_t j) const { return index ? index[j] : j; }
+    // The row by distance of the first key and the last query; where there are such rows, keys lie side by side.
+    int64_t first_distance(const SoftmaxMask& mask) const {
+        return index && keys > 0 ? index[0] + mask.queries - first - queries : 0;
+    }
 };
 
 // Sizes of a part's working memory, in elements.
@@ -46,6 +50,8 @@ template <class S> struct Sizes {
         per_key = higher(packed_size<S>(keys, size), packed_size<S>(size, keys));
         columns = (round_up(keys, kTileRows) + kTileRows) * round_up(size, kPanel);
     }
+    // Numbers by distance, of which vectors begin anywhere.
+    int64_t distances() const { return row + kPanel; }
 };
 
 // A part's working memory. Null pointers count bytes.
@@ -54,11 +60,14 @@ template <class S> struct Memory {
     using E = Element<S>;
     E *q_a, *key_columns, *value_sums, *p;
     C* scores;
-    C* places = nullptr;  // of keys, as numbers: for slopes
-    Span* spans;          // per tile of a block's queries: the keys that any of them sees
+    C* places = nullptr;         // of keys, as numbers: for slopes
+    C* key_bias = nullptr;       // of keys, less that of a block's first query
+    C* distance_bias = nullptr;  // by distance, and zeros behind
+    Span* spans;                 // per tile of a block's queries: the keys that any of them sees
     // backward
     E *d_out_a, *value_columns, *key_sums, *q_sums, *d_out_sums, *ds, *turned;
     C *again, *dk, *dv;
+    C *d_key_bias = nullptr, *d_distance_bias = nullptr;
     // the term by distance
     E *distance_a = nullptr, *distance_columns, *distance_sums, *distance_q_sums, *distance_ds;
     C *by_distance, *distance_dr;
@@ -74,6 +83,8 @@ template <class S> struct Memory {
         scores = arena.take<C>((n.block + kTileRows) * n.row);
         spans = arena.take<Span>(n.block / kTileRows + 1);
         if (args.slopes) places = arena.take<C>(n.row);
+        if (args.key_bias) key_bias = arena.take<C>(n.row);
+        if (args.distance_bias) distance_bias = arena.take<C>(n.distances());
         if (backward) {
             d_out_a = arena.take<E>(n.a_rows);
             value_columns = value_sums;
@@ -86,6 +97,8 @@ template <class S> struct Memory {
             dk = arena.take<C>(n.columns);
             dv = shared ? dk : arena.take<C>(n.columns);
             if (shared) key_columns = value_columns;
+            if (args.key_bias) d_key_bias = arena.take<C>(n.row);
+            if (args.distance_bias) d_distance_bias = arena.take<C>(n.distances());
         }
         if (distance) {
             distance_a = arena.take<E>(n.a_rows);
