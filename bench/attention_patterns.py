@@ -45,6 +45,7 @@ ROWS = [
     ("sparse, strided", "sparse", lambda n: {"stride": root_of(n)}, False),
     ("sparse, fixed", "sparse", lambda n: {"pattern": '"fixed"', "stride": root_of(n), "summary": 8}, False),
     ("cascade 256", "cascade", lambda n: {"window": 256}, False),
+    ("full, forget gate", "attention", lambda n: {"forget_gate": "true"}, False),
     ("adaptive span, 224 + 32", "adaptive_span", lambda n: {"initial": 224 / 1024}, False),
     ("all-attention, 224 + 32", "all_attention", lambda n: {"initial": 224 / 1024}, False),
     ("full, encoder", "attention", lambda n: {}, True),

@@ -1,5 +1,6 @@
 // What a Transformer of today has in its attention, by the formulas; tests/golden/make_attention.py prints the numbers.
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "lithe/blocks/attention.h"
 #include "support/block_maker.h"
@@ -115,13 +116,50 @@ TEST(Attention, RotaryPositionsAreRelative) {
     expect_close(ops::rotary(q, rotary, 1, 0), q, 0, "the first position");
 }
 
+// Of x = [queries, keys, values, gates], the first of four heads; its numbers are those of fla's naive code.
+TEST(Attention, AForgetGateIsThePapers) {
+    constexpr int64_t kSteps = 16, kSize = 4;
+    const Tensor i = at::arange(kSteps, at::kDouble).unsqueeze(1), j = at::arange(kSize, at::kDouble).unsqueeze(0);
+    const Tensor q = at::sin(0.7 * i + 1.3 * j + 0.1), k = at::cos(0.5 * i - 0.9 * j + 0.2),
+                 v = at::sin(1.1 * i - 0.6 * j + 0.3), f = at::sin(0.9 * i + 0.6);
+    ModelConfig model;
+    model.width = 16;
+    MadeBlock made(*find_block_kind("s"), model, {{"heads", "4", "test"}, {"forget_gate", "true", "test"}});
+    Tensor weights = at::zeros({48, 16}, at::kDouble), gates = at::zeros({4, 16}, at::kDouble);
+    for (int64_t part = 0; part < 3; ++part)
+        for (int64_t n = 0; n < kSize; ++n) weights[part * 16 + n][part * kSize + n] = 1;
+    gates[0][12] = 1;
+    made.set("qkv", weights);
+    made.set("forget", gates);
+    made.set("out", at::eye(16, at::kDouble));
+    const Tensor x = at::cat({q, k, v, f, at::zeros({kSteps, 3}, at::kDouble)}, 1).unsqueeze(1).requires_grad_();
+    const Tensor out = made.block->branch(x, {}, Pass()).delta_TBD.squeeze(1).narrow(1, 0, kSize);
+    testing::expect_values(at::stack({out[0][0], out[7][2], out[15][3], out.sum(), out.abs().sum()}),
+                           {.2955202067, -.2088652713, .6055842399, -4.6950217666, 26.3995026342}, 1e-9, "output");
+    torch::autograd::backward({(out * at::cos(0.3 * (4 * i + j))).sum()}, {});
+    const auto sum = [&](int64_t first, int64_t count) { return x.grad().narrow(2, first, count).sum(); };
+    testing::expect_values(at::stack({sum(0, 4), sum(4, 4), sum(8, 4), sum(12, 1)}),
+                           {-.2665938667, 0.0000000000, 1.1661771475, 3.4351901546}, 1e-9, "gradients");
+}
+
+// Gates near one and near zero, far along a text: sums of their logarithms are large, and differences are exact.
+TEST(Attention, ForgettingIsExactFarAlongAText) {
+    const auto run = [](at::ScalarType type) {
+        MadeBlock made(*find_block_kind("s"), causal_model(), {{"heads", "4", "test"}, {"forget_gate", "true", "test"}},
+                       type);
+        made.set("forget_bias", at::tensor({-6.0, -3.0, 0.0, 4.0}, at::kDouble));
+        return made.block->branch(wave({3000, 1, 8}, 0.37, 0.1, 1.5, type), {}, Pass()).delta_TBD;
+    };
+    expect_close(run(at::kFloat), run(at::kDouble), 5e-6, "fp32");
+}
+
 TEST(Attention, OptionsThatContradictAreToldInASentence) {
     const auto expect = [](std::vector<RawValue> values, const std::string& words) {
         EXPECT_ERROR(make(std::move(values)), ErrorKind::usage, words);
     };
     expect({{"key_value_heads", "3", "test"}}, "heads 4 are no multiple of key_value_heads 3");
     expect({{"positions", "\"relative\"", "test"}, {"window", "3", "test"}},
-           "without window, gate, norm, cap or sinks");
+           "without window, gates, norm, cap or sinks");
     ModelConfig both = causal_model();
     both.direction = Direction::bidirectional;
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"window", "3", "test"}}), ErrorKind::usage,
@@ -129,6 +167,9 @@ TEST(Attention, OptionsThatContradictAreToldInASentence) {
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"positions", "\"alibi\"", "test"}}), ErrorKind::usage,
                  "ALiBi's positions count back");
     expect({{"positions", "\"relative\"", "test"}, {"soft_cap", "5.0", "test"}}, "cap or sinks");
+    EXPECT_ERROR(MadeBlock(*find_block_kind("s"), both, {{"forget_gate", "true", "test"}}), ErrorKind::usage,
+                 "a forget gate counts back");
+    expect({{"positions", "\"relative\"", "test"}, {"forget_gate", "true", "test"}}, "gates");
     ModelConfig odd = causal_model();
     odd.width = 9;
     EXPECT_ERROR(MadeBlock(*find_block_kind("s"), odd, {{"positions", "\"rotary\"", "test"}, {"heads", "3", "test"}}),

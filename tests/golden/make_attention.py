@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from golden import Golden, sigmoid, softmax, wave
+from golden import Golden, gradient, sigmoid, softmax, wave
 
 WIDTH, HEADS, STEPS = 8, 4, 6
 SIZE = WIDTH // HEADS
@@ -75,6 +75,28 @@ def attention(kept_heads, window=None, base=None, share=1.0, gated=False, normed
     return mixed @ wave((WIDTH, WIDTH), 0.53, 0.4, 0.8).T
 
 
+def forgetting(inputs):
+    """One head, whose scores lose what gates have let go of since the key."""
+    steps, size = inputs["q"].shape
+    out = []
+    for i in range(steps):
+        scores = [inputs["q"][i] @ inputs["k"][j] / np.sqrt(size) + np.log(sigmoid(inputs["f"][j + 1:i + 1])).sum()
+                  for j in range(i + 1)]
+        out.append(softmax(np.array(scores)) @ inputs["v"][:i + 1])
+    return np.array(out)
+
+
+def expect_forgetting(golden):
+    i, j = np.arange(16)[:, None], np.arange(4)[None, :]
+    inputs = {"q": np.sin(0.7 * i + 1.3 * j + 0.1), "k": np.cos(0.5 * i - 0.9 * j + 0.2),
+              "v": np.sin(1.1 * i - 0.6 * j + 0.3), "f": np.sin(0.9 * i[:, 0] + 0.6)}
+    out = forgetting(inputs)
+    golden.expect("M13 forgetting", [out[0, 0], out[7, 2], out[15, 3], out.sum(), np.abs(out).sum()], 10)
+    weight = np.cos(0.3 * (4 * i + j))
+    sums = [gradient(lambda values: (forgetting(values) * weight).sum(), inputs, name).sum() for name in "qkvf"]
+    golden.expect("M13 gradients", np.round(sums, 12), 10)
+
+
 def main():
     golden = Golden("golden/attention_test.cpp")
     cases = {"rotary": dict(kept_heads=4, base=10000.0), "grouped": dict(kept_heads=2),
@@ -89,6 +111,7 @@ def main():
         golden.expect(name, [y[0, 0], y[3, 5], y[5, 7], y.sum()], 10)
     for heads in (1, 3, 8, 12):
         golden.expect(f"slopes of {heads}", slopes(heads), 10)
+    expect_forgetting(golden)
     return golden.end()
 
 

@@ -44,6 +44,16 @@ inline std::vector<BlockVariant> attention_variants() {
                     {"sinks", "true"},
                     {"key_value_heads", "1"},
                     {"window", "6"}}),
+        variant_of("attention", "forgetting", {{"heads", "2"}, {"forget_gate", "true"}}),
+        variant_of("attention", "forgetting_today",
+                   {{"heads", "4"},
+                    {"key_value_heads", "2"},
+                    {"positions", "\"rotary\""},
+                    {"forget_gate", "true"},
+                    {"window", "5"},
+                    {"query_key_norm", "true"},
+                    {"sinks", "true"},
+                    {"gated", "true"}}),
         variant_of("attention", "sinks", {{"heads", "2"}, {"sinks", "true"}, {"soft_cap", "0.8"}}),
         variant_of("attention", "one_key_head", {{"heads", "2"}, {"key_value_heads", "1"}, {"bias", "true"}}),
         variant_of("attention", "relative", {{"heads", "2"}, {"positions", "\"relative\""}}),
@@ -224,7 +234,7 @@ inline bool looks_back_alone(const BlockVariant& variant) {
     const bool attention = std::string_view(variant.kind->name) == "attention";
     const bool window =
         attention && std::any_of(variant.values.begin(), variant.values.end(), [](const RawValue& value) {
-            return value.key == "window";
+            return value.key == "window" || value.key == "forget_gate";
         });
     const bool back = has_value(variant, "positions", "\"relative\"") || has_value(variant, "positions", "\"alibi\"");
     return !variant.kind->traits.bidirectional || window || back;

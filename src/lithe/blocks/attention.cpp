@@ -54,6 +54,10 @@ void AttentionValues::visit(FieldVisitor& v) {
              .maximum = 1e6},
             soft_cap);
     v.field({.name = "sinks", .help = "each head's softmax has a learned number more in its denominator"}, sinks);
+    v.field(
+        {.name = "forget_gate",
+         .help = "causal: scores lose what gates of the positions since the key let go of, computed from the input"},
+        forget_gate);
     v.field({.name = "gated", .help = "what attention gives is multiplied by a sigmoid of a product of the input"},
             gated);
     v.field({.name = "init", .help = "of the matrices: Xavier's uniform, or normal with deviation 0.02"}, init);
@@ -70,6 +74,8 @@ void AttentionValues::check(const ModelConfig& model, const std::string& where, 
         problems.add(where + ": a window looks back: the model must be causal");
     if (positions == KeyPositions::alibi && model.direction != Direction::causal)
         problems.add(where + ": ALiBi's positions count back from the query: the model must be causal");
+    if (forget_gate && model.direction != Direction::causal)
+        problems.add(where + ": a forget gate counts back from the query: the model must be causal");
     if (positions == KeyPositions::rotary) check_rotary(model, where, problems);
     if (positions == KeyPositions::relative) check_relative(model, where, problems);
 }
@@ -87,9 +93,9 @@ void AttentionValues::check_relative(const ModelConfig& model, const std::string
     if (model.direction != Direction::causal)
         problems.add(where + ": relative positions count back from the query: the model must be causal");
     if (model.width % 2) problems.add(where + ": relative positions need an even width");
-    if (grouped() || window > 0 || gated || query_key_norm || soft_cap > 0 || sinks)
+    if (grouped() || window > 0 || gated || query_key_norm || soft_cap > 0 || sinks || forget_gate)
         problems.add(where +
-                         ": relative positions stand with as many heads of keys as of queries, without window, gate, "
+                         ": relative positions stand with as many heads of keys as of queries, without window, gates, "
                          "norm, cap or sinks",
                      "", "positions = \"rotary\" goes with all of them");
 }
@@ -113,6 +119,8 @@ AttentionBlock::AttentionBlock(const AttentionValues& values, const BlockSite& s
         key_norm_ = RmsNorm(site.store, site.name + ".key_norm", head_size(), site.model.norm_epsilon);
     }
     if (values.sinks) sinks_ = site.store.add({site.name + ".sinks", {values.heads}, Role::vector, Init::normal(0.02)});
+    if (values.forget_gate)
+        forget_ = {site, "forget", {1, values.heads, width_}, true, Init::xavier(width_, values.heads)};
     if (values.gated) gate_ = {site, "gate", {1, width_, width_}, values.bias, init};
     out_ = {site, "out", {1, width_, width_}, values.bias, init};
 }
@@ -148,6 +156,19 @@ Tensor AttentionBlock::with_normed_keys(const Tensor& kv_SBX) const {
     if (!values_.query_key_norm) return kv_SBX;
     const auto parts = kv_SBX.chunk(2, 2);
     return at::cat({key_norm_(parts[0]), parts[1]}, 2);
+}
+
+Tensor AttentionBlock::log_gates(const Tensor& x_SBD) const {
+    const Tensor gates = forget_(x_SBD);
+    return at::log_sigmoid(gates.to(ops::compute_type(gates.scalar_type())));
+}
+
+// Of what a head has let go since a key, the sum up to the key is its own, and that up to the query the whole row's.
+void AttentionBlock::put_forgetting(ops::AttentionInput& in, const Tensor& earlier_MBH, const Tensor& now_TBH) const {
+    Tensor logs = earlier_MBH.defined() ? at::cat({earlier_MBH, now_TBH}) : now_TBH;
+    if (const Tensor& hidden = in.mask.hidden_BS; hidden.defined())
+        logs = logs.masked_fill(hidden.t().ne(0).unsqueeze(2), 0);
+    in.key_bias_BHS = logs.to(at::kDouble).cumsum(0).neg().permute({1, 2, 0});
 }
 
 Tensor AttentionBlock::keys_values(const Tensor& x_SBD) const {
@@ -192,14 +213,23 @@ ops::AttentionInput AttentionBlock::input(const Projected& all, int64_t before) 
 BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
     BranchOutput out;
     const Projected projected = project(x_TBD);
-    const Recalled recalled =
-        recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys_values(call.normed(memory_MBD)); });
+    Tensor earlier_logs, logs;
+    const Recalled recalled = recall(state, x_TBD, call, [&](const Tensor& memory_MBD) {
+        const Tensor normed = call.normed(memory_MBD);
+        if (values_.forget_gate) earlier_logs = log_gates(normed);
+        return keys_values(normed);
+    });
     ops::AttentionInput in = input(projected, recalled.length());
     in.memory_MBX = placed(recalled.memory_MBX, 0);
     in.mask = recalled.mask.mask;
     if (values_.window > 0) {
         const int64_t back = values_.window - 1;
         in.mask.window = in.mask.window < 0 ? back : std::min(in.mask.window, back);
+    }
+    if (values_.forget_gate) {
+        logs = log_gates(x_TBD);
+        if (call.pass.keep_projections) earlier_logs = state.get("gates");
+        put_forgetting(in, earlier_logs, logs);
     }
     if (call.pass.training) {
         in.dropout = values_.attention_dropout;
@@ -210,12 +240,15 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     out.delta_TBD = out_(mixed);
     const Pass pass = windowed(call.pass);
     remember(state, recalled, call.entering(x_TBD), projected.kv_TBX, Call(pass, call.place, call.bag), out.state);
+    if (logs.defined() && pass.keep_projections && pass.memory > 0)
+        out.state.put("gates", keep_last(state.get("gates"), logs.detach(), 0, pass.memory), 1, 0);
     return out;
 }
 
 StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
     // a program's attention knows none of these
-    if (values_.positions == KeyPositions::alibi || values_.soft_cap > 0 || values_.sinks) return {};
+    if (values_.positions == KeyPositions::alibi || values_.soft_cap > 0 || values_.sinks || values_.forget_gate)
+        return {};
     const int64_t kept = kept_width(), row = width_ + 2 * kept;
     float *qkv = program.vector(row), *mixed = program.vector(width_), *delta = program.vector(width_);
     float *q = qkv, *kv = qkv + width_;
@@ -260,14 +293,16 @@ StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_
 
 double AttentionBlock::flops_per_token(const CostShape& all) const {
     const CostShape shape = windowed(all);
-    const double d = double(width_), kept = 4 * d * double(kept_width());  // keys and values
+    const double d = double(width_), forgets = values_.forget_gate ? 2 * d * double(values_.heads) : 0;
+    const double kept = 4 * d * double(kept_width()) + forgets;  // keys and values
     return (values_.gated ? 6 : 4) * d * d + kept + 4 * shape.keys(values_.window) * d + shape.again() * kept;
 }
 
 double AttentionBlock::flops_without_input_gradient(const CostShape& all) const {
     const CostShape shape = windowed(all);
     const double d = double(width_);
-    return shape.again() * 4 * d * double(kept_width()) + (shape.kept ? 4 * double(shape.memory) * d : 0);
+    const double forgets = values_.forget_gate ? 2 * d * double(values_.heads) : 0;
+    return shape.again() * (4 * d * double(kept_width()) + forgets) + (shape.kept ? 4 * double(shape.memory) * d : 0);
 }
 
 double AttentionBlock::activation_numbers_per_token(const CostShape& all) const {
@@ -276,6 +311,7 @@ double AttentionBlock::activation_numbers_per_token(const CostShape& all) const 
     const bool kept = values_.soft_cap == 0 || values_.attention_dropout > 0;
     return double(width_) *
                ((values_.gated ? 7 : 4) + (values_.sinks ? 1 : 0) + (values_.query_key_norm ? 3 : 0) + 2 * span) +
+           (values_.forget_gate ? 16 / double(shape.element_size) * span * double(values_.heads) : 0) +
            (kept ? kept_scores(shape, values_.heads, values_.attention_dropout, 2) : 0);
 }
 

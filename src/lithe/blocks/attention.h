@@ -17,6 +17,9 @@
 //                         2020)
 //   soft_cap              scores s become cap tanh(s / cap), before slopes and mask (Gemma 2)
 //   sinks                 each head's denominator has exp(sink_h) more, a learned number (gpt-oss)
+//   forget_gate           scores gain the sum of log sigmoid(w_h . x_l + b_h) over l = j + 1 ... i (Lin et al. 2025,
+//   the
+//                         Forgetting Transformer), behind cap and slopes: a number of the key, as softmax sees it
 //   gated                 concat_h(...) is multiplied by sigmoid(x W_g^T), before W_o (Qiu et al. 2025)
 #pragma once
 
@@ -48,6 +51,7 @@ struct AttentionValues {
     bool query_key_norm = false;
     double soft_cap = 0;  // 0: none
     bool sinks = false;
+    bool forget_gate = false;
     bool gated = false;
     AttentionInit init = AttentionInit::xavier;
     Init matrix_init(int64_t width) const;
@@ -95,13 +99,17 @@ class AttentionBlock : public Block {
         Tensor packed_TBX;  // both side by side, as one product made them; undefined: they were changed
     };
     Projected project(const Tensor& x_TBD) const;
+    // Logarithms of gates [S][B][H] of inputs, in the type of sums.
+    Tensor log_gates(const Tensor& x_SBD) const;
+    // `earlier`: of the memory, undefined for none.
+    void put_forgetting(ops::AttentionInput& in, const Tensor& earlier_MBH, const Tensor& now_TBH) const;
     // Those with as many heads as queries have, keys turned by positions from `first` on; undefined stays so.
     Tensor placed(const Tensor& kv_SBX, int64_t first) const;
     // `before`: keys of the memory.
     ops::AttentionInput input(const Projected& projected, int64_t before) const;
     AttentionValues values_;
     int64_t width_;
-    StackedProjection qkv_, query_, key_value_, gate_, out_;  // qkv, or query and key_value
+    StackedProjection qkv_, query_, key_value_, forget_, gate_, out_;  // qkv, or query and key_value
     RmsNorm query_norm_, key_norm_;
     Parameter sinks_;
 };
