@@ -53,6 +53,7 @@ ROWS = [
     ("longformer 256, dilated", "longformer", lambda n: {"window": 256, "dilation": 2, "dilated_heads": 2}, True),
     ("bigbird", "bigbird", lambda n: {}, True),
     ("blockbert, 8 blocks", "blockbert", lambda n: {"blocks": 8, "shifted": 0}, True),
+    ("sinkhorn 64", "sinkhorn", lambda n: {"block": 64}, True),
     ("linformer 256", "linformer", lambda n: {"length": n, "rank": 256}, True),
     ("nystrom 64", "nystrom", lambda n: {"landmarks": 64}, True),
     ("performer 256", "performer", lambda n: {"features": 256}, False),

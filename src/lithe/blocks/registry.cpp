@@ -32,6 +32,7 @@
 #include "lithe/blocks/rwkv7_channel.h"
 #include "lithe/blocks/s4d.h"
 #include "lithe/blocks/sha.h"
+#include "lithe/blocks/sinkhorn.h"
 #include "lithe/blocks/slstm.h"
 #include "lithe/blocks/sparse.h"
 #include "lithe/blocks/sru.h"
@@ -106,6 +107,8 @@ std::vector<BlockKind> efficient_attentions() {
         kind<BlockBertBlock, BlockBertValues>("blockbert", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "BlockBERT's attention: each block sees one, permuted by head"),
+        kind<SinkhornBlock, SinkhornValues>("sinkhorn", 0, {.causal = false, .bidirectional = true, .streams = false},
+                                            "Sinkhorn attention: each block sees itself and a mixture of all"),
         kind<LinformerBlock, LinformerValues>("linformer", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "Linformer's attention: keys and values projected along time"),
