@@ -199,7 +199,8 @@ TEST(Attention, SinksAreAScoreMore) {
             const Tensor out = which ? with_column(in, sinks) : ops::with_sinks(ops::attention_with_lse(in), sinks);
             std::vector<Tensor> all = leaves.gradients({out});
             all.push_back(sinks.grad());
-            gradients[which] = at::cat({out.flatten(), all[0].flatten(), all[1].flatten(), all[2].flatten(), all.back()});
+            gradients[which] =
+                at::cat({out.flatten(), all[0].flatten(), all[1].flatten(), all[2].flatten(), all.back()});
         }
         expect_close(gradients[0], gradients[1], 1e-10, std::to_string(steps) + " steps");
     }

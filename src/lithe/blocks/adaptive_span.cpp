@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kBlock = 64;  // to which spans are rounded up, as in the source
 
-// Within [0, 1]; at its ends and beyond, only gradients pass that lead back. The source cuts the parameter after every update.
+// Within [0, 1]; at its ends and beyond, only gradients pass that lead back. The source cuts the parameter after every
+// update.
 struct ShareNode : torch::autograd::Node {
     Tensor share;
 
