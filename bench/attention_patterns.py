@@ -54,6 +54,7 @@ ROWS = [
     ("bigbird", "bigbird", lambda n: {}, True),
     ("blockbert, 8 blocks", "blockbert", lambda n: {"blocks": 8, "shifted": 0}, True),
     ("sinkhorn 64", "sinkhorn", lambda n: {"block": 64}, True),
+    ("lsh, 4 rounds", "lsh", lambda n: {}, True),
     ("linformer 256", "linformer", lambda n: {"length": n, "rank": 256}, True),
     ("nystrom 64", "nystrom", lambda n: {"landmarks": 64}, True),
     ("performer 256", "performer", lambda n: {"features": 256}, False),

@@ -1,11 +1,11 @@
 #include "lithe/blocks/performer.h"
 
 #include <cmath>
-#include <numbers>
 #include <numeric>
 
 #include "lithe/base/position_flags.h"
 #include "lithe/blocks/feature_attention.h"
+#include "lithe/blocks/normal_draws.h"
 
 namespace lithe {
 namespace {
@@ -13,17 +13,6 @@ namespace {
 constexpr double kFloor = -1e4;      // an exponent that no key has
 constexpr double kReluShift = 1e-3;  // of the released codes
 constexpr double kLeastSum = 1e-30;  // where all is padding
-
-double normal(uint64_t key, uint64_t index) {  // Box-Muller
-    const double radius = std::sqrt(-2 * std::log(1 - random_unit(key, 2 * index)));
-    return radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * index + 1));
-}
-
-Tensor normals(int64_t rows, int64_t columns, uint64_t key) {
-    const Tensor drawn = at::empty({rows, columns}, at::kDouble);
-    for (int64_t i = 0; i < rows * columns; ++i) drawn.data_ptr<double>()[i] = normal(key, uint64_t(i));
-    return drawn;
-}
 
 Tensor padding_TB(const Pass& pass) { return pass.marks->padding_BT.transpose(0, 1).ne(0); }
 
@@ -47,7 +36,7 @@ Tensor largest_so_far(const Tensor& top_TBH, const Tensor& before_BH, const Pass
 // Blocks of `columns` rows, orthogonal and of length 1 by Gram and Schmidt, which leaves all directions as likely.
 Tensor orthogonal_directions(int64_t rows, int64_t columns, uint64_t key) {
     const at::NoGradGuard no_grad;
-    const Tensor drawn = normals(rows, columns, combine_key(key, "directions"));
+    const Tensor drawn = normal_draws(rows, columns, combine_key(key, "directions"));
     for (int64_t i = 0; i < rows; ++i) {
         double* row = drawn.data_ptr<double>() + i * columns;
         for (int again = 0; again < 2; ++again)  // once leaves rounding errors that grow with the block
@@ -58,7 +47,7 @@ Tensor orthogonal_directions(int64_t rows, int64_t columns, uint64_t key) {
         const double length = std::sqrt(std::inner_product(row, row + columns, row, 0.0));
         for (int64_t n = 0; n < columns; ++n) row[n] /= length;
     }
-    return drawn * normals(rows, columns, combine_key(key, "lengths")).norm(2, {1}, true);
+    return drawn * normal_draws(rows, columns, combine_key(key, "lengths")).norm(2, {1}, true);
 }
 
 PerformerValues PerformerValues::defaults(const ModelConfig& model) {

@@ -19,6 +19,7 @@
 #include "lithe/blocks/longformer.h"
 #include "lithe/blocks/lrn.h"
 #include "lithe/blocks/lru.h"
+#include "lithe/blocks/lsh.h"
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
@@ -109,6 +110,8 @@ std::vector<BlockKind> efficient_attentions() {
                                               "BlockBERT's attention: each block sees one, permuted by head"),
         kind<SinkhornBlock, SinkhornValues>("sinkhorn", 0, {.causal = false, .bidirectional = true, .streams = false},
                                             "Sinkhorn attention: each block sees itself and a mixture of all"),
+        kind<LshBlock, LshValues>("lsh", 0, {.causal = false, .bidirectional = true, .streams = false},
+                                  "Reformer's attention: queries are keys, and hashes say who sees whom"),
         kind<LinformerBlock, LinformerValues>("linformer", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "Linformer's attention: keys and values projected along time"),
