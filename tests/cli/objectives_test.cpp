@@ -11,15 +11,24 @@ using testing::run;
 using testing::TemporaryFolder;
 
 struct Case {
+    const char* name;
     const char* objective;
     const char* unscored;  // in words of an evaluation
     std::vector<std::string> settings;
 };
 
 const Case kCases[] = {
-    {"next", "the first token", {}},
-    {"masked", "what is not masked", {"model.direction=bidirectional", "model.layout=(sf)x2", "model.memory=0"}},
+    {"next", "next", "the first token", {}},
+    {"masked",
+     "masked",
+     "what is not masked",
+     {"model.direction=bidirectional", "model.layout=(sf)x2", "model.memory=0"}},
+    {"masked_spans",
+     "masked",
+     "what is not masked",
+     {"model.direction=bidirectional", "model.layout=u", "model.memory=0", "objective.mask_unit=spans"}},
     {"spans",
+     "spans",
      "what is in no span",
      {"model.layout=scf", "model.memory=0", "model.encoder.layout=sf", "model.positions=sinusoidal",
       "train.length=16"}},
@@ -53,7 +62,7 @@ TEST_P(AnyText, TrainsResumesToTheBitAndIsScored) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Objectives, AnyText, ::testing::ValuesIn(kCases),
-                         [](const auto& each) { return std::string(each.param.objective); });
+                         [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
 }  // namespace lithe

@@ -29,27 +29,6 @@ Tensor parameter(const LanguageModel& model, const std::string& name) {
     throw std::runtime_error("no parameter " + name);
 }
 
-TEST(Masking, SharesAreAsTheyWereAskedFor) {
-    const Masking masking{.rate = .15, .mask_share = .8, .random_share = .1, .mask_id = 99, .vocabulary = 50};
-    constexpr int kTokens = 200'000;
-    double scored = 0, masked = 0, kept = 0;
-    for (uint64_t place = 0; place < kTokens; ++place) {
-        const auto choice = masking.choose(7, 5, place);
-        if (!choice.scored) {
-            EXPECT_EQ(choice.input, 7);
-            continue;
-        }
-        ++scored;
-        masked += choice.input == 99;
-        kept += choice.input == 7;
-        EXPECT_TRUE(choice.input == 99 || (choice.input >= 0 && choice.input < 50));
-    }
-    EXPECT_NEAR(scored / kTokens, .15, .0025);  // three standard errors
-    EXPECT_NEAR(masked / scored, .8, .007);
-    EXPECT_NEAR(kept / scored, .1 + .1 / 50, .006);
-    EXPECT_EQ(masking.choose(7, 5, 3).input, masking.choose(7, 5, 3).input);
-}
-
 TEST(Masking, TheMaskTokenIsTheTokenizersOrOneMore) {
     const tokenize::ByteTokenizer bytes;
     const auto made = [&](const std::vector<std::string>& sets) {
@@ -155,8 +134,9 @@ TEST(Encoder, ContradictionsAreTold) {
     EXPECT_ERROR(checked({"objective.name=\"next\""}), ErrorKind::usage, "objective.name = \"masked\"");
     EXPECT_ERROR(checked({"objective.name=\"nxt\""}), ErrorKind::usage, "did you mean");
     EXPECT_ERROR(checked({"objective.mask_rat=0.2"}), ErrorKind::usage, "unknown key objective.mask_rat");
-    EXPECT_ERROR(checked({"model.direction=\"causal\""}), ErrorKind::usage, "predicted from both sides");
+    EXPECT_ERROR(checked({"model.direction=\"causal\""}), ErrorKind::usage, "predicts from both sides");
     EXPECT_ERROR(checked({"objective.random_share=0.5"}), ErrorKind::usage, "more than all");
+    EXPECT_ERROR(checked({"objective.span_end=0.5"}), ErrorKind::usage, "and it is \"tokens\"");
     EXPECT_ERROR(encoder({"model.memory=4"}), ErrorKind::usage, "model.memory = 0");
     EXPECT_ERROR(encoder({"model.layout=\"l\""}), ErrorKind::usage, "only runs forward");
     const auto bare = encoder({"model.head=\"none\""});
