@@ -84,6 +84,8 @@ TextScore Model::score(std::string_view text, const std::stop_token& stop) const
         fail_usage("the model translates, and a text alone has no score", "score", "translate() writes with it");
     if (loaded.objective->reads_labels())
         fail_usage("the model gives texts labels and predicts no tokens, so that a text has no score", "score");
+    if (const ScoreKind kind = loaded.objective->score_kind(); !(kind == ScoreKind()))
+        fail_usage("the model is judged by its " + kind.unit + ", and not by bits per byte", "score");
     TokenList tokens;
     tokens.add(encode(text), text.size());
     if (tokens.size() < 2)

@@ -88,9 +88,9 @@ std::optional<TextScore> Training::evaluate() {
     api::use_threads(impl_->threads);
     const auto result = impl_->trainer->evaluate();
     if (!result) return std::nullopt;
-    if (result->texts > 0)
-        fail_usage("this training is judged by labels, and not by bits per byte", "evaluate",
-                   "its run's metrics.jsonl has the scores");
+    if (result->judged())
+        fail_usage("this training is judged by its " + result->score.kind.unit + ", and not by bits per byte",
+                   "evaluate", "its run's metrics.jsonl has the scores");
     return TextScore{.bits_per_byte = result->bits_per_byte,
                      .nats_per_token = result->loss,
                      .tokens = result->tokens,

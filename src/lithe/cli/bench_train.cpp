@@ -23,7 +23,7 @@ Json time_training(const BenchRow& row, const std::string& precision, const Benc
     Optimizer optimizer(config.optimizer, model.parameters());
     const int64_t parts = batch_parts(config, at::get_num_threads(), ceiling.device);
     StepRunner step(*objective, models, optimizer, {.parts = parts, .graphs = config.train.graphs});
-    ModelCost cost = count_cost(model, cost_shape(config));
+    ModelCost cost = count_cost(models, cost_shape(config));
     constexpr uint64_t kSegments = 64;  // of text, which is then read again
     const RandomText text(kSegments * uint64_t(config.train.batch * config.train.length), config, vocabulary_of(config),
                           objective->labels());

@@ -29,7 +29,7 @@ void fill_costs(RunRecord& run, bool latency) {
     Config config = run.config;
     if (config.model.vocabulary_size <= 0) return;
     const Models models = models_to_count(config, config.model.vocabulary_size);
-    const ModelCost cost = count_cost(models.main(), cost_shape(config));
+    const ModelCost cost = count_cost(models, cost_shape(config));
     run.parameters = cost.parameters;
     run.flops_per_token = cost.flops_per_token;
     run.training_flops_per_token = cost.training_flops_per_token;

@@ -146,7 +146,7 @@ nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
 }
 
 std::string figures(const EvaluationResult& result) {
-    if (result.texts > 0) return figures_text(result);
+    if (result.judged()) return figures_text(result);
     return "loss " + fixed_digits(result.loss, 4) + " nats per token, perplexity " +
            fixed_digits(result.perplexity, 3) + unspoken_text(result);
 }

@@ -119,23 +119,24 @@ void print_layers(const ModelCost& cost) {
 
 int model_info(const Flags& flags, const CommandContext& context) {
     Config config;
-    std::shared_ptr<LanguageModel> model;
+    Models models;
     if (is_configuration(flags.subject)) {
         config = checked_configuration(flags.subject, flags.sets);
-        model = models_to_count(config, vocabulary_to_train(config, flags.subject)).by_role.at("main");
+        models = models_to_count(config, vocabulary_to_train(config, flags.subject));
     } else {
         if (!flags.sets.empty()) fail_usage("--set changes configurations, not trained models", "--set");
         LoadedModel loaded = load_model(flags.subject);
         config = loaded.config;
-        model = std::move(loaded.model);
+        models = std::move(loaded.models);
     }
+    const LanguageModel& model = models.main();
     if (config.train.precision == Precision::automatic) config.train.precision = precision_of_cpu();
-    ModelCost cost = count_cost(*model, cost_shape(config));
+    ModelCost cost = count_cost(models, cost_shape(config));
     const int working_bytes = config.train.precision == Precision::bf16 ? 2 : 4;
-    const Recompute recompute = choose_recompute(*model, config, working_bytes);
+    const Recompute recompute = choose_recompute(model, config, working_bytes);
     config.train.recompute = to_string(recompute);
-    MemoryEstimate memory = estimate_memory(*model, config, working_bytes);
-    const double again = recomputed_flops_per_token(*model, config, recompute);
+    MemoryEstimate memory = estimate_memory(model, config, working_bytes);
+    const double again = recomputed_flops_per_token(model, config, recompute);
     Json layers = Json::array();
     for (const LayerCost& layer : cost.layers)
         layers.push_back({{"block", layer.label},
@@ -149,7 +150,7 @@ int model_info(const Flags& flags, const CommandContext& context) {
                  {"training_flops_per_token", cost.training_flops_per_token},
                  {"recompute", {{"way", config.train.recompute}, {"flops_per_token", again}}},
                  {"layout", to_string(decoder_layout(config))},
-                 {"vocabulary_size", model->vocabulary_size()},
+                 {"vocabulary_size", model.vocabulary_size()},
                  {"layers", layers},
                  {"memory_bytes",
                   {{"weights", memory.weights},

@@ -79,12 +79,18 @@ static void judge_tokens(const Objective& objective, const TextSums& text, doubl
     result.perplexity = std::exp(result.loss);
 }
 
-static void judge_texts(const Objective& objective, const RowOutputs& rows, double loss, EvaluationResult& result) {
+static void judge_rows(const Objective& objective, const RowOutputs& rows, double loss, EvaluationResult& result) {
     if (rows.rows() == 0) fail_file("no text of split '" + result.protocol.split + "' was scored", "data");
-    result.texts = uint64_t(rows.rows());
+    if (objective.reads_labels()) result.texts = uint64_t(rows.rows());
     result.loss = loss;
     result.scores = objective.judge(rows);
     result.score = result.scores.at(0);
+}
+
+static void judge_rows_of_tokens(const Objective& objective, const RowOutputs& rows, const TextSums& text, double sum,
+                                 EvaluationResult& result) {
+    judge_tokens(objective, text, sum, result);
+    judge_rows(objective, rows, result.loss, result);
 }
 
 std::optional<EvaluationResult> evaluate(const Objective& objective, const Models& models, const ScoredText& text,
@@ -106,7 +112,7 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
     TextSums sums_of_text(text);
     RowOutputs rows;
     double weight = 0;
-    int64_t number = 0;
+    int64_t number = 0, first_row = 0;
     while (const Batch* batch = batches->next()) {
         if (stop.stop_requested()) return std::nullopt;
         const DeviceBatch whole = DeviceBatch::of(*batch, device);
@@ -116,19 +122,22 @@ std::optional<EvaluationResult> evaluate(const Objective& objective, const Model
             const at::NoGradGuard no_grad;  // is the thread's
             State& state = states[size_t(part)];
             if (!result.words.carries_state) state = State();
-            ScoredRows scored = objective.score(models, rows_of(whole, part, parts), state, pass);
+            const int64_t first = first_row + range_of_part(part, parts, batch->rows).first;
+            ScoredRows scored = objective.score(models, rows_of(whole, part, parts), state, pass.with(FirstRow{first}));
             sums[size_t(part)] += scored.sum.item<double>();
             outputs[size_t(part)] = std::move(scored.outputs_BC);
             state = std::move(scored.state);
         });
-        if (!batch->labels.empty()) rows.add(at::cat(outputs), batch->labels);
+        first_row += batch->rows;
+        if (outputs.front().defined()) rows.add(at::cat(outputs), batch->labels);
         for (const auto& [term, of_batch] : objective.weights(*batch)) weight += of_batch;
         sums_of_text.add(batch->targets);
         if (number++ % 16 == 0) log_progress("evaluating " + std::to_string(int(100 * batches->progress())) + " %");
     }
     log_progress("");
     const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
-    if (objective.reads_labels()) judge_texts(objective, rows, sum / weight, result);
+    if (objective.reads_labels()) judge_rows(objective, rows, sum / weight, result);
+    else if (rows.rows() > 0) judge_rows_of_tokens(objective, rows, sums_of_text, sum, result);
     else judge_tokens(objective, sums_of_text, sum, result);
     result.seconds = timer.seconds();
     return result;
@@ -143,12 +152,14 @@ std::string unspoken_text(const EvaluationResult& result) {
 }
 
 std::string figures_text(const EvaluationResult& result) {
-    if (result.texts == 0)
+    if (!result.judged())
         return fmt::format("perplexity {:.3f}, {} tokens", result.perplexity, format_count(double(result.tokens)));
     std::string text;
     for (const Score& each : result.scores)
         if (!(each.kind == result.score.kind)) text += fmt::format("{} {:.4f}, ", each.kind.unit, each.value);
-    return text + fmt::format("loss {:.4f}, {} texts", result.loss, result.texts);
+    const std::string scored =
+        result.texts > 0 ? fmt::format("{} texts", result.texts) : format_count(double(result.tokens)) + " tokens";
+    return text + fmt::format("loss {:.4f}, {}", result.loss, scored);
 }
 
 static std::string unscored_tokens(const EvaluationResult& result) {
@@ -178,7 +189,7 @@ std::string protocol_text(const EvaluationResult& result) {
 
 nlohmann::ordered_json to_json(const EvaluationResult& result, bool with_protocol) {
     nlohmann::ordered_json json = {{"score", to_json(result.score)}};
-    if (result.texts > 0) {
+    if (result.judged()) {
         for (const Score& each : result.scores) json["scores"].push_back(to_json(each));
         json["loss"] = result.loss;
     } else {

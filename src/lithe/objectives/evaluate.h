@@ -26,10 +26,12 @@ struct EvaluationResult {
     double bits_per_byte = 0, perplexity = 0;
     uint64_t tokens = 0, bytes = 0;  // scored, and what they stand for
     uint64_t texts = 0;              // that have labels, which were scored; then there are no figures of tokens
-    std::vector<Score> scores;       // of texts: all there are, `score` among them
+    std::vector<Score> scores;       // where rows are judged by what they are given: all there are, `score` among them
     double unspoken_share = 0;       // of those bytes: what the unknown token stands for, or no token at all
     double seconds = 0;
     EvaluationProtocol protocol;
+    // Whether it has scores of its own instead of bits per byte.
+    bool judged() const { return !scores.empty(); }
 };
 
 EvaluationProtocol protocol_of(const Config& config, const Tokenizer& tokenizer);

@@ -18,7 +18,7 @@ void MaskedValues::check(const Config& config, Problems& problems) const {
 }
 
 // A token of the text is masked by its place there; what lies outside of a row's scored places is seen and not scored.
-static void mask_scored(const Masking& masking, Batch& batch, const std::vector<ScoredRow>& rows) {
+void mask_rows_of_text(const Masking& masking, Batch& batch, const std::vector<ScoredRow>& rows) {
     const uint64_t key = combine_key(0, "evaluation");
     for (int64_t row = 0; row < batch.rows; ++row) {
         const ScoredRow& scored = rows[size_t(row)];
@@ -35,19 +35,14 @@ static void mask_scored(const Masking& masking, Batch& batch, const std::vector<
     }
 }
 
-std::unique_ptr<ScoredBatches> make_masked_batches(const Masking& masking, const ScoredText& text,
-                                                   const EvaluationProtocol& protocol) {
+std::unique_ptr<ScoredBatches> MaskedObjective::scored_batches(const ScoredText& text,
+                                                               const EvaluationProtocol& protocol) const {
     return make_stream_batches(text, protocol,
                                {.tokens_before = 0,
                                 .carries_state = false,
-                                .prepare = [masking](Batch& batch, const std::vector<ScoredRow>& rows) {
-                                    mask_scored(masking, batch, rows);
+                                .prepare = [masking = masking_](Batch& batch, const std::vector<ScoredRow>& rows) {
+                                    mask_rows_of_text(masking, batch, rows);
                                 }});
-}
-
-std::unique_ptr<ScoredBatches> MaskedObjective::scored_batches(const ScoredText& text,
-                                                               const EvaluationProtocol& protocol) const {
-    return make_masked_batches(masking_, text, protocol);
 }
 
 std::unique_ptr<Objective> make_masked(const ObjectiveOptions& options, const Config&, const Tokenizer& tokenizer) {

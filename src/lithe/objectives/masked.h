@@ -35,8 +35,7 @@ class MaskedObjective : public TokenObjective {
 std::unique_ptr<Objective> make_masked(const ObjectiveOptions& options, const Config& config,
                                        const Tokenizer& tokenizer);
 
-// Segments of a text that stand alone, the same tokens of it masked each time.
-std::unique_ptr<ScoredBatches> make_masked_batches(const Masking& masking, const ScoredText& text,
-                                                   const EvaluationProtocol& protocol);
+// Masks segments of a text, the same tokens of it each time: targets are those that are scored and predicted.
+void mask_rows_of_text(const Masking& masking, Batch& batch, const std::vector<ScoredRow>& rows);
 
 }  // namespace lithe

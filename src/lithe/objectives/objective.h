@@ -18,6 +18,7 @@
 #include "lithe/base/score.h"
 #include "lithe/data/feeder.h"
 #include "lithe/data/scored_text.h"
+#include "lithe/model/cost.h"
 #include "lithe/model/sequence_head.h"
 #include "lithe/objectives/device_batch.h"
 #include "lithe/objectives/scored_batches.h"
@@ -26,12 +27,21 @@
 
 namespace lithe {
 
+// What an objective trains beside its models, in their store: heads, and stacks that no model is.
+class Companion {
+ public:
+    virtual ~Companion() = default;
+    // Forward operations per token of the main model's sequence.
+    virtual double flops_per_token(const CostShape& shape) const = 0;
+};
+
 // An objective's models by their role. "main" is what is evaluated and generated with.
 struct Models {
     std::map<std::string, std::shared_ptr<LanguageModel>> by_role;
     LanguageModel& main() const { return *by_role.at("main"); }
     // What the main model's sequences are given as a whole; null: nothing.
     std::shared_ptr<SequenceHead> sequence_head;
+    std::shared_ptr<const Companion> companion;  // null: nothing
     // A model that somebody else owns, alone.
     static Models of(LanguageModel& model);
 };
@@ -48,10 +58,10 @@ struct LossTerm {
 struct ScoredRows {
     Tensor sum;  // of the loss, in nats where it is a cross-entropy
     State state;
-    Tensor outputs_BC;  // what rows with labels were given; undefined: rows have none
+    Tensor outputs_BC;  // what rows are judged by; undefined: by the sum alone
 };
 
-// What all rows with labels of an evaluation were given.
+// What all rows of an evaluation are judged by.
 struct RowOutputs {
     std::vector<double> values;  // [rows][columns]
     int64_t columns = 0;
@@ -128,7 +138,7 @@ class Objective {
     virtual bool reads_labels() const { return false; }
     // Labels that it takes, or some of them; for made-up texts.
     virtual std::vector<std::string> labels() const { return {}; }
-    // Of rows with labels: the first is what score_kind() names.
+    // Of rows with outputs: the first is what score_kind() names.
     virtual std::vector<Score> judge(const RowOutputs&) const { return {}; }
     // What the models write where the text has its targets; nullopt where they are not trained to write. Throws stopped
     // when a stop was asked for.
@@ -173,6 +183,8 @@ std::unique_ptr<Objective> make_objective(const Config& config, const Tokenizer&
 // nothing of theirs, or all.
 Models training_models(const Objective& objective, const Config& config);
 
+// What they cost, with what stands beside them.
+ModelCost count_cost(const Models& models, const CostShape& shape);
 // Models of a configuration for their counts, with so many ids, not materialized.
 Models models_to_count(Config config, int64_t vocabulary);
 

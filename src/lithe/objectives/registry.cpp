@@ -4,6 +4,7 @@
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/next.h"
 #include "lithe/objectives/regress.h"
+#include "lithe/objectives/replaced.h"
 #include "lithe/objectives/spans.h"
 #include "lithe/objectives/translate.h"
 #include "lithe/spec/config_io.h"
@@ -77,6 +78,8 @@ std::span<const ObjectiveKind> objective_kinds() {
         {"next", "predict each next token", make_objective_options<NextValues>, make_next},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
+        {"replaced", "tell which tokens a generator has replaced (Clark et al. 2020)",
+         make_objective_options<ReplacedValues>, make_replaced},
         {"spans", "write the spans that were taken out of a text, with [model.encoder] (Raffel et al. 2020)",
          make_objective_options<SpansValues>, make_spans},
         {"classify", "tell texts, or pairs of them, apart by data.label", make_objective_options<ClassifyValues>,
@@ -161,6 +164,15 @@ Models training_models(const Objective& objective, const Config& config) {
 Models models_to_count(Config config, int64_t vocabulary) {
     config.model.vocabulary_size = vocabulary;
     return make_objective(config, tokenize::ByteTokenizer())->models(config, std::make_shared<ParameterStore>());
+}
+
+ModelCost count_cost(const Models& models, const CostShape& shape) {
+    ModelCost cost = count_cost(models.main(), shape);
+    if (!models.companion) return cost;
+    const double beside = models.companion->flops_per_token(shape);
+    cost.flops_per_token += beside;
+    cost.training_flops_per_token += 3 * beside;
+    return cost;
 }
 
 int64_t checked_vocabulary(const Config& config, const Tokenizer& tokenizer) {

@@ -22,6 +22,11 @@ struct EvaluationProtocol {
     Precision precision = Precision::fp32;
 };
 
+// An entry of an evaluation's passes: the number of the first row that is here among all that are read.
+struct FirstRow {
+    int64_t number = 0;
+};
+
 class ScoredBatches {
  public:
     virtual ~ScoredBatches() = default;

@@ -52,7 +52,7 @@ RunCost measure_run_cost(Config config, int64_t vocabulary, const std::stop_toke
     config.model.vocabulary_size = vocabulary;
     const Models models = models_to_count(config, vocabulary);
     const LanguageModel& model = models.main();
-    cost.model = count_cost(model, cost_shape(config));
+    cost.model = count_cost(models, cost_shape(config));
     cost.available = double(available_memory());
     cost.memory = memory_of(model, config, cost.machine);
     cost.tokens = tokens_of_budget(config.train);

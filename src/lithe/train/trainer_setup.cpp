@@ -217,7 +217,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     r.config.model.vocabulary_size = vocabulary;
     r.models = training_models(*r.objective, r.config);
     r.model = r.models.by_role.at("main");
-    if (!r.model->has_head() && !r.models.sequence_head)
+    if (!r.model->has_head() && !r.models.sequence_head && !r.models.companion)
         fail_usage("model.head = \"none\": a stack alone predicts nothing", "model.head",
                    "a head predicts tokens: model.head = \"linear\" or \"transform\"");
     const std::vector<WeightPart> parts = weight_parts(r.config.train, r.model->parameters());
@@ -232,7 +232,7 @@ Trainer::Trainer(Config config, TrainOptions options)
         log_warning("data.parallel: objective \"" + r.objective->name() + "\" reads pairs as documents in a row");
     if (!r.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
     else require_scorable(r);
-    r.cost = count_cost(*r.model, cost_shape(r.config));
+    r.cost = count_cost(r.models, cost_shape(r.config));
 
     check_memory();
     add_hooks();
