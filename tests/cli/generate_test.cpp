@@ -83,6 +83,58 @@ TEST_F(Generating, ABeamNeedsATokenThatEndsTexts) {
 }
 
 // Lines as documents, so that a text has an end.
+// What is written stands between the prompt and the suffix, in all forms of the output.
+TEST(GenerateMiddle, FillsInWhatStandsBeforeASuffix) {
+    const TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 3000; ++i) text += i % 2 ? "the dog barks.\n" : "a cat sleeps.\n";
+    const std::string config = testing::tiny_config(folder);
+    folder.write("text.txt", text);
+    const auto trained = run({"train",
+                              config,
+                              "--run",
+                              folder.file("run"),
+                              "--max-steps",
+                              "40",
+                              "-q",
+                              "--set",
+                              "objective.name=middle",
+                              "--set",
+                              "model.memory=0",
+                              "--set",
+                              "train.length=24",
+                              "--set",
+                              "model.layout=(sf)x2",
+                              "--set",
+                              "model.width=32",
+                              "--set",
+                              "model.positions=rotary",
+                              "--set",
+                              "model.dropout=0"});
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const std::vector<std::string> ask = {"generate",  folder.file("run"), "--prompt", "the d",    "--suffix",
+                                          "barks.\nc", "--temperature",    "0",        "--tokens", "8"};
+    const auto words = run(ask);
+    ASSERT_EQ(words.code, 0) << words.err;
+    EXPECT_EQ(words.out.substr(0, 5), "the d");
+    EXPECT_EQ(words.out.substr(words.out.size() - 9), "barks.\nc\n");
+    std::vector<std::string> again = ask;
+    again.push_back("--json");
+    const auto json = run(again).json();
+    EXPECT_EQ(json["suffix"], "barks.\nc");
+    EXPECT_EQ(words.out, "the d" + json["text"].get<std::string>() + "barks.\nc\n");
+    EXPECT_TRUE(json["ending"] == "end" || json["ending"] == "tokens");
+    std::vector<std::string> told = again;
+    told.insert(told.end(), {"--logprobs", "260"});
+    EXPECT_EQ(run(told).code, 0) << "marks have no text, and probabilities all the same";
+}
+
+TEST_F(Generating, FillsInNoMiddleWithoutHavingLearntIt) {
+    const auto refused = run({"generate", path(), "--prompt", "a", "--suffix", "b"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_NE(refused.err.find("objective.name = \"middle\""), std::string::npos) << refused.err;
+}
+
 TEST(GenerateDocuments, ABeamWritesEndedTexts) {
     TemporaryFolder folder;
     std::string text;

@@ -28,6 +28,7 @@ const Case kCases[] = {
      "masked",
      "what is not masked",
      {"model.direction=bidirectional", "model.layout=u", "model.memory=0", "objective.mask_unit=spans"}},
+    {"middle", "middle", "what is in no middle", {"model.memory=0", "train.length=16"}},
     {"replaced",
      "replaced",
      "nothing",

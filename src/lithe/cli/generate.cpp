@@ -17,6 +17,7 @@
 #include "lithe/infer/decode.h"
 #include "lithe/model/parameter_files.h"
 #include "lithe/objectives/load_model.h"
+#include "lithe/objectives/middle.h"
 #include "lithe/train/machine.h"
 
 namespace lithe {
@@ -26,7 +27,7 @@ using Json = nlohmann::ordered_json;
 
 struct Flags {
     std::string model, prompt_file, prompts, precision, layers;
-    std::optional<std::string> prompt;
+    std::optional<std::string> prompt, suffix;
     std::optional<uint64_t> seed;
     SamplingOptions sampling;
     StopOptions until;
@@ -42,10 +43,23 @@ struct Prompt {
     std::vector<int64_t> tokens;
 };
 
+// How a model fills in what stands before --suffix; null without it. Throws usage for a model that was not trained to.
+const FillMiddle* filling_of(const Flags& flags, const LoadedModel& loaded) {
+    if (!flags.suffix) return nullptr;
+    if (const auto* middle = dynamic_cast<const MiddleObjective*>(loaded.objective.get())) return &middle->filling();
+    fail_usage("the model was trained to continue texts, and not to fill in middles", "--suffix",
+               "train one with objective.name = \"middle\"");
+}
+
 Prompt tokens_of(std::string text, const Flags& flags, const LoadedModel& loaded) {
     const Tokenizer& tokenizer = *loaded.tokenizer;
     Prompt prompt{std::move(text), {}};
-    prompt.tokens = tokenizer.encode(prompt.text, flags.special ? SpecialText::parsed : SpecialText::plain);
+    const SpecialText special = flags.special ? SpecialText::parsed : SpecialText::plain;
+    prompt.tokens = tokenizer.encode(prompt.text, special);
+    if (const FillMiddle* filling = filling_of(flags, loaded)) {
+        const bool suffix_first = filling->suffix_first == 1;  // the only order that it knows
+        prompt.tokens = filling->prompt(prompt.tokens, tokenizer.encode(*flags.suffix, special), suffix_first);
+    }
     if (!prompt.tokens.empty()) return prompt;
     // nothing to continue: what stood before each document in training
     const bool learned = loaded.config.data.document_end == DocumentEnd::automatic && tokenizer.document_end();
@@ -60,7 +74,7 @@ Prompt tokens_of(std::string text, const Flags& flags, const LoadedModel& loaded
 std::vector<Prompt> prompts_of(const Flags& flags, const LoadedModel& loaded) {
     std::vector<Prompt> prompts;
     if (flags.prompts.empty()) {
-        std::string text = flags.prompt ? *flags.prompt : neutral_prompt(*loaded.tokenizer);
+        std::string text = flags.prompt ? *flags.prompt : flags.suffix ? "" : neutral_prompt(*loaded.tokenizer);
         if (!flags.prompt_file.empty()) text = read_file(flags.prompt_file, 64 << 20);
         prompts.push_back(tokens_of(std::move(text), flags, loaded));
         return prompts;
@@ -174,11 +188,16 @@ class Generation {
     bool stream_;
 };
 
+// Empty where the model's objective added the id.
+std::string text_of(int64_t token, const Tokenizer& tokenizer) {
+    return token < tokenizer.vocabulary_size() ? tokenizer.decode(std::vector<int64_t>{token}) : "";
+}
+
 Json probabilities(const Decoded& made, const Tokenizer& tokenizer) {
     Json list = Json::array();
     for (size_t i = 0; i < std::min(made.tokens.size(), made.log_p.size()); ++i) {
         Json entry = {{"token", made.tokens[i]},
-                      {"text", printable(tokenizer.decode(std::vector<int64_t>{made.tokens[i]}))},
+                      {"text", printable(text_of(made.tokens[i], tokenizer))},
                       {"log_p", made.log_p[i]}};
         if (i < made.alternatives.size())
             for (const TokenProbability& each : made.alternatives[i])
@@ -193,6 +212,7 @@ Json text_json(const Text& text, const Prompt& prompt, const Flags& flags, const
                  {"text", printable(text.made.text)},
                  {"tokens", text.made.tokens.size()},
                  {"ending", text.made.ending}};
+    if (flags.suffix) json["suffix"] = printable(*flags.suffix);
     if (flags.beam > 0) json["score"] = text.score;
     if (flags.alternatives >= 0) json["log_probabilities"] = probabilities(text.made, tokenizer);
     if (text.made.end_log_p) json["end_log_p"] = *text.made.end_log_p;
@@ -205,8 +225,7 @@ void print_probabilities(const Text& text, const Tokenizer& tokenizer) {
         if (each.contains("likeliest"))
             for (const Json& other : each["likeliest"])
                 std::cout << "\t" << other["log_p"].get<double>() << " "
-                          << for_terminal(
-                                 printable(tokenizer.decode(std::vector<int64_t>{other["token"].get<int64_t>()})));
+                          << for_terminal(printable(text_of(other["token"].get<int64_t>(), tokenizer)));
         std::cout << "\n";
     }
 }
@@ -216,7 +235,8 @@ void print_texts(const std::vector<Text>& texts, const std::vector<Prompt>& prom
                  const Tokenizer& tokenizer) {
     for (size_t i = 0; i < texts.size(); ++i) {
         if (i > 0) std::cout << "\n";
-        std::cout << on_terminal(prompts[texts[i].prompt].text + texts[i].made.text) << "\n";
+        const std::string whole = prompts[texts[i].prompt].text + texts[i].made.text + flags.suffix.value_or("");
+        std::cout << on_terminal(whole) << "\n";
         if (flags.alternatives >= 0) print_probabilities(texts[i], tokenizer);
     }
     std::cout << std::flush;
@@ -255,6 +275,7 @@ int run(Flags flags, const CommandContext& context) {
     check_lengths(prompts, flags, loaded.model->max_positions());
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     flags.until.end = tokenizer.text_end();
+    if (const FillMiddle* filling = filling_of(flags, loaded)) flags.until.end = filling->end_id;
     flags.sampling.seed = flags.seed ? *flags.seed : std::random_device()();
     const bool one = prompts.size() == 1 && flags.samples == 1;
     const bool stream = one && !flags.no_stream && !context.json && flags.beam == 0 && flags.alternatives < 0;
@@ -264,7 +285,7 @@ int run(Flags flags, const CommandContext& context) {
     const double seconds = timer.seconds();
     size_t tokens = 0;
     for (const Text& text : texts) tokens += text.made.tokens.size();
-    if (stream) std::cout << std::endl;
+    if (stream) std::cout << on_terminal(flags.suffix.value_or("")) << std::endl;
     else if (!context.json) print_texts(texts, prompts, flags, tokenizer);
     if (context.json) {
         Json json = {{"model", loaded.folder}};
@@ -290,6 +311,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
     auto* prompt = app.add_option("--prompt", flags->prompt,
                                   "text to continue; default a line end; \"\": what stands before each document");
     auto* file = app.add_option("--prompt-file", flags->prompt_file, "read the prompt from a file")->excludes(prompt);
+    app.add_option("--suffix", flags->suffix, "fill in what stands between the prompt and this text");
     app.add_option("--prompts", flags->prompts, "continue each line of this file")->excludes(prompt)->excludes(file);
     app.add_option("--samples", flags->samples, "texts for each prompt")
         ->capture_default_str()

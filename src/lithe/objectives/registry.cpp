@@ -2,6 +2,7 @@
 #include "lithe/base/wording.h"
 #include "lithe/objectives/classify.h"
 #include "lithe/objectives/masked.h"
+#include "lithe/objectives/middle.h"
 #include "lithe/objectives/next.h"
 #include "lithe/objectives/regress.h"
 #include "lithe/objectives/replaced.h"
@@ -76,6 +77,8 @@ std::unique_ptr<ObjectiveOptions> read_objective(const Config& config, Problems&
 std::span<const ObjectiveKind> objective_kinds() {
     static const ObjectiveKind table[] = {
         {"next", "predict each next token", make_objective_options<NextValues>, make_next},
+        {"middle", "predict each next token, also of middles behind what follows them (Bavarian et al. 2022)",
+         make_objective_options<MiddleValues>, make_middle},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
         {"replaced", "tell which tokens a generator has replaced (Clark et al. 2020)",

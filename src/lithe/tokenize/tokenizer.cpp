@@ -106,10 +106,14 @@ std::string neutral_prompt(const Tokenizer& tokenizer) {
     fail_file("no token of the vocabulary stands for a text", "tokenizer");
 }
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt)
-    : tokenizer_(tokenizer),
-      ids_(prompt.begin(), prompt.end()),
-      told_(prompt.size()) {}
+// What a model's objective added to the tokenizer's ids has no text.
+static bool has_text(const Tokenizer& tokenizer, int64_t id) { return id < tokenizer.vocabulary_size(); }
+
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt) : tokenizer_(tokenizer) {
+    for (const int64_t id : prompt)
+        if (has_text(tokenizer, id)) ids_.push_back(int32_t(id));
+    told_ = ids_.size();
+}
 
 std::string continuation(const Tokenizer& tokenizer, const std::vector<int64_t>& prompt,
                          const std::vector<int64_t>& tokens) {
@@ -120,6 +124,7 @@ std::string continuation(const Tokenizer& tokenizer, const std::vector<int64_t>&
 }
 
 std::string StreamDecoder::next(int64_t id) {
+    if (!has_text(tokenizer_, id)) return "";
     ids_.push_back(int32_t(id));
     return take(false);
 }
