@@ -3,6 +3,7 @@
 #include "lithe/objectives/classify.h"
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/middle.h"
+#include "lithe/objectives/mixed.h"
 #include "lithe/objectives/next.h"
 #include "lithe/objectives/regress.h"
 #include "lithe/objectives/replaced.h"
@@ -81,6 +82,8 @@ std::span<const ObjectiveKind> objective_kinds() {
          make_objective_options<MiddleValues>, make_middle},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
+        {"mixed", "predict next tokens in some rows and masked ones in others (Charpentier, Samuel 2024)",
+         make_objective_options<MixedValues>, make_mixed},
         {"replaced", "tell which tokens a generator has replaced (Clark et al. 2020)",
          make_objective_options<ReplacedValues>, make_replaced},
         {"spans", "write the spans that were taken out of a text, with [model.encoder] (Raffel et al. 2020)",
