@@ -29,6 +29,7 @@ const Case kCases[] = {
      "what is not masked",
      {"model.direction=bidirectional", "model.layout=u", "model.memory=0", "objective.mask_unit=spans"}},
     {"middle", "middle", "what is in no middle", {"model.memory=0", "train.length=16"}},
+    {"prefix", "prefix", "the first half of each row", {"model.layout=(sf)x2", "model.memory=0"}},
     {"mixed", "mixed", "the first token", {"model.layout=(sf)x2", "model.memory=0"}},
     {"replaced",
      "replaced",

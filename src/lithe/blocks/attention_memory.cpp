@@ -1,5 +1,7 @@
 #include "lithe/blocks/attention_memory.h"
 
+#include "lithe/blocks/prefix_reading.h"
+
 namespace lithe {
 
 MaskAndHidden make_mask(const State& before, int64_t memory, int64_t steps, int64_t batch, const Pass& pass) {
@@ -34,8 +36,9 @@ Tensor keep_last(const Tensor& old, const Tensor& now, int axis, int64_t count) 
 // One of "memory" and "projections", grown by this segment.
 static void keep(const char* name, const State& before, const Tensor& now, const MaskAndHidden& mask, const Pass& pass,
                  State& after) {
-    if (pass.memory == 0 || !pass.causal) return;
-    after.put(name, keep_last(before.get(name), now.detach(), 0, pass.memory), 1, 0);
+    const bool prefix = pass.entries.find<PrefixReading>() != nullptr;
+    if (pass.memory == 0 || (!pass.causal && !prefix)) return;
+    after.put(name, keep_last(before.get(name), prefix ? now : now.detach(), 0, pass.memory), 1, 0);
     if (mask.hidden_BS.defined()) after.put("hidden", keep_last({}, mask.hidden_BS, 1, pass.memory), 0, 1);
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "lithe/base/wording.h"
+#include "lithe/blocks/prefix_reading.h"
 #include "lithe/infer/step_model.h"
 
 namespace lithe {
@@ -98,6 +99,7 @@ LanguageModel::Next Session::forward(const Tensor& ids_TB, const State& state, c
                                      const Bag& source, bool wants_logits) const {
     const at::NoGradGuard no_grad;
     Pass pass = pass_;
+    if (state.empty() && pass.entries.find<PrefixReading>()) pass.causal = false;
     if (model_.max_positions() > 0) pass.position_B = position_B.to(model_.device());
     LanguageModel::Next next = model_.next(ids_TB.to(model_.device()), state, pass, source, wants_logits);
     if (wants_logits) next.logits_BV = next.logits_BV.to(at::kCPU, at::kFloat);
@@ -105,23 +107,27 @@ LanguageModel::Next Session::forward(const Tensor& ids_TB, const State& state, c
 }
 
 // All prompts as far as the shortest goes, then the others as far as the next: no row is padded, and each token is read
-// once.
+// once. Where prompts are read from both sides each is read whole, with those of its length.
 std::vector<Session::Group> Session::read(const std::vector<std::vector<int64_t>>& prompts, const Bag& source) const {
     const at::Device device = model_.device();
     const auto length = [&](int64_t row) { return int64_t(prompts[size_t(row)].size()); };
     std::vector<int64_t> open(prompts.size());
     std::iota(open.begin(), open.end(), int64_t(0));
     std::stable_sort(open.begin(), open.end(), [&](int64_t a, int64_t b) { return length(a) < length(b); });
+    const bool whole = pass_.entries.find<PrefixReading>() != nullptr;
     Bag bag = rows_of(source, as_tensor(open).to(device));
     std::vector<Group> groups;
     State state;
     for (int64_t at = 0; !open.empty();) {
         if (options_.stop.stop_requested())
             fail({.kind = ErrorKind::stopped, .what = "stopped while reading a prompt"});
-        const int64_t shortest = length(open.front()), to = std::min(shortest, at + options_.segment);
-        const auto rows = int64_t(open.size());
+        const int64_t shortest = length(open.front()),
+                      to = whole ? shortest : std::min(shortest, at + options_.segment);
+        std::vector<int64_t> reading = open;
+        if (whole) std::erase_if(reading, [&](int64_t row) { return length(row) > shortest; });
+        const auto rows = int64_t(reading.size());
         LanguageModel::Next next =
-            forward(stretch(prompts, open, at, to), state, at::full({rows}, at, at::kLong), bag, to == shortest);
+            forward(stretch(prompts, reading, at, to), state, at::full({rows}, at, at::kLong), bag, to == shortest);
         bag = Bag();  // stands in the state now
         state = std::move(next.state);
         at = to;
@@ -135,6 +141,10 @@ std::vector<Session::Group> Session::read(const std::vector<std::vector<int64_t>
             {{open.begin(), end}, next.logits_BV.narrow(0, 0, done), done < rows ? select(0, done) : state});
         if (done < rows) state = select(done, rows);
         open.erase(open.begin(), end);
+        if (whole) {
+            state = State();
+            at = 0;
+        }
     }
     return groups;
 }

@@ -5,6 +5,7 @@
 #include "lithe/objectives/middle.h"
 #include "lithe/objectives/mixed.h"
 #include "lithe/objectives/next.h"
+#include "lithe/objectives/prefix.h"
 #include "lithe/objectives/regress.h"
 #include "lithe/objectives/replaced.h"
 #include "lithe/objectives/spans.h"
@@ -82,6 +83,8 @@ std::span<const ObjectiveKind> objective_kinds() {
          make_objective_options<MiddleValues>, make_middle},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
+        {"prefix", "read a text's first part from both sides and predict the rest (Raffel et al. 2020)",
+         make_objective_options<PrefixValues>, make_prefix},
         {"mixed", "predict next tokens in some rows and masked ones in others (Charpentier, Samuel 2024)",
          make_objective_options<MixedValues>, make_mixed},
         {"replaced", "tell which tokens a generator has replaced (Clark et al. 2020)",
