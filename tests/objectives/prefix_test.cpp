@@ -167,6 +167,8 @@ TEST(PrefixReading, ContradictionsAreTold) {
     EXPECT_ERROR(checked({"model.layout=\"u\""}), ErrorKind::usage, "has other weights for each direction");
     EXPECT_ERROR(checked({"model.layout=\"l\""}), ErrorKind::usage, "only runs forward in time");
     EXPECT_ERROR(checked({"blocks.s.kind=\"performer\""}), ErrorKind::usage, "keeps no prefix");
+    EXPECT_ERROR(checked({"model.layout=\"~(sf)x2\""}), ErrorKind::usage, "a reversible run ('~') hands none on");
+    EXPECT_ERROR(checked({"train.recompute=\"uniform\""}), ErrorKind::usage, "train.recompute = \"none\"");
     EXPECT_ERROR(checked({"model.memory=4"}), ErrorKind::usage, "model.memory = 0");
     EXPECT_ERROR(checked({"model.ngrams.lengths=\"2-3\""}), ErrorKind::usage, "n-grams look back alone");
 }

@@ -98,34 +98,37 @@ std::vector<BlockKind> first_kinds() {
 // Attention over a part of the keys, or through fewer numbers than there are keys.
 std::vector<BlockKind> efficient_attentions() {
     return {
-        kind<SparseBlock, SparseValues>("sparse", 0, {},
+        kind<SparseBlock, SparseValues>("sparse", 0, {.asks_host = true},
                                         "Sparse Transformer's attention: near keys, and strided or summary ones"),
         kind<CascadeBlock, CascadeValues>("cascade", 0, {}, "attention with a window that grows with depth"),
         kind<LongformerBlock, LongformerValues>("longformer", 0, {.bidirectional = true},
                                                 "Longformer's attention: a window, dilation, global tokens"),
-        kind<BigBirdBlock, BigBirdValues>("bigbird", 0, {.causal = false, .bidirectional = true, .streams = false},
+        kind<BigBirdBlock, BigBirdValues>("bigbird", 0,
+                                          {.causal = false, .bidirectional = true, .streams = false, .asks_host = true},
                                           "BigBird's attention: blocks in a window, global and random ones"),
-        kind<BlockBertBlock, BlockBertValues>("blockbert", 0,
-                                              {.causal = false, .bidirectional = true, .streams = false},
-                                              "BlockBERT's attention: each block sees one, permuted by head"),
+        kind<BlockBertBlock, BlockBertValues>(
+            "blockbert", 0, {.causal = false, .bidirectional = true, .streams = false, .asks_host = true},
+            "BlockBERT's attention: each block sees one, permuted by head"),
         kind<SinkhornBlock, SinkhornValues>("sinkhorn", 0, {.causal = false, .bidirectional = true, .streams = false},
                                             "Sinkhorn attention: each block sees itself and a mixture of all"),
-        kind<LshBlock, LshValues>("lsh", 0, {.causal = false, .bidirectional = true, .streams = false},
+        kind<LshBlock, LshValues>("lsh", 0,
+                                  {.causal = false, .bidirectional = true, .streams = false, .asks_host = true},
                                   "Reformer's attention: queries are keys, and hashes say who sees whom"),
         kind<LinformerBlock, LinformerValues>("linformer", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "Linformer's attention: keys and values projected along time"),
         kind<NystromBlock, NystromValues>("nystrom", 0, {.causal = false, .bidirectional = true, .streams = false},
                                           "Nystromformer's attention: through landmarks, with a convolution"),
-        kind<PerformerBlock, PerformerValues>("performer", 0, {.bidirectional = true},
+        kind<PerformerBlock, PerformerValues>("performer", 0, {.bidirectional = true, .asks_host = true},
                                               "Performer's attention: softmax's kernel by random features"),
         kind<SynthesizerBlock, SynthesizerValues>("synthesizer", 0,
                                                   {.causal = false, .bidirectional = true, .streams = false},
                                                   "Synthesizer: weights that are no products of queries and keys"),
-        kind<AdaptiveSpanBlock, AdaptiveSpanValues>("adaptive_span", 0, {},
+        kind<AdaptiveSpanBlock, AdaptiveSpanValues>("adaptive_span", 0, {.asks_host = true},
                                                     "attention whose heads learn how far back they look"),
         kind<AllAttentionBlock, AllAttentionValues>(
-            "all_attention", 0, {}, "attention with learned spans, and learned keys in place of a feed-forward"),
+            "all_attention", 0, {.asks_host = true},
+            "attention with learned spans, and learned keys in place of a feed-forward"),
     };
 }
 

@@ -17,6 +17,13 @@ void PrefixValues::check(const Config& config, Problems& problems) const {
     Problems told_elsewhere;
     const LayoutNode layout = parse_layout(config.model.layout);
     if (has_slots(layout)) return;
+    // What is carried from a layer that runs a second time takes no gradient (model/recompute.h, model/reversible.h).
+    if (has_reversible(layout))
+        problems.add("a prefix's keys take gradients, and a reversible run ('~') hands none on", "model.layout",
+                     "leave the '~' out");
+    if (config.train.recompute != "none")
+        problems.add("a prefix's keys take gradients, and recomputed layers hand none on", "train.recompute",
+                     "train.recompute = \"none\"");
     const auto blocks = resolve_blocks(layout, config.model, config.blocks, told_elsewhere);
     for (const auto& [name, column] : block_names(layout)) {
         const auto found = blocks.find(name);
