@@ -74,7 +74,9 @@ TEST_P(Contract, NeverLooksAhead) {
     Tensor x = input(), changed = x.clone();
     changed.narrow(0, T / 2, T - T / 2).add_(1.7);
     auto a = branch(*made, x, {}, pass()).delta_TBD, b = branch(*made, changed, {}, pass()).delta_TBD;
-    EXPECT_TRUE(at::equal(a.narrow(0, 0, T / 2), b.narrow(0, 0, T / 2)));
+    // how many tokens stand in an expert's product decides how it is rounded
+    const double rounding = std::string(kind().name) == "moe" ? 1e-13 : 0;
+    testing::expect_close(a.narrow(0, 0, T / 2), b.narrow(0, 0, T / 2), rounding, "what came before");
     if (std::string(kind().name) != "identity") { EXPECT_FALSE(at::equal(a, b)); }
 }
 

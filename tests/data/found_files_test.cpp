@@ -379,7 +379,8 @@ TEST_F(FoundFiles, AFolderOfPairsIsReadOnce) {
     folder.write("p/a.en", "one\nlost\ntwo\n");
     prepare_tokens(pairs, folder.file("set"), {});
     EXPECT_EQ(TokenSet(folder.file("set")).info().division,
-              "by bytes, 90/5/5: 1 file; left out: a.de line 2 (an empty side of a pair)");
+              "by bytes, 90/5/5: 1 file; left out: a.de line 2 (an empty side of a pair, which no score counts either: "
+              "fill it in)");
 }
 
 }  // namespace
