@@ -77,9 +77,17 @@ TEST_F(Generating, TellsLogProbabilities) {
 }
 
 TEST_F(Generating, ABeamNeedsATokenThatEndsTexts) {
-    EXPECT_FAILS(generate({"--beam", "3"}), 2, "no token that ends a text");
-    EXPECT_FAILS(generate({"--beam", "3", "--top-k", "4"}), 2, "draws nothing");
-    EXPECT_FAILS(generate({"--beam", "3", "--stop", "a"}), 2, "ended by themselves");
+    const auto beam = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> all = {"generate", path(), "--precision", "fp32", "--beam", "3"};
+        all.insert(all.end(), more.begin(), more.end());
+        return run(all);
+    };
+    EXPECT_FAILS(beam({}), 2, "no token that ends a text");
+    EXPECT_FAILS(beam({"--top-k", "4"}), 2, "draws nothing");
+    EXPECT_FAILS(beam({"--seed", "4"}), 2, "draws nothing");
+    EXPECT_FAILS(beam({"--stop", "a"}), 2, "ended by themselves");
+    EXPECT_FAILS(generate({"--length-penalty", "2"}), 2, "add --beam N");
+    EXPECT_EQ(run({"generate", "--stop", "qqq", path(), "--tokens", "3"}).code, 0) << "one string for each --stop";
 }
 
 // Lines as documents, so that a text has an end.

@@ -320,8 +320,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
         ->capture_default_str()
         ->check(CLI::Range(1, 4096));
     app.add_option("--stop", flags->until.strings, "end the text before this string; may be given several times")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->allow_extra_args(false);
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
     app.add_option("--tokens", flags->until.tokens, "tokens to make")
