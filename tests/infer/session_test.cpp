@@ -131,7 +131,7 @@ TEST(Session, SixtyFourRowsThatComeAndGoAreAsAlone) {
 
 TEST(Session, Int8HasSingleStepsForAnyNumberOfRows) {
     const auto model = make_model(kStepModels[0]);
-    Session::Options options = options_of(Session::Path::automatic, 64);
+    Session::Options options = options_of(Session::Path::automatic, 200);
     EXPECT_FALSE(Session(*model, options).by_steps());
     options.int8 = true;
     EXPECT_TRUE(Session(*model, options).by_steps());
