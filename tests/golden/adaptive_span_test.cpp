@@ -5,42 +5,27 @@
 
 #include "lithe/ops/profile.h"
 #include "support/block_maker.h"
+#include "support/golden_head.h"
 
 namespace lithe {
 namespace {
 
 using testing::expect_close;
+using testing::expect_numbers;
+using testing::GoldenHead;
 using testing::MadeBlock;
 using testing::wave;
 
-constexpr int64_t N = 16, kSize = 4, kWidth = 12;
+constexpr int64_t N = GoldenHead::kSteps, kSize = GoldenHead::kSize, kWidth = GoldenHead::kWidth;
 
-using Options = std::vector<std::pair<const char*, const char*>>;
+using Options = GoldenHead::Options;
 
 Tensor places(int64_t count) { return at::arange(count, at::kDouble).unsqueeze(1); }
 
-// Queries, keys and values of one head side by side, [16][1][12].
-Tensor input() {
-    const Tensor i = places(N), j = places(kSize).t();
-    return at::cat(
-               {at::sin(0.7 * i + 1.3 * j + 0.1), at::cos(0.5 * i - 0.9 * j + 0.2), at::sin(1.1 * i - 0.6 * j + 0.3)},
-               1)
-        .unsqueeze(1);
-}
+Tensor input() { return GoldenHead::input(); }
 
-// A block whose first of three heads takes them from there, and whose other heads have nothing.
 std::unique_ptr<MadeBlock> make(const char* kind, const Options& options) {
-    ModelConfig model;
-    model.width = kWidth;
-    std::vector<RawValue> values = {{"heads", "3", "test"}};
-    for (const auto& [key, text] : options) values.push_back({key, text, "test"});
-    auto made = std::make_unique<MadeBlock>(*find_block_kind(kind), model, values);
-    Tensor weights = at::zeros({3 * kWidth, kWidth}, at::kDouble);
-    for (int64_t part = 0; part < 3; ++part)
-        for (int64_t n = 0; n < kSize; ++n) weights[part * kWidth + n][part * kSize + n] = 1;
-    made->set("qkv", weights);
-    made->set("out", at::eye(kWidth, at::kDouble));
-    return made;
+    return GoldenHead(kind, options, true).made;
 }
 
 void set_persistent(MadeBlock& made) {
@@ -52,11 +37,6 @@ void set_persistent(MadeBlock& made) {
 
 Tensor run(const MadeBlock& made, const Tensor& x = input()) {
     return made.block->branch(x, {}, Pass()).delta_TBD.squeeze(1).narrow(1, 0, kSize);
-}
-
-void expect_numbers(const Tensor& out, const std::vector<double>& expected) {
-    testing::expect_values(at::stack({out[0][0], out[7][2], out[15][3], out.sum(), out.abs().sum()}), expected, 1e-9,
-                           "output");
 }
 
 // G17 sees its own position and knows none; the released code does neither.

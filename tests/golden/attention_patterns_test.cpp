@@ -9,66 +9,32 @@
 #include "lithe/kernels/attention/attention.h"
 #include "support/block_maker.h"
 #include "support/errors.h"
+#include "support/golden_head.h"
 
 namespace lithe {
 namespace {
 
 using testing::expect_close;
+using testing::expect_numbers;
+using testing::GoldenHead;
 using testing::MadeBlock;
+using testing::Numbers;
+using testing::pairs_of;
 
-constexpr int64_t N = 16, kSize = 4, kWidth = 12, kHeads = 3;
+constexpr int64_t N = GoldenHead::kSteps, kSize = GoldenHead::kSize, kWidth = GoldenHead::kWidth;
+constexpr int64_t kHeads = GoldenHead::kHeads;
 
-using Options = std::vector<std::pair<const char*, const char*>>;
+using Options = GoldenHead::Options;
 
-// Queries, keys and values of one head side by side, [16][1][12].
-Tensor input() {
-    const Tensor i = at::arange(N, at::kDouble).unsqueeze(1), j = at::arange(kSize, at::kDouble).unsqueeze(0);
-    const Tensor q = at::sin(0.7 * i + 1.3 * j + 0.1), k = at::cos(0.5 * i - 0.9 * j + 0.2),
-                 v = at::sin(1.1 * i - 0.6 * j + 0.3);
-    return at::cat({q, k, v}, 1).unsqueeze(1);
-}
+Tensor input() { return GoldenHead::input(); }
 
 // A block whose head number `head` takes them from there, and whose other heads have nothing.
 std::unique_ptr<MadeBlock> make(const char* kind, const Options& options, bool causal, int64_t head = 0,
                                 const char* name = "b") {
-    ModelConfig model;
-    model.width = kWidth;
-    if (!causal) model.direction = Direction::bidirectional;
-    std::vector<RawValue> values = {{"heads", std::to_string(kHeads), "test"}};
-    for (const auto& [key, text] : options) values.push_back({key, text, "test"});
-    auto made = std::make_unique<MadeBlock>(*find_block_kind(kind), model, values, at::kDouble, 1, at::kCPU, name);
-    Tensor weights = at::zeros({3 * kWidth, kWidth}, at::kDouble);
-    for (int64_t part = 0; part < 3; ++part)
-        for (int64_t n = 0; n < kSize; ++n) weights[part * kWidth + head * kSize + n][part * kSize + n] = 1;
-    made->set("qkv", weights);
-    made->set("out", at::eye(kWidth, at::kDouble));
-    return made;
+    return GoldenHead(kind, options, causal, head, at::kDouble, name).made;
 }
 
-Pass pass_of(bool causal) {
-    Pass pass;
-    pass.causal = causal;
-    return pass;
-}
-
-struct Numbers {
-    double first, middle, last, sum, magnitude;
-};
-
-void expect_numbers(const Tensor& out, const Numbers& expected) {
-    EXPECT_NEAR(out[0][0].item<double>(), expected.first, 1e-9);
-    EXPECT_NEAR(out[7][2].item<double>(), expected.middle, 1e-9);
-    EXPECT_NEAR(out[15][3].item<double>(), expected.last, 1e-9);
-    EXPECT_NEAR(out.sum().item<double>(), expected.sum, 1e-9);
-    EXPECT_NEAR(out.abs().sum().item<double>(), expected.magnitude, 1e-9);
-}
-
-// Pairs of a query and a key that a head sees, by the declared cost.
-double pairs_of(const MadeBlock& made, int64_t n, bool causal) {
-    const auto d = double(made.model.width);
-    const double flops = made.block->flops_per_token({.length = n, .causal = causal});
-    return (flops - 8 * d * d) * double(n) / (4 * d);
-}
+Pass pass_of(bool causal) { return GoldenHead::pass(causal); }
 
 struct Case {
     const char *name, *kind;

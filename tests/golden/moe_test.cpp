@@ -144,7 +144,6 @@ TEST(GoldenMoe, TwoExpertsAndNobodyTurnedAway) {
 // The published loss: 1 for even use, E on collapse, 1 where probabilities are even and no first choice can be seen;
 // and 1 is no lower bound.
 TEST(Moe, BalanceLossIsSwitchs) {
-    const Tensor valid = at::ones({5, 1}, at::kBool);
     const auto loss = [&](const Tensor& p_TBE, const std::vector<int64_t>& first) {
         return balance_loss(p_TBE, at::tensor(first).view({-1, 1}), at::ones({p_TBE.size(0), 1}, at::kBool))
             .item<double>();

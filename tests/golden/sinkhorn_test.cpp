@@ -4,43 +4,28 @@
 #include <gtest/gtest.h>
 
 #include "support/block_maker.h"
+#include "support/golden_head.h"
 
 namespace lithe {
 namespace {
 
 using testing::expect_close;
+using testing::expect_numbers;
 using testing::expect_values;
+using testing::GoldenHead;
 using testing::MadeBlock;
 
-constexpr int64_t N = 16, kSize = 4, kBlocks = 4;
+constexpr int64_t kSize = GoldenHead::kSize, kBlocks = 4;
 
 Tensor places(int64_t count) { return at::arange(count, at::kDouble).unsqueeze(1); }
 
-// Queries, keys and values of a head, [16][1][12].
-Tensor input() {
-    const Tensor i = places(N), j = places(kSize).t();
-    return at::cat(
-               {at::sin(0.7 * i + 1.3 * j + 0.1), at::cos(0.5 * i - 0.9 * j + 0.2), at::sin(1.1 * i - 0.6 * j + 0.3)},
-               1)
-        .unsqueeze(1);
+Tensor input() { return GoldenHead::input(); }
+
+std::unique_ptr<MadeBlock> make(const char* kind, const GoldenHead::Options& options) {
+    return GoldenHead(kind, options, false).made;
 }
 
-// A block whose first of three heads takes them from there.
-std::unique_ptr<MadeBlock> make(const char* kind, std::vector<RawValue> values) {
-    ModelConfig model;
-    model.width = 3 * kSize;
-    model.direction = Direction::bidirectional;
-    values.push_back({"heads", "3", "test"});
-    auto made = std::make_unique<MadeBlock>(*find_block_kind(kind), model, values);
-    Tensor weights = at::zeros({9 * kSize, 3 * kSize}, at::kDouble);
-    for (int64_t part = 0; part < 3; ++part)
-        for (int64_t n = 0; n < kSize; ++n) weights[part * 3 * kSize + n][part * kSize + n] = 1;
-    made->set("qkv", weights);
-    made->set("out", at::eye(3 * kSize, at::kDouble));
-    return made;
-}
-
-std::unique_ptr<MadeBlock> make_sinkhorn() { return make("sinkhorn", {{"block", "4", "test"}}); }
+std::unique_ptr<MadeBlock> make_sinkhorn() { return make("sinkhorn", {{"block", "4"}}); }
 
 Tensor run(const MadeBlock& made, const Tensor& x) {
     Pass pass;
@@ -54,11 +39,6 @@ Tensor mixed(const Tensor& shares) {
     const auto parts = input().view({kBlocks, kSize, 1, 1, 3 * kSize}).split(kSize, 4);
     const auto& block = dynamic_cast<const SinkhornBlock&>(*made->block);
     return block.mixed(parts[0], parts[1], parts[2], shares.view({1, 1, kBlocks, kBlocks}), {}).squeeze(1);
-}
-
-void expect_numbers(const Tensor& out, const std::vector<double>& expected) {
-    const Tensor last = out[out.size(0) - 1][3];
-    expect_values(at::stack({out[0][0], out[7][2], last, out.sum(), out.abs().sum()}), expected, 1e-9, "output");
 }
 
 Tensor waves() { return at::sin(places(kBlocks) + 2 * places(kBlocks).t()); }
@@ -90,9 +70,9 @@ TEST(Sinkhorn, TheLayerIsTheSources) {
 
 // Blocks that stay in place are seen twice, which is as good as once; of one block there is full attention.
 TEST(Sinkhorn, ExactLimits) {
-    const auto local = make("blockbert", {{"blocks", "4", "test"}, {"shifted", "0", "test"}});
+    const auto local = make("blockbert", {{"blocks", "4"}, {"shifted", "0"}});
     expect_close(mixed(at::eye(kBlocks, at::kDouble)), run(*local, input()), 1e-12, "in place");
-    const auto whole = make("sinkhorn", {{"block", "16", "test"}});
+    const auto whole = make("sinkhorn", {{"block", "16"}});
     expect_close(run(*whole, input()), run(*make("attention", {}), input()), 1e-12, "one block");
 }
 

@@ -75,23 +75,14 @@ TEST_P(ReversibleKinds, GradientsAreThoseOfTheFormula) {
         StackOptions options;
         if (traits.reads_source()) options.given = {kSource, kSourcePadding};
         if (traits.reads_source()) options.source_width = 8;
-        const Config config =
-            parse_config("[model]\nwidth = 8\nheads = 2\nmemory = " + std::string(traits.causal ? "6" : "0") +
-                             "\nlayout = \"~(kf)x3\"\n" + more,
-                         "test");
-        ParameterStore store;
-        Problems problems;
-        const LayoutNode layout = parse_layout(config.model.layout);
-        const auto resolved = resolve_blocks(layout, config.model, config.blocks, problems);
-        problems.throw_if_any("test");
-        const Stack stack = build_stack(layout, resolved, config.model, store, "body", {}, options);
-        store.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
-        const ReversibleRun& run = *stack.reversible.at(0);
+        const BuiltStack built("~(kf)x3", {}, more, options);
+        const ParameterStore& store = built.store;
+        const ReversibleRun& run = *built.stack.reversible.at(0);
         const auto forward = [&](const Flow& flow, const State& state, const Pass& pass) {
             if (!formula) return run.forward(flow, state, pass);
             return by_formula(run.units(), flow, state, pass, {2, 2, 2});
         };
-        Pass pass{.training = true, .causal = traits.causal, .memory = config.model.memory};
+        Pass pass{.training = true, .causal = traits.causal, .memory = traits.causal ? 6 : 0};
         pass.keys.rows = 11;
         pass.keys.update = 5;
         Flow flow(wave({7, 2, 8}, 0.3, 0.1, 1).set_requires_grad(true));

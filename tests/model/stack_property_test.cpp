@@ -65,20 +65,10 @@ Way random_way(uint64_t seed) {
     return way;
 }
 
-struct Built {
-    Config config;
-    ParameterStore store;
-    Stack stack;
+struct Built : testing::BuiltStack {
     explicit Built(const Way& way)
-        : config(testing::small(way.layout,
-                                "dropout = 0.1\n[blocks.e]\nkind = \"moe\"\nexperts = 3\ntop = 2\ninner = 6\n")) {
-        Problems problems;
-        const LayoutNode layout = parse_layout(config.model.layout);
-        const auto resolved = resolve_blocks(layout, config.model, config.blocks, problems);
-        problems.throw_if_any(way.layout);
-        stack = build_stack(layout, resolved, config.model, store, "body", {}, {.layer_drop = way.drop});
-        store.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
-    }
+        : BuiltStack(way.layout, {}, "dropout = 0.1\n[blocks.e]\nkind = \"moe\"\nexperts = 3\ntop = 2\ninner = 6\n",
+                     {.layer_drop = way.drop}) {}
     Pass pass(bool training) const {
         Pass made{.training = training, .memory = config.model.memory};
         made.keys.rows = 11;

@@ -158,10 +158,10 @@ Tensor MoeBlock::experts_of(const Tensor& x_TBD, const Routing& routing, const C
         mask_NI = ops::dropout(at::ones({x_TBD.size(0), x_TBD.size(1), values_.expert.inner}, x_TBD.options()), dropout,
                                call.site("inner"), 1)
                       .flatten(0, 1);
+    const std::vector<int64_t> sizes(count, count + values_.experts);
+    const std::vector<Tensor> parts = entering.split_with_sizes(sizes);
+    const std::vector<Tensor> tokens_of = token_A.split_with_sizes(sizes);
     std::vector<Tensor> results;
-    const std::vector<Tensor> parts = entering.split_with_sizes(std::vector<int64_t>(count, count + values_.experts));
-    const std::vector<Tensor> tokens_of =
-        token_A.split_with_sizes(std::vector<int64_t>(count, count + values_.experts));
     for (size_t e = 0; e < experts_.size(); ++e) {
         if (count[e] == 0) continue;
         results.push_back(experts_[e]->formula(parts[e], [&](const Tensor& inner) {
