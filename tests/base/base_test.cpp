@@ -3,8 +3,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "lithe/base/log.h"
 #include "lithe/base/parallel.h"
 #include "lithe/base/rng.h"
 #include "lithe/base/text.h"
@@ -121,6 +123,20 @@ TEST(File, OwnFilesAreKnownByTheirNames) {
 TEST(File, FullDiskIsOfTheKindResources) {
     FileWriter writer("/dev/full");
     EXPECT_ERROR(writer.write("x"), ErrorKind::resources, "No space left");
+}
+
+TEST(Log, WhatIsSaidOnceComesAgainInAnotherLog) {
+    testing::TemporaryFolder folder;
+    const auto lines = [&](const char* name) {
+        set_log_file(folder.file(name));
+        for (int i = 0; i < 3; ++i) log_info_once("pairs left out");
+        log_info_once("another line");
+        set_log_file("");
+        const std::string text = testing::read_all(folder.file(name));
+        return std::count(text.begin(), text.end(), '\n');
+    };
+    EXPECT_EQ(lines("first"), 2);
+    EXPECT_EQ(lines("second"), 2);
 }
 
 TEST(Random, StreamsAreReproducibleAndUniform) {

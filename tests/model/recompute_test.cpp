@@ -144,16 +144,11 @@ TEST_P(RecomputeKinds, TheSameBitsAsWithout) {
                              (settings.find("memory") == std::string::npos ? "memory = 6\n" : std::string()) + settings;
     const Config config = parse_config(head + blocks, "test");
     const auto gradients = [&](const char* how) {
-        ParameterStore store;
-        Problems problems;
-        const LayoutNode layout = parse_layout(config.model.layout);
-        const auto resolved = resolve_blocks(layout, config.model, config.blocks, problems);
-        problems.throw_if_any("test");
         StackOptions options{.recomputable = true};
         if (reads_source) options.given = {kSource, kSourcePadding};
         if (reads_source) options.source_width = 8;
-        const Stack stack = build_stack(layout, resolved, config.model, store, "body", {}, options);
-        store.materialize(at::kDouble, at::kDouble, at::kCPU, 3);
+        const testing::BuiltStack built(config, options);
+        const Stack& stack = built.stack;
         const Recompute recompute = parse_recompute(how);
         if (recompute.method == RecomputeMethod::selective) {
             for (const AppliedBlock& block : stack.blocks) block.recomputable->set_recomputed(true);
@@ -180,7 +175,7 @@ TEST_P(RecomputeKinds, TheSameBitsAsWithout) {
         std::vector<Tensor> list = {out.flow.x_TBD.detach(), flow.x_TBD.grad()};
         if (source.defined()) list.push_back(source.grad());
         out.state.for_each([&](const std::string&, const StateTensor& each) { list.push_back(each.value.detach()); });
-        for (size_t i = 0; i < store.size(); ++i) list.push_back(store.working(i).grad());
+        for (size_t i = 0; i < built.store.size(); ++i) list.push_back(built.store.working(i).grad());
         return list;
     };
     const std::vector<Tensor> plain = gradients("none");

@@ -16,7 +16,9 @@ struct BuiltStack {
     Stack stack;
     explicit BuiltStack(const std::string& layout, const GroupWrapper& wrap = {}, const std::string& more = "",
                         const StackOptions& options = {})
-        : config(small(layout, more)) {
+        : BuiltStack(small(layout, more), options, wrap) {}
+    explicit BuiltStack(Config given, const StackOptions& options = {}, const GroupWrapper& wrap = {})
+        : config(std::move(given)) {
         Problems problems;
         LayoutNode tree = parse_layout(config.model.layout);
         auto blocks = resolve_blocks(tree, config.model, config.blocks, problems);

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 
 #include "lithe/base/text.h"
 #include "lithe/base/timer.h"
@@ -23,6 +25,7 @@ struct Loggers {
     std::shared_ptr<spdlog::logger> screen;
     std::mutex mutex;
     bool progress_shown = false;
+    std::set<std::string, std::less<>> said_once;
     Timer since_plain;  // the last progress line that is no terminal's
 
     Loggers() {
@@ -65,6 +68,7 @@ void set_log_file(const std::string& path) {
     Loggers& all = loggers();
     std::lock_guard lock(all.mutex);
     all.file.reset();
+    all.said_once.clear();
     if (path.empty()) return;
     try {
         auto file = std::make_shared<spdlog::logger>("file", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
@@ -77,6 +81,15 @@ void set_log_file(const std::string& path) {
 }
 
 void log_info(std::string_view text) { write(spdlog::level::info, "", text, loggers().level != LogLevel::quiet); }
+
+void log_info_once(std::string_view text) {
+    Loggers& all = loggers();
+    {
+        std::lock_guard lock(all.mutex);
+        if (!all.said_once.emplace(text).second) return;
+    }
+    log_info(text);
+}
 
 void log_verbose(std::string_view text) { write(spdlog::level::info, "", text, loggers().level == LogLevel::verbose); }
 

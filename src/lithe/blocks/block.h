@@ -99,6 +99,7 @@ class BlockOptions {
 
 struct BlockTraits {
     bool causal = true;          // can run so that it never looks ahead
+    bool may_leak = false;       // is not causal, and its options say whether it stands in decoders all the same
     bool bidirectional = false;  // can run over the whole segment
     bool streams = true;         // a segment split in two, with the state carried, equals the whole
     bool position_wise = false;  // no position sees another

@@ -113,7 +113,7 @@ Tensor MoeBlock::jittered(const Tensor& x_TBD, const Call& call) const {
     return x_TBD * factor.to(x_TBD.options());
 }
 
-static Tensor valid_TB(const Tensor& x_TBD, const Pass& pass) {
+static Tensor not_padding(const Tensor& x_TBD, const Pass& pass) {
     if (pass.marks) return pass.marks->padding_BT.transpose(0, 1).eq(0);
     return at::ones({x_TBD.size(0), x_TBD.size(1)}, x_TBD.options().dtype(at::kBool));
 }
@@ -132,7 +132,8 @@ Routing MoeBlock::route(const Tensor& x_TBD, const Call& call) const {
     routing.gates_NK = values_.top == 1 ? best_NK : best_NK / best_NK.sum(1, true).clamp_min(1e-7);
     const int64_t capacity = training && values_.capacity > 0 ? expert_capacity(values_, x_TBD.size(0)) : 0;
     const Tensor experts_TBK = routing.experts_NK.view({x_TBD.size(0), x_TBD.size(1), values_.top});
-    routing.kept_NK = kept_choices(experts_TBK, valid_TB(x_TBD, call.pass), values_.experts, capacity).flatten(0, 1);
+    routing.valid_TB = not_padding(x_TBD, call.pass);
+    routing.kept_NK = kept_choices(experts_TBK, routing.valid_TB, values_.experts, capacity).flatten(0, 1);
     return routing;
 }
 
@@ -177,7 +178,8 @@ Tensor MoeBlock::experts_of(const Tensor& x_TBD, const Routing& routing, const C
         .view_as(x_TBD);
 }
 
-void MoeBlock::add_aux(const Routing& routing, const Tensor& valid, Aux& aux) const {
+void MoeBlock::add_aux(const Routing& routing, Aux& aux) const {
+    const Tensor& valid = routing.valid_TB;
     const int64_t steps = valid.size(0);
     const int64_t rows = valid.size(1);
     const Tensor first_N = routing.experts_NK.select(1, 0);
@@ -203,7 +205,7 @@ BranchOutput MoeBlock::branch(const Tensor& x_TBD, const State&, const Call& cal
     const Routing routing = route(x_TBD, call);
     BranchOutput out;
     out.delta_TBD = experts_of(x_TBD, routing, call);
-    if (call.pass.training) add_aux(routing, valid_TB(x_TBD, call.pass), out.aux);
+    if (call.pass.training) add_aux(routing, out.aux);
     return out;
 }
 

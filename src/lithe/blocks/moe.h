@@ -32,7 +32,8 @@ struct Routing {
     Tensor probabilities_NE, logits_NE;
     Tensor experts_NK;  // int64: choices, best first
     Tensor gates_NK;
-    Tensor kept_NK;  // bool: false where the expert was full, and of padding
+    Tensor kept_NK;   // bool: false where the expert was full, and of padding
+    Tensor valid_TB;  // bool: false where padding stands
 };
 
 class MoeBlock : public Block {
@@ -49,7 +50,7 @@ class MoeBlock : public Block {
     // Every expert's tokens through it, and back to their places.
     Tensor experts_of(const Tensor& x_TBD, const Routing& routing, const Call& call) const;
     // Losses, the share of tokens whose first choice each expert is, and that of choices turned away.
-    void add_aux(const Routing& routing, const Tensor& valid_TB, Aux& aux) const;
+    void add_aux(const Routing& routing, Aux& aux) const;
 
     MoeValues values_;
     std::string name_;

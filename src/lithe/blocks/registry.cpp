@@ -111,9 +111,9 @@ std::vector<BlockKind> efficient_attentions() {
             "BlockBERT's attention: each block sees one, permuted by head"),
         kind<SinkhornBlock, SinkhornValues>("sinkhorn", 0, {.causal = false, .bidirectional = true, .streams = false},
                                             "Sinkhorn attention: each block sees itself and a mixture of all"),
-        kind<LshBlock, LshValues>("lsh", 0,
-                                  {.causal = false, .bidirectional = true, .streams = false, .asks_host = true},
-                                  "Reformer's attention: queries are keys, and hashes say who sees whom"),
+        kind<LshBlock, LshValues>(
+            "lsh", 0, {.causal = false, .may_leak = true, .bidirectional = true, .streams = false, .asks_host = true},
+            "Reformer's attention: queries are keys, and hashes say who sees whom"),
         kind<LinformerBlock, LinformerValues>("linformer", 0,
                                               {.causal = false, .bidirectional = true, .streams = false},
                                               "Linformer's attention: keys and values projected along time"),

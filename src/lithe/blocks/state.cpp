@@ -38,6 +38,11 @@ void State::put(std::string name, Tensor value, int batch_axis, int time_axis) {
     tensors.push_back({std::move(name), std::move(value), batch_axis, time_axis});
 }
 
+const State& State::part(size_t index) const {
+    static const State empty;
+    return index < parts.size() ? parts[index] : empty;
+}
+
 State State::detach() const {
     return map_tensors(*this, [](const StateTensor& each) { return each.value.detach(); });
 }

@@ -24,6 +24,8 @@ struct State {
     std::vector<State> parts;  // of the units of a sequence, in order
 
     bool empty() const { return tensors.empty() && parts.empty(); }
+    // An empty one where nothing was carried.
+    const State& part(size_t index) const;
     const Tensor* find(const std::string& name) const;
     // Undefined when there is none.
     Tensor get(const std::string& name) const;

@@ -124,9 +124,11 @@ void refuse_without_effect(const Flags& flags, const Objective& objective) {
     if (flags.length_penalty) refuse("--length-penalty", "it writes no translations");
 }
 
+int64_t beam_of(const Flags& flags) { return flags.beam.value_or(kBeam); }
+
 // Scores of what the models write; what needs it, but for the split, as the loss's evaluation.
 std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, const ScoredText& text, uint64_t bytes) {
-    const int64_t beam = flags.beam.value_or(kBeam);
+    const int64_t beam = beam_of(flags);
     if (beam == 0) return std::nullopt;
     std::optional<Writing> writing = loaded.objective->write(
         loaded.models, text, *loaded.tokenizer,
@@ -139,7 +141,7 @@ std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, cons
 
 nlohmann::ordered_json scores_json(const Writing& writing, const Flags& flags) {
     nlohmann::ordered_json json = {{"texts", writing.texts.size()},
-                                   {"beam", flags.beam.value_or(kBeam)},
+                                   {"beam", beam_of(flags)},
                                    {"length_penalty", flags.length_penalty.value_or(1)}};
     if (!writing.scores.empty()) json["scores"] = to_json(writing.scores);
     return json;
@@ -206,7 +208,7 @@ int run(const Flags& flags, const CommandContext& context) {
         if (writing)
             for (const auto& [score, signature] : writing->scores)
                 std::cout << fixed_digits(score.value, 2) << " " << score.kind.unit << " of " << writing->texts.size()
-                          << " texts, beam " << flags.beam.value_or(kBeam) << ", " << signature << std::endl;
+                          << " texts, beam " << beam_of(flags) << ", " << signature << std::endl;
     }
     return 0;
 }

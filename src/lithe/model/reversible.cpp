@@ -10,11 +10,6 @@
 namespace lithe {
 namespace {
 
-const State& part_of(const State& state, size_t index) {
-    static const State empty;
-    return index < state.parts.size() ? state.parts[index] : empty;
-}
-
 struct Streams {
     Tensor first, second;
     Tensor& moved(bool moves_first) { return moves_first ? first : second; }
@@ -84,7 +79,7 @@ ReversibleRun::Ran ReversibleRun::run(const Flow& flow, const State& state, cons
     Bag bag = flow.bag;
     for (const Layer& layer : layers_) ran.out.state.parts.emplace_back().parts.resize(layer.blocks.size());
     for (const Move& move : moves(pass)) {
-        const State& before = part_of(part_of(state, move.layer), move.place);
+        const State& before = state.part(move.layer).part(move.place);
         State& after = ran.out.state.parts[move.layer].parts[move.place];
         const Flow from{ran.streams.read(move.first).to(type), bag};
         if (!move.kept) {
@@ -167,7 +162,7 @@ class ReversibleRun::Inverse : public torch::autograd::Node {
     void take_back(const Move& move, const Ran::Beside& beside, Streams& streams, Streams& slopes) {
         const Tensor from = streams.read(move.first).detach().set_requires_grad(true);
         Flow flow{from.to(type_), beside.bag};
-        State state = part_of(part_of(state_, move.layer), move.place);
+        State state = state_.part(move.layer).part(move.place);
         std::vector<std::pair<const at::TensorImpl*, Tensor>> leaves;
         for (Tensor* each : differentiable_inputs(flow, state)) {
             if (each == &flow.x_TBD) continue;
@@ -242,7 +237,7 @@ State ReversibleRun::skip(const Tensor& x_TBD, const State& state, const Pass& p
     for (size_t l = 0; l < layers_.size(); ++l) {
         State& layer = after.parts.emplace_back();
         for (size_t i = 0; i < layers_[l].blocks.size(); ++i)
-            layer.parts.push_back(layers_[l].blocks[i]->skip(x_TBD, part_of(part_of(state, l), i), pass));
+            layer.parts.push_back(layers_[l].blocks[i]->skip(x_TBD, state.part(l).part(i), pass));
     }
     return after;
 }
@@ -290,7 +285,7 @@ StepOutput ReversibleRun::add_step(StepProgram& program, const float* x, int64_t
     return {combined(first, second, 0.5F), [loads = std::move(loads)](const State& state, int64_t row) {
                 for (size_t l = 0; l < loads.size(); ++l)
                     for (size_t i = 0; i < loads[l].size(); ++i)
-                        if (loads[l][i]) loads[l][i](part_of(part_of(state, l), i), row);
+                        if (loads[l][i]) loads[l][i](state.part(l).part(i), row);
             }};
 }
 

@@ -34,10 +34,9 @@ UnitOutput Slot::forward(const Flow& flow, const State& state, const Pass& pass)
         fail_usage("the network of a search runs with choices only", "model.layout",
                    "lithe search writes the layout that it found");
     const SlotChoice& choice = choices->places[index_];
-    static const State empty;
     UnitOutput out{flow, {}, {}};
     for (size_t i = 0; i < candidates_.size(); ++i) {
-        const State& own = i < state.parts.size() ? state.parts[i] : empty;
+        const State& own = state.part(i);
         State after;
         if (choice.index >= 0 && size_t(choice.index) != i) {
             out.state.parts.push_back(pass_by(*candidates_[i], flow.x_TBD, own, pass));
@@ -58,9 +57,8 @@ UnitOutput Slot::forward(const Flow& flow, const State& state, const Pass& pass)
 
 State Slot::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     State after;
-    static const State empty;
     for (size_t i = 0; i < candidates_.size(); ++i)
-        after.parts.push_back(pass_by(*candidates_[i], x_TBD, i < state.parts.size() ? state.parts[i] : empty, pass));
+        after.parts.push_back(pass_by(*candidates_[i], x_TBD, state.part(i), pass));
     return after;
 }
 

@@ -267,13 +267,6 @@ static void check_reversible(const LayoutNode& node, const std::map<std::string,
                      section + ".norm");
 }
 
-// Whether a kind has something to say of its own about what later positions show in a decoder.
-static bool may_leak(const BlockKind& kind, const ModelConfig& model) {
-    const auto options = kind.make_options(model);
-    const auto fields = list_fields([&](FieldVisitor& v) { options->visit(v); });
-    return std::any_of(fields.begin(), fields.end(), [](const FieldDoc& each) { return each.path == "allow_leak"; });
-}
-
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions,
                                                     Problems& problems, const std::string& section) {
@@ -308,7 +301,8 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
             problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
                              ") only runs forward in time, and " + section + ".direction is \"bidirectional\"",
                          section + ".layout");
-        if (kind && model.direction == Direction::causal && !kind->traits.causal && !may_leak(*kind, model))
+        const bool may_stand_there = kind && (kind->traits.causal || kind->traits.may_leak);
+        if (kind && model.direction == Direction::causal && !may_stand_there)
             problems.add("layout, column " + std::to_string(column) + ": block '" + name + "' (" + kind->name +
                              ") sees its whole segment, and " + section + ".direction is \"causal\"",
                          section + ".layout", "it stands in encoders");

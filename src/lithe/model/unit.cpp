@@ -118,9 +118,8 @@ UnitOutput Sequence::forward(const Flow& flow, const State& state, const Pass& p
 UnitOutput Sequence::run_units(size_t begin, size_t end, const Flow& flow, const State& state, const Pass& pass) const {
     UnitOutput all;
     all.flow = flow;
-    static const State empty;
     for (size_t i = begin; i < end; ++i) {
-        UnitOutput out = units_[i]->forward(all.flow, i < state.parts.size() ? state.parts[i] : empty, pass);
+        UnitOutput out = units_[i]->forward(all.flow, state.part(i), pass);
         all.flow = std::move(out.flow);
         all.state.parts.push_back(std::move(out.state));
         all.aux.append(std::move(out.aux));
@@ -136,9 +135,7 @@ std::vector<const Unit*> Sequence::units() const {
 
 State Sequence::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     State after;
-    static const State empty;
-    for (size_t i = 0; i < units_.size(); ++i)
-        after.parts.push_back(units_[i]->skip(x_TBD, i < state.parts.size() ? state.parts[i] : empty, pass));
+    for (size_t i = 0; i < units_.size(); ++i) after.parts.push_back(units_[i]->skip(x_TBD, state.part(i), pass));
     return after;
 }
 
@@ -192,9 +189,8 @@ StepOutput Sequence::add_step(StepProgram& program, const float* x, int64_t memo
         loads.push_back(std::move(out.load));
     }
     return {x, [loads = std::move(loads)](const State& state, int64_t row) {
-                static const State empty;
                 for (size_t i = 0; i < loads.size(); ++i)
-                    if (loads[i]) loads[i](i < state.parts.size() ? state.parts[i] : empty, row);
+                    if (loads[i]) loads[i](state.part(i), row);
             }};
 }
 

@@ -67,9 +67,9 @@ class PairBatches : public ScoredBatches {
                           " tokens a side to be scored",
                       "data", "raise train.length or evaluation.length");
         if (!longer.empty())
-            log_info("pairs      " + which_pairs(longer, count) + " are longer than the evaluation's " +
-                     std::to_string(protocol.length) +
-                     " tokens a side and are not scored: evaluation.length, else train.length, is the limit");
+            log_info_once("pairs      " + which_pairs(longer, count) + " are longer than the evaluation's " +
+                          std::to_string(protocol.length) +
+                          " tokens a side and are not scored: evaluation.length, else train.length, is the limit");
         rows_ = std::min<uint64_t>(rows_, pairs_.size());
     }
     const Batch* next() override {

@@ -59,12 +59,12 @@ template <class S, class Walk> class Corrected : protected Walk {
 
     // From `lacks`, less what the chunk's own steps read of each other: lacks, wrote.
     void correct() const {
-        value_slabs([this](auto vectors, int64_t n) { solve<decltype(vectors)::value>(n); });
+        value_slabs([this](auto vectors, int64_t n) { this->solve<decltype(vectors)::value>(n); });
     }
     // From gradients of what is written, in `out`: d_read and d_beta.
     void correct_back() const {
         __builtin_memset(d_.d_beta, 0, size_t(n_.rows) * sizeof(C));
-        value_slabs([this](auto vectors, int64_t n) { solve_back<decltype(vectors)::value>(n); });
+        value_slabs([this](auto vectors, int64_t n) { this->solve_back<decltype(vectors)::value>(n); });
     }
 
     // What is written, packed as Walk packs values.
