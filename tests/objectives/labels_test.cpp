@@ -95,6 +95,25 @@ TEST(LabelledTexts, TheLongerSideOfAPairIsCut) {
                  ErrorKind::usage, "no room for a text");
 }
 
+TEST(LabelledTexts, TextsOfAPairMayStandApart) {
+    TokenList tokens;
+    tokens.add({4, 4, 4, 4, 4, 4, 4}, 7);
+    tokens.add({5, 6}, 2);
+    tokens.add({6}, 1);
+    tokens.add({7, 7, 7}, 3);
+    const LabelledTexts texts(tokens, {.marks = marks_of(*with_marks()), .pairs = true, .apart = true, .length = 6});
+    EXPECT_EQ(texts.whole_length(0), 9) << "of the longer side";
+    EXPECT_EQ(texts.length(1), 5);
+    Batch batch;
+    texts.fill({0, 1}, batch);
+    EXPECT_EQ(batch.inputs, (std::vector<int64_t>{2, 2, 4, 6, 4, 3, 4, 0, 4, 0, 3, 0}));
+    EXPECT_EQ(batch.source.ids, (std::vector<int64_t>{2, 2, 5, 7, 6, 7, 3, 7, 0, 3, 0, 0}));
+    const uint8_t p = kPadding;
+    EXPECT_EQ(batch.flags, (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, p, 0, p, 0, p}));
+    EXPECT_EQ(batch.source.flags, (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, p, 0, p, p}));
+    EXPECT_EQ(batch.tokens, 6 + 3 + 4 + 5);
+}
+
 TEST(LabelledTexts, SecondTextsAndLabelsAreReadFromTables) {
     const testing::TemporaryFolder folder;
     DataConfig data;
@@ -180,6 +199,76 @@ TEST(Labels, PaddingAndPartsChangeNothing) {
         const Tensor two = labels.outputs(models, DeviceBatch::of(together, at::kCPU), pass);
         EXPECT_LT((one[0] - two[0]).abs().max().item<double>(), 1e-12) << pooling;
     }
+}
+
+// Pairs of words; the label says whether both are of a's and b's in the same number.
+std::string pairs_table(int rows) {
+    std::string text = "one\ttwo\tlabel\n";
+    for (int i = 0; i < rows; ++i) {
+        const bool first = i % 2 == 0, second = i / 2 % 2 == 0;
+        const auto word = [&](bool a, int n) {
+            return std::string(size_t(3 + n % 4), a ? 'a' : 'b') + char('m' + n % 9);
+        };
+        text += word(first, i) + "\t" + word(second, i / 3) + "\t" + (first == second ? "alike" : "other") + "\n";
+    }
+    return text;
+}
+
+Config pairs_config(const testing::TemporaryFolder& folder, const std::vector<std::string>& sets = {}) {
+    std::vector<std::string> all = {"data.field=one", "data.second=two", "objective.pairs=apart",
+                                    "objective.pooling=mean"};
+    all.insert(all.end(), sets.begin(), sets.end());
+    const Config config = config_of(folder, all);
+    folder.write("train.tsv", pairs_table(160));
+    folder.write("valid.tsv", pairs_table(40));
+    return config;
+}
+
+// Conneau et al. 2017, figure 1: y = W [u; v; |u - v|; u v] + b.
+TEST(Labels, ThePairsHeadSeesEachTextAlone) {
+    const testing::TemporaryFolder folder;
+    const Config config = settled(pairs_config(folder));
+    const auto objective = objective_of(config);
+    const Models models = training_models(*objective, config);
+    models.main().materialize(at::kDouble, at::kDouble, at::kCPU, 5);
+    TokenList tokens;
+    tokens.add({'a', 'b', 'c'}, 3);
+    tokens.add({'d', 'e', 'f', 'g', 'h'}, 5);
+    const auto& labels = dynamic_cast<const LabelObjective&>(*objective);
+    Batch batch;
+    labels.texts(tokens, 24).fill({0}, batch);
+    const Pass pass = models.main().pass(false);
+    const Tensor given = labels.outputs(models, DeviceBatch::of(batch, at::kCPU), pass)[0];
+
+    const LabelledTexts alone(tokens, {.marks = marks_of(tokenize::ByteTokenizer()), .length = 24});
+    const auto mean = [&](uint64_t number) {
+        Batch one;
+        alone.fill({number}, one);
+        return models.main().hidden(DeviceBatch::of(one, at::kCPU).ids_TB, {}, pass).h_TBD.mean(0)[0];
+    };
+    const Tensor u = mean(0), v = mean(1);
+    const ParameterStore& store = models.main().parameters();
+    Tensor expected;
+    for (size_t i = 0; i < store.size(); ++i)
+        if (store.spec(i).name == "label_head.weight")
+            expected = store.master(i).mv(at::cat({u, v, (u - v).abs(), u * v}));
+    ASSERT_TRUE(expected.defined());
+    EXPECT_LT((given - expected).abs().max().item<double>(), 1e-12) << "the bias is zero at the start";
+}
+
+TEST(Labels, PairsApartLearnAndResumeExactly) {
+    const testing::TemporaryFolder folder;
+    const auto train = [&](const std::string& run, int64_t steps, const std::vector<std::string>& sets) {
+        Config config = pairs_config(folder, sets);
+        config.train.max_steps = steps;
+        return Trainer(config, {.run = folder.file(run)}).run();
+    };
+    const TrainResult whole = train("whole", 200, {"train.parts=1"});
+    EXPECT_GT(whole.valid->score.value, 0.95);
+    train("parts", 90, {"train.parts=1"});
+    EXPECT_EQ(train("parts", 200, {"train.parts=1"}).valid->loss, whole.valid->loss) << "to the last bit";
+    const TrainResult cut = train("cut", 5, {"train.parts=2", "model.dropout=0.2"});
+    EXPECT_NEAR(cut.valid->loss, train("one", 5, {"train.parts=1", "model.dropout=0.2"}).valid->loss, 1e-5);
 }
 
 TEST(Classify, LearnsAndResumesExactly) {
@@ -272,6 +361,7 @@ TEST(Labels, WhatCannotBeIsToldInASentence) {
               std::string::npos);
     EXPECT_NE(problems_of({"objective.labels=[\"x\"]"}).find("one class alone"), std::string::npos);
     EXPECT_NE(problems_of({"objective.labels=[\"x\",\"y\",\"x\"]"}).find("stands twice"), std::string::npos);
+    EXPECT_NE(problems_of({"objective.pairs=apart"}).find("there are no pairs to be read apart"), std::string::npos);
     EXPECT_NE(problems_of({"data.order=documents"}).find("an order of their own"), std::string::npos);
     const Config missing = config_of(folder, {"objective.labels=[\"first\",\"oter\"]"});
     EXPECT_ERROR(settled(missing), ErrorKind::bad_file, "no text to train on has the label \"oter\"");

@@ -32,6 +32,7 @@ constexpr auto names_of(Trained) {
 struct Flags {
     std::string model, task, valid, test, field = "text", second, label = "label", run, score;
     bool regress = false;
+    std::optional<PairForm> pairs;
     Trained trained = Trained::all;
     double epochs = 3, rate = 5e-5;
     int64_t batch = 32, length = 0, seed = 1, threads = 0;
@@ -91,6 +92,7 @@ std::vector<std::string> taken_parts(const LanguageModel& trained, const Languag
 // Settings of the command line are checked as those of a file are.
 Config with_sets(const Config& config, const Flags& flags) {
     std::vector<std::string> sets = flags.sets;
+    if (flags.pairs) sets.insert(sets.begin(), "objective.pairs=\"" + std::string(name_of(*flags.pairs)) + "\"");
     if (!flags.score.empty()) sets.insert(sets.begin(), "objective.score=\"" + flags.score + "\"");
     return sets.empty() ? config : parse_config(to_toml(config), "lithe finetune", sets);
 }
@@ -178,6 +180,9 @@ CommandAction set_up_finetune(CLI::App& app, const CommandContext& context) {
     app.add_option("--test", flags->test, "a file of its own for `lithe eval RUN --data :test`");
     app.add_option("--field", flags->field, "the column of the text, by name or number")->capture_default_str();
     app.add_option("--second", flags->second, "the column of a second text: labels are of pairs");
+    add_choice(app, "--pairs", flags->pairs,
+               "the texts of a pair: joined, in one sequence (default); or apart, each for itself by the same stack",
+               {PairForm::joined, PairForm::apart});
     app.add_option("--label", flags->label, "the column of labels")->capture_default_str();
     app.add_flag("--regress", flags->regress, "labels are numbers to be learnt as such, not names of classes");
     app.add_option("--score", flags->score,

@@ -1,5 +1,7 @@
 #include "lithe/data/labelled_texts.h"
 
+#include <algorithm>
+
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
 
@@ -21,14 +23,14 @@ LabelledTexts::LabelledTexts(const TokenView& tokens, Options options)
     if (pairs() && tokens.documents() % 2 != 0)
         fail_file("the text does not consist of pairs: it has " + std::to_string(tokens.documents()) + " documents",
                   "data", "data.second names the field of the second text");
-    if (marks() + (pairs() ? 2 : 1) > options_.length)
+    if (marks() + (in_one() ? 2 : 1) > options_.length)
         fail_usage("a row has no room for a text beside its " + std::to_string(marks()) + " marks", "train.length",
                    "raise it above " + std::to_string(options_.length));
 }
 
 int64_t LabelledTexts::marks() const {
     const TextMarks& marks = options_.marks;
-    return int64_t(marks.before.size() + (pairs() ? marks.between.size() : 0) + marks.after.size());
+    return int64_t(marks.before.size() + (in_one() ? marks.between.size() : 0) + marks.after.size());
 }
 
 // Documents may hold the mark behind them already.
@@ -41,17 +43,18 @@ std::vector<int64_t> LabelledTexts::side(uint64_t document) const {
 
 int64_t LabelledTexts::whole_length(uint64_t number) const {
     if (!pairs()) return int64_t(side(number).size()) + marks();
-    return int64_t(side(2 * number).size() + side(2 * number + 1).size()) + marks();
+    const size_t first = side(2 * number).size(), second = side(2 * number + 1).size();
+    return int64_t(in_one() ? first + second : std::max(first, second)) + marks();
 }
 
 LabelledTexts::Sides LabelledTexts::cut_sides(uint64_t number) const {
     const auto room = size_t(options_.length - marks());
-    if (!pairs()) {
-        Sides sides{side(number), {}};
-        if (sides.first.size() > room) sides.first.resize(room);
+    Sides sides{side(pairs() ? 2 * number : number), pairs() ? side(2 * number + 1) : std::vector<int64_t>()};
+    if (!in_one()) {
+        sides.first.resize(std::min(room, sides.first.size()));
+        sides.second.resize(std::min(room, sides.second.size()));
         return sides;
     }
-    Sides sides{side(2 * number), side(2 * number + 1)};
     const size_t all = sides.first.size() + sides.second.size();
     for (size_t over = all > room ? all - room : 0; over > 0; --over)
         (sides.first.size() > sides.second.size() ? sides.first : sides.second).pop_back();
@@ -70,26 +73,55 @@ const std::string& LabelledTexts::label(uint64_t number) const {
     return names[size_t(label)];
 }
 
+namespace {
+
+// Writes one row of ids and flags [length][rows], piece by piece.
+class RowWriter {
+ public:
+    RowWriter(std::vector<int64_t>& ids, std::vector<uint8_t>& flags, int64_t rows, int64_t row)
+        : ids_(ids),
+          flags_(flags),
+          rows_(size_t(rows)),
+          place_(size_t(row)) {}
+    void put(const std::vector<int64_t>& ids, uint8_t flags = 0) {
+        for (const int64_t id : ids) {
+            ids_[place_] = id;
+            flags_[place_] = flags;
+            place_ += rows_;
+        }
+        written_ += int64_t(ids.size());
+    }
+    // The rest is padding. Returns the number of tokens before it.
+    int64_t finish() {
+        for (; place_ < flags_.size(); place_ += rows_) flags_[place_] = kPadding;
+        return written_;
+    }
+
+ private:
+    std::vector<int64_t>& ids_;
+    std::vector<uint8_t>& flags_;
+    size_t rows_, place_;
+    int64_t written_ = 0;
+};
+
+}  // namespace
+
 void LabelledTexts::fill_row(Batch& batch, int64_t row, uint64_t number) const {
     const Sides sides = cut_sides(number);
     const TextMarks& marks = options_.marks;
-    int64_t t = 0;
-    const auto put = [&](const std::vector<int64_t>& ids, uint8_t flags) {
-        for (const int64_t id : ids) {
-            const auto place = size_t(t++ * batch.rows + row);
-            batch.inputs[place] = id;
-            batch.flags[place] = flags;
-        }
-    };
-    put(marks.before, 0);
-    put(sides.first, 0);
-    if (pairs()) {
-        put(marks.between, 0);
-        put(sides.second, kSecondText);
+    RowWriter main(batch.inputs, batch.flags, batch.rows, row);
+    main.put(marks.before);
+    main.put(sides.first);
+    if (in_one()) {
+        main.put(marks.between);
+        main.put(sides.second, kSecondText);
     }
-    put(marks.after, pairs() ? kSecondText : 0);
-    batch.tokens += t;
-    for (; t < batch.length; ++t) batch.flags[size_t(t * batch.rows + row)] = kPadding;
+    main.put(marks.after, in_one() ? kSecondText : 0);
+    batch.tokens += main.finish();
+    if (!pairs() || in_one()) return;
+    RowWriter beside(batch.source.ids, batch.source.flags, batch.rows, row);
+    for (const auto* ids : {&marks.before, &sides.second, &marks.after}) beside.put(*ids);
+    batch.tokens += beside.finish();
 }
 
 void LabelledTexts::fill(const std::vector<uint64_t>& numbers, Batch& batch) const {
@@ -102,6 +134,11 @@ void LabelledTexts::fill(const std::vector<uint64_t>& numbers, Batch& batch) con
     batch.inputs.assign(positions, 0);
     batch.targets.assign(positions, -1);
     batch.flags.assign(positions, 0);
+    if (pairs() && !in_one()) {
+        batch.source.length = batch.length;
+        batch.source.ids.assign(positions, 0);
+        batch.source.flags.assign(positions, 0);
+    }
     for (int64_t row = 0; row < batch.rows; ++row) fill_row(batch, row, numbers[size_t(row)]);
 }
 

@@ -2,9 +2,10 @@
 //
 //   text      before  a  after
 //   pair      before  a  between  b  after      b and what follows it: the second token type
+//   apart     before  a  after   beside   before  b  after, the batch's source
 //
 // A pair is documents 2n and 2n + 1 of a corpus with data.second. A text that is too long is cut at its end; of a pair
-// the longer side is, until both are in (Devlin et al. 2019, run_classifier.py's rule).
+// in one sequence the longer side is, until both are in (Devlin et al. 2019, run_classifier.py's rule).
 #pragma once
 
 #include <string>
@@ -29,13 +30,14 @@ class LabelledTexts {
     struct Options {
         TextMarks marks;
         bool pairs = false;
-        int64_t length = 0;  // tokens at most, marks included
+        bool apart = false;  // the texts of a pair are two sequences
+        int64_t length = 0;  // tokens of a sequence at most, marks included
     };
     // `tokens` must outlive it. Throws bad_file where pairs are not whole, usage where the marks alone are too long.
     LabelledTexts(const TokenView& tokens, Options options);
     uint64_t size() const { return pairs() ? tokens_->documents() / 2 : tokens_->documents(); }
     bool pairs() const { return options_.pairs; }
-    // Tokens with the marks, before and after the cut.
+    // Tokens of the longer sequence with the marks, before and after the cut.
     int64_t whole_length(uint64_t number) const;
     int64_t length(uint64_t number) const { return std::min(whole_length(number), options_.length); }
     // "": the texts have none.
@@ -50,6 +52,7 @@ class LabelledTexts {
     std::vector<int64_t> side(uint64_t document) const;
     Sides cut_sides(uint64_t number) const;
     int64_t marks() const;
+    bool in_one() const { return options_.pairs && !options_.apart; }
     void fill_row(Batch& batch, int64_t row, uint64_t number) const;
     const TokenView* tokens_;
     Options options_;

@@ -5,11 +5,12 @@ namespace lithe {
 SequenceHead::SequenceHead(LanguageModel& model, const SequenceHeadOptions& options) : options_(options) {
     ParameterStore& store = model.parameters();
     const std::string name = kName;
-    weight_ = store.add({name + ".weight", {options.outputs, model.config().width}, Role::head, Init::normal(0.02)});
+    const int64_t width = model.config().width * (options.of_pairs ? 4 : 1);
+    weight_ = store.add({name + ".weight", {options.outputs, width}, Role::head, Init::normal(0.02)});
     bias_ = store.add({name + ".bias", {options.outputs}, Role::bias, Init::constant(0)});
 }
 
-Tensor SequenceHead::pooled(const Tensor& h_TBD, const Pass& pass) const {
+Tensor SequenceHead::chosen(const Tensor& h_TBD, const Pass& pass) const {
     if (options_.pooling == Pooling::first) return h_TBD.select(0, 0);
     const Tensor padding_BT = pass.marks ? pass.marks->padding_BT : Tensor();
     const int64_t steps = h_TBD.size(0);
@@ -27,13 +28,20 @@ Tensor SequenceHead::pooled(const Tensor& h_TBD, const Pass& pass) const {
         .to(h_TBD.scalar_type());
 }
 
-Tensor SequenceHead::operator()(const LanguageModel& model, const Tensor& h_TBD, const Pass& pass) const {
-    Tensor v_BD = pooled(h_TBD, pass);
-    if (model.has_pooler()) v_BD = model.pooler(v_BD);
-    if (pass.training) v_BD = ops::dropout(v_BD, options_.dropout, shared_site(pass, kName), 0);
+Tensor SequenceHead::pooled(const LanguageModel& model, const Tensor& h_TBD, const Pass& pass) const {
+    const Tensor v_BD = chosen(h_TBD, pass);
+    return model.has_pooler() ? model.pooler(v_BD) : v_BD;
+}
+
+Tensor SequenceHead::operator()(const Tensor& v_BD, const Pass& pass) const {
+    const Tensor kept_BD = pass.training ? ops::dropout(v_BD, options_.dropout, shared_site(pass, kName), 0) : v_BD;
     // so small a product is as fast, and numbers that are near one another stay apart
-    const auto compute = ops::compute_type(h_TBD.scalar_type());
-    return at::linear(v_BD.to(compute), weight_.tensor().to(compute), bias_.tensor());
+    const auto compute = ops::compute_type(v_BD.scalar_type());
+    return at::linear(kept_BD.to(compute), weight_.tensor().to(compute), bias_.tensor());
+}
+
+Tensor SequenceHead::operator()(const Tensor& first_BD, const Tensor& second_BD, const Pass& pass) const {
+    return (*this)(at::cat({first_BD, second_BD, (first_BD - second_BD).abs(), first_BD * second_BD}, 1), pass);
 }
 
 }  // namespace lithe

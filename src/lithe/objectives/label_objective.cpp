@@ -15,6 +15,10 @@ void LabelValues::visit(FieldVisitor& v) {
              .help = "what of a text the head sees: first, its first position; last, its last; mean, all of them. "
                      "auto: last for a causal model, first where the tokenizer has [CLS] or <s>, else mean"},
             pooling);
+    v.field({.name = "pairs",
+             .help = "data.second: joined, both texts in one sequence; apart, each for itself by the same stack, and "
+                     "the head sees u, v, |u - v| and u v"},
+            pairs);
     v.field({.name = "dropout", .help = "of what the head sees", .minimum = 0, .maximum = 0.99}, dropout);
 }
 
@@ -23,6 +27,9 @@ void LabelValues::check(const Config& config, Problems& problems) const {
         problems.add("a causal model's first position has seen nothing of the text", "objective.pooling",
                      "last or mean");
     const DataConfig &data = config.data, defaults;
+    if (pairs == PairForm::apart && data.second.empty())
+        problems.add("texts stand alone: there are no pairs to be read apart", "objective.pairs",
+                     "data.second names the field of the second text");
     if ((!data.train.empty() || !data.path.empty()) && data.label.empty())
         problems.add("no field of the text is named to take labels from", "data.label",
                      "name the column, as data.label = \"label\"");
@@ -48,9 +55,11 @@ LabelObjective::LabelObjective(std::string name, const LabelValues& values, cons
     : name_(std::move(name)),
       vocabulary_(std::max(tokenizer.vocabulary_size(), config.model.vocabulary_size)),  // a model may know a mask, too
       pairs_(!config.data.second.empty()),
+      pair_form_(values.pairs),
       marks_(marks_of(tokenizer)) {
     head_.pooling = resolved(values.pooling, config, marks_);
     head_.dropout = values.dropout;
+    head_.of_pairs = values.pairs == PairForm::apart;
 }
 
 Models LabelObjective::models(const Config& config, std::shared_ptr<ParameterStore> store) const {
@@ -71,24 +80,33 @@ struct LabelObjective::Forward {
     Aux aux;
 };
 
-LabelObjective::Forward LabelObjective::forward(const Models& models, const DeviceBatch& batch,
-                                                const Pass& pass) const {
-    TokenStack::Output h = models.main().hidden(batch.ids_TB, {}, pass);
-    return {(*models.sequence_head)(models.main(), h.h_TBD, pass), std::move(h.aux)};
-}
-
 // Texts stand alone: there is no memory, and no rule of a text that goes on.
-static Pass of_texts(Pass pass, const DeviceBatch& batch) {
-    pass.set_flags(batch.flags_TB);
+static Pass of_texts(Pass pass, const Tensor& flags_TB) {
+    pass.set_flags(flags_TB);
     pass.memory = 0;
     pass.window = -1;
     pass.clamp_length = -1;
     return pass;
 }
 
+LabelObjective::Forward LabelObjective::forward(const Models& models, const DeviceBatch& batch,
+                                                const Pass& given) const {
+    const LanguageModel& model = models.main();
+    const SequenceHead& head = *models.sequence_head;
+    const Pass pass = of_texts(given, batch.flags_TB);
+    TokenStack::Output first = model.hidden(batch.ids_TB, {}, pass);
+    const Tensor u_BD = head.pooled(model, first.h_TBD, pass);
+    if (!batch.source_SB.defined()) return {head(u_BD, pass), std::move(first.aux)};
+    Pass beside = of_texts(given, batch.source_flags_SB);
+    beside.keys.rows = combine_key(beside.keys.rows, "second text");
+    TokenStack::Output second = model.hidden(batch.source_SB, {}, beside);
+    first.aux.append(std::move(second.aux));
+    return {head(u_BD, head.pooled(model, second.h_TBD, beside), pass), std::move(first.aux)};
+}
+
 LossOutput LabelObjective::loss(const Models& models, const DeviceBatch& batch, const State&, bool training,
                                 const DrawKeys& keys) const {
-    Forward made = forward(models, batch, of_texts(models.main().pass(training, keys), batch));
+    Forward made = forward(models, batch, models.main().pass(training, keys));
     LossOutput result;
     result.terms.push_back({.name = term(), .sum = sum(made.outputs_BC, batch.labels_B)});
     add_aux(std::move(made.aux), batch, result);
@@ -96,7 +114,7 @@ LossOutput LabelObjective::loss(const Models& models, const DeviceBatch& batch, 
 }
 
 Tensor LabelObjective::outputs(const Models& models, const DeviceBatch& batch, Pass pass) const {
-    return forward(models, batch, of_texts(std::move(pass), batch)).outputs_BC;
+    return forward(models, batch, pass).outputs_BC;
 }
 
 ScoredRows LabelObjective::score(const Models& models, const DeviceBatch& batch, const State&, Pass pass) const {
@@ -105,7 +123,7 @@ ScoredRows LabelObjective::score(const Models& models, const DeviceBatch& batch,
 }
 
 LabelledTexts LabelObjective::texts(const TokenView& tokens, int64_t length) const {
-    return {tokens, {.marks = marks_, .pairs = pairs_, .length = length}};
+    return {tokens, {.marks = marks_, .pairs = pairs_, .apart = pair_form_ == PairForm::apart, .length = length}};
 }
 
 void LabelObjective::fill(const LabelledTexts& texts, const std::vector<uint64_t>& numbers, Batch& batch) const {

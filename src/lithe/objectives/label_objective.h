@@ -6,9 +6,17 @@
 
 namespace lithe {
 
+// How the two texts of a pair are read: as one sequence, or each for itself by the same stack.
+enum class PairForm { joined, apart };
+constexpr auto names_of(PairForm) {
+    using enum PairForm;
+    return std::to_array<Named<PairForm>>({{joined, "joined"}, {apart, "apart"}});
+}
+
 // Options that they share.
 struct LabelValues {
     Pooling pooling = Pooling::automatic;
+    PairForm pairs = PairForm::joined;
     double dropout = 0.1;
     void visit(FieldVisitor& v);
     void check(const Config& config, Problems& problems) const;
@@ -63,6 +71,7 @@ class LabelObjective : public Objective {
     SequenceHeadOptions head_;
     int64_t vocabulary_, columns_ = 1;
     bool pairs_;
+    PairForm pair_form_;
     TextMarks marks_;
 };
 
