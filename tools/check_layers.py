@@ -22,11 +22,12 @@ LAYERS = {
     "model": "base spec formats tokenize data kernels ops nn blocks",
     "infer": "base spec tokenize kernels ops nn blocks model",
     "objectives": "base spec formats tokenize data score kernels ops nn blocks model infer",
+    "inspect": BELOW + " report",
     "train": BELOW + " report",
     "plan": BELOW + " train",
     "search": BELOW + " train report",
     "api": BELOW + " train plan search report",
-    "cli": BELOW + " train plan search report",
+    "cli": BELOW + " inspect train plan search report",
 }
 TORCH_FREE = {"base", "spec", "formats", "tokenize", "kernels", "data", "report", "score", "include"}
 PUBLIC = {"error.h", "export.h"}  # of include/lithe, for every folder; the others are declared for api/

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lithe/blocks/layer_place.h"
+#include "lithe/blocks/look.h"
 #include "lithe/ops/node.h"
 
 namespace lithe {
@@ -136,7 +137,9 @@ BranchOutput AdaptiveSpanBlock::branch(const Tensor& x_TBD, const State& state, 
     in.memory_MBX = recalled.memory_MBX;
     in.mask = recalled.mask.mask;
     put_distances(in, recalled.length() + x_TBD.size(0), seen, shares);
-    out.delta_TBD = out_(attended(in, back));
+    const Tensor mixed = attended(in, back);
+    show(call, {in.kv_TBX, width_, mixed, heads_});
+    out.delta_TBD = out_(mixed);
     recalled.mask = make_mask(state, length_of(state), x_TBD.size(0), x_TBD.size(1), pass);
     remember(state, recalled, call.entering(x_TBD), in.kv_TBX, within, out.state);
     if (values_.penalty > 0)

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "lithe/base/text.h"
+#include "lithe/blocks/look.h"
 #include "lithe/blocks/relative_attention.h"
 
 namespace lithe {
@@ -236,6 +237,7 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
         in.dropout_key = call.site("attention");
     }
     Tensor mixed = attended(in);
+    show(call, {in.kv_TBX, in.kv_TBX.size(2) - width_, mixed, values_.heads});
     if (values_.gated) mixed = mixed * gate_(x_TBD).sigmoid();
     out.delta_TBD = out_(mixed);
     const Pass pass = windowed(call.pass);

@@ -68,7 +68,7 @@ BlockRows BigBirdBlock::rows(int64_t n, int64_t head) const {
     });
 }
 
-Tensor BigBirdBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&) const {
+Tensor BigBirdBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&, const Call&) const {
     const int64_t n = in.kv_TBX.size(0);
     std::vector<BlockRows> heads;
     for (int64_t h = 0; h < heads_; ++h) heads.push_back(rows(n, h));

@@ -37,7 +37,8 @@ class BigBirdBlock : public PatternedBlock {
     BigBirdBlock(const BigBirdValues& values, const BlockSite& site);
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
 
  private:

@@ -35,7 +35,7 @@ BlockBertBlock::BlockBertBlock(const BlockBertValues& values, const BlockSite& s
     : PatternedBlock(values, site),
       values_(values) {}
 
-Tensor BlockBertBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&) const {
+Tensor BlockBertBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&, const Call&) const {
     const int64_t n = in.kv_TBX.size(0), blocks = values_.blocks;
     const auto begin_of = [&](int64_t block) { return (block * n + blocks - 1) / blocks; };
     ops::KeySpanLists lists;

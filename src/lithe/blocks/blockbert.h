@@ -25,7 +25,8 @@ class BlockBertBlock : public PatternedBlock {
     BlockBertBlock(const BlockBertValues& values, const BlockSite& site);
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
 
  private:

@@ -1,5 +1,6 @@
 #include "lithe/blocks/cross_attention.h"
 
+#include "lithe/blocks/look.h"
 #include "lithe/ops/attention.h"
 
 namespace lithe {
@@ -56,8 +57,10 @@ BranchOutput CrossAttentionBlock::branch(const Tensor& x_TBD, const State& state
         in.dropout = values_.attention_dropout;
         in.dropout_key = call.site("attention");
     }
+    const Tensor mixed = ops::attention(in);
+    show(call, {keys_values, width_, mixed, values_.heads});
     BranchOutput out;
-    out.delta_TBD = out_(ops::attention(in));
+    out.delta_TBD = out_(mixed);
     if (call.pass.training) return out;
     out.state.put("source", keys_values, 1, 0);
     if (padding_BS.defined()) out.state.put("hidden", padding_BS, 0, 1);

@@ -1,6 +1,7 @@
 #include "lithe/blocks/linear_attention.h"
 
 #include "lithe/blocks/feature_attention.h"
+#include "lithe/blocks/look.h"
 
 namespace lithe {
 namespace {
@@ -24,7 +25,8 @@ void LinearAttentionValues::check(const ModelConfig& model, const std::string& w
 
 LinearAttentionBlock::LinearAttentionBlock(const LinearAttentionValues& values, const BlockSite& site)
     : width_(site.model.width),
-      cell_{values.heads, width_ / values.heads, width_ / values.heads + 1},
+      cell_{
+          .heads = values.heads, .key = width_ / values.heads, .value = width_ / values.heads + 1, .is_mixture = false},
       qkv_(site, "qkv", {3, width_, width_}, values.bias, Init::xavier(width_, width_)),
       out_(site, "out", {1, width_, width_}, values.bias, Init::xavier(width_, width_)) {}
 
@@ -38,6 +40,7 @@ BranchOutput LinearAttentionBlock::branch(const Tensor& x_TBD, const State& stat
                             ? cell_.run(in, state, call, out.state).unflatten(2, {cell_.heads, cell_.value})
                             : sums_over_all(in.q_TBHK, in.k_TBHK, in.v_TBHV, call.pass);
     const Tensor mixed = sums.narrow(3, 0, cell_.key) / (sums.narrow(3, cell_.key, 1) + kEpsilon);
+    show(call, {parts[2], 0, mixed.flatten(2), cell_.heads});
     out.delta_TBD = out_(mixed.flatten(2));
     return out;
 }

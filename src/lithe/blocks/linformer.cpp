@@ -64,7 +64,7 @@ Tensor LinformerBlock::projected(const Tensor& x_TBP, const Parameter& by) const
     return low.view({heads_, values_.rank, batch, width / heads_}).permute({1, 2, 0, 3}).flatten(2);
 }
 
-Tensor LinformerBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&) const {
+Tensor LinformerBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&, const Call&) const {
     const int64_t n = in.kv_TBX.size(0);
     check_length("linformer", n, values_.length);
     Tensor keys_values = in.kv_TBX.narrow(2, width_, 2 * width_);

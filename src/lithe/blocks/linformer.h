@@ -34,7 +34,8 @@ class LinformerBlock : public PatternedBlock {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
 
  private:

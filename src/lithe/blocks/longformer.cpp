@@ -1,5 +1,6 @@
 #include "lithe/blocks/longformer.h"
 
+#include "lithe/blocks/look.h"
 #include "lithe/ops/patterned_attention.h"
 
 namespace lithe {
@@ -87,7 +88,8 @@ Tensor LongformerBlock::all_local(const ops::AttentionInput& in) const {
     return at::cat({local(of_heads(0, plain), 1), local(of_heads(plain, heads_ - plain), values_.dilation)}, 2);
 }
 
-Tensor LongformerBlock::global(const ops::AttentionInput& in, const Tensor& x_TBD, int64_t count) const {
+Tensor LongformerBlock::global(const ops::AttentionInput& in, const Tensor& x_TBD, int64_t count,
+                               const Call& call) const {
     const Tensor kv = global_key_value_(x_TBD);
     ops::AttentionInput all{.q_TBP = global_query_(x_TBD.narrow(0, 0, count)),
                             .kv_TBX = kv.narrow(0, 0, 0),
@@ -96,17 +98,20 @@ Tensor LongformerBlock::global(const ops::AttentionInput& in, const Tensor& x_TB
                             .heads = heads_};
     all.mask.causal = false;
     if (in.mask.first_BT.defined()) all.mask.first_BT = in.mask.first_BT.narrow(1, 0, count).contiguous();
-    return ops::attention(all);
+    const Tensor mixed = ops::attention(all);
+    show(call, {kv, width_, mixed, heads_});
+    return mixed;
 }
 
-Tensor LongformerBlock::attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State&) const {
+Tensor LongformerBlock::attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State&,
+                                 const Call& call) const {
     ops::AttentionInput apart = in;
     apart.q_TBP = in.kv_TBX.narrow(2, 0, width_);
     apart.kv_TBX = in.kv_TBX.narrow(2, width_, 2 * width_);
     const Tensor mixed = all_local(apart);
     const int64_t steps = in.kv_TBX.size(0), globals = std::min(values_.global_tokens, steps);
     if (globals == 0) return mixed;
-    return at::cat({global(in, x_TBD, globals), mixed.narrow(0, globals, steps - globals)});
+    return at::cat({global(in, x_TBD, globals, call), mixed.narrow(0, globals, steps - globals)});
 }
 
 double LongformerBlock::pairs(const CostShape& shape) const {

@@ -30,7 +30,8 @@ class LongformerBlock : public PatternedBlock {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
     int64_t parts() const override { return values_.global_tokens > 0 ? 2 : 1; }
 
@@ -38,7 +39,7 @@ class LongformerBlock : public PatternedBlock {
     // Of heads with this dilation.
     Tensor local(const ops::AttentionInput& in, int64_t dilation) const;
     Tensor all_local(const ops::AttentionInput& in) const;
-    Tensor global(const ops::AttentionInput& in, const Tensor& x_TBD, int64_t count) const;
+    Tensor global(const ops::AttentionInput& in, const Tensor& x_TBD, int64_t count, const Call& call) const;
     int64_t undilated_heads() const { return values_.dilated_heads > 0 ? heads_ - values_.dilated_heads : 0; }
     LongformerValues values_;
     StackedProjection global_query_, global_key_value_;

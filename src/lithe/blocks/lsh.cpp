@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lithe/blocks/look.h"
 #include "lithe/blocks/matrix_state_cell.h"
 #include "lithe/blocks/normal_draws.h"
 
@@ -166,8 +167,10 @@ Tensor LshBlock::attended(const Tensor& q_TBD, const Tensor& v_TBD, const Tensor
 BranchOutput LshBlock::branch(const Tensor& x_TBD, const State&, const Call& call) const {
     const Tensor packed = query_value_(x_TBD);
     BranchOutput out;
-    out.delta_TBD = out_(
-        attended(packed.narrow(2, 0, width_), packed.narrow(2, width_, width_), rotations(x_TBD.size(0)), call.pass));
+    const Tensor mixed =
+        attended(packed.narrow(2, 0, width_), packed.narrow(2, width_, width_), rotations(x_TBD.size(0)), call.pass);
+    show(call, {packed, width_, mixed, values_.heads});
+    out.delta_TBD = out_(mixed);
     return out;
 }
 

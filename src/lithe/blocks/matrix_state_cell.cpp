@@ -1,5 +1,6 @@
 #include "lithe/blocks/matrix_state_cell.h"
 
+#include "lithe/blocks/look.h"
 #include "lithe/kernels/matrix_state/matrix_state.h"
 
 namespace lithe {
@@ -13,6 +14,8 @@ Tensor MatrixStateCell::run(ops::MatrixStateInput in, const State& before, const
     in.flags_TB = call.pass.flags_TB();
     ops::MatrixStateOutput out = ops::matrix_state(in);
     after.put("state", out.state_BHKV, 0);
+    const bool packed = in.packed_TBX.defined();
+    if (is_mixture) show(call, {packed ? in.packed_TBX : in.v_TBHV, packed ? 2 * keys() : 0, out.out_TBX, heads});
     return out.out_TBX;
 }
 

@@ -14,7 +14,8 @@ struct MatrixStateCell {
     int64_t heads = 1;
     int64_t key = 1, value = 1;  // of a head
     double scale = 1;
-    int products = 2;  // of a row with the state, each step: 3 with the delta rule, 4 with rows of RWKV-7's kind
+    bool is_mixture = true;  // false: its user divides what it gives, and shows that (blocks/look.h)
+    int products = 2;        // of a row with the state, each step: 3 with the delta rule, 4 with rows of RWKV-7's kind
 
     int64_t keys() const { return heads * key; }
     int64_t values() const { return heads * value; }

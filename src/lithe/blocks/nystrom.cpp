@@ -111,7 +111,7 @@ Tensor NystromBlock::convolved(const Tensor& v_TBP) const {
     return y_BHTV.permute({2, 0, 1, 3}).flatten(2);
 }
 
-Tensor NystromBlock::attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State&) const {
+Tensor NystromBlock::attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State&, const Call&) const {
     const int64_t n = in.kv_TBX.size(0);
     const Tensor all = in.kv_TBX.to(ops::compute_type(in.kv_TBX.scalar_type()));
     const Tensor q = all.narrow(2, 0, width_), v = all.narrow(2, 2 * width_, width_);

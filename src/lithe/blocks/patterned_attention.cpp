@@ -1,5 +1,6 @@
 #include "lithe/blocks/patterned_attention.h"
 
+#include "lithe/blocks/look.h"
 #include "lithe/blocks/matrix_state_cell.h"
 
 namespace lithe {
@@ -30,7 +31,9 @@ BranchOutput PatternedBlock::branch(const Tensor& x_TBD, const State& state, con
         recall(state, x_TBD, call, [&](const Tensor& memory_MBD) { return qkv_(call.normed(memory_MBD), width_); });
     in.memory_MBX = recalled.memory_MBX;
     in.mask = recalled.mask.mask;
-    out.delta_TBD = out_(attended(in, x_TBD, state));
+    const Tensor mixed = attended(in, x_TBD, state, call);
+    show(call, {in.kv_TBX, 2 * width_, mixed, heads_});
+    out.delta_TBD = out_(mixed);
     remember(state, recalled, call.entering(x_TBD), in.kv_TBX.narrow(2, width_, 2 * width_), call, out.state);
     carry(x_TBD, state, call.pass, out.state);
     return out;

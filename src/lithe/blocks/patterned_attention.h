@@ -34,8 +34,9 @@ class PatternedBlock : public Block {
     double activation_numbers_per_token(const CostShape& shape) const override;
 
  protected:
-    // Of queries, keys and values with their memory and mask.
-    virtual Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const = 0;
+    // Of queries, keys and values with their memory and mask. Values beside `in`'s are shown by the kind itself.
+    virtual Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                            const Call& call) const = 0;
     // Keys that queries of a segment see, all together, on average over heads.
     virtual double pairs(const CostShape& shape) const = 0;
     // Attentions that are joined into one.

@@ -5,6 +5,7 @@
 
 #include "lithe/base/position_flags.h"
 #include "lithe/blocks/feature_attention.h"
+#include "lithe/blocks/look.h"
 #include "lithe/blocks/normal_draws.h"
 
 namespace lithe {
@@ -92,7 +93,10 @@ void PerformerValues::check(const ModelConfig& model, const std::string& where, 
 PerformerBlock::PerformerBlock(const PerformerValues& values, const BlockSite& site)
     : values_(values),
       width_(site.model.width),
-      cell_{values.heads, values.features > 0 ? values.features : width_ / values.heads, width_ / values.heads + 1},
+      cell_{.heads = values.heads,
+            .key = values.features > 0 ? values.features : width_ / values.heads,
+            .value = width_ / values.heads + 1,
+            .is_mixture = false},
       key_(combine_key(uint64_t(values.seed), site.name)),
       qkv_(site, "qkv", {3, width_, width_}, values.bias, Init::xavier(width_, width_)),
       out_(site, "out", {1, width_, width_}, values.bias, Init::xavier(width_, width_)) {}
@@ -177,7 +181,9 @@ Tensor PerformerBlock::mixed(const Tensor& qkv_TBX, const Tensor& directions, co
     }
     const Tensor sums = call.pass.causal ? cell_.run(in, state, call, after).unflatten(2, {cell_.heads, cell_.value})
                                          : sums_over_all(in.q_TBHK, in.k_TBHK, in.v_TBHV, call.pass);
-    return (sums.narrow(3, 0, size) / sums.narrow(3, size, 1).clamp_min(kLeastSum)).flatten(2);
+    const Tensor mixed = (sums.narrow(3, 0, size) / sums.narrow(3, size, 1).clamp_min(kLeastSum)).flatten(2);
+    show(call, {parts[2], 0, mixed, cell_.heads});
+    return mixed;
 }
 
 BranchOutput PerformerBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {

@@ -1,5 +1,6 @@
 #include "lithe/blocks/relative_attention.h"
 
+#include "lithe/blocks/look.h"
 #include "lithe/nn/sinusoids.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/relative_attention.h"
@@ -41,7 +42,9 @@ BranchOutput RelativeAttentionBlock::branch(const Tensor& x_TBD, const State& st
         in.dropout_key = call.site("attention");
     }
     in.r_SP = positions_(distances);
-    out.delta_TBD = out_(ops::relative_attention(in));
+    const Tensor mixed = ops::relative_attention(in);
+    show(call, {in.qkv_TBX, 2 * width_, mixed, values_.heads});
+    out.delta_TBD = out_(mixed);
     remember(state, recalled, call.entering(x_TBD), in.qkv_TBX.narrow(2, width_, 2 * width_), call, out.state);
     return out;
 }

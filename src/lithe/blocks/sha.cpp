@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lithe/blocks/attention_memory.h"
+#include "lithe/blocks/look.h"
 #include "lithe/ops/dropout.h"
 #include "lithe/ops/lstm.h"
 
@@ -83,7 +84,9 @@ Tensor ShaBlock::attend(const Tensor& h_TBD, const State& state, const Call& cal
     const Tensor q = norm_query_(at::linear(h, query_.tensor(), query_bias_.tensor().to(type))) * gates;
     ops::AttentionInput in{.q_TBP = dropped(q, "query", call), .kv_TBX = m, .memory_MBX = recalled.memory_MBX};
     in.mask = recalled.mask.mask;
-    if (call.pass.training && values_.dropout > 0) {  // keys are not dropped, values are
+    if (looker_of(call.pass)) {
+        in.kv_TBX = at::cat({m, m}, 2);
+    } else if (call.pass.training && values_.dropout > 0) {  // keys are not dropped, values are
         in.kv_TBX = at::cat({m, dropped(m, "values", call)}, 2);
         if (const Tensor& memory = recalled.memory_MBX; memory.defined())
             in.memory_MBX = at::cat({memory, dropped(memory, "memory", call)}, 2);
@@ -93,7 +96,9 @@ Tensor ShaBlock::attend(const Tensor& h_TBD, const State& state, const Call& cal
     const auto value =
         at::linear(value_gate_.tensor().sigmoid().to(type).unsqueeze(0), value_.tensor(), value_bias_.tensor().to(type))
             .chunk(2, 1);
-    const Tensor mixed = ops::attention(in) * (value[0].tanh() * value[1].sigmoid());
+    const Tensor read = ops::attention(in);
+    show(call, {in.kv_TBX, in.kv_TBX.size(2) - m.size(2), read, 1});
+    const Tensor mixed = read * (value[0].tanh() * value[1].sigmoid());
     remember(state, recalled, m, m, call, after);
     return h + dropped(mixed, "mixed", call);
 }

@@ -88,7 +88,7 @@ Tensor SinkhornBlock::mixed(const Tensor& q, const Tensor& k, const Tensor& v, c
     return out.unflatten(1, {q.size(0), q.size(2), q.size(3)}).transpose(0, 1).flatten(3).flatten(0, 1);
 }
 
-Tensor SinkhornBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&) const {
+Tensor SinkhornBlock::attended(const ops::AttentionInput& in, const Tensor&, const State&, const Call&) const {
     const int64_t steps = in.kv_TBX.size(0), batch = in.kv_TBX.size(1), count = blocks(steps);
     const int64_t lacking = count * values_.block - steps;
     Tensor hidden_TB = in.mask.hidden_BS.defined() ? in.mask.hidden_BS.t() : Tensor();

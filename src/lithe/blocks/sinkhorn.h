@@ -42,7 +42,8 @@ class SinkhornBlock : public PatternedBlock {
     Tensor mixed(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& shares, const Tensor& hidden) const;
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
 
  private:

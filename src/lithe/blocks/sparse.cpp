@@ -85,7 +85,7 @@ ops::KeySpans fixed_spans(const SparseValues& values, const ops::AttentionInput&
     return lists.get(by_row, by_head).to(in.kv_TBX.device());
 }
 
-Tensor SparseBlock::attended(const ops::AttentionInput& in, const Tensor&, const State& before) const {
+Tensor SparseBlock::attended(const ops::AttentionInput& in, const Tensor&, const State& before, const Call&) const {
     if (values_.pattern == SparsePattern::strided)
         return ops::joined(
             {ops::local_attention(in, values_.stride - 1, 0), ops::dilated_attention(in, values_.stride, -1, -1)});

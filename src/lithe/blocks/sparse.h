@@ -36,7 +36,8 @@ class SparseBlock : public PatternedBlock {
     SparseBlock(const SparseValues& values, const BlockSite& site);
 
  protected:
-    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before) const override;
+    Tensor attended(const ops::AttentionInput& in, const Tensor& x_TBD, const State& before,
+                    const Call& call) const override;
     double pairs(const CostShape& shape) const override;
     int64_t parts() const override { return values_.pattern == SparsePattern::strided ? 2 : 1; }
     void carry(const Tensor& x_TBD, const State& before, const Pass& pass, State& after) const override;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lithe/blocks/look.h"
 #include "lithe/ops/dropout.h"
 namespace lithe {
 namespace {
@@ -97,11 +98,12 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     Tensor z_TBP = at::linear(x_TBD, w1_.tensor());
     ops::AttentionInput in{.q_TBP = z_TBP, .heads = values_.heads};
     std::vector<Tensor> key_and_value;  // W_k, W_v
-    if (absorbs()) {
+    const bool absorbs = this->absorbs() && !looker_of(call.pass);
+    if (absorbs) {
         key_and_value = w2_.tensor().view({2, values_.projection, -1}).unbind();
         in.q_TBP = at::matmul(z_TBP, key_and_value[0]);
     }
-    const auto keys = [&](const Tensor& z) { return absorbs() ? z : at::linear(z, w2_.tensor()); };
+    const auto keys = [&](const Tensor& z) { return absorbs ? z : at::linear(z, w2_.tensor()); };
     in.kv_TBX = keys(z_TBP);
     const Recalled recalled = recall(
         state, x_TBD, call, [&](const Tensor& memory_MBD) { return keys(at::linear(memory_MBD, w1_.tensor())); });
@@ -112,7 +114,8 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
         in.dropout_key = call.site("attention");
     }
     Tensor mixed_TBP = ops::attention(in);
-    if (absorbs()) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
+    if (!absorbs) show(call, {in.kv_TBX, values_.projection, mixed_TBP, values_.heads});
+    if (absorbs) mixed_TBP = at::linear(mixed_TBP, key_and_value[1]);
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
     if (call.pass.training) y_TBP = ops::dropout(y_TBP, values_.dropout, call.site("expand"), 1);
     const State none;  // the backward direction has not seen what comes next

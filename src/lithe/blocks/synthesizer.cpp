@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lithe/blocks/fixed_length.h"
+#include "lithe/blocks/look.h"
 #include "lithe/ops/heads.h"
 
 namespace lithe {
@@ -146,7 +147,10 @@ BranchOutput SynthesizerBlock::branch(const Tensor& x_TBD, const State& state, c
     const ops::AttentionMask mask = make_mask(state, 0, n, x_TBD.size(1), call.pass).mask;
     const Tensor weights = ops::masked_softmax_(logits(x_TBD), mask, heads_, 1);
     BranchOutput out;
-    out.delta_TBD = out_(ops::heads_last(at::bmm(weights, ops::heads_first(value_(x_TBD), heads_)), heads_));
+    const Tensor values = value_(x_TBD);
+    const Tensor mixed = ops::heads_last(at::bmm(weights, ops::heads_first(values, heads_)), heads_);
+    show(call, {values, 0, mixed, heads_});
+    out.delta_TBD = out_(mixed);
     return out;
 }
 

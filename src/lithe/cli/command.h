@@ -35,6 +35,7 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context);
 CommandAction set_up_translate(CLI::App& app, const CommandContext& context);
 CommandAction set_up_finetune(CLI::App& app, const CommandContext& context);
 CommandAction set_up_predict(CLI::App& app, const CommandContext& context);
+CommandAction set_up_inspect(CLI::App& app, const CommandContext& context);
 CommandAction set_up_search(CLI::App& app, const CommandContext& context);
 CommandAction set_up_compare(CLI::App& app, const CommandContext& context);
 CommandAction set_up_info(CLI::App& app, const CommandContext& context);

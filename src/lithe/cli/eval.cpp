@@ -8,6 +8,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/scored_data.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
 #include "lithe/model/parameter_files.h"
@@ -32,42 +33,6 @@ struct Flags {
     std::optional<double> length_penalty;
 };
 
-// "FILE:split"; a file without a split is scored whole.
-// Labels are read from another text too where the model gives some.
-void choose_data(const std::string& text, bool labels, Config& config, std::string& split) {
-    if (text.empty()) return;
-    std::string path = text;
-    split = "";
-    if (size_t colon = text.rfind(':'); colon != std::string::npos) {
-        for (const char* name : {"train", "valid", "test", "all"})
-            if (text.substr(colon + 1) == name) {
-                path = text.substr(0, colon);
-                split = name;
-            }
-    }
-    if (path.empty()) {
-        if (split == "all") fail_usage("--data :all needs a file", "--data");
-        return;  // ":test" of the run's own data
-    }
-    if (split.empty()) split = "all";
-    // another text, read as the run's own is; the model's tokenizer is given
-    const DataConfig defaults;
-    DataConfig& data = config.data;
-    data.path = path;
-    data.train.clear();
-    data.valid.clear();
-    data.test.clear();
-    data.sources.clear();
-    if (!labels) data.label.clear();
-    data.tokenizer = defaults.tokenizer;
-    data.vocabulary = defaults.vocabulary;
-    data.min_count = defaults.min_count;
-    if (split == "all") {
-        data.split = "100/0/0";
-        data.deduplicate = defaults.deduplicate;
-    }
-}
-
 // The run's configuration with --field, --format and --set.
 Config with_data_settings(const Config& config, const Flags& flags) {
     std::vector<std::string> sets = flags.sets;
@@ -78,22 +43,6 @@ Config with_data_settings(const Config& config, const Flags& flags) {
     if (!flags.field.empty()) sets.push_back("data.field=" + nlohmann::json(flags.field).dump());
     if (!flags.format.empty()) sets.push_back("data.format=" + flags.format);
     return sets.empty() ? config : parse_config(to_toml(config), flags.model, sets);
-}
-
-// A run that was moved, or made before paths were recorded whole, may not find its text.
-Corpus open_data(const Flags& flags, const LoadedModel& loaded) {
-    try {
-        return Corpus::open(loaded.config.data, loaded.tokenizer, stop_by_signal());
-    } catch (const Error& error) {
-        ErrorParts parts = error.parts();
-        std::error_code ignored;
-        const std::string path = data_name(loaded.config.data);
-        if (!flags.data.empty() && flags.data[0] != ':') throw;
-        if (std::filesystem::exists(path, ignored) || !loaded.config.data.sources.empty()) throw;
-        parts.hint = "where is the text of this run now? lithe eval " + shell_quoted(flags.model) +
-                     " --data TEXT:" + (flags.data.empty() ? "valid" : flags.data.substr(1));
-        fail(parts);
-    }
 }
 
 // The run's own text may have become another since.
@@ -168,7 +117,7 @@ int run(const Flags& flags, const CommandContext& context) {
     std::string split = "valid";
     choose_data(flags.data, loaded.objective->reads_labels(), loaded.config, split);
     loaded.config = with_data_settings(loaded.config, flags);
-    const Corpus corpus = open_data(flags, loaded);
+    const Corpus corpus = open_data(loaded, flags.model, flags.data);
     const bool own = flags.data.empty() || flags.data[0] == ':';
     if (own && flags.sets.empty() && flags.field.empty() && flags.format.empty()) warn_of_another_text(loaded, corpus);
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);

@@ -33,6 +33,7 @@ const Command kCommands[] = {
     {"predict", "labels of texts, by a model that was fine-tuned", set_up_predict},
     {"search", "find what stands at the searched places of a layout, under a budget", set_up_search},
     {"compare", "what differs between runs, what came out, what it took, and whether it is real", set_up_compare},
+    {"inspect", "a look inside: who reads whom, what is kept, how far back, how large gradients are", set_up_inspect},
     {"info", "parameters, FLOPs and memory of a run or configuration; without argument: this machine", set_up_info},
     {"import", "weights of other programs as a model: Transformer-XL's, BERT's, GPT-2's, Llama's", set_up_import},
     {"data", "prepare, inspect and verify corpora", set_up_data},
