@@ -39,6 +39,7 @@ inline const char* const kStepModels[] = {
     "width = 48\nlayout = \"u~(sf)x3~[sff]x2\"\nheads = 4\nmemory = 8\nfinal_norm = true",
     "width = 48\nlayout = \"[sf]x3\"\nheads = 4\nmemory = 8\nembedding_width = 12\ntie_embeddings = true\n"
     "ngrams.lengths = \"2-3\"\nngrams.rows = 60",
+    "width = 48\nlayout = \"u@[sf]x4@(sf)x2\"\nheads = 4\nmemory = 8\n[blocks.halting]\nbias = -0.5",
     "width = 48\nlayout = \"(<hgrn2>s)x3<mamba2>\"\nmemory = 8\n[blocks.mamba2]\nheads = 4\nstate = 20",
 };
 

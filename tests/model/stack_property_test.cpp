@@ -1,5 +1,5 @@
-// Random layouts with random ways of running them: groups, shared groups, reversible runs, dropped layers,
-// recomputation.
+// Random layouts with random ways of running them: groups, shared groups, reversible runs, halting runs, dropped
+// layers, recomputation.
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -30,14 +30,15 @@ std::string random_layout(Draws& draws, bool branches, int depth = 0, bool insid
     std::string layout;
     const int items = 1 + draws.below(3);
     for (int i = 0; i < items; ++i) {
-        const int what = depth < 2 ? draws.below(5) : 0;
+        const int what = depth < 2 ? draws.below(6) : 0;
         if (what < 2) {
             layout += std::string("sfel")[size_t(draws.below(branches || inside_run ? 3 : 4))];
         } else {
             const bool run = what == 4 && !inside_run;
             const std::string inside = random_layout(draws, branches, depth + 1, inside_run || run);
-            const bool shared = what == 3 || (run && draws.coin());
-            layout += (run ? "~" : "") + (shared ? "[" + inside + "]" : "(" + inside + ")");
+            const bool halting = what == 5 && !inside_run;
+            const bool shared = what == 3 || ((run || halting) && draws.coin());
+            layout += std::string(run ? "~" : halting ? "@" : "") + (shared ? "[" + inside + "]" : "(" + inside + ")");
         }
         if (draws.below(3) == 0) layout += "x" + std::to_string(2 + draws.below(2));
     }

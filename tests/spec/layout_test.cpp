@@ -6,9 +6,9 @@ namespace lithe {
 namespace {
 
 TEST(Layout, PrintsWhatItParsed) {
-    for (const char* text :
-         {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb", "sf?{sf-}f(?{sf-})x4", "-", "?",
-          "[s(fu)x3]x2", "~(sf)x12", "f~[sf]x6", "(~(sf)x2c)x3", "~(sf)"})
+    for (const char* text : {"ux10", "(rrrru)x2", "<sru>x8", "[sf]x12", "(sfff)x6(f)x8", "(lb)x2lsblb",
+                             "sf?{sf-}f(?{sf-})x4", "-", "?", "[s(fu)x3]x2", "~(sf)x12", "f~[sf]x6", "(~(sf)x2c)x3",
+                             "~(sf)", "@[sf]x12", "f@(sf)x3@[s?]x2", "@(~(sf)x2f@[l]x3)", "@[s]"})
         EXPECT_EQ(to_string(parse_layout(text)), text);
     EXPECT_EQ(to_string(parse_layout(" u x 10 ")), "ux10");
     EXPECT_EQ(to_string(parse_layout("s f ?{ s f - } f")), "sf?{sf-}f");
@@ -23,6 +23,9 @@ TEST(Layout, CountsApplications) {
     EXPECT_EQ(count_blocks(parse_layout("~(sf)x12")), 24);
     EXPECT_TRUE(has_reversible(parse_layout("s(f~(sf))x2")));
     EXPECT_FALSE(has_reversible(parse_layout("s(fsf)x2")));
+    EXPECT_EQ(count_blocks(parse_layout("@[sf]x12")), 24);
+    EXPECT_TRUE(has_halting(parse_layout("s(f@[sf])x2")));
+    EXPECT_FALSE(has_halting(parse_layout("s(f~[sf])x2")));
 }
 
 TEST(Layout, KeepsTheTree) {
@@ -50,6 +53,9 @@ TEST(Layout, ErrorsPointAtTheColumn) {
                            {"ux0", "column 3: a repetition is 1"},
                            {"ux99999", "column 3: a repetition is 1"},
                            {"xu", "column 1: 'x' repeats"},
+                           {"u@s", "column 2: '@' stands before a group"},
+                           {"@(s?)x2", "column 1: steps of a halting run that are searched are alike"},
+                           {"~(s@(f))", "column 1: a reversible run holds no halting run"},
                            {"u(s", "column 2: '(' is never closed"},
                            {"u)", "column 2: ')' closes nothing"},
                            {"u()", "column 2: the group is empty"},

@@ -4,11 +4,15 @@
 #include <set>
 
 #include "lithe/base/text.h"
+#include "lithe/blocks/options.h"
 #include "lithe/model/coordinates.h"
+#include "lithe/model/halting.h"
 #include "lithe/spec/config_io.h"
 
 namespace lithe {
 namespace {
+
+constexpr const char* kHalting = "halting";  // what [blocks.x] calls halting runs
 
 std::vector<std::string> known_names(const std::map<std::string, BlockDefinition>& definitions) {
     std::vector<std::string> names;
@@ -72,17 +76,30 @@ class Builder {
                 units.push_back(std::move(run));
                 continue;
             }
+            if (child.halting) {
+                begin_layer();
+                units.push_back(droppable(halting(child, nullptr, true), stack));
+                continue;
+            }
             for (int64_t i = 0; i < child.repeat; ++i) {
                 unit_ = units.size();
                 begin_layer();
-                units.push_back(unit(child, nullptr));
-                if (model_.positions == Positions::coordinates)
-                    units.back() = std::make_unique<CoordinateLayer>(std::move(units.back()), int64_t(next_layer_));
-                if (auto place = drop_place(stack))
-                    units.back() = std::make_unique<DroppableLayer>(std::move(units.back()), std::move(place));
+                units.push_back(droppable(with_coordinates(unit(child, nullptr)), stack));
             }
         }
         return std::make_unique<LayerSequence>(std::move(units));
+    }
+
+    std::unique_ptr<Unit> droppable(std::unique_ptr<Unit> layer, Stack& stack) const {
+        auto place = drop_place(stack);
+        if (!place) return layer;
+        return std::make_unique<DroppableLayer>(std::move(layer), std::move(place));
+    }
+
+    // Of a layer, or a step of a halting run that is one.
+    std::unique_ptr<Unit> with_coordinates(std::unique_ptr<Unit> layer) {
+        if (model_.positions != Positions::coordinates) return layer;
+        return std::make_unique<CoordinateLayer>(std::move(layer), ++coordinate_);
     }
 
     void begin_layer() {
@@ -108,6 +125,21 @@ class Builder {
         return std::make_unique<ReversibleRun>(std::move(layers));
     }
 
+    // A group's repetitions as steps; `is_layer`: it stands at the top.
+    std::unique_ptr<Unit> halting(const LayoutNode& node, Shared* shared, bool is_layer) {
+        const auto& values = values_of<HaltingValues>(*blocks_.at(kHalting).options);
+        const std::string here = path_here(kHalting);
+        const bool again = shared && halting_.count(&node);
+        const HaltingUnit unit_of = again ? halting_.at(&node) : HaltingUnit(store_, here, model_.width, values);
+        if (shared) halting_[&node] = unit_of;
+        std::vector<std::unique_ptr<Unit>> steps;
+        for (int64_t i = 0; i < node.repeat; ++i) {
+            steps.push_back(unit(node, shared));
+            if (is_layer) steps.back() = with_coordinates(std::move(steps.back()));
+        }
+        return std::make_unique<HaltingRun>(std::move(steps), unit_of, values);
+    }
+
     // The blocks of a group, in order.
     void collect(const LayoutNode& group, Shared* shared, std::vector<std::unique_ptr<Shell>>& blocks) {
         for (const LayoutNode& child : group.children)
@@ -125,6 +157,7 @@ class Builder {
         std::vector<std::unique_ptr<Unit>> units;
         for (const LayoutNode& child : node.children) {
             if (child.reversible) units.push_back(reversible(child, shared, [] { return nullptr; }));
+            else if (child.halting) units.push_back(halting(child, shared, false));
             else
                 for (int64_t i = 0; i < child.repeat; ++i) units.push_back(unit(child, shared));
         }
@@ -222,6 +255,7 @@ class Builder {
     std::vector<BagKey> given_;
     int64_t source_width_;
     Shared shared_;
+    std::map<const LayoutNode*, HaltingUnit> halting_;  // of halting runs in shared groups
     std::map<const LayoutNode*, size_t> shared_slots_;
     std::map<std::string, std::shared_ptr<const Shell::Parts>> tied_;
     size_t next_slot_ = 0;
@@ -231,6 +265,7 @@ class Builder {
     size_t unit_ = 0;   // of the root
     size_t layer_ = 0;  // as parameters are named
     size_t next_layer_ = 0;
+    int64_t coordinate_ = 0;               // of the layer, or step, before the next one
     std::map<std::string, int> in_layer_;  // blocks of each kind
 };
 
@@ -265,6 +300,29 @@ static void check_reversible(const LayoutNode& node, const std::map<std::string,
     if (model.norm == NormPlace::post)
         problems.add("a reversible run ('~') needs the norm before the block: " + section + ".norm = \"pre\"",
                      section + ".norm");
+}
+
+// The settings of halting runs stand among those of blocks.
+static void resolve_halting(const LayoutNode& layout, const ModelConfig& model,
+                            const std::map<std::string, BlockDefinition>& definitions,
+                            std::map<std::string, ResolvedBlock>& resolved, Problems& problems) {
+    for (const auto& [name, column] : block_names(layout))
+        if (name == kHalting)
+            return problems.add(
+                "layout, column " + std::to_string(column) + ": halting is what '@' before a group means, and no block",
+                "blocks.halting", "give the block another name");
+    const auto definition = definitions.find(kHalting);
+    if (definition == definitions.end() && !has_halting(layout)) return;
+    const auto options = std::make_shared<OptionsOf<HaltingValues>>(model);
+    if (definition != definitions.end()) {
+        if (!definition->second.kind.empty())
+            problems.add("halting is what '@' before a group means, and no block of kind '" +
+                             printable(definition->second.kind) + "'",
+                         "blocks.halting.kind", "give the block another name");
+        read_options(
+            definition->second.options, [&](FieldVisitor& v) { options->visit(v); }, "blocks.halting", problems);
+    }
+    resolved[kHalting].options = options;
 }
 
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
@@ -307,6 +365,7 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
                              ") sees its whole segment, and " + section + ".direction is \"causal\"",
                          section + ".layout", "it stands in encoders");
     }
+    resolve_halting(layout, model, definitions, resolved, problems);
     for (const auto& [name, definition] : definitions)
         if (!resolved.count(name)) resolve(name, 0);
     check_reversible(layout, resolved, model, section, problems);

@@ -20,7 +20,8 @@ struct ResolvedBlock {
     std::shared_ptr<const BlockOptions> options;
 };
 
-// Every name of the layout; unknown names, unknown options and contradictions become problems with the column.
+// Every name of the layout; unknown names, unknown options and contradictions become problems with the column. Halting
+// runs stand there as "halting", with options and without a kind.
 // `section`: where the stack is configured.
 std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, const ModelConfig& model,
                                                     const std::map<std::string, BlockDefinition>& definitions,
@@ -66,9 +67,10 @@ StackNorm make_norm(ParameterStore& store, const std::string& name, const ModelC
 using GroupWrapper = std::function<std::unique_ptr<Unit>(std::unique_ptr<Unit> group)>;
 
 // Parameters are added to `store` under "NAME.layers.N.KIND": N numbers what stands at the top of the layout, each
-// repetition for itself, those of reversible runs, too (as layer dropping numbers layers), and the second block of a
-// kind in a layer is called KIND_2. A shared group's weights have the names of its first place. Searched places must
-// have their candidates (spec/slots.h). Throws a usage error for blocks that read what nobody writes.
+// repetition for itself, those of reversible runs, too (as layer dropping numbers layers), a halting run as one; the
+// second block of a kind in a layer is called KIND_2. A shared group's weights have the names of its first place.
+// Searched places must have their candidates (spec/slots.h). Throws a usage error for blocks that read what nobody
+// writes.
 Stack build_stack(const LayoutNode& layout, const std::map<std::string, ResolvedBlock>& blocks,
                   const ModelConfig& model, ParameterStore& store, const std::string& name,
                   const GroupWrapper& wrap = {}, const StackOptions& options = {});

@@ -90,6 +90,7 @@ class Parser {
         LayoutNode node;
         node.column = int(at_) + 1;
         if (c == '~') return reversible(depth);
+        if (c == '@') return halting(depth);
         if (c == '(' || c == '[') return group(c, depth);
         if (c == '?') return slot();
         if (c == '<') {
@@ -105,7 +106,7 @@ class Parser {
         }
         if (c == 'x') error_at(at_, "'x' repeats the item before it, and there is none here");
         if (c == ')' || c == ']' || c == '}' || c == '>') error_at(at_, std::string("'") + c + "' closes nothing");
-        error_at(at_, "expected a letter, '-', '<name>', '(', '[', '~' or '?'");
+        error_at(at_, "expected a letter, '-', '<name>', '(', '[', '~', '@' or '?'");
     }
 
     LayoutNode reversible(int depth) {
@@ -115,7 +116,20 @@ class Parser {
         LayoutNode node = group(text_[at_], depth);
         if (has_slots(node)) error_at(mark, "a reversible run holds no searched place");
         if (has_reversible(node)) error_at(mark, "a reversible run holds no other one");
+        if (has_halting(node)) error_at(mark, "a reversible run holds no halting run, which cannot be taken back");
         node.reversible = true;
+        node.column = int(mark) + 1;
+        return node;
+    }
+
+    LayoutNode halting(int depth) {
+        const size_t mark = at_++;
+        if (!more() || (text_[at_] != '(' && text_[at_] != '['))
+            error_at(mark, "'@' stands before a group: @[sf]x12 is a halting run of at most twelve steps");
+        LayoutNode node = group(text_[at_], depth);
+        if (node.type == LayoutNode::Type::group && has_slots(node))
+            error_at(mark, "steps of a halting run that are searched are alike: its group is [ ]");
+        node.halting = true;
         node.column = int(mark) + 1;
         return node;
     }
@@ -193,6 +207,8 @@ void append(const LayoutNode& node, bool root, std::string& text) {
     auto inside = [&] {
         for (const LayoutNode& child : node.children) append(child, false, text);
     };
+    if (node.reversible) text += '~';
+    if (node.halting) text += '@';
     switch (node.type) {
         case LayoutNode::Type::block:
             text += node.name.size() == 1 && (is_letter(node.name[0]) || node.name == "-") ? node.name
@@ -200,12 +216,12 @@ void append(const LayoutNode& node, bool root, std::string& text) {
             break;
         case LayoutNode::Type::group:
             if (root) return inside();
-            text += node.reversible ? "~(" : "(";
+            text += '(';
             inside();
             text += ')';
             break;
         case LayoutNode::Type::shared_group:
-            text += node.reversible ? "~[" : "[";
+            text += '[';
             inside();
             text += ']';
             break;
@@ -235,7 +251,7 @@ LayoutNode parse_layout(std::string_view text) { return Parser(text).parse(); }
 
 std::string to_string(const LayoutNode& node) {
     std::string text;
-    append(node, node.type == LayoutNode::Type::group && node.repeat == 1 && !node.reversible, text);
+    append(node, node.type == LayoutNode::Type::group && node.repeat == 1 && !node.reversible && !node.halting, text);
     return text;
 }
 
@@ -259,6 +275,10 @@ bool has_slots(const LayoutNode& node) {
 
 bool has_reversible(const LayoutNode& node) {
     return node.reversible || std::any_of(node.children.begin(), node.children.end(), has_reversible);
+}
+
+bool has_halting(const LayoutNode& node) {
+    return node.halting || std::any_of(node.children.begin(), node.children.end(), has_halting);
 }
 
 }  // namespace lithe

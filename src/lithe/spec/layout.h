@@ -2,13 +2,14 @@
 //
 //   layout := { item }                      spaces are free
 //   item   := unit [ 'x' COUNT ]            COUNT 1 … 10000
-//   unit   := LETTER | '-' | '<' NAME '>' | [ '~' ] group | '?' [ '{' { candidate } '}' ]
+//   unit   := LETTER | '-' | '<' NAME '>' | [ '~' | '@' ] group | '?' [ '{' { candidate } '}' ]
 //   group  := '(' layout ')' | '[' layout ']'
 //   candidate := LETTER | '-' | '<' NAME '>'
 //
 // `( )` is a group, the unit of layer dropping and checkpointing; `[ ]` shares its weights over its repetitions (per
 // lexical occurrence; state stays per application); `~` makes a group and its repetitions a reversible run
-// (model/reversible.h), which holds neither searched places nor another such run; `?` is a searched place, each
+// (model/reversible.h), which holds neither searched places nor another such run; `@` makes the repetitions of a group
+// steps of a halting run (model/halting.h), with searched places in `@[ ]` alone; `?` is a searched place, each
 // occurrence on its own (inside `[ ]` once). The tree is kept as written, not flattened. `x` is no letter.
 #pragma once
 
@@ -26,6 +27,7 @@ struct LayoutNode {
     std::vector<LayoutNode> children;  // groups: what is inside; slot: its candidates (empty = the default set)
     int64_t repeat = 1;
     bool reversible = false;  // groups: '~' stands before it
+    bool halting = false;     // groups: '@' stands before it
     int column = 1;           // 1-based, of the first character
 };
 
@@ -42,5 +44,6 @@ int64_t count_blocks(const LayoutNode& node);
 std::vector<std::pair<std::string, int>> block_names(const LayoutNode& node);
 bool has_slots(const LayoutNode& node);
 bool has_reversible(const LayoutNode& node);
+bool has_halting(const LayoutNode& node);
 
 }  // namespace lithe
