@@ -247,6 +247,17 @@ BranchOutput AttentionBlock::branch(const Tensor& x_TBD, const State& state, con
     return out;
 }
 
+State AttentionBlock::skip(const Tensor& x_TBD, const State& state, const Call& call) const {
+    const Pass pass = windowed(call.pass);
+    const Call here(pass, call.place, call.bag);
+    State after = skipped_attention(x_TBD, state, here, [&](const Tensor& normed) { return keys_values(normed); });
+    if (values_.forget_gate && pass.keep_projections && pass.memory > 0) {
+        const Tensor logs = log_gates(here.normed(here.entering(x_TBD)));
+        after.put("gates", keep_last(state.get("gates"), logs.detach(), 0, pass.memory), 1, 0);
+    }
+    return after;
+}
+
 StepOutput AttentionBlock::add_step(StepProgram& program, const float* x, int64_t memory) const {
     // a program's attention knows none of these
     if (values_.positions == KeyPositions::alibi || values_.soft_cap > 0 || values_.sinks || values_.forget_gate)

@@ -72,10 +72,7 @@ class AttentionBlock : public Block {
     AttentionBlock(const AttentionValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
-    State skip(const Tensor& x_TBD, const State& state, const Call& call) const override {
-        const Pass pass = windowed(call.pass);
-        return skipped_attention(x_TBD, state, Call(pass, call.place, call.bag));
-    }
+    State skip(const Tensor& x_TBD, const State& state, const Call& call) const override;
     double flops_per_token(const CostShape& shape) const override;
     double flops_without_input_gradient(const CostShape& shape) const override;
     double activation_numbers_per_token(const CostShape& shape) const override;

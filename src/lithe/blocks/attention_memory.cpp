@@ -64,12 +64,17 @@ double kept_scores(const CostShape& shape, int64_t heads, double dropout, int ma
     return ops::keeps_probabilities(shape.length, keys, shape.element_size) ? row : 0;
 }
 
-State skipped_attention(const Tensor& x_TBD, const State& before, const Call& call) {
-    const Tensor memory = before.get("memory");
+State skipped_attention(const Tensor& x_TBD, const State& before, const Call& call,
+                        const std::function<Tensor(const Tensor&)>& project) {
+    const bool projected = call.pass.keep_projections && project;
+    const char* name = projected ? "projections" : "memory";
+    const Tensor memory = before.get(name);
     const MaskAndHidden mask =
         make_mask(before, memory.defined() ? memory.size(0) : 0, x_TBD.size(0), x_TBD.size(1), call.pass);
     State after;
-    keep("memory", before, call.entering(x_TBD), mask, call.pass, after);
+    const Tensor entering = call.entering(x_TBD);
+    if (call.pass.memory > 0)
+        keep(name, before, projected ? project(call.normed(entering)) : entering, mask, call.pass, after);
     return after;
 }
 

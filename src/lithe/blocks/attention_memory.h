@@ -40,7 +40,9 @@ void remember(const State& before, const Recalled& recalled, const Tensor& x_TBD
 // of attention weights `matrices` matrices of them.
 double kept_scores(const CostShape& shape, int64_t heads, double dropout, int matrices);
 
-// The state of an attention that was left out: its memory of inputs takes x in.
-State skipped_attention(const Tensor& x_TBD, const State& before, const Call& call);
+// The state of an attention that was left out: its memory takes x in. `project`: as recall()'s, for a memory of
+// projections; without it there is none.
+State skipped_attention(const Tensor& x_TBD, const State& before, const Call& call,
+                        const std::function<Tensor(const Tensor&)>& project = {});
 
 }  // namespace lithe

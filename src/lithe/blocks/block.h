@@ -105,6 +105,7 @@ struct BlockTraits {
     bool position_wise = false;  // no position sees another
     bool own_residual = false;
     bool asks_host = false;  // what it runs depends on the data, so that a GPU's steps cannot be recorded
+    bool holds = false;      // skip() leaves the state that branch() leaves: positions may pass it by, one by one
     std::vector<BagKey> reads = {}, writes = {};  // of the bag
     bool reads_source() const { return std::find(reads.begin(), reads.end(), kSource) != reads.end(); }
 };

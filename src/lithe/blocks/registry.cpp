@@ -83,7 +83,7 @@ std::vector<BlockKind> first_kinds() {
                                   "a mixture of feed-forward experts, one or two for each token"),
         {"attention",
          's',
-         {.bidirectional = true},
+         {.bidirectional = true, .holds = true},
          "multi-head self-attention with memory",
          make_options<AttentionValues>,
          make_attention},

@@ -14,7 +14,7 @@ class RelativeAttentionBlock : public Block {
     RelativeAttentionBlock(const AttentionValues& values, const BlockSite& site);
     BranchOutput branch(const Tensor& x_TBD, const State& state, const Call& call) const override;
     State skip(const Tensor& x_TBD, const State& state, const Call& call) const override {
-        return skipped_attention(x_TBD, state, call);
+        return skipped_attention(x_TBD, state, call, [&](const Tensor& normed) { return qkv_(normed, width_); });
     }
     StepOutput add_step(StepProgram& program, const float* x, int64_t memory) const override;
     double flops_per_token(const CostShape& shape) const override;

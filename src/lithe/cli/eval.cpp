@@ -8,6 +8,7 @@
 #include "lithe/base/log.h"
 #include "lithe/base/text.h"
 #include "lithe/cli/command.h"
+#include "lithe/cli/exit_curve.h"
 #include "lithe/cli/scored_data.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/named_paths.h"
@@ -24,7 +25,8 @@ namespace {
 constexpr int64_t kBeam = 5;
 
 struct Flags {
-    std::string model, data, field, format, bytes, layers;
+    std::string model, data, field, format, bytes, layers, exit;
+    std::optional<double> max_loss;
     std::optional<AttentionMask> mask;
     std::optional<Precision> precision;
     std::vector<std::string> sets;
@@ -75,6 +77,75 @@ void refuse_without_effect(const Flags& flags, const Objective& objective) {
 
 int64_t beam_of(const Flags& flags) { return flags.beam.value_or(kBeam); }
 
+// A rule with its number is one way to leave, a measure alone a curve over thresholds.
+bool asks_curve(const Flags& flags) { return !flags.exit.empty() && flags.exit.find(':') == std::string::npos; }
+
+// What was scored, and what there is to say of exits.
+struct Scored {
+    EvaluationResult result;
+    nlohmann::ordered_json exits = {};
+    std::string text = {};  // lines for people
+};
+
+nlohmann::ordered_json point_json(const ExitPoint& point) {
+    return {{"rule", point.rule ? nlohmann::ordered_json(to_string(*point.rule)) : nlohmann::ordered_json()},
+            {"layers", point.layers},
+            {"loss", point.result.loss},
+            {"bits_per_byte", point.result.bits_per_byte},
+            {"tokens_per_second", point.tokens_per_second}};
+}
+
+std::string point_text(const ExitPoint& point) {
+    char line[160];
+    std::snprintf(line, sizeof line, "%-18s %6.2f  %7.4f  %13.4f  %16.0f\n",
+                  point.rule ? to_string(*point.rule).c_str() : "all layers", point.layers, point.result.loss,
+                  point.result.bits_per_byte, point.tokens_per_second);
+    return line;
+}
+
+// The curve, and with a bound the cheapest way within it, whose result it then is.
+Scored score_curve(const Flags& flags, LanguageModel& model, ExitCurve curve) {
+    const std::vector<ExitPoint> points = curve.points(parse_exit_measure(flags.exit, "--exit"));
+    Scored scored{points.front().result};
+    scored.text = "exit               layers     loss  bits per byte  tokens per second\n";
+    for (const ExitPoint& point : points) {
+        scored.exits["curve"].push_back(point_json(point));
+        scored.text += point_text(point);
+    }
+    if (!flags.max_loss) return scored;
+    const ExitPoint best = curve.cheapest(points, *flags.max_loss);
+    scored.result = best.result;
+    scored.exits["max_loss"] = *flags.max_loss;
+    scored.exits["chosen"] = point_json(best);
+    scored.text += "at most " + format_number(*flags.max_loss) + " nats above all " +
+                   std::to_string(model.exits()->depth(model.exits()->count() - 1)) + " layers:\n" + point_text(best);
+    return scored;
+}
+
+Scored score(const Flags& flags, const LoadedModel& loaded, const ScoredText& text,
+             const std::function<EvaluationResult()>& evaluated) {
+    LanguageModel& model = *loaded.model;
+    if (flags.exit.empty()) return {evaluated()};
+    if (asks_curve(flags)) return score_curve(flags, model, {model, text, loaded.config.train.length, evaluated});
+    const ExitRule rule = parse_exit_rule(flags.exit, "--exit");
+    const auto counts = std::make_shared<ExitCounts>();
+    model.set_leaving(rule, counts);
+    Scored scored{evaluated()};
+    scored.exits = exits_json(model.required_exits(), rule, counts->counts());
+    scored.text = "exits      " + exits_text(model.required_exits(), rule, counts->counts()) + "\n";
+    return scored;
+}
+
+void check_exit_flags(const Flags& flags, const LanguageModel& model) {
+    if (flags.max_loss && !asks_curve(flags))
+        fail_usage("a bound chooses among the thresholds of a measure", "--max-loss",
+                   "--exit confidence --max-loss 0.01");
+    if (flags.exit.empty()) return;
+    if (asks_curve(flags)) parse_exit_measure(flags.exit, "--exit");
+    else parse_exit_rule(flags.exit, "--exit");
+    model.required_exits();
+}
+
 // Scores of what the models write; what needs it, but for the split, as the loss's evaluation.
 std::optional<Writing> write(const Flags& flags, const LoadedModel& loaded, const ScoredText& text, uint64_t bytes) {
     const int64_t beam = beam_of(flags);
@@ -110,6 +181,7 @@ std::string scored(const EvaluationResult& result) {
 int run(const Flags& flags, const CommandContext& context) {
     LoadedModel loaded = load_model(flags.model);
     refuse_without_effect(flags, *loaded.objective);
+    check_exit_flags(flags, *loaded.model);
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
     if (flags.precision) loaded.config.train.precision = *flags.precision;
     loaded.config.train.threads = flags.threads;
@@ -138,10 +210,15 @@ int run(const Flags& flags, const CommandContext& context) {
     if (flags.clamp_length >= 0) protocol.clamp_length = flags.clamp_length;
     protocol.precision = machine.precision;
     const ScoredText text(corpus.split(protocol.split), *loaded.tokenizer);
-    auto result = evaluate(*loaded.objective, loaded.models, text, protocol, stop_by_signal());
-    if (!result) fail({.kind = ErrorKind::stopped, .what = "evaluation was stopped before its end"});
-    if (split == "all") result->protocol.split = "all";
+    const Scored done = score(flags, loaded, text, [&] {
+        auto result = evaluate(*loaded.objective, loaded.models, text, protocol, stop_by_signal());
+        if (!result) fail({.kind = ErrorKind::stopped, .what = "evaluation was stopped before its end"});
+        if (split == "all") result->protocol.split = "all";
+        return std::move(*result);
+    });
+    const EvaluationResult* result = &done.result;
     nlohmann::ordered_json json = to_json(*result, true);
+    if (!done.exits.empty()) json["exits"] = done.exits;
     json["model"] = loaded.folder;
     if (!flags.layers.empty()) json["layers"] = flags.layers;
     json["data"] = split_file(loaded.config.data, split);
@@ -153,7 +230,8 @@ int run(const Flags& flags, const CommandContext& context) {
         std::cout << fixed_digits(result->score.value, 4) << " " << result->score.kind.unit << ", " << figures(*result)
                   << "\nscored     " << scored(*result) << " of " << for_terminal(json["data"].get<std::string>())
                   << ", " << (split == "all" ? "all of it" : "split " + split) << ", in "
-                  << format_seconds(result->seconds) << "\nprotocol   " << protocol_text(*result) << std::endl;
+                  << format_seconds(result->seconds) << "\nprotocol   " << protocol_text(*result) << "\n"
+                  << done.text << std::flush;
         if (writing)
             for (const auto& [score, signature] : writing->scores)
                 std::cout << fixed_digits(score.value, 2) << " " << score.kind.unit << " of " << writing->texts.size()
@@ -192,6 +270,13 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         ->check(CLI::Range(0, 1 << 30));
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
+    app.add_option("--exit", flags->exit,
+                   "leave the stack early: confidence:0.9, entropy:0.5 or patience:2; without a number: loss, layers "
+                   "and speed for several");
+    app.add_option("--max-loss", flags->max_loss,
+                   "with --exit confidence: the threshold with the fewest layers whose loss is at most so many nats "
+                   "per token above that of all layers")
+        ->check(number_between(0.0, 100.0));
     app.add_option("--beam", flags->beam, "translations: hypotheses of each text, 5; 0: none are written")
         ->check(CLI::Range(0, 1024));
     add_length_penalty(app, flags->length_penalty);

@@ -10,6 +10,7 @@
 #include "lithe/base/timer.h"
 #include "lithe/cli/command.h"
 #include "lithe/cli/exit_code.h"
+#include "lithe/cli/exit_curve.h"
 #include "lithe/cli/output.h"
 #include "lithe/cli/signals.h"
 #include "lithe/data/line_reader.h"
@@ -26,7 +27,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Flags {
-    std::string model, prompt_file, prompts, precision, layers;
+    std::string model, prompt_file, prompts, precision, layers, exit;
     std::optional<std::string> prompt, suffix;
     std::optional<uint64_t> seed;
     SamplingOptions sampling;
@@ -265,6 +266,8 @@ int run(Flags flags, const CommandContext& context) {
     if (loaded.model->has_encoder())
         fail_usage("this model writes a text from another", flags.model, "lithe translate does it");
     if (!flags.layers.empty()) loaded.model->keep_layers(flags.layers);
+    const auto exits = std::make_shared<ExitCounts>();
+    if (!flags.exit.empty()) loaded.model->set_leaving(parse_exit_rule(flags.exit, "--exit"), exits);
     // int8: of the single steps; the prompt is read as trained
     if (!flags.precision.empty() && flags.precision != "int8")
         loaded.config.train.precision = *value_of<Precision>(flags.precision);
@@ -296,8 +299,13 @@ int run(Flags flags, const CommandContext& context) {
         json["seed"] = flags.sampling.seed;
         json["seconds"] = seconds;
         json["tokens_per_second"] = double(tokens) / seconds;
+        if (!flags.exit.empty())
+            json["exits"] = exits_json(*loaded.model->exits(), parse_exit_rule(flags.exit, "--exit"), exits->counts());
         print_json("generate", json);
     }
+    if (!flags.exit.empty())
+        log_info("exits      " +
+                 exits_text(*loaded.model->exits(), parse_exit_rule(flags.exit, "--exit"), exits->counts()));
     if (!flags.seed && flags.sampling.temperature > 0 && flags.beam == 0)
         log_info("seed       " + std::to_string(flags.sampling.seed) + "    (the same text again: --seed)");
     return stop_by_signal().stop_requested() ? int(ExitCode::stopped) : 0;
@@ -323,6 +331,8 @@ CommandAction set_up_generate(CLI::App& app, const CommandContext& context) {
         ->allow_extra_args(false);
     app.add_option("--layers", flags->layers,
                    "run only these layers of the stack, as 2,4,6 or every:2; as after training with layerdrop");
+    app.add_option("--exit", flags->exit,
+                   "leave the stack early, of a model with exits: confidence:0.9, entropy:0.5 or patience:2");
     app.add_option("--tokens", flags->until.tokens, "tokens to make")
         ->capture_default_str()
         ->check(CLI::Range(int64_t(0), int64_t(1) << 40));

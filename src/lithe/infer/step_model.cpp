@@ -52,16 +52,59 @@ StepModel::StepModel(const LanguageModel& model, const Options& options)
     embedded_ = model.decoder().embedding().projection() ? program_.vector(model.config().token_width()) : x_;
     logits_ = program_.vector(model.vocabulary_size());
     add_embedding();
+    if (model.exits()) leaving_ = model.pass(false).entries.find<LeavingRule>();
+    if (leaving_) program_.set_after_layer([this](size_t layer, const float* x) { add_exit(layer, x); });
     stack_ = model.stack().root->add_step(program_, x_, options.memory);
     if (!stack_.y) return;
     const float* h = stack_.y;
-    if (model.decoder().final_norm()) {
-        float* normed = program_.vector(width);
-        program_.norm(model.decoder().final_norm(), h, width, normed);
-        h = normed;
-    }
-    complete_ = model.head()->add_step(program_, h, logits_);
+    const auto add_head = [&] {
+        if (model.decoder().final_norm()) {
+            float* normed = program_.vector(width);
+            program_.norm(model.decoder().final_norm(), h, width, normed);
+            h = normed;
+        }
+        float* last = leaving_ ? program_.vector(model.vocabulary_size()) : logits_;
+        complete_ = model.head()->add_step(program_, h, last);
+        if (leaving_) add_last_logits(last);
+    };
+    if (leaving_) program_.optional(add_head);
+    else add_head();
     program_.set_rows(0);
+}
+
+void StepModel::add_exit(size_t layer, const float* x) {
+    const auto exit = model_.exits()->behind(layer);
+    if (!exit) return;
+    program_.optional([&] {
+        const int64_t width = model_.config().width;
+        float* normed = program_.vector(width);
+        float* logits = program_.vector(model_.vocabulary_size());
+        program_.norm(model_.exits()->norm(*exit), x, width, normed);
+        model_.head()->add_step(program_, normed, logits);
+        program_.each_row([this, logits, exit = *exit](int64_t row) { leave(row, exit, logits); });
+    });
+    program_.settle_held();
+}
+
+void StepModel::leave(int64_t row, size_t exit, const float* logits) {
+    const int64_t vocabulary = model_.vocabulary_size();
+    const float* of_row = logits + row * vocabulary;
+    if (program_.held(row) || !leavers_[size_t(row)].leaves(of_row, vocabulary)) return;
+    std::copy_n(of_row, vocabulary, logits_ + row * vocabulary);
+    exit_of_[size_t(row)] = exit;
+    program_.hold(row);
+}
+
+void StepModel::add_last_logits(const float* last) {
+    program_.each_row([this, last](int64_t row) {
+        const int64_t vocabulary = model_.vocabulary_size();
+        if (!program_.held(row)) std::copy_n(last + row * vocabulary, vocabulary, logits_ + row * vocabulary);
+    });
+}
+
+void StepModel::count_exits() {
+    if (!leaving_->counts) return;
+    for (int64_t row = 0; row < program_.rows(); ++row) leaving_->counts->add(exit_of_[size_t(row)], 1);
 }
 
 void StepModel::add_embedding() {
@@ -123,7 +166,12 @@ void StepModel::keep(std::span<const int64_t> rows) {
 
 const float* StepModel::next(std::span<const int64_t> tokens) {
     std::copy(tokens.begin(), tokens.end(), tokens_.begin());
+    if (leaving_) {
+        leavers_.assign(tokens_.size(), Leaver(leaving_->rule));
+        exit_of_.assign(tokens_.size(), model_.exits()->count() - 1);
+    }
     program_.run();
+    if (leaving_) count_exits();
     for (size_t row = 0; row < tokens.size(); ++row) ++positions_[row];
     return logits_;
 }

@@ -31,6 +31,13 @@ class StepModel {
  private:
     StepModel(const LanguageModel& model, const Options& options);
     void add_embedding();
+    // What leaves behind a layer (model/exits.h).
+    void add_exit(size_t layer, const float* x);
+    // The head's logits of rows that have not left.
+    void add_last_logits(const float* h);
+    // A row with what the head says at an exit.
+    void leave(int64_t row, size_t exit, const float* logits);
+    void count_exits();
     void embed(int64_t row);
 
     const LanguageModel& model_;
@@ -41,7 +48,10 @@ class StepModel {
     float* x_ = nullptr;
     float* logits_ = nullptr;
     StepOutput stack_;
-    bool complete_ = false;  // every part of the model has single steps
+    std::shared_ptr<const LeavingRule> leaving_;  // null: all rows go through all layers
+    std::vector<Leaver> leavers_;                 // of rows, in a step
+    std::vector<size_t> exit_of_;                 // likewise
+    bool complete_ = false;                       // every part of the model has single steps
 };
 
 }  // namespace lithe

@@ -3,6 +3,7 @@
 #include "lithe/model/cost.h"
 
 #include "lithe/base/text.h"
+#include "lithe/base/wording.h"
 #include "lithe/spec/slots.h"
 
 namespace lithe {
@@ -110,9 +111,10 @@ static bool recomputes_blocks(const Config& config) {
 }
 
 // What the layout of a decoder means, and how its stack is built.
-static TokenStack make_decoder(const Config& config, ParameterStore& store, int64_t vocabulary) {
+static TokenStack make_decoder(const Config& config, ParameterStore& store, int64_t vocabulary, bool exits) {
     Problems problems;
     check_model(config, problems);
+    if (exits) check_exits(config, problems);
     if (vocabulary < 1) problems.add("the vocabulary is empty: set model.vocabulary_size or name the data");
     problems.throw_if_any("model");
     const LayoutNode layout = decoder_layout(config);
@@ -122,7 +124,8 @@ static TokenStack make_decoder(const Config& config, ParameterStore& store, int6
         .name = "decoder",
         .options = {.layer_drop = config.layer_drop,
                     .recomputable = recomputes_blocks(config),
-                    .tie_candidates = config.search.tie_candidates}};
+                    .tie_candidates = config.search.tie_candidates,
+                    .exits = exits}};
     if (config.encoder) {
         shape.options.given = {kSource, kSourcePadding};
         shape.options.source_width = config.encoder->width;
@@ -151,15 +154,16 @@ static TokenStack make_encoder(const Config& config, ParameterStore& store, int6
 }
 
 LanguageModel::LanguageModel(const Config& config, int64_t vocabulary_size, std::shared_ptr<ParameterStore> given,
-                             const std::string& scope)
+                             const std::string& scope, const std::vector<size_t>& exits)
     : config_(config.model),
       layer_drop_(config.layer_drop),
       vocabulary_size_(vocabulary_size),
       store_(given ? std::move(given) : std::make_shared<ParameterStore>()),
       naming_(std::in_place, *store_, scope),
-      decoder_(make_decoder(config, *store_, vocabulary_size)) {
+      decoder_(make_decoder(config, *store_, vocabulary_size, !exits.empty())) {
     ParameterStore& store = *store_;
     const int64_t d = config_.width;
+    if (!exits.empty()) exits_.emplace(store, config_, exits, decoder_.stack().root->size());
     if (config.encoder) encoder_ = make_encoder(config, store, vocabulary_size, decoder_);
     if (config_.bert.pooler) {
         pooler_ = store.add({"pooler.weight", {d, d}, Role::matrix, Init::xavier(d, d)});
@@ -220,7 +224,49 @@ void LanguageModel::require_head() const {
 
 TokenStack::Output LanguageModel::hidden(const Tensor& ids_TB, const State& state, const Pass& pass,
                                          const Bag& source) const {
-    return decoder_.forward(ids_TB, source, state, pass);
+    const auto walk = exits_ ? exits_->walk(pass, *head_) : nullptr;
+    if (!walk) return decoder_.forward(ids_TB, source, state, pass);
+    // x of a position that left is that of its exit
+    TokenStack::Output out = decoder_.forward(ids_TB, source, state, pass.with(Walking{walk}));
+    const Tensor exit_TB1 = walk->exits_TB().to(ids_TB.device()).unsqueeze(2);
+    for (size_t exit = 0; exit + 1 < exits_->count(); ++exit) {
+        const Tensor read = decoder_.read_out(out.x_TBD, exits_->norm(exit), pass);
+        out.h_TBD = at::where(exit_TB1.eq(int64_t(exit)), read, out.h_TBD);
+    }
+    return out;
+}
+
+LanguageModel::ExitLosses LanguageModel::exit_losses(const Tensor& ids_TB, const Tensor& targets_TB, const State& state,
+                                                     const Pass& pass) const {
+    require_head();
+    const Pass kept = pass.with(KeepExits());
+    TokenStack::Output out = decoder_.forward(ids_TB, {}, state, kept);
+    ExitLosses losses{{}, std::move(out.state), std::move(out.aux)};
+    const Tensor targets_N = targets_TB.flatten();
+    for (size_t exit = 0; exits_ && exit + 1 < exits_->count(); ++exit) {
+        const Tensor x_TBD = out.bag.get(exit_key(exits_->layers()[exit]));
+        const Tensor h_TBD = decoder_.read_out(x_TBD, exits_->norm(exit), pass);
+        losses.sums.push_back(head_->loss(h_TBD.flatten(0, 1), targets_N, 0));
+    }
+    losses.sums.push_back(head_->loss(out.h_TBD.flatten(0, 1), targets_N, 0));
+    return losses;
+}
+
+const Exits& LanguageModel::required_exits() const {
+    if (!exits_)
+        fail_usage("this model has no exits", option("exit"),
+                   "train one with objective.name = \"exits\" (docs/how_to/exits.md)");
+    return *exits_;
+}
+
+void LanguageModel::set_leaving(const ExitRule& rule, std::shared_ptr<ExitCounts> counts) {
+    required_exits();
+    standing_entries().put(LeavingRule{rule, std::move(counts)});
+}
+
+void LanguageModel::keep_layers(const std::string& text) {
+    if (exits_) fail_usage("a stack with exits is run from its first layer on", option("layers"), "leave it out");
+    decoder_.keep_layers(text);
 }
 
 LanguageModel::Output LanguageModel::forward(const Tensor& ids_TB, const State& state, const Pass& pass,

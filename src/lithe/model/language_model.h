@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "lithe/model/exits.h"
 #include "lithe/model/head.h"
 #include "lithe/model/token_stack.h"
 
@@ -20,9 +21,10 @@ struct LossOptions {
 class LanguageModel {
  public:
     // Records its parameters in `store`, under names that begin with `scope`, or in one of its own; nothing is
-    // allocated before materialize(). Throws one usage error with all problems.
+    // allocated before materialize(). `exits`: layers behind which they stand, but the last one (exit_layers()). Throws
+    // one usage error with all problems.
     LanguageModel(const Config& config, int64_t vocabulary_size, std::shared_ptr<ParameterStore> store = nullptr,
-                  const std::string& scope = "");
+                  const std::string& scope = "", const std::vector<size_t>& exits = {});
     LanguageModel(const LanguageModel&) = delete;  // handles point into the store
     LanguageModel& operator=(const LanguageModel&) = delete;
 
@@ -54,6 +56,19 @@ class LanguageModel {
     Loss loss(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Pass& pass,
               const LossOptions& options = {}, const Bag& source = {}) const;
 
+    // The same of every exit, from the first to the last layer's.
+    struct ExitLosses {
+        std::vector<Tensor> sums;
+        State state;
+        Aux aux;
+    };
+    ExitLosses exit_losses(const Tensor& ids_TB, const Tensor& targets_TB, const State& state, const Pass& pass) const;
+    // Null without any.
+    const Exits* exits() const { return exits_ ? &*exits_ : nullptr; }
+    const Exits& required_exits() const;  // throws usage without any
+    // Positions of passes that are made from now on leave by a rule, but in training. Throws usage without exits.
+    void set_leaving(const ExitRule& rule, std::shared_ptr<ExitCounts> counts = nullptr);
+
     // Runs the encoder over a source: ids [S][B] and their flags (padding), undefined for none; its blocks' own losses
     // and metrics are added to `aux`. Throws usage without [model.encoder].
     Bag encode_source(const Tensor& ids_SB, const Tensor& flags_SB, bool training, const DrawKeys& keys,
@@ -73,7 +88,7 @@ class LanguageModel {
 
     // Runs only these layers (what stands at the top of the layout) from now on, numbered from 1: pruning at load, as
     // after training with LayerDrop (Fan et al. 2020). "2,4,6", or "every:2" for each second. Throws usage.
-    void keep_layers(const std::string& text) { decoder_.keep_layers(text); }
+    void keep_layers(const std::string& text);
     const LayerDropConfig& layer_drop() const { return layer_drop_; }
 
     // How training passes recompute activations from now on; not `memory`, which the constructor leaves to be chosen.
@@ -110,6 +125,7 @@ class LanguageModel {
     std::shared_ptr<ParameterStore> store_;
     std::optional<ParameterStore::Scope> naming_;  // while parameters are added
     TokenStack decoder_;
+    std::optional<Exits> exits_;
     std::optional<TokenStack> encoder_;
     Parameter pooler_, pooler_bias_;
     std::unique_ptr<Head> head_;

@@ -62,12 +62,12 @@ void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass) 
     pass.entries.put(draw_layers(config, layers, pass.keys.updates, key));
 }
 
-std::vector<size_t> parse_layers(const std::string& text, size_t count) {
+std::vector<size_t> parse_layers(const std::string& text, size_t count, const std::string& where) {
     std::vector<size_t> layers;
     auto wrong = [&] {
         fail({.kind = ErrorKind::usage,
               .what = "not a list of layers",
-              .where = option("layers"),
+              .where = where.empty() ? option("layers") : where,
               .expected = "rising numbers from 1 to " + std::to_string(count) + ", as 2,4,6, or every:2",
               .got = printable(text)});
     };

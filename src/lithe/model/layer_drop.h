@@ -45,8 +45,8 @@ std::optional<LayerDraws> inference_layers(const LayerDropConfig& config, int64_
 void add_layer_draws(const LayerDropConfig& config, int64_t layers, Pass& pass);
 
 // Indices, from 0, of "2,4,6" or "every:2" (the second, the fourth ...), of `count` layers numbered from 1. Throws
-// usage.
-std::vector<size_t> parse_layers(const std::string& text, size_t count);
+// usage. `where`: what gave the text; empty: the option "layers".
+std::vector<size_t> parse_layers(const std::string& text, size_t count, const std::string& where = "");
 
 // Which of a stack's layers one is, of those that draws may leave out.
 struct DropPlace {

@@ -6,6 +6,7 @@
 #include "lithe/base/text.h"
 #include "lithe/blocks/options.h"
 #include "lithe/model/coordinates.h"
+#include "lithe/model/exits.h"
 #include "lithe/model/halting.h"
 #include "lithe/spec/config_io.h"
 
@@ -37,7 +38,8 @@ class Builder {
           recomputable_(options.recomputable),
           tie_candidates_(options.tie_candidates),
           given_(options.given),
-          source_width_(options.source_width) {}
+          source_width_(options.source_width),
+          exits_(options.exits) {}
 
     Stack build(const LayoutNode& layout) {
         Stack stack;
@@ -78,22 +80,24 @@ class Builder {
             }
             if (child.halting) {
                 begin_layer();
-                units.push_back(droppable(halting(child, nullptr, true), stack));
+                units.push_back(finished(halting(child, nullptr, true), stack));
                 continue;
             }
             for (int64_t i = 0; i < child.repeat; ++i) {
                 unit_ = units.size();
                 begin_layer();
-                units.push_back(droppable(with_coordinates(unit(child, nullptr)), stack));
+                units.push_back(finished(with_coordinates(unit(child, nullptr)), stack));
             }
         }
         return std::make_unique<LayerSequence>(std::move(units));
     }
 
-    std::unique_ptr<Unit> droppable(std::unique_ptr<Unit> layer, Stack& stack) const {
-        auto place = drop_place(stack);
-        if (!place) return layer;
-        return std::make_unique<DroppableLayer>(std::move(layer), std::move(place));
+    // What may be left out, or left behind it.
+    std::unique_ptr<Unit> finished(std::unique_ptr<Unit> layer, Stack& stack) const {
+        if (auto place = drop_place(stack))
+            layer = std::make_unique<DroppableLayer>(std::move(layer), std::move(place));
+        if (exits_) layer = std::make_unique<ExitLayer>(std::move(layer), unit_);
+        return layer;
     }
 
     // Of a layer, or a step of a halting run that is one.
@@ -177,10 +181,12 @@ class Builder {
     }
 
     std::unique_ptr<Unit> block(std::unique_ptr<Unit> shell) {
-        if (!recomputable_) return shell;
-        auto block = std::make_unique<RecomputableBlock>(std::move(shell));
-        applied_.back().recomputable = block.get();
-        return block;
+        if (recomputable_) {
+            auto block = std::make_unique<RecomputableBlock>(std::move(shell));
+            applied_.back().recomputable = block.get();
+            shell = std::move(block);
+        }
+        return exits_ ? std::make_unique<HoldingBlock>(std::move(shell), model_.width) : std::move(shell);
     }
 
     // Each application has weights of its own but in shared groups, where place and weights are the same, and with tied
@@ -254,6 +260,7 @@ class Builder {
     bool tie_candidates_;
     std::vector<BagKey> given_;
     int64_t source_width_;
+    bool exits_;
     Shared shared_;
     std::map<const LayoutNode*, HaltingUnit> halting_;  // of halting runs in shared groups
     std::map<const LayoutNode*, size_t> shared_slots_;

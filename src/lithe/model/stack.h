@@ -55,6 +55,7 @@ struct StackOptions {
     bool tie_candidates = false;  // a candidate has the same weights in every searched place
     std::vector<BagKey> given;    // what stands in the bag before the first unit
     int64_t source_width = 0;     // of the encoder's output, if that is given
+    bool exits = false;           // positions may leave between layers (model/exits.h)
 };
 
 // A block that reads from the bag what neither is given nor written before it becomes a problem.

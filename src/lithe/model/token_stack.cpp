@@ -20,11 +20,15 @@ TokenStack::Output TokenStack::forward(const Tensor& ids_TB, const Bag& bag, con
     State of_embedding;
     const Tensor x_TBD = embedding_(ids_TB, state, pass, of_embedding);
     UnitOutput out = stack_.root->forward({x_TBD, bag}, state, pass);
-    Output result{out.flow.x_TBD, std::move(out.state), std::move(out.aux)};
+    Output result{{}, std::move(out.state), std::move(out.aux), out.flow.x_TBD, std::move(out.flow.bag)};
     for (StateTensor& each : of_embedding.tensors) result.state.tensors.push_back(std::move(each));
-    if (final_norm_) result.h_TBD = final_norm_(result.h_TBD);
-    if (pass.training) result.h_TBD = ops::dropout(result.h_TBD, config_.dropout, shared_site(pass, "head"), 1);
+    result.h_TBD = read_out(result.x_TBD, final_norm_, pass);
     return result;
+}
+
+Tensor TokenStack::read_out(const Tensor& x_TBD, const StackNorm& norm, const Pass& pass) const {
+    const Tensor h_TBD = norm ? norm(x_TBD) : x_TBD;
+    return pass.training ? ops::dropout(h_TBD, config_.dropout, shared_site(pass, "head"), 1) : h_TBD;
 }
 
 Pass TokenStack::pass(bool training, DrawKeys keys) const {

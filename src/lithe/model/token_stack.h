@@ -23,9 +23,13 @@ class TokenStack {
         Tensor h_TBD;  // behind the last norm
         State state;
         Aux aux;
+        Tensor x_TBD;  // before it
+        Bag bag;
     };
     // ids [T][B]; `bag`: what its units find there.
     Output forward(const Tensor& ids_TB, const Bag& bag, const State& state, const Pass& pass) const;
+    // What a head reads of x, behind a norm (empty: none) and the stack's last dropout.
+    Tensor read_out(const Tensor& x_TBD, const StackNorm& norm, const Pass& pass) const;
     // A pass as the stack's configuration says. Callers set the rest.
     Pass pass(bool training, DrawKeys keys) const;
 

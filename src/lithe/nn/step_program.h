@@ -94,6 +94,26 @@ class StepProgram {
     };
     void rms_norm(const RmsNorm& norm, const HeadNorm& args);
 
+    // Rows that are held from some operation of a run on. Where all are, the operations that hold nothing of a later
+    // run are left out: those between begin_holding() and end_holding(), but for what keys and values need, and those
+    // that are added by optional().
+    void begin_holding();
+    // x of held rows and y of others, both [rows][size].
+    const float* end_holding(const float* x, const float* y, int64_t size);
+    // What `add` appends is left out where all rows are held.
+    void optional(const std::function<void()>& add);
+    // For `work` of operations: this row is held from the next settle_held() on, until the run is over.
+    void hold(int64_t row) { held_[size_t(row)] = 1; }
+    bool held(int64_t row) const { return held_[size_t(row)] != 0; }
+    // Appends the operation that sees whether all rows are held.
+    void settle_held();
+    // What is appended behind a layer of the stack, whose output x is; none by default.
+    using AfterLayer = std::function<void(size_t layer, const float* x)>;
+    void set_after_layer(AfterLayer append) { after_layer_ = std::move(append); }
+    void after_layer(size_t layer, const float* x) const {
+        if (after_layer_) after_layer_(layer, x);
+    }
+
     // How many rows the next runs have, the first ones.
     void set_rows(int64_t rows) { rows_ = rows; }
     int64_t rows() const { return rows_; }
@@ -105,9 +125,19 @@ class StepProgram {
     using Work = std::function<void(int member)>;
     struct Operation {
         Work work;
-        bool settled = true;  // threads meet afterwards
-        bool by_row = false;  // rows are shared out alike in all such: several in a row need one meeting
+        bool settled = true;    // threads meet afterwards
+        bool by_row = false;    // rows are shared out alike in all such: several in a row need one meeting
+        bool optional = false;  // left out where all rows are held
+        bool settles = false;   // it says whether all are
+        Work when_held = {};    // where all are, instead of `work`, if there is one
+        // Of products: y, its size, and the work that writes its numbers from one on.
+        const float* y = nullptr;
+        int64_t y_size = 0;
+        std::function<Work(int64_t first)> from = {};
     };
+    void append(Operation operation);
+    // What was appended since begin_holding() is needed of held rows, too, for these keys and values.
+    void keep_for_keys(const float* kv);
     template <class W>
     void add_product(const W* weight, const float* scale, const Product& args, int64_t rows, int64_t columns);
     template <class S> LoadRow add_attention(const Attention& args);
@@ -127,6 +157,12 @@ class StepProgram {
     std::vector<std::function<void(std::span<const int64_t>)>> keepers_;  // of keys and values
     std::vector<Tensor> codes_;                                           // pieces that hold the codes of many weights
     int64_t codes_left_ = 0;                                              // in the last piece
+    std::vector<uint8_t> held_ = std::vector<uint8_t>(size_t(most_rows_));  // rows
+    bool all_held_ = false;
+    bool optional_ = false;   // operations that are appended now
+    size_t block_begin_ = 0;  // of the operations since begin_holding()
+    bool in_block_ = false;   // between it and end_holding()
+    AfterLayer after_layer_;
 };
 
 // [begin, end) of a member's part, in units that keep vectors whole.

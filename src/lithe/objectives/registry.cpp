@@ -1,6 +1,7 @@
 #include "lithe/base/text.h"
 #include "lithe/base/wording.h"
 #include "lithe/objectives/classify.h"
+#include "lithe/objectives/exits.h"
 #include "lithe/objectives/masked.h"
 #include "lithe/objectives/middle.h"
 #include "lithe/objectives/mixed.h"
@@ -81,6 +82,8 @@ std::span<const ObjectiveKind> objective_kinds() {
         {"next", "predict each next token", make_objective_options<NextValues>, make_next},
         {"middle", "predict each next token, also of middles behind what follows them (Bavarian et al. 2022)",
          make_objective_options<MiddleValues>, make_middle},
+        {"exits", "predict each next token behind several layers, to write with fewer (Elbayad et al. 2020)",
+         make_objective_options<ExitsValues>, make_exits},
         {"masked", "predict tokens that were masked (Devlin et al. 2019)", make_objective_options<MaskedValues>,
          make_masked},
         {"prefix", "read a text's first part from both sides and predict the rest (Raffel et al. 2020)",
