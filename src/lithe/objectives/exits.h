@@ -6,8 +6,8 @@
 //   take what
 //             it was, as when a text is written
 //
-// w_e is 1 (uniform; the paper's choice), or the number of layers below e (linear; Schuster et al. 2022). One path of
-// exits is drawn for each pass.
+// w_e is 1 (uniform), or the number of layers below e (linear; Schuster et al. 2022). One path of exits is drawn for
+// each pass.
 #pragma once
 
 #include "lithe/objectives/stream_batches.h"
