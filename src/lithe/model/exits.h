@@ -9,6 +9,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "lithe/model/head.h"
 #include "lithe/model/unit.h"

@@ -133,9 +133,10 @@ class Builder {
     std::unique_ptr<Unit> halting(const LayoutNode& node, Shared* shared, bool is_layer) {
         const auto& values = values_of<HaltingValues>(*blocks_.at(kHalting).options);
         const std::string here = path_here(kHalting);
-        const bool again = shared && halting_.count(&node);
+        Shared* weights = node.type == LayoutNode::Type::shared_group ? &shared_ : shared;
+        const bool again = weights && halting_.count(&node);
         const HaltingUnit unit_of = again ? halting_.at(&node) : HaltingUnit(store_, here, model_.width, values);
-        if (shared) halting_[&node] = unit_of;
+        if (weights) halting_[&node] = unit_of;
         std::vector<std::unique_ptr<Unit>> steps;
         for (int64_t i = 0; i < node.repeat; ++i) {
             steps.push_back(unit(node, shared));
