@@ -137,6 +137,9 @@ TEST(HaltingRuns, GoOnToTheSameBitsAndTellTheirSteps) {
             seen = true;
         }
     EXPECT_TRUE(seen);
+    const std::string page = read_all(runs.folder.file("whole") + "/report.html");
+    EXPECT_NE(page.find("Mean steps of a position"), std::string::npos);
+    EXPECT_NE(page.find("decoder.layers.1.halting"), std::string::npos);
     EXPECT_EQ(run({"eval", runs.folder.file("whole")}).code, 0);
     EXPECT_EQ(run({"generate", runs.folder.file("whole"), "--tokens", "5"}).code, 0);
 }

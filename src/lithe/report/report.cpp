@@ -9,6 +9,7 @@
 #include "lithe/base/text.h"
 #include "lithe/report/curves.h"
 #include "lithe/report/expert_charts.h"
+#include "lithe/report/halting_chart.h"
 #include "lithe/report/numbers.h"
 #include "lithe/report/page.h"
 #include "lithe/report/run_record.h"
@@ -120,7 +121,7 @@ std::string page(const RunRecord& record) {
     const std::vector<Json> samples = read_json_lines(run + "/samples.jsonl");
     if (!samples.empty() && !scores_of(samples.back()).empty())
         html += table_row("translations", scores_of(samples.back()));
-    html += "</table>" + charts(record) + expert_charts(record);
+    html += "</table>" + charts(record) + expert_charts(record) + halting_chart(record);
     if (!samples.empty()) {
         html += "<h2>Samples</h2>";
         size_t first = samples.size() > 5 ? samples.size() - 5 : 0;
