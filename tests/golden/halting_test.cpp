@@ -6,8 +6,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "lithe/base/position_flags.h"
-#include "lithe/model/stack.h"
-#include "lithe/spec/config_io.h"
+#include "support/built_stack.h"
 #include "support/waves.h"
 
 namespace lithe {
@@ -59,24 +58,16 @@ struct Golden {
     std::vector<double> gradients;  // of x and the parameters
 };
 
-struct Universal {
+struct Universal : testing::BuiltStack {
     static constexpr int64_t kLength = 5;
     static constexpr int64_t kRows = 2;
-    ParameterStore store;
-    Stack stack;
 
-    explicit Universal(const std::string& positions) {
-        const Config config = parse_config(
-            "[model]\nwidth = 8\nnorm = \"none\"\nlayout = \"@[sf]x4\"\npositions = \"" + positions +
-                "\"\n[blocks.f]\ninner = 6\nactivation = \"relu\"\nbias = false\n[blocks.halting]\nthreshold = "
-                "0.9\nponder = 0.3\n",
-            "test");
-        Problems problems;
-        const LayoutNode layout = parse_layout(config.model.layout);
-        const auto blocks = resolve_blocks(layout, config.model, config.blocks, problems);
-        problems.throw_if_any("test");
-        stack = build_stack(layout, blocks, config.model, store, "body");
-        store.materialize(at::kDouble, at::kDouble, at::kCPU, 1);
+    explicit Universal(const std::string& positions)
+        : BuiltStack(parse_config("[model]\nwidth = 8\nnorm = \"none\"\nlayout = \"@[sf]x4\"\npositions = \"" +
+                                      positions +
+                                      "\"\n[blocks.f]\ninner = 6\nactivation = \"relu\"\nbias = false\n"
+                                      "[blocks.halting]\nthreshold = 0.9\nponder = 0.3\n",
+                                  "test")) {
         int i = 0;
         for (const char* name : {"attention.qkv", "attention.out", "feed_forward.w1", "feed_forward.w2"})
             set(name, .37, .4 + i++, .35);

@@ -42,11 +42,6 @@ HaltingUnit::HaltingUnit(ParameterStore& store, const std::string& name_, int64_
       weight(store.add({name_ + ".weight", {width}, Role::vector, Init::xavier(width, 1)})),
       bias(store.add({name_ + ".bias", {1}, Role::bias, Init::constant(values.bias)})) {}
 
-static const State& part_of(const State& state, size_t index) {
-    static const State empty;
-    return index < state.parts.size() ? state.parts[index] : empty;
-}
-
 UnitOutput HaltingRun::forward(const Flow& flow, const State& state, const Pass& pass) const {
     Tensor s_TBD = flow.x_TBD;
     const at::ScalarType type = ops::compute_type(s_TBD.scalar_type());
@@ -56,7 +51,7 @@ UnitOutput HaltingRun::forward(const Flow& flow, const State& state, const Pass&
     all.flow.bag = flow.bag;
     Tensor y_TBD;
     for (size_t n = 0; n < steps_.size(); ++n) {
-        UnitOutput out = steps_[n]->forward({s_TBD, all.flow.bag}, part_of(state, n), pass);
+        UnitOutput out = steps_[n]->forward({s_TBD, all.flow.bag}, state.part(n), pass);
         s_TBD = n == 0 ? out.flow.x_TBD : at::where(halting.running().unsqueeze(2), out.flow.x_TBD, s_TBD);
         const Tensor h_TB = ((s_TBD * unit_.weight.tensor()).sum(2) + unit_.bias.tensor()).sigmoid();
         const Tensor part = s_TBD * halting.weights(h_TB, n + 1 == steps_.size()).unsqueeze(2);
@@ -85,7 +80,7 @@ void HaltingRun::add_aux(const Halting& halting, const Pass& pass, Aux& aux) con
 
 State HaltingRun::skip(const Tensor& x_TBD, const State& state, const Pass& pass) const {
     State after;
-    for (size_t n = 0; n < steps_.size(); ++n) after.parts.push_back(steps_[n]->skip(x_TBD, part_of(state, n), pass));
+    for (size_t n = 0; n < steps_.size(); ++n) after.parts.push_back(steps_[n]->skip(x_TBD, state.part(n), pass));
     return after;
 }
 
@@ -155,7 +150,7 @@ StepOutput HaltingRun::add_step(StepProgram& program, const float* x, int64_t me
     }
     return {rows.y, [loads = std::move(loads)](const State& state, int64_t row) {
                 for (size_t n = 0; n < loads.size(); ++n)
-                    if (loads[n]) loads[n](part_of(state, n), row);
+                    if (loads[n]) loads[n](state.part(n), row);
             }};
 }
 
