@@ -12,6 +12,7 @@
 #include "lithe/kernels/catalog.h"
 #include "lithe/kernels/isa.h"
 #include "lithe/model/cost.h"
+#include "lithe/model/halting.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/spec/config_io.h"
 #include "lithe/train/machine.h"
@@ -53,6 +54,9 @@ void print_blocks_and_objectives() {
         auto options = kind.make_options(ModelConfig());
         print_options(list_fields([&](FieldVisitor& v) { options->visit(v); }));
     }
+    std::cout << "  @  [blocks.halting]  before a group: its repetitions are steps that may halt\n";
+    HaltingValues halting;
+    print_options(list_fields([&](FieldVisitor& v) { halting.visit(v); }));
     std::cout << "\nobjectives\n";
     for (const ObjectiveKind& kind : objective_kinds()) {
         std::cout << "  " << kind.name << "  " << kind.description << "\n";
