@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from golden import Golden, cosine, exit_with, gradient, sigmoid, wave
+from golden import Golden, cosine, exit_with, gelu, gradient, sigmoid, wave
 
 STEPS, BATCH, D, STATES = 7, 2, 3, 4
 
@@ -77,19 +77,6 @@ def glu(x, w, bias):
     both = x @ w.T + bias
     half = both.shape[-1] // 2
     return both[..., half:] * sigmoid(both[..., :half])
-
-
-PLACES, WEIGHTS = np.polynomial.legendre.leggauss(60)
-
-
-def erf(x):
-    """By quadrature from 0 to x, so that it takes complex numbers."""
-    t = (PLACES + 1) / 2
-    return 2 / math.sqrt(math.pi) * x * (WEIGHTS / 2 * np.exp(-(x[..., None] * t) ** 2)).sum(-1)
-
-
-def gelu(x):
-    return x / 2 * (1 + erf(x / math.sqrt(2)))
 
 
 def gelu_tanh(x):

@@ -220,6 +220,7 @@ inline const std::vector<BlockVariant>& block_variants() {
                  variant_of("rg_lru", "heads", {{"heads", "2"}, {"inner", "12"}, {"taps", "3"}}),
                  variant_of("sha", "no_attention", {{"attention", "false"}, {"expansion", "2"}}),
                  variant_of("boom", "three", {{"expansion", "3"}}),
+                 variant_of("trans_blstm", "replace", {{"form", "\"replace\""}, {"heads", "2"}, {"units", "5"}}),
                  variant_of("lru", "ring", {{"states", "5"}, {"r_min", "0.5"}, {"r_max", "0.9"}, {"max_phase", "1.0"}}),
                  variant_of("s4d", "inv", {{"states", "6"}, {"start", "\"inv\""}}),
                  variant_of("s4d", "real", {{"states", "5"}, {"start", "\"real\""}}),

@@ -40,6 +40,7 @@
 #include "lithe/blocks/srupp.h"
 #include "lithe/blocks/ssru.h"
 #include "lithe/blocks/synthesizer.h"
+#include "lithe/blocks/trans_blstm.h"
 
 namespace lithe {
 namespace {
@@ -180,6 +181,9 @@ std::vector<BlockKind> vector_states() {
                                   "SHA-RNN's block: LSTM, one head with gated vectors, boom"),
         kind<BoomBlock, BoomValues>("boom", 'b', {.bidirectional = true, .position_wise = true, .own_residual = true},
                                     "SHA-RNN's boom: a feed-forward without a second matrix"),
+        kind<TransBlstmBlock, TransBlstmValues>(
+            "trans_blstm", 0, {.causal = false, .bidirectional = true, .streams = false, .own_residual = true},
+            "TRANS-BLSTM's layer: BERT's with an LSTM in two directions"),
     };
 }
 
