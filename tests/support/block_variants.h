@@ -178,6 +178,14 @@ inline std::vector<BlockVariant> matrix_state_variants() {
     };
 }
 
+// Of element-wise recurrences whose state is updated at some steps alone.
+inline std::vector<BlockVariant> skipping_variants() {
+    std::vector<BlockVariant> list;
+    for (const char* kind : {"sru", "lrn", "ssru", "min_gru", "min_lstm", "rg_lru", "qrnn"})
+        list.push_back(variant_of(kind, "skipping", {{"skip_updates", "true"}}));
+    return list;
+}
+
 // A new kind is in it by itself; a new option needs a row, or BlockVariants.EveryChoiceIsTested fails.
 inline const std::vector<BlockVariant>& block_variants() {
     static const std::vector<BlockVariant> all = [] {
@@ -232,6 +240,7 @@ inline const std::vector<BlockVariant>& block_variants() {
         for (BlockVariant& each : pattern_variants()) list.push_back(std::move(each));
         for (BlockVariant& each : low_rank_variants()) list.push_back(std::move(each));
         for (BlockVariant& each : matrix_state_variants()) list.push_back(std::move(each));
+        for (BlockVariant& each : skipping_variants()) list.push_back(std::move(each));
         return list;
     }();
     return all;
@@ -250,7 +259,8 @@ inline bool looks_back_alone(const BlockVariant& variant) {
             return value.key == "window" || value.key == "forget_gate";
         });
     const bool back = has_value(variant, "positions", "\"relative\"") || has_value(variant, "positions", "\"alibi\"");
-    return !variant.kind->traits.bidirectional || window || back;
+    const bool skips = has_value(variant, "skip_updates", "true");
+    return !variant.kind->traits.bidirectional || window || back || skips;
 }
 
 }  // namespace lithe::testing

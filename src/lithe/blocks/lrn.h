@@ -19,9 +19,12 @@ constexpr auto names_of(LrnActivation) {
 
 struct LrnValues {
     LrnActivation activation = LrnActivation::tanh;
+    UpdateValues updates;
     static LrnValues defaults(const ModelConfig&) { return {}; }
     void visit(FieldVisitor& v);
-    void check(const ModelConfig&, const std::string&, Problems&) const {}
+    void check(const ModelConfig&, const std::string& where, Problems& problems) const {
+        updates.check(where, problems);
+    }
 };
 
 class LrnBlock : public Block {
@@ -36,6 +39,7 @@ class LrnBlock : public Block {
     kernels::Cell cell_;
     int64_t width_;
     Parameter w_, bias_;
+    UpdateGate gate_;
 };
 
 }  // namespace lithe

@@ -16,9 +16,12 @@ namespace lithe {
 struct MinRnnValues {
     int64_t expansion = 1;
     bool bias = false;
+    UpdateValues updates;
     static MinRnnValues defaults(const ModelConfig&) { return {}; }
     void visit(FieldVisitor& v);
-    void check(const ModelConfig&, const std::string&, Problems&) const {}
+    void check(const ModelConfig&, const std::string& where, Problems& problems) const {
+        updates.check(where, problems);
+    }
 };
 
 class MinRnnBlock : public Block {
@@ -35,6 +38,7 @@ class MinRnnBlock : public Block {
     kernels::Cell cell_;
     int64_t width_, inner_;
     Parameter w_, bias_, w_out_, bias_out_;
+    UpdateGate gate_;
 };
 
 struct MinGruBlock : MinRnnBlock {

@@ -23,12 +23,14 @@ void QrnnValues::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 0.99},
             zoneout);
+    updates.visit(v);
 }
 
 void QrnnValues::check(const ModelConfig&, const std::string& where, Problems& problems) const {
     if (pooling == QrnnPooling::ifo && gate == QrnnGate::admit)
         problems.add(where + ": pooling \"ifo\" has a gate of its own that admits", "",
                      "set gate = \"forget\", or pooling = \"fo\"");
+    updates.check(where, problems);
 }
 
 kernels::Cell QrnnValues::cell() const {
@@ -45,6 +47,7 @@ QrnnBlock::QrnnBlock(const QrnnValues& values, const BlockSite& site)
     const Init init = Init::uniform(1 / std::sqrt(double(in)));
     w_ = site.store.add({site.name + ".w", {planes_ * width_, in}, Role::matrix, init, planes_});
     bias_ = site.store.add({site.name + ".bias", {planes_, width_}, Role::bias, init});
+    gate_ = UpdateGate(values.updates, site, width_);
 }
 
 double QrnnBlock::alpha(bool training) const {
@@ -69,11 +72,12 @@ BranchOutput QrnnBlock::branch(const Tensor& x_TBD, const State& state, const Ca
     const bool training = call.pass.training;
     if (training && values_.zoneout > 0) zone_out(u, call);
     out.delta_TBD = run_cell({.cell = values_.cell(), .u = u, .weights = {bias_.tensor()}, .alpha = alpha(training)},
-                             state, call, out.state);
+                             gate_, state, call, out);
     return out;
 }
 
 StepOutput QrnnBlock::add_step(StepProgram& program, const float* x, int64_t) const {
+    if (gate_) return {};
     const int64_t d = width_, kept = (values_.window - 1) * d, whole = kept + d;
     const float* in = x;
     float* window = nullptr;
@@ -107,7 +111,8 @@ double QrnnBlock::flops_per_token(const CostShape&) const {
 
 double QrnnBlock::activation_numbers_per_token(const CostShape&) const {
     const double windows = values_.window > 1 ? double(values_.window) : 0;
-    return (3 + double(planes_) + windows + (values_.zoneout > 0 ? 1 : 0)) * double(width_);
+    return (3 + double(planes_) + windows + (values_.zoneout > 0 ? 1 : 0)) * double(width_) +
+           gate_.activation_numbers_per_token();
 }
 
 }  // namespace lithe

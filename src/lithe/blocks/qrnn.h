@@ -33,6 +33,7 @@ struct QrnnValues {
     QrnnPooling pooling = QrnnPooling::fo;
     QrnnGate gate = QrnnGate::forget;
     double zoneout = 0;
+    UpdateValues updates;
     static QrnnValues defaults(const ModelConfig&) { return {}; }
     void visit(FieldVisitor& v);
     void check(const ModelConfig&, const std::string& where, Problems& problems) const;
@@ -55,6 +56,7 @@ class QrnnBlock : public Block {
     QrnnValues values_;
     int64_t width_, planes_;
     Parameter w_, bias_;
+    UpdateGate gate_;
 };
 
 }  // namespace lithe

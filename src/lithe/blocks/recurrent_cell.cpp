@@ -2,12 +2,14 @@
 
 namespace lithe {
 
-Tensor run_cell(ops::RecurrenceInput in, const State& before, const Call& call, State& after) {
+Tensor run_cell(ops::RecurrenceInput in, const UpdateGate& gate, const State& before, const Call& call,
+                BranchOutput& out) {
+    if (gate) return gate.run(in, before, call, out);
     in.c0_BD = before.get("c");
     in.flags_TB = call.pass.flags_TB();
-    const ops::RecurrenceOutput out = ops::recurrence(in);
-    after.put("c", out.c_BD, 0);
-    return out.h_TBD;
+    const ops::RecurrenceOutput ran = ops::recurrence(in);
+    out.state.put("c", ran.c_BD, 0);
+    return ran.h_TBD;
 }
 
 StepOutput add_cell_step(StepProgram& program, const CellStep& step) {

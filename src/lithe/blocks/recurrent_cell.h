@@ -2,13 +2,15 @@
 // tensors and as an operation of single steps.
 #pragma once
 
-#include "lithe/blocks/block.h"
+#include "lithe/blocks/update_gate.h"
 #include "lithe/ops/recurrence.h"
 
 namespace lithe {
 
-// Runs `in` from the c of `before`, with the call's flags; puts the last c into `after`. Returns h.
-Tensor run_cell(ops::RecurrenceInput in, const State& before, const Call& call, State& after);
+// Runs `in` from the c of `before`, with the call's flags; puts the last c into `out`, and what a gate of updates
+// gives. Returns h.
+Tensor run_cell(ops::RecurrenceInput in, const UpdateGate& gate, const State& before, const Call& call,
+                BranchOutput& out);
 
 // One step of a cell in a program.
 struct CellStep {

@@ -51,11 +51,13 @@ void RgLruValues::visit(FieldVisitor& v) {
              .minimum = 2,
              .maximum = double(kernels::kMostTaps)},
             taps);
+    updates.visit(v);
 }
 
 void RgLruValues::check(const ModelConfig&, const std::string& where, Problems& problems) const {
     if (inner % heads)
         problems.add(where + ": inner " + std::to_string(inner) + " is no multiple of heads " + std::to_string(heads));
+    updates.check(where, problems);
 }
 
 RgLruBlock::RgLruBlock(const RgLruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
@@ -82,6 +84,7 @@ RgLruBlock::RgLruBlock(const RgLruValues& values, const BlockSite& site) : value
     l_ = site.store.add({site.name + ".l", {inner}, Role::vector, Init::rows(initial_l(inner))});
     w_out_ = matrix(".w_out", d, inner, kVarianceOfOutput / double(layers_of(site.model.layout)));
     b_out_ = bias(".b_out", {d});
+    gate_ = UpdateGate(values.updates, site, inner);
 }
 
 Tensor RgLruBlock::gates(const Tensor& z_TBE) const {
@@ -109,13 +112,13 @@ BranchOutput RgLruBlock::branch(const Tensor& x_TBD, const State& state, const C
                                .x_TBD = z,
                                .weights = {rates(), b_gates_.tensor()},
                                .whole_start = true},
-                              state, call, out.state);
+                              gate_, state, call, out);
     out.delta_TBD = product(h * y, w_out_, b_out_);
     return out;
 }
 
 StepOutput RgLruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
-    if (values_.heads > 1) return {};  // a product of blocks has no operation
+    if (values_.heads > 1 || gate_) return {};  // a product of blocks has no operation
     const int64_t inner = values_.inner;
     float *y = program.vector(inner), *z = program.vector(inner), *u = program.vector(2 * inner),
           *out = program.vector(width_);
@@ -148,7 +151,7 @@ double RgLruBlock::flops_per_token(const CostShape&) const {
 }
 
 double RgLruBlock::activation_numbers_per_token(const CostShape&) const {
-    return double(width_) + (values_.heads > 1 ? 10 : 8) * double(values_.inner);
+    return double(width_) + (values_.heads > 1 ? 10 : 8) * double(values_.inner) + gate_.activation_numbers_per_token();
 }
 
 }  // namespace lithe

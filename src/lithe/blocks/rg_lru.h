@@ -20,6 +20,7 @@ struct RgLruValues {
     int64_t inner = 0;
     int64_t heads = 1;
     int64_t taps = 4;
+    UpdateValues updates;
     static RgLruValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
@@ -41,6 +42,7 @@ class RgLruBlock : public Block {
     int64_t width_;
     Parameter w_y_, b_y_, w_x_, b_x_, w_gates_, b_gates_, l_, w_out_, b_out_;
     ShortConvolution convolution_;
+    UpdateGate gate_;
 };
 
 }  // namespace lithe

@@ -29,6 +29,7 @@ void SruValues::visit(FieldVisitor& v) {
              .minimum = 0,
              .maximum = 0.99},
             dropout);
+    updates.visit(v);
 }
 
 void SruValues::check(const ModelConfig& model, const std::string& where, Problems& problems) const {
@@ -36,6 +37,10 @@ void SruValues::check(const ModelConfig& model, const std::string& where, Proble
         problems.add(where + ": bidirectional needs an even width, got " + std::to_string(model.width));
     if (bidirectional && model.direction == Direction::causal)
         problems.add(where + ".bidirectional: the model is causal", "", "set model.direction = \"bidirectional\"");
+    if (bidirectional && updates.skip_updates)
+        problems.add(where + ".skip_updates: what a step skips depends on the steps before it, in one direction", "",
+                     "set bidirectional = false, or leave skip_updates out");
+    updates.check(where, problems);
 }
 
 SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
@@ -59,6 +64,7 @@ SruBlock::SruBlock(const SruValues& values, const BlockSite& site) : values_(val
                      .highway_bias = values.highway_bias,
                      .rescale = values.rescale && planes == 3,
                      .dropout = values.dropout});
+    gate_ = UpdateGate(values.updates, site, d);
 }
 
 BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
@@ -67,14 +73,14 @@ BranchOutput SruBlock::branch(const Tensor& x_TBD, const State& state, const Cal
     if (w_projection_) in = at::linear(in, w_projection_.tensor());
     State carried = state;
     if (values_.bidirectional) carried = State();  // the backward direction has not seen the next segment
-    Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, call, out.state);
+    Tensor h = cell_.run(at::linear(in, w_.tensor()), x_TBD, carried, call, out, gate_);
     if (values_.bidirectional) out.state = State();
     out.delta_TBD = values_.layer_norm == SruNorm::after ? norm_(h) : h;
     return out;
 }
 
 StepOutput SruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
-    if (values_.bidirectional) return {};
+    if (values_.bidirectional || gate_) return {};
     const float* in = x;
     if (values_.layer_norm == SruNorm::before) {
         float* y = program.vector(width_);
@@ -102,7 +108,7 @@ double SruBlock::flops_per_token(const CostShape&) const {
 }
 
 double SruBlock::activation_numbers_per_token(const CostShape&) const {
-    return double(width_) * 8 + double(values_.projection);
+    return double(width_) * 8 + double(values_.projection) + gate_.activation_numbers_per_token();
 }
 
 }  // namespace lithe

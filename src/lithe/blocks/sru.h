@@ -37,6 +37,7 @@ struct SruValues {
     bool rescale = false;
     bool bidirectional = false;
     double dropout = 0;
+    UpdateValues updates;
     static SruValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
@@ -56,6 +57,7 @@ class SruBlock : public Block {
     Parameter w_, w_projection_;
     LayerNorm norm_;
     SruCell cell_;
+    UpdateGate gate_;
 };
 
 }  // namespace lithe

@@ -13,14 +13,13 @@ SruCell::SruCell(ParameterStore& store, const std::string& name, const SruCellOp
     bias_ = store.add({name + ".bias", {2, options.width}, Role::bias, Init::rows({0.0, options.highway_bias})});
 }
 
-Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, State& after) const {
+Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, BranchOutput& out,
+                    const UpdateGate& gate) const {
     ops::SruInput in;
     in.u = u;
     if (options_.planes == 3 && options_.skip) in.x_TBD = x_TBD;
     in.v_2D = v_.tensor();
     in.bias_2D = bias_.tensor();
-    in.c0_BD = before.get("c");
-    in.flags_TB = call.pass.flags_TB();
     in.directions = options_.directions;
     in.planes = options_.planes;
     in.tanh = options_.tanh;
@@ -28,9 +27,7 @@ Tensor SruCell::run(const Tensor& u, const Tensor& x_TBD, const State& before, c
     if (call.pass.training && options_.dropout > 0 && !call.place.last())
         in.mask_BD = ops::dropout_mask({x_TBD.size(1), options_.width}, options_.dropout, call.site("sru"),
                                        in.v_2D.options().requires_grad(false));
-    ops::SruOutput out = ops::sru(in);
-    after.put("c", out.c_BD, 0);
-    return out.h_TBD;
+    return run_cell(ops::recurrence_of(in), gate, before, call, out);
 }
 
 StepOutput SruCell::add_step(StepProgram& program, const float* u, const float* x) const {

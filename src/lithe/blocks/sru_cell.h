@@ -2,7 +2,7 @@
 // state. reference: Lei et al. 2018, eq. 1-4; sru 3.0.0-dev, SRUCell.
 #pragma once
 
-#include "lithe/blocks/block.h"
+#include "lithe/blocks/recurrent_cell.h"
 
 namespace lithe {
 
@@ -22,8 +22,9 @@ class SruCell {
     SruCell() = default;
     SruCell(ParameterStore& store, const std::string& name, const SruCellOptions& options);
 
-    // u [T][B][directions * planes * d] -> h_TBD; appends the carried c to `state`.
-    Tensor run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, State& after) const;
+    // u [T][B][directions * planes * d] -> h_TBD; appends the carried c to the state of `out`.
+    Tensor run(const Tensor& u, const Tensor& x_TBD, const State& before, const Call& call, BranchOutput& out,
+               const UpdateGate& gate = {}) const;
     // u [planes D] and x [D] of one step -> h [D].
     StepOutput add_step(StepProgram& program, const float* u, const float* x) const;
     int planes() const { return options_.planes; }

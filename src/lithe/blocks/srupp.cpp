@@ -119,8 +119,7 @@ BranchOutput SruppBlock::branch(const Tensor& x_TBD, const State& state, const C
     Tensor y_TBP = norm_.of_sum(z_TBP, scale_.tensor(), mixed_TBP);
     if (call.pass.training) y_TBP = ops::dropout(y_TBP, values_.dropout, call.site("expand"), 1);
     const State none;  // the backward direction has not seen what comes next
-    out.delta_TBD =
-        cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, values_.bidirectional ? none : state, call, out.state);
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w3_.tensor()), x_TBD, values_.bidirectional ? none : state, call, out);
     if (values_.bidirectional) out.state = State();
     remember(state, recalled, x_TBD, in.kv_TBX, call, out.state);
     return out;
@@ -218,8 +217,7 @@ BranchOutput ProjectedSruBlock::branch(const Tensor& x_TBD, const State& state, 
     Tensor y_TBP = norm_(at::linear(x_TBD, w1_.tensor()));
     if (call.pass.training) y_TBP = ops::dropout(y_TBP, values_.dropout, call.site("expand"), 1);
     const State none;
-    out.delta_TBD =
-        cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, values_.bidirectional ? none : state, call, out.state);
+    out.delta_TBD = cell_.run(at::linear(y_TBP, w2_.tensor()), x_TBD, values_.bidirectional ? none : state, call, out);
     if (values_.bidirectional) out.state = State();
     return out;
 }

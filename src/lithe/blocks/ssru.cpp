@@ -16,6 +16,7 @@ void SsruValues::visit(FieldVisitor& v) {
     v.field({.name = "layer_norm", .help = "of both products of the input"}, layer_norm);
     v.field({.name = "dropout", .help = "of the input, one mask for all steps and rows", .minimum = 0, .maximum = 0.99},
             dropout);
+    updates.visit(v);
 }
 
 SsruBlock::SsruBlock(const SsruValues& values, const BlockSite& site)
@@ -26,6 +27,7 @@ SsruBlock::SsruBlock(const SsruValues& values, const BlockSite& site)
     w_ = site.store.add({site.name + ".w", {2 * d, d}, Role::matrix, Init::xavier(d, d), 2});
     bias_ = site.store.add({site.name + ".bias", {d}, Role::bias, Init::constant(0)});
     if (values.layer_norm) gains_ = site.store.add({site.name + ".gains", {2, d}, Role::vector, Init::constant(1)});
+    gate_ = UpdateGate(values.updates, site, d);
     if (!values.projection) return;
     w_out_ = site.store.add({site.name + ".w_out", {d, d}, Role::matrix, Init::xavier(d, d)});
     bias_out_ = site.store.add({site.name + ".bias_out", {d}, Role::bias, Init::constant(0)});
@@ -50,13 +52,13 @@ BranchOutput SsruBlock::branch(const Tensor& x_TBD, const State& state, const Ca
     if (gains_) u = normed(u);
     BranchOutput out;
     const Tensor h =
-        run_cell({.cell = kernels::Cell::ssru, .u = u, .weights = {bias_.tensor()}}, state, call, out.state);
+        run_cell({.cell = kernels::Cell::ssru, .u = u, .weights = {bias_.tensor()}}, gate_, state, call, out);
     out.delta_TBD = w_out_ ? at::linear(h, w_out_.tensor(), bias_out_.tensor().to(h.scalar_type())) : h;
     return out;
 }
 
 StepOutput SsruBlock::add_step(StepProgram& program, const float* x, int64_t) const {
-    if (gains_) return {};  // a norm of a plane alone has no operation
+    if (gains_ || gate_) return {};  // a norm of a plane alone has no operation
     float* u = program.vector(2 * width_);
     program.product({.weight = w_, .x = x, .y = u, .planes = 2, .settled = false});
     const StepOutput cell =
@@ -73,7 +75,8 @@ double SsruBlock::flops_per_token(const CostShape&) const {
 }
 
 double SsruBlock::activation_numbers_per_token(const CostShape&) const {
-    return (5 + (gains_ ? 2 : 0) + (values_.dropout > 0 ? 1 : 0)) * double(width_);
+    return (5 + (gains_ ? 2 : 0) + (values_.dropout > 0 ? 1 : 0)) * double(width_) +
+           gate_.activation_numbers_per_token();
 }
 
 }  // namespace lithe

@@ -18,9 +18,12 @@ struct SsruValues {
     bool projection = false;
     bool layer_norm = false;
     double dropout = 0;
+    UpdateValues updates;
     static SsruValues defaults(const ModelConfig& model);
     void visit(FieldVisitor& v);
-    void check(const ModelConfig&, const std::string&, Problems&) const {}
+    void check(const ModelConfig&, const std::string& where, Problems& problems) const {
+        updates.check(where, problems);
+    }
 };
 
 class SsruBlock : public Block {
@@ -38,6 +41,7 @@ class SsruBlock : public Block {
     int64_t width_;
     double epsilon_;
     Parameter w_, bias_, gains_, w_out_, bias_out_;
+    UpdateGate gate_;
 };
 
 }  // namespace lithe

@@ -1,7 +1,7 @@
 // The SRU recurrence as a differentiable operator. Formula and layout: kernels/recurrence/recurrence.h.
 #pragma once
 
-#include "lithe/ops/torch.h"
+#include "lithe/ops/recurrence.h"
 
 namespace lithe::ops {
 
@@ -26,5 +26,8 @@ struct SruOutput {
 
 // Gradients flow to u, x, v, bias and c0. Throws when shapes or types do not fit.
 SruOutput sru(const SruInput& input);
+
+// The same as a cell of the family. Throws when u does not hold the planes.
+RecurrenceInput recurrence_of(const SruInput& input);
 
 }  // namespace lithe::ops
