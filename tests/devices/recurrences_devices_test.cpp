@@ -144,7 +144,7 @@ TEST_F(GpuRecurrences, ShortConvolution) {
                 }
 }
 
-enum class States { added, delta_rule, two_rows };
+enum class States { added, delta_rule, two_rows, normalised };
 
 struct StatesCase {
     int64_t steps, key, value;
@@ -156,8 +156,9 @@ struct StatesCase {
 void compare_states(at::ScalarType type, const StatesCase& c) {
     const int64_t B = 2, H = 3;
     const auto compute = ops::compute_type(type);
-    const double longest = c.form == States::added ? 0.6 : 1 / std::sqrt(double(c.key));  // of a key, in each number
-    Tensors in(9);
+    const bool plain = c.form == States::added || c.form == States::normalised;
+    const double longest = plain ? 0.6 : 1 / std::sqrt(double(c.key));  // of a key, in each number
+    Tensors in(11);
     in[0] = leaf({c.steps, B, c.full ? 1 : H, c.key}, 0.37, 0.1, 0.7, type);
     in[1] = leaf({c.steps, B, c.full ? 1 : H, c.key}, 0.53, 0.7, longest, type);
     in[2] = leaf({c.steps, B, H, c.value}, 0.91, 0.3, 0.8, type);
@@ -172,6 +173,10 @@ void compare_states(at::ScalarType type, const StatesCase& c) {
         in[7] = leaf({c.steps, B, H, c.key}, 0.47, 0.2, longest, type);
         in[8] = leaf({c.steps, B, H, c.key}, 0.47, 0.2, 0.5 * longest, type);
     }
+    if (c.form == States::normalised) {
+        in[9] = leaf({c.steps, B, H}, 0.83, 0.9, 0.9, compute);
+        if (c.full) in[10] = leaf({B, H, c.key + 1}, 0.67, 0.5, 0.8, compute);
+    }
     expect_same(
         [&](const Tensors& t) -> Tensors {
             const auto out = ops::matrix_state({.q_TBHK = t[0],
@@ -181,12 +186,15 @@ void compare_states(at::ScalarType type, const StatesCase& c) {
                                                 .beta_TBH = t[6],
                                                 .a_TBHK = t[7],
                                                 .b_TBHK = t[8],
+                                                .admit_TBH = t[9],
                                                 .start_BHKV = t[4],
+                                                .start_sums_BHX = t[10],
                                                 .flags_TB = t[5],
                                                 .heads = H,
                                                 .key = c.key,
                                                 .value = c.value,
                                                 .scale = 0.3});
+            if (out.sums_BHX.defined()) return {out.out_TBX, out.state_BHKV, out.sums_BHX};
             return {out.out_TBX, out.state_BHKV};
         },
         in, 3 * tolerance_of(type),
@@ -199,9 +207,10 @@ TEST_F(GpuRecurrences, MatrixState) {
         for (const int64_t steps : {1, 9, 70})
             for (const auto& [key, value] : {std::pair<int64_t, int64_t>(1, 3), {33, 40}, {130, 260}})
                 for (const int decays : {0, 1, 2})
-                    for (const States form : {States::added, States::delta_rule, States::two_rows})
+                    for (const States form : {States::added, States::delta_rule, States::two_rows, States::normalised})
                         for (const bool full : {false, true})
-                            compare_states(type, {steps, key, value, decays, full, form});
+                            if (form != States::normalised || decays == 1)
+                                compare_states(type, {steps, key, value, decays, full, form});
 }
 
 TEST_F(GpuRecurrences, Lstm) {

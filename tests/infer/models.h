@@ -36,6 +36,7 @@ inline const char* const kStepModels[] = {
     "\"rms\"",
     "width = 48\nlayout = \"<delta_net><gated_delta>s<kda>\"\nmemory = 8\n[blocks.gated_delta]\nheads = 3\n"
     "[blocks.kda]\nheads = 4",
+    "width = 48\nlayout = \"<mlstm>s<mlstm>\"\nmemory = 8\n[blocks.mlstm]\nheads = 3",
     "width = 48\nlayout = \"u~(sf)x3~[sff]x2\"\nheads = 4\nmemory = 8\nfinal_norm = true",
     "width = 48\nlayout = \"[sf]x3\"\nheads = 4\nmemory = 8\nembedding_width = 12\ntie_embeddings = true\n"
     "ngrams.lengths = \"2-3\"\nngrams.rows = 60",

@@ -22,11 +22,16 @@ Tensor leaf(at::IntArrayRef sizes, double a, double b, double scale) {
     return wave(sizes, a, b, scale).set_requires_grad(true);
 }
 
-// How values are written: kernels/matrix_state/delta_state.h.
-enum class Form { added, delta_rule, two_rows };
+// How values are written: kernels/matrix_state/delta_state.h; or matrix_state.h with a normaliser.
+enum class Form { added, delta_rule, two_rows, normalised };
+
+// S, and n and m where there is a normaliser.
+struct Carried {
+    Tensor state, sums;
+};
 
 struct Sequence {
-    Tensor q, k, v, g, beta, a, b, start, flags;
+    Tensor q, k, v, g, beta, a, b, admit, start, start_sums, flags;
     Sequence(int64_t steps, int64_t decays, Form form = Form::added)
         : q(leaf({steps, B, H, K}, 0.37, 0.1, 0.7)),
           k(leaf({steps, B, H, K}, 0.53, 0.7, 0.6)),
@@ -39,6 +44,10 @@ struct Sequence {
             a = leaf({steps, B, H, K}, 0.47, 0.2, 0.6);
             b = (a.detach() * 0.5).set_requires_grad(true);
         }
+        if (form == Form::normalised) {
+            admit = leaf({steps, B, H}, 0.83, 0.9, 3.0);
+            start_sums = leaf({B, H, K + 1}, 0.67, 0.5, 0.8);
+        }
         for (int64_t t = 0; t < steps; ++t) {
             if (random_unit(1, uint64_t(t)) < 0.01) flags[t][0] = int(kDocumentBegins);
             if (random_unit(2, uint64_t(t)) < 0.1) flags[t][1] = int(kPadding);
@@ -47,11 +56,12 @@ struct Sequence {
     std::vector<Tensor> leaves() const {
         std::vector<Tensor> list = {q, k, v, start};
         if (g.defined()) list.push_back(g);
-        for (const Tensor& each : {beta, a, b})
+        for (const Tensor& each : {beta, a, b, admit, start_sums})
             if (each.defined()) list.push_back(each);
         return list;
     }
-    ops::MatrixStateOutput run(int64_t first, int64_t count, const Tensor& state) const {
+    Carried begin() const { return {start, start_sums}; }
+    ops::MatrixStateOutput run(int64_t first, int64_t count, const Carried& from) const {
         auto part = [&](const Tensor& x) { return x.defined() ? x.narrow(0, first, count) : x; };
         return ops::matrix_state({.q_TBHK = part(q),
                                   .k_TBHK = part(k),
@@ -60,7 +70,9 @@ struct Sequence {
                                   .beta_TBH = part(beta),
                                   .a_TBHK = part(a),
                                   .b_TBHK = part(b),
-                                  .start_BHKV = state,
+                                  .admit_TBH = part(admit),
+                                  .start_BHKV = from.state,
+                                  .start_sums_BHX = from.sums,
                                   .flags_TB = part(flags),
                                   .heads = H,
                                   .key = K,
@@ -83,33 +95,58 @@ std::vector<Tensor> gradients(const Sequence& sequence, const Tensor& out, const
 TEST(MatrixState, PiecesOfAnyLengthEqualTheWhole) {
     constexpr int64_t kSteps = 1500;
     for (const int64_t decays : {int64_t(0), H, H * K})
-        for (const Form form : {Form::added, Form::delta_rule, Form::two_rows}) {
+        for (const Form form : {Form::added, Form::delta_rule, Form::two_rows, Form::normalised}) {
+            if (form == Form::normalised && decays != H) continue;
             const Sequence sequence(kSteps, decays, form);
-            const auto whole = sequence.run(0, kSteps, sequence.start);
+            const auto whole = sequence.run(0, kSteps, sequence.begin());
             const auto expected = gradients(sequence, whole.out_TBX, whole.state_BHKV);
             std::vector<Tensor> pieces;
-            Tensor state = sequence.start;
+            Carried carried = sequence.begin();
             for (int64_t at = 0, count; at < kSteps; at += count) {
                 count = std::min(kSteps - at, 1 + int64_t(150 * random_unit(3, uint64_t(at))));
-                const auto piece = sequence.run(at, count, state);
+                const auto piece = sequence.run(at, count, carried);
                 pieces.push_back(piece.out_TBX);
-                state = piece.state_BHKV;
+                carried = {piece.state_BHKV, piece.sums_BHX};
             }
             const Tensor out = at::cat(pieces);
             const std::string what = std::to_string(decays) + " decays, " + std::to_string(int(form)) + " form, ";
             expect_close(out, whole.out_TBX, 1e-10, what + "out");
-            expect_close(state, whole.state_BHKV, 1e-10, what + "state");
-            const auto got = gradients(sequence, out, state);
+            expect_close(carried.state, whole.state_BHKV, 1e-10, what + "state");
+            if (whole.sums_BHX.defined()) expect_close(carried.sums, whole.sums_BHX, 1e-10, what + "sums");
+            const auto got = gradients(sequence, out, carried.state);
             for (size_t i = 0; i < got.size(); ++i)
                 expect_close(got[i], expected[i], 1e-9, what + "gradient " + std::to_string(i));
         }
+}
+
+// By chunks, and token by token, at lengths around those of chunks.
+TEST(MatrixState, ANormaliserByChunksIsTheOneByTokens) {
+    for (const int64_t steps : {1, 2, 15, 16, 17, 63, 64, 65, 257}) {
+        const Sequence sequence(steps, H, Form::normalised);
+        const auto whole = sequence.run(0, steps, {});
+        const auto expected = gradients(sequence, whole.out_TBX, whole.state_BHKV);
+        std::vector<Tensor> tokens;
+        Carried carried;
+        for (int64_t t = 0; t < steps; ++t) {
+            const auto token = sequence.run(t, 1, carried);
+            tokens.push_back(token.out_TBX);
+            carried = {token.state_BHKV, token.sums_BHX};
+        }
+        const std::string what = std::to_string(steps) + " steps, ";
+        expect_close(at::cat(tokens), whole.out_TBX, 1e-11, what + "out");
+        const auto got = gradients(sequence, at::cat(tokens), carried.state);
+        for (size_t i = 0; i < got.size(); ++i) {
+            ASSERT_EQ(got[i].defined(), expected[i].defined()) << what << i;
+            if (got[i].defined()) expect_close(got[i], expected[i], 1e-10, what + "gradient " + std::to_string(i));
+        }
+    }
 }
 
 // Packed q, k and v, and q and k that heads share, are the same numbers in other places.
 TEST(MatrixState, OtherPlacesOfItsInputs) {
     for (const Form form : {Form::added, Form::delta_rule}) {
         const Sequence sequence(40, H, form);
-        const auto expected = sequence.run(0, 40, sequence.start);
+        const auto expected = sequence.run(0, 40, sequence.begin());
         const auto expected_gradients = gradients(sequence, expected.out_TBX, expected.state_BHKV);
         const Tensor packed = at::cat({sequence.q.flatten(2), sequence.k.flatten(2), sequence.v.flatten(2)}, 2);
         const auto got = ops::matrix_state({.packed_TBX = packed,
@@ -129,12 +166,12 @@ TEST(MatrixState, OtherPlacesOfItsInputs) {
         Sequence shared(40, H, form);
         shared.q = leaf({40, B, 1, K}, 0.37, 0.1, 0.7);
         shared.k = leaf({40, B, 1, K}, 0.53, 0.7, 0.6);
-        const auto one = shared.run(0, 40, shared.start);
+        const auto one = shared.run(0, 40, shared.begin());
         const auto one_gradients = gradients(shared, one.out_TBX, one.state_BHKV);
         Sequence repeated = shared;
         repeated.q = shared.q.detach().expand({40, B, H, K}).clone().set_requires_grad(true);
         repeated.k = shared.k.detach().expand({40, B, H, K}).clone().set_requires_grad(true);
-        const auto all = repeated.run(0, 40, repeated.start);
+        const auto all = repeated.run(0, 40, repeated.begin());
         const auto all_gradients = gradients(repeated, all.out_TBX, all.state_BHKV);
         EXPECT_TRUE(at::equal(one.out_TBX, all.out_TBX));
         expect_close(one_gradients[0], all_gradients[0].sum(2, true), 1e-12, "dq");
@@ -174,21 +211,21 @@ TEST(MatrixState, RowsOfLengthOne) {
 TEST(MatrixState, WhatDoesNotFitIsSaid) {
     Sequence sequence(4, H);
     sequence.g = at::zeros({4, B, H + 1}, at::kDouble);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "do not fit");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "do not fit");
     sequence.g = at::zeros({4, B, H}, at::kFloat);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "fp64 for fp64");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "fp64 for fp64");
     sequence.g = Tensor();
-    EXPECT_ERROR(sequence.run(0, 4, at::zeros({B, H, V, K}, at::kDouble)), ErrorKind::failed, "state");
+    EXPECT_ERROR(sequence.run(0, 4, {at::zeros({B, H, V, K}, at::kDouble), {}}), ErrorKind::failed, "state");
     sequence.beta = at::zeros({4, B, H + 1}, at::kDouble);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "beta");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "beta");
     sequence.beta = Tensor();
     sequence.a = at::zeros({4, B, H, K}, at::kDouble);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "a and b stand together");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "a and b stand together");
     sequence.b = at::zeros({4, B, 1, K}, at::kDouble);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "a or b");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "a or b");
     sequence.a = sequence.b = Tensor();
     sequence.k = at::zeros({4, B, H, K + 1}, at::kDouble);
-    EXPECT_ERROR(sequence.run(0, 4, sequence.start), ErrorKind::failed, "q or k");
+    EXPECT_ERROR(sequence.run(0, 4, sequence.begin()), ErrorKind::failed, "q or k");
 }
 
 }  // namespace

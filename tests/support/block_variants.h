@@ -174,6 +174,7 @@ inline std::vector<BlockVariant> matrix_state_variants() {
         variant_of("rwkv7", "heads",
                    {{"heads", "2"}, {"decay_rank", "3"}, {"rate_rank", "4"}, {"value_rank", "5"}, {"gate_rank", "6"}}),
         variant_of("rwkv7_channel", "narrow", {{"inner", "6"}}),
+        variant_of("mlstm", "heads", {{"heads", "2"}, {"key_width", "6"}, {"value_width", "10"}, {"gate_cap", "2.5"}}),
         variant_of("hgrn2", "unbounded", {{"heads", "2"}, {"lower_bounds", "false"}}),
     };
 }

@@ -11,9 +11,11 @@ Tensor MatrixStateCell::run(ops::MatrixStateInput in, const State& before, const
     in.value = value;
     in.scale = scale;
     in.start_BHKV = before.get("state");
+    if (in.admit_TBH.defined()) in.start_sums_BHX = before.get("sums");
     in.flags_TB = call.pass.flags_TB();
     ops::MatrixStateOutput out = ops::matrix_state(in);
     after.put("state", out.state_BHKV, 0);
+    if (out.sums_BHX.defined()) after.put("sums", out.sums_BHX, 0);
     const bool packed = in.packed_TBX.defined();
     if (is_mixture) show(call, {packed ? in.packed_TBX : in.v_TBHV, packed ? 2 * keys() : 0, out.out_TBX, heads});
     return out.out_TBX;

@@ -23,6 +23,7 @@
 #include "lithe/blocks/lstm.h"
 #include "lithe/blocks/mamba2.h"
 #include "lithe/blocks/min_rnn.h"
+#include "lithe/blocks/mlstm.h"
 #include "lithe/blocks/moe.h"
 #include "lithe/blocks/nystrom.h"
 #include "lithe/blocks/performer.h"
@@ -154,6 +155,8 @@ std::vector<BlockKind> matrix_states() {
                                                     "RWKV-7's channel mix: a feed-forward that sees the token before"),
         kind<Mamba2Block, Mamba2Values>(
             "mamba2", 0, {}, "Mamba-2: a short convolution and a matrix for a state, with a decay for each head"),
+        kind<MlstmBlock, MlstmValues>("mlstm", 0, {},
+                                      "xLSTM's mLSTM: a matrix for a state, with exponential gates and a normaliser"),
     };
 }
 

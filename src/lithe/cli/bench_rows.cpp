@@ -88,6 +88,14 @@ layout = "<slstm>x6"
 [train]
 batch = 16
 length = 256)"},
+    {"mlstm", R"([model]
+width = 512
+layout = "<mlstm>x6"
+[blocks.mlstm]
+heads = 8
+[train]
+batch = 16
+length = 256)"},
     {"lru", R"([model]
 width = 512
 layout = "<lru>x6"

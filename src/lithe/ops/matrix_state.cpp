@@ -49,8 +49,11 @@ kernels::MatrixStateShape shape_of_input(const MatrixStateInput& in) {
                                     .heads = in.heads,
                                     .key = in.key,
                                     .value = in.value};
-    if (const Tensor& decays = decays_of(in); decays.defined())
-        shape.decay = decays.size(2) == in.heads && in.key > 1 ? StateDecay::head : StateDecay::channel;
+    shape.normalised = in.admit_TBH.defined();
+    if (const Tensor& decays = decays_of(in); decays.defined()) {
+        const bool by_head = shape.normalised || (decays.size(2) == in.heads && in.key > 1);
+        shape.decay = by_head ? StateDecay::head : StateDecay::channel;
+    }
     return shape;
 }
 
@@ -60,7 +63,12 @@ template <class T> HeadRows<T> packed_rows(const Tensor& x, int64_t heads) {
     return {pointer<std::remove_const_t<T>>(x), x.stride(0), x.stride(1), x.size(2) / heads};
 }
 
-template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixStateInput& in, const Tensor& kept) {
+// States before blocks of steps, for the backward pass; undefined: not kept.
+struct Kept {
+    Tensor states, sums;
+};
+
+template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixStateInput& in, const Kept& kept) {
     using C = kernels::Compute<S>;
     const Parts parts(in);
     return {.shape = shape_of_input(in),
@@ -72,9 +80,12 @@ template <class S> kernels::MatrixStateForward<S> forward_args(const MatrixState
             .g = packed_rows<const C>(in.g_TBX, in.heads),
             .gates = packed_rows<const S>(in.gates_TBX, in.heads),
             .temperature = C(in.temperature),
+            .admit = packed_rows<const C>(in.admit_TBH, in.heads),
             .flags = pointer<uint8_t>(in.flags_TB),
             .start = pointer<C>(in.start_BHKV),
-            .kept = pointer<C>(kept)};
+            .kept = pointer<C>(kept.states),
+            .start_sums = pointer<C>(in.start_sums_BHX),
+            .kept_sums = pointer<C>(kept.sums)};
 }
 
 // What is written depends on what is read: kernels/matrix_state/delta_state.h.
@@ -103,15 +114,18 @@ template <class S> void run_forward(const MatrixStateInput& in, const kernels::M
     }
 }
 
-// Gradients of what delta_state has besides; undefined: none.
+// Gradients of what not all recurrences have; undefined: none.
 struct MoreGradients {
-    Tensor beta, a, b;
+    Tensor beta, a, b, admit, start_sums;
     MoreGradients(const MatrixStateInput& in, const at::TensorOptions& compute) {
         if (in.beta_TBH.defined()) beta = at::empty(in.beta_TBH.sizes(), compute);
         if (in.a_TBHK.defined()) {
             a = at::empty(in.a_TBHK.sizes(), in.a_TBHK.options());
             b = at::empty_like(a);
         }
+        if (!in.admit_TBH.defined()) return;
+        admit = at::empty(in.admit_TBH.sizes(), compute);
+        start_sums = at::empty({in.admit_TBH.size(1), in.heads, in.key + 1}, compute);
     }
 };
 
@@ -156,7 +170,8 @@ void count_work(const MatrixStateInput& in, int passes, std::initializer_list<Te
 
 struct MatrixStateNode : torch::autograd::Node {
     MatrixStateInput in;
-    Tensor kept, last;
+    Kept kept;
+    Tensor last, last_sums;
 
     std::string name() const override { return "lithe::matrix_state backward"; }
 
@@ -184,13 +199,18 @@ struct MatrixStateNode : torch::autograd::Node {
             to.v = at::empty({shape.steps, shape.batch, in.heads, in.value}, of_input);
         }
         constexpr int kDecays = 4;  // their place among the inputs
-        const bool wanted = decays_of(in).defined() && task_should_compute_output(kDecays);
+        const bool wanted = shape.normalised || (decays_of(in).defined() && task_should_compute_output(kDecays));
         const bool gated = in.gates_TBX.defined();
         const Tensor d_gates = wanted && gated ? at::empty_like(in.gates_TBX) : Tensor();
         const Tensor dg =
             wanted && (!gated || d_out.is_cuda()) ? at::empty(decays_of(in).sizes(), last.options()) : Tensor();
         const Tensor d_start = at::empty_like(last);
         const MoreGradients more(in, last.options());
+        const Tensor d_last_sums = shape.normalised ? plain(gradients[2]) : Tensor();
+        const Tensor room =
+            shape.normalised && d_out.is_cuda()
+                ? at::empty({shape.steps, shape.batch, in.heads, kernels::kNormalisedRoom}, last.options())
+                : Tensor();
         for_storage(d_out.scalar_type(), kName, [&](auto* type) {
             using S = std::remove_pointer_t<decltype(type)>;
             using C = kernels::Compute<S>;
@@ -202,23 +222,32 @@ struct MatrixStateNode : torch::autograd::Node {
                                                  .dv = rows_of<S>(to.v),
                                                  .dg = packed_rows<C>(dg, in.heads),
                                                  .d_gates = packed_rows<S>(d_gates, in.heads),
-                                                 .d_start = pointer<C>(d_start)};
+                                                 .d_start = pointer<C>(d_start),
+                                                 .d_admit = packed_rows<C>(more.admit, in.heads),
+                                                 .d_last_sums = pointer<C>(d_last_sums),
+                                                 .d_start_sums = pointer<C>(more.start_sums),
+                                                 .room = pointer<C>(room)};
             args.forward.last = pointer<C>(last);
+            args.forward.last_sums = pointer<C>(last_sums);
             run_backward(in, args, more);
         });
-        count_work(in, 2, {d_out, kept});
+        count_work(in, 2, {d_out, kept.states});
         const Tensor start = in.start_BHKV.defined() ? d_start : Tensor();
-        const Tensor decays = gated ? d_gates : dg;
-        if (packed) return {d_packed, Tensor(), Tensor(), Tensor(), decays, start, more.beta, more.a, more.b};
-        return {
-            Tensor(), shared_sum(to.q, in.q_TBHK), shared_sum(to.k, in.k_TBHK), to.v, decays, start, more.beta, more.a,
-            more.b};
+        const Tensor decays = gated ? d_gates : dg, sums = in.start_sums_BHX.defined() ? more.start_sums : Tensor();
+        variable_list all = {d_packed,  Tensor(), Tensor(), Tensor(),   decays, start,
+                             more.beta, more.a,   more.b,   more.admit, sums};
+        if (packed) return all;
+        all[1] = shared_sum(to.q, in.q_TBHK);
+        all[2] = shared_sum(to.k, in.k_TBHK);
+        all[3] = to.v;
+        return all;
     }
 
     void release_variables() override {
         in = {};
-        kept.reset();
+        kept = {};
         last.reset();
+        last_sums.reset();
     }
 };
 
@@ -265,6 +294,23 @@ void check_shapes(const MatrixStateInput& in) {
     check_flags(in.flags_TB, like, kName);
 }
 
+void check_sums(const MatrixStateInput& in) {
+    const bool normalised = in.admit_TBH.defined();
+    check(normalised || !in.start_sums_BHX.defined(), kName, "sums at the start stand with input gates");
+    if (!normalised) return;
+    const int64_t steps = first_input(in).size(0), batch = first_input(in).size(1);
+    const auto compute = compute_type(first_input(in).scalar_type());
+    check(in.admit_TBH.sizes() == at::IntArrayRef({steps, batch, in.heads}) && in.admit_TBH.scalar_type() == compute,
+          kName, "input gates " + shape_of(in.admit_TBH) + " do not fit, or are not fp32 (fp64 for fp64)");
+    check(decays_of(in).defined() && decays_of(in).size(2) == in.heads && !corrects(in) && in.unit == 0, kName,
+          "a normaliser stands with a decay for each head, without the delta rule and with q and k as they are");
+    check(in.start_sums_BHX.defined() == in.start_BHKV.defined() &&
+              (!in.start_sums_BHX.defined() ||
+               (in.start_sums_BHX.sizes() == at::IntArrayRef({batch, in.heads, in.key + 1}) &&
+                in.start_sums_BHX.scalar_type() == compute)),
+          kName, "sums " + shape_of(in.start_sums_BHX) + " do not fit the state that they stand beside");
+}
+
 // The same with q and k divided by their lengths: RMS norms with a gain of 1 / sqrt(size).
 MatrixStateInput with_unit_rows(const MatrixStateInput& in) {
     const Parts parts(in);
@@ -291,39 +337,51 @@ Tensor side_by_side(const Tensor& x) {
 MatrixStateOutput matrix_state(const MatrixStateInput& input) {
     ProfileScope scope("lithe::matrix_state");
     check_shapes(input);
+    check_sums(input);
     if (input.unit > 0 && first_input(input).is_cuda()) return matrix_state(with_unit_rows(input));
     MatrixStateInput in = input;
     for (Tensor* each : {&in.q_TBHK, &in.k_TBHK, &in.v_TBHV, &in.packed_TBX, &in.a_TBHK, &in.b_TBHK})
         *each = side_by_side(*each);
-    for (Tensor* each : {&in.g_TBX, &in.gates_TBX, &in.beta_TBH, &in.start_BHKV, &in.flags_TB}) *each = plain(*each);
+    for (Tensor* each :
+         {&in.g_TBX, &in.gates_TBX, &in.beta_TBH, &in.admit_TBH, &in.start_BHKV, &in.start_sums_BHX, &in.flags_TB})
+        *each = plain(*each);
     const bool differentiate =
         needs_gradient(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input), input.start_BHKV,
-                       input.beta_TBH, input.a_TBHK, input.b_TBHK);
+                       input.beta_TBH, input.a_TBHK, input.b_TBHK, input.admit_TBH, input.start_sums_BHX);
     const auto shape = shape_of_input(in);
     const auto of_input = first_input(in).options(),
                compute = of_input.dtype(compute_type(first_input(in).scalar_type()));
     MatrixStateOutput out{at::empty({shape.steps, shape.batch, in.heads * in.value}, of_input),
                           at::empty({shape.batch, in.heads, in.key, in.value}, compute)};
-    const Tensor kept =
-        differentiate
-            ? at::empty({shape.batch, in.heads, kernels::state_blocks(shape.steps), in.key, in.value}, compute)
-            : Tensor();
+    if (shape.normalised) out.sums_BHX = at::empty({shape.batch, in.heads, in.key + 1}, compute);
+    Kept kept;
+    if (differentiate) {
+        const int64_t blocks = kernels::state_blocks(shape.steps);
+        kept.states = at::empty({shape.batch, in.heads, blocks, in.key, in.value}, compute);
+        if (shape.normalised) kept.sums = at::empty({shape.batch, in.heads, blocks, in.key + 1}, compute);
+    }
     for_storage(out.out_TBX.scalar_type(), kName, [&](auto* type) {
         using S = std::remove_pointer_t<decltype(type)>;
         auto args = forward_args<S>(in, kept);
         args.out = packed_rows<S>(out.out_TBX, in.heads);
         args.last = pointer<kernels::Compute<S>>(out.state_BHKV);
+        args.last_sums = pointer<kernels::Compute<S>>(out.sums_BHX);
         run_forward(in, args);
     });
-    count_work(in, 1, {out.out_TBX, kept});
+    count_work(in, 1, {out.out_TBX, kept.states});
     if (differentiate) {
-        auto node =
-            make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV, decays_of(input),
-                                       input.start_BHKV, input.beta_TBH, input.a_TBHK, input.b_TBHK);
+        auto node = make_node<MatrixStateNode>(input.packed_TBX, input.q_TBHK, input.k_TBHK, input.v_TBHV,
+                                               decays_of(input), input.start_BHKV, input.beta_TBH, input.a_TBHK,
+                                               input.b_TBHK, input.admit_TBH, input.start_sums_BHX);
         node->in = in;
         node->kept = kept;
         node->last = out.state_BHKV.detach();
-        torch::autograd::set_history({out.out_TBX, out.state_BHKV}, node);
+        variable_list outputs = {out.out_TBX, out.state_BHKV};
+        if (shape.normalised) {
+            node->last_sums = out.sums_BHX.detach();
+            outputs.push_back(out.sums_BHX);
+        }
+        torch::autograd::set_history(outputs, node);
     }
     return out;
 }

@@ -16,7 +16,9 @@ struct MatrixStateInput {
     double temperature = 1;
     Tensor beta_TBH;  // the delta rule's, fp32 (fp64 for fp64); undefined: values are added, whatever stands there
     Tensor a_TBHK, b_TBHK;  // instead of it: what is read and where it is taken off, of v's type
+    Tensor admit_TBH;       // with a decay for each head: logarithms of input gates, and a normaliser; as g in type
     Tensor start_BHKV;      // fp32 (fp64 for fp64); undefined: zeros
+    Tensor start_sums_BHX;  // with admit: n and m that stand beside it, [key + 1]; undefined: nothing
     Tensor flags_TB;        // uint8, base/position_flags.h; undefined: none
     int64_t heads = 1, key = 0, value = 0;
     double scale = 1;
@@ -26,9 +28,11 @@ struct MatrixStateInput {
 struct MatrixStateOutput {
     Tensor out_TBX;     // [heads value]
     Tensor state_BHKV;  // behind the last step
+    Tensor sums_BHX;    // with admit: n and m that stand beside it
 };
 
-// Gradients flow to q, k, v, decays, beta, a, b and the state at the start. Throws when shapes or types do not fit.
+// Gradients flow to q, k, v, decays, beta, a, b, admit and the state at the start. A state with sums is to be used as a
+// start is, S and n with their m: m's own gradient counts for nothing. Throws when shapes or types do not fit.
 MatrixStateOutput matrix_state(const MatrixStateInput& input);
 
 }  // namespace lithe::ops

@@ -13,8 +13,16 @@
 // The CPU kernel works by chunks of a few steps: what a chunk makes of the state before it, and what its steps make of
 // each other, are products of matrices (GLA, section 4.2). Decays inside a chunk are products of e^g, never quotients,
 // so that a channel may lose all it holds in one step, and a document's begin is a decay by 0. Sums that have no decay
-// (a denominator) are a column of ones in v. What scales k by step (an exponential input gate behind a running maximum)
-// or turns q and k (rotations) is the caller's.
+// (a denominator) are a column of ones in v. What turns q and k (rotations) is the caller's.
+//
+// With `normalised`, and a decay for each head, the input has a gate e^{i_t}, too, and what is read is divided by what
+// the keys alone sum up to (mLSTM: Beck et al. 2024, "xLSTM", section 2.3):
+//
+//   m_t = max(g_t + m_{t-1}, i_t), a_t = e^{i_t - m_t}     decays are e^{g_t + m_{t-1} - m_t}, and k_t is a_t k_t
+//   n_t = e^{g_t + m_{t-1} - m_t} n_{t-1} + a_t k_t        o_t = scale S_t^T q_t / max(|scale n_t^T q_t|, e^{-m_t})
+//
+// No exponent is above 0. S e^m, n e^m and o do not depend on m, so that m is a constant to gradients: whoever takes S
+// and n from here takes them with their m. e^{-m} is cut off at e^{+-80}, where o is 0 or has no use for it.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +39,9 @@ struct MatrixStateShape {
     int64_t steps = 0, batch = 0, heads = 0;
     int64_t key = 0, value = 0;  // of a head
     StateDecay decay = StateDecay::none;
+    bool normalised = false;
     constexpr int64_t state() const { return key * value; }
+    constexpr int64_t sums() const { return key + 1; }  // n, then m
 };
 
 template <class S> struct MatrixStateForward {
@@ -44,11 +54,16 @@ template <class S> struct MatrixStateForward {
     // Instead of them: g = log sigmoid(gates) / temperature. Data null: there are none.
     HeadRows<const S> gates;
     Compute<S> temperature = 1;
+    HeadRows<const Compute<S>> admit;   // i, with `normalised`
     const uint8_t* flags = nullptr;     // [T][B], base/position_flags.h; null: none
     const Compute<S>* start = nullptr;  // [B][H][key][value]; null: zeros
     HeadRows<S> out;                    // [value]
     Compute<S>* last = nullptr;         // [B][H][key][value]
     Compute<S>* kept = nullptr;         // for the backward pass: [B][H][state_blocks(T)][key][value]; null: not kept
+    // With `normalised`: n and m beside S, [B][H][key + 1] and [B][H][state_blocks(T)][key + 1].
+    const Compute<S>* start_sums = nullptr;  // null: n of 0 and m of kNoSum
+    Compute<S>* last_sums = nullptr;
+    Compute<S>* kept_sums = nullptr;
 };
 
 template <class S> struct MatrixStateBackward {
@@ -59,7 +74,17 @@ template <class S> struct MatrixStateBackward {
     HeadRows<Compute<S>> dg;             // data null: not wanted; CUDA needs it for d_gates, too
     HeadRows<S> d_gates;                 // data null: not wanted
     Compute<S>* d_start = nullptr;
+    // With `normalised`.
+    HeadRows<Compute<S>> d_admit;             // of i
+    const Compute<S>* d_last_sums = nullptr;  // of n, what stands for m is not read; null: zeros
+    Compute<S>* d_start_sums = nullptr;
+    Compute<S>* room = nullptr;  // CUDA's: [T][B][H][kNormalisedRoom]
 };
+
+// m of sums to which nothing was added: what is added to them is all that counts.
+constexpr double kNoSum = -1e30;
+constexpr double kFarthestSum = 80;  // e^{-m} is e^{-80} to e^{80}
+constexpr int64_t kNormalisedRoom = 4;
 
 // The states before every so many steps are kept.
 constexpr int64_t kStateBlock = 64;

@@ -33,8 +33,6 @@ template <class S, bool kChannel> class Backward : protected Chunk<S, kChannel> 
     Backward(const Backward&) = delete;
     Backward& operator=(const Backward&) = delete;
 
-    virtual ~Backward() = default;
-
     void run() {
         this->load_state(this->of_task(args_.d_last), m_.d_state);
         for (int64_t block = state_blocks(a_.shape.steps) - 1; block >= 0; --block) run_block(block);

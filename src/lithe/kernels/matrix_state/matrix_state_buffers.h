@@ -16,6 +16,7 @@ template <class S> struct MatrixStateBuffers {
     int64_t rows, states, per_decay;
     TestBuffer<S> q, k, v, gates, out, d_out, dq, dk, dv, d_gates;
     TestBuffer<C> g, dg, start, last, kept, d_last, d_start;
+    TestBuffer<C> admit, d_admit, start_sums, last_sums, kept_sums, d_last_sums, d_start_sums;  // with a normaliser
     std::vector<uint8_t> flags;
 
     MatrixStateBuffers(const MatrixStateShape& s, double strongest, bool by_gates = false, double largest_key = 0.6)
@@ -41,6 +42,13 @@ template <class S> struct MatrixStateBuffers {
           kept(states * state_blocks(s.steps) * s.state()),
           d_last(states * s.state(), 0.5, 0.2, 0.4),
           d_start(states * s.state()),
+          admit(s.normalised ? rows : 0, 0.83, 0.9, 20 * strongest),
+          d_admit(admit.size()),
+          start_sums(s.normalised ? states * s.sums() : 0, 0.67, 0.5, 0.8),
+          last_sums(start_sums.size()),
+          kept_sums(start_sums.size() * state_blocks(s.steps)),
+          d_last_sums(start_sums.size(), 0.43, 0.8, 0.4),
+          d_start_sums(start_sums.size()),
           flags(size_t(s.steps * s.batch)) {
         for (int64_t i = 0; i < g.size(); ++i) g.data()[i] = -std::abs(g.data()[i]);
         for (size_t i = 0; i < flags.size(); ++i)
@@ -55,18 +63,22 @@ template <class S> struct MatrixStateBuffers {
     MatrixStateForward<S> forward(bool extras) {
         return {.shape = shape,
                 .scale = C(0.3),
-                .unit = gated ? C(0.05) : C(0),
+                .unit = gated && !shape.normalised ? C(0.05) : C(0),
                 .q = by_head<const S>(q, shape.key),
                 .k = by_head<const S>(k, shape.key),
                 .v = by_head<const S>(v, shape.value),
                 .g = gated ? HeadRows<const C>() : by_head<const C>(g, per_decay),
                 .gates = gated ? by_head<const S>(gates, per_decay) : HeadRows<const S>(),
                 .temperature = C(4),
+                .admit = shape.normalised ? by_head<const C>(admit, 1) : HeadRows<const C>(),
                 .flags = extras ? flags.data() : nullptr,
                 .start = extras ? start.data() : nullptr,
                 .out = by_head<S>(out, shape.value),
                 .last = last.data(),
-                .kept = kept.data()};
+                .kept = kept.data(),
+                .start_sums = extras ? start_sums.data() : nullptr,
+                .last_sums = last_sums.data(),
+                .kept_sums = kept_sums.data()};
     }
     MatrixStateBackward<S> backward(bool extras) {
         MatrixStateBackward<S> args{.forward = forward(extras),
@@ -78,6 +90,10 @@ template <class S> struct MatrixStateBuffers {
                                     .d_start = d_start.data()};
         if (gated) args.d_gates = by_head<S>(d_gates, per_decay);
         else if (shape.decay != StateDecay::none) args.dg = by_head<C>(dg, per_decay);
+        if (!shape.normalised) return args;
+        args.d_admit = by_head<C>(d_admit, 1);
+        args.d_last_sums = extras ? d_last_sums.data() : nullptr;
+        args.d_start_sums = d_start_sums.data();
         return args;
     }
     // Bytes that a forward pass reads and writes.
@@ -93,7 +109,8 @@ const char* decay_name(StateDecay decay) {
 
 template <class S> std::string case_name(const MatrixStateShape& shape) {
     return std::string(storage_name<S>()) + " " + std::to_string(shape.steps) + " x " + std::to_string(shape.key) +
-           " x " + std::to_string(shape.value) + " " + decay_name(shape.decay);
+           " x " + std::to_string(shape.value) + " " + decay_name(shape.decay) +
+           (shape.normalised ? " normalised" : "");
 }
 
 // All that both passes wrote.
@@ -110,6 +127,11 @@ void compare_states(ParityResult& result, const MatrixStateBuffers<S>& got, cons
     if (got.gated) compare(result, got.d_gates, expected.d_gates, tolerance, what + " d_gates", 10);
     else if (got.shape.decay != StateDecay::none) compare(result, got.dg, expected.dg, tolerance, what + " dg", 10);
     compare(result, got.d_start, expected.d_start, tolerance, what + " d_start", 2);
+    if (!got.shape.normalised) return;
+    compare(result, got.last_sums, expected.last_sums, tolerance, what + " last_sums");
+    compare(result, got.kept_sums, expected.kept_sums, tolerance, what + " kept_sums");
+    compare(result, got.d_admit, expected.d_admit, tolerance, what + " d_admit", 10);
+    compare(result, got.d_start_sums, expected.d_start_sums, tolerance, what + " d_start_sums", 10);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ template <class S, bool kChannel> class Chunk {
           backward_(backward) {
         __builtin_memset(m_.nothing, 0, size_t(n_.key_row + n_.value_row) * sizeof(S));
     }
+    virtual ~Chunk() = default;
 
  protected:
     // Goes over all chunks: work(state) puts what the steps read of it into `out` and brings it forward.
@@ -75,7 +76,7 @@ template <class S, bool kChannel> class Chunk {
         const auto row_at = rows(from);
         for (int64_t i = 0; i < count_; ++i) {
             const S* row = row_at(i);
-            const C length = to.lengths[i] = one_over_length(row, unit);
+            const C length = to.lengths[i] = admitted_ ? admitted_[i] : one_over_length(row, unit);
             const int64_t at = i * n_.key_row;
             C* plain = to.k + at;
             E *now = kChannel ? nullptr : to.k_now + at, *on = to.k_on + at;
@@ -294,6 +295,9 @@ template <class S, bool kChannel> class Chunk {
     C* left_ = nullptr;          // what each of the chunk's steps leaves
     int64_t t_ = 0, count_ = 0;  // the chunk's steps
     bool even_ = false;          // nothing decays in the chunk
+    // Of the chunk's steps, instead of decays and lengths of keys; null: those.
+    const C *decayed_ = nullptr, *admitted_ = nullptr;
+    virtual void gate_inputs() {}  // makes them
 
  private:
     void take_up(int64_t first, int64_t count, bool known) {
@@ -304,6 +308,7 @@ template <class S, bool kChannel> class Chunk {
             if (!known) read_channel_decays();
             add_up_channel_decays();
         } else {
+            gate_inputs();
             read_head_decays();
         }
     }
@@ -346,9 +351,9 @@ template <class S, bool kChannel> class Chunk {
     void read_head_decays() {
         even_ = true;
         for (int64_t i = 0; i < count_; ++i) {
-            C left = 1;
+            C left = decayed_ ? decayed_[i] : C(1);
             if (flags(i) & kDocumentBegins) left = 0;
-            else if (a_.shape.decay == StateDecay::head && !padded(i)) left = head_decay(t_ + i);
+            else if (a_.shape.decay == StateDecay::head && !padded(i) && !decayed_) left = head_decay(t_ + i);
             even_ = even_ && left == 1;
             left_[i] = left;
             m_.since_begin[i] = i > 0 ? m_.since_begin[i - 1] * left : left;

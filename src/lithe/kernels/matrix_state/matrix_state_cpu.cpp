@@ -1,5 +1,5 @@
 // Compiled once per instruction set. A chunk's operands, its scores and the state stay in the near caches.
-#include "lithe/kernels/matrix_state/matrix_state_backward.h"
+#include "lithe/kernels/matrix_state/normalised_chunk.h"
 #include "lithe/kernels/simd/subnormals.h"
 
 namespace lithe::kernels::LITHE_ISA {
@@ -24,17 +24,25 @@ template <class S, bool kChannel> class Forward : Chunk<S, kChannel> {
     }
 };
 
+// Of the walk itself; behind it lies what a normaliser needs.
+template <class S> int64_t bytes_of_walk(const MatrixStateShape& shape, bool backward) {
+    return Memory<S>(Sizes<S>(shape), shape.decay == StateDecay::channel, backward, nullptr).bytes;
+}
+
 }  // namespace
 
 template <class S> int64_t matrix_state_scratch(const MatrixStateShape& shape, bool backward) {
-    return Memory<S>(Sizes<S>(shape), shape.decay == StateDecay::channel, backward, nullptr).bytes;
+    const int64_t bytes = bytes_of_walk<S>(shape, backward);
+    return shape.normalised ? bytes + NormalisedMemory<S>(Sizes<S>(shape), backward, nullptr).bytes : bytes;
 }
 
 template <class S>
 void matrix_state_forward_heads(const MatrixStateForward<S>& args, int64_t begin, int64_t end, char* scratch) {
     const NoSubnormals none;
+    char* more = scratch + bytes_of_walk<S>(args.shape, false);
     for (int64_t task = begin; task < end; ++task) {
-        if (args.shape.decay == StateDecay::channel) Forward<S, true>(args, task, scratch).run();
+        if (args.shape.normalised) NormalisedForward<S>(args, task, scratch, more).run();
+        else if (args.shape.decay == StateDecay::channel) Forward<S, true>(args, task, scratch).run();
         else Forward<S, false>(args, task, scratch).run();
     }
 }
@@ -42,8 +50,10 @@ void matrix_state_forward_heads(const MatrixStateForward<S>& args, int64_t begin
 template <class S>
 void matrix_state_backward_heads(const MatrixStateBackward<S>& args, int64_t begin, int64_t end, char* scratch) {
     const NoSubnormals none;
+    char* more = scratch + bytes_of_walk<S>(args.forward.shape, true);
     for (int64_t task = begin; task < end; ++task) {
-        if (args.forward.shape.decay == StateDecay::channel) Backward<S, true>(args, task, scratch).run();
+        if (args.forward.shape.normalised) NormalisedBackward<S>(args, task, scratch, more).run();
+        else if (args.forward.shape.decay == StateDecay::channel) Backward<S, true>(args, task, scratch).run();
         else Backward<S, false>(args, task, scratch).run();
     }
 }

@@ -1,5 +1,6 @@
 // See matrix_state_walk.h.
 #include "lithe/kernels/matrix_state/matrix_state_walk.h"
+#include "lithe/kernels/matrix_state/normalised_state.h"
 
 namespace lithe::kernels::cuda {
 namespace {
@@ -94,12 +95,14 @@ template <class S> __global__ void __launch_bounds__(kThreads) key_kernel(Matrix
 
 template <class S> int matrix_state_forward(const MatrixStateForward<S>& args, void* stream) {
     if (args.shape.batch * args.shape.heads == 0) return 0;
+    if (args.shape.normalised) return normalised_forward(args, stream);
     return launch<S>(forward_kernel<S>, args, args.shape, stream);
 }
 
 template <class S> int matrix_state_backward(const MatrixStateBackward<S>& args, void* stream) {
     const MatrixStateShape& shape = args.forward.shape;
     if (shape.batch * shape.heads == 0) return 0;
+    if (shape.normalised) return normalised_backward(args, stream);
     const int status = launch<S>(query_kernel<S>, args, shape, stream);
     return status ? status : launch<S>(key_kernel<S>, args, shape, stream);
 }

@@ -45,11 +45,14 @@ template <class S> struct Head {
     C left(int64_t t, int64_t c) const {
         if (flags(t) & kDocumentBegins) return 0;
         if (padded(t) || a.shape.decay == StateDecay::none) return 1;
+        return std::exp(log_left(t, c));
+    }
+    C log_left(int64_t t, int64_t c) const {
         const int64_t at = a.shape.decay == StateDecay::channel ? c : 0;
-        if (!a.gates.data) return std::exp(a.g.row(t, b, h)[at]);
+        if (!a.gates.data) return a.g.row(t, b, h)[at];
         const C gate = number(a.gates, t, at),
                 log_sigmoid = std::min(gate, C(0)) - std::log1p(std::exp(-std::abs(gate)));
-        return std::exp(log_sigmoid / a.temperature);
+        return log_sigmoid / a.temperature;
     }
     // Gradient of scale q_t^T S_t; zeros at padded steps.
     C d_out(const MatrixStateBackward<S>& args, int64_t t, int64_t n) const {

@@ -1,4 +1,4 @@
-#include "lithe/kernels/matrix_state/matrix_state_head.h"
+#include "lithe/kernels/matrix_state/normalised_state_ref.h"
 
 namespace lithe::kernels {
 namespace {
@@ -46,9 +46,13 @@ void step_back(const MatrixStateBackward<S>& args, const Head<S>& at, int64_t t,
 
 }  // namespace
 
-template <class S> void matrix_state_forward_ref(const MatrixStateForward<S>& args) { walk(args, advance<S>); }
+template <class S> void matrix_state_forward_ref(const MatrixStateForward<S>& args) {
+    if (args.shape.normalised) return normalised_forward(args);
+    walk(args, advance<S>);
+}
 
 template <class S> void matrix_state_backward_ref(const MatrixStateBackward<S>& args) {
+    if (args.forward.shape.normalised) return normalised_backward(args);
     walk_back(args, advance<S>, [&](auto&&... of_step) { step_back(args, of_step...); });
 }
 

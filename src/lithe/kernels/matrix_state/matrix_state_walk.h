@@ -55,10 +55,10 @@ template <class S> struct Walk {
     __device__ uint8_t flags(int64_t t) const { return a.flags ? a.flags[t * a.shape.batch + b] : uint8_t(0); }
     __device__ bool by_channel() const { return a.shape.decay == StateDecay::channel; }
 
-    __device__ C decay(int64_t t, int64_t at) const {
-        if (!a.gates.data) return exponential(row_of(a.g, t, b, h)[at]);
+    __device__ C log_decay(int64_t t, int64_t at) const {
+        if (!a.gates.data) return row_of(a.g, t, b, h)[at];
         const C gate = get(row_of(a.gates, t, b, h)[at]);
-        return exponential((min(gate, C(0)) - log1p(exponential(-abs(gate)))) / a.temperature);
+        return (min(gate, C(0)) - log1p(exponential(-abs(gate)))) / a.temperature;
     }
     // dg_t from the one behind it, which it replaces; where q dq stood.
     __device__ void advance_decay(const MatrixStateBackward<S>& args, int64_t t, int64_t at, C k_dk, C& running) const {
@@ -89,7 +89,7 @@ template <class S> struct Walk {
             k[c] = padded ? C(0) : get(row_of(a.k, t, b, h)[c]);
             left[c] = f & kDocumentBegins                           ? C(0)
                       : padded || a.shape.decay == StateDecay::none ? C(1)
-                                                                    : decay(t, by_channel() ? c : 0);
+                                                                    : exponential(log_decay(t, by_channel() ? c : 0));
         }
         for (int64_t n = threadIdx.x; n < value; n += kThreads) {
             v[n] = padded ? C(0) : get(row_of(a.v, t, b, h)[n]);
