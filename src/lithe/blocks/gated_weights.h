@@ -28,6 +28,19 @@ struct GatedWeights {
         b_input = site.store.add({name + ".b_input", {rows}, Role::bias, start.input_bias});
         b_state = site.store.add({name + ".b_state", {rows}, Role::bias, start.state_bias});
     }
+    // Of cells to which both are one.
+    Tensor bias() const { return b_input.tensor() + b_state.tensor(); }
+    // Both products of single steps, by rows [planes units].
+    struct Products {
+        const float *x, *h;
+        float *from_x, *from_h;
+        int64_t planes = 1;
+    };
+    void add_products(StepProgram& program, const Products& of) const {
+        program.product(
+            {.weight = w_input, .bias = b_input, .x = of.x, .y = of.from_x, .planes = of.planes, .settled = false});
+        program.product({.weight = w_state, .bias = b_state, .x = of.h, .y = of.from_h, .planes = of.planes});
+    }
     // Where torch.nn's recurrent layers begin, all of them.
     static Start uniform(int64_t units) {
         const Init init = Init::uniform(1 / std::sqrt(double(units)));

@@ -1,7 +1,5 @@
 #include "lithe/blocks/lstm.h"
 
-#include <cmath>
-
 #include "lithe/ops/lstm.h"
 
 namespace lithe {
@@ -13,13 +11,12 @@ void LstmValues::visit(FieldVisitor& v) {
 
 LstmBlock::LstmBlock(const LstmValues& values, const BlockSite& site) : width_(site.model.width) {
     const int64_t d = width_;
-    const Init init = Init::uniform(1 / std::sqrt(double(d)));
-    w_input_ = site.store.add({site.name + ".w_input", {4 * d, d}, Role::matrix, init, 4});
-    w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init, 4});
-    std::vector<double> start(size_t(4 * d), 0.0);  // gates: input, forget, cell, output
-    for (int64_t i = d; i < 2 * d; ++i) start[size_t(i)] = values.forget_bias;
-    b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::bias, Init::rows(start)});
-    b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::bias, Init::constant(0)});
+    std::vector<double> biases(size_t(4 * d), 0.0);  // gates: input, forget, cell, output
+    for (int64_t i = d; i < 2 * d; ++i) biases[size_t(i)] = values.forget_bias;
+    GatedWeights::Start start = GatedWeights::uniform(d);
+    start.input_bias = Init::rows(biases);
+    start.state_bias = Init::constant(0);
+    weights_ = GatedWeights(site, site.name, {.planes = 4, .inputs = d, .units = d}, start);
 }
 
 BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Call& call) const {
@@ -28,9 +25,9 @@ BranchOutput LstmBlock::branch(const Tensor& x_TBD, const State& state, const Ca
         return value.defined() ? value[0] : value;
     };
     const auto out = ops::lstm({.x_TBI = x_TBD,
-                                .w_input = w_input_.tensor(),
-                                .w_state = w_state_.tensor(),
-                                .bias = b_input_.tensor() + b_state_.tensor(),
+                                .w_input = weights_.w_input.tensor(),
+                                .w_state = weights_.w_state.tensor(),
+                                .bias = weights_.bias(),
                                 .h0_BD = before("h"),
                                 .c0_BD = before("c"),
                                 .flags_TB = call.pass.flags_TB()});
@@ -45,8 +42,7 @@ StepOutput LstmBlock::add_step(StepProgram& program, const float* x, int64_t) co
     const int64_t d = width_;
     float *from_x = program.vector(4 * d), *from_h = program.vector(4 * d), *h = program.carried(d),
           *c = program.carried(d);
-    program.product({.weight = w_input_, .bias = b_input_, .x = x, .y = from_x, .planes = 4, .settled = false});
-    program.product({.weight = w_state_, .bias = b_state_, .x = h, .y = from_h, .planes = 4});
+    weights_.add_products(program, {.x = x, .h = h, .from_x = from_x, .from_h = from_h, .planes = 4});
     program.parts(d, [=](int64_t row, int64_t begin, int64_t end) {
         kernels::step_lstm(
             {.width = d, .u = from_x + row * 4 * d, .s = from_h + row * 4 * d, .c = c + row * d, .h = h + row * d},

@@ -1,6 +1,7 @@
 // LSTM (Hochreiter, Schmidhuber 1997): a baseline. The output replaces the input.
 #pragma once
 
+#include "lithe/blocks/gated_weights.h"
 #include "lithe/blocks/options.h"
 
 namespace lithe {
@@ -22,7 +23,7 @@ class LstmBlock : public Block {
 
  private:
     int64_t width_;
-    Parameter w_input_, w_state_, b_input_, b_state_;
+    GatedWeights weights_;
 };
 
 }  // namespace lithe

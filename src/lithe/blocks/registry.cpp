@@ -164,14 +164,15 @@ std::vector<BlockKind> matrix_states() {
 std::vector<BlockKind> vector_states() {
     return {
         kind<LstmBlock, LstmValues>("lstm", 'l', {.own_residual = true}, "LSTM, a baseline"),
-        kind<GruBlock, GruValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
+        kind<GruBlock, HiddenValues>("gru", 0, {.own_residual = true}, "GRU, a baseline"),
         kind<SlstmBlock, SlstmValues>("slstm", 0, {},
                                       "xLSTM's sLSTM: exponential gates, and a matrix in the loop for each head"),
         kind<QrnnBlock, QrnnValues>("qrnn", 0, {.own_residual = true},
                                     "QRNN: gates from a window of the input, then element-wise pooling"),
         kind<LrnBlock, LrnValues>("lrn", 0, {.own_residual = true},
                                   "LRN: a recurrence whose two gates add and take off the state"),
-        kind<AtrBlock, AtrValues>("atr", 0, {.own_residual = true}, "ATR: LRN's forerunner, with a matrix in the loop"),
+        kind<AtrBlock, HiddenValues>("atr", 0, {.own_residual = true},
+                                     "ATR: LRN's forerunner, with a matrix in the loop"),
         kind<SsruBlock, SsruValues>("ssru", 0, {}, "SSRU: one gate, ReLU of the state; in place of self-attention"),
         kind<MinGruBlock, MinRnnValues>("min_gru", 0, {}, "minGRU: a GRU whose gates see the input alone"),
         kind<MinLstmBlock, MinRnnValues>("min_lstm", 0, {}, "minLSTM: an LSTM whose gates see the input alone"),

@@ -23,12 +23,8 @@ void ShaValues::visit(FieldVisitor& v) {
 
 ShaBlock::ShaBlock(const ShaValues& values, const BlockSite& site) : values_(values), width_(site.model.width) {
     const int64_t d = width_;
-    const Init init = Init::uniform(1 / std::sqrt(double(d)));
     norm_ = LayerNorm(site.store, site.name + ".norm", d, kShaNormEpsilon);
-    w_input_ = site.store.add({site.name + ".w_input", {4 * d, d}, Role::matrix, init, 4});
-    w_state_ = site.store.add({site.name + ".w_state", {4 * d, d}, Role::matrix, init, 4});
-    b_input_ = site.store.add({site.name + ".b_input", {4 * d}, Role::bias, init});
-    b_state_ = site.store.add({site.name + ".b_state", {4 * d}, Role::bias, init});
+    lstm_ = GatedWeights(site, site.name, {.planes = 4, .inputs = d, .units = d}, GatedWeights::uniform(d));
     if (values.attention) add_attention(site);
     BoomValues boom;
     boom.expansion = values.expansion;
@@ -65,9 +61,9 @@ Tensor ShaBlock::dropped(const Tensor& x, const char* place, const Call& call) c
 
 Tensor ShaBlock::recur(const Tensor& x_TBD, const State& state, const Call& call, State& after) const {
     const auto out = ops::lstm({.x_TBI = norm_(x_TBD),
-                                .w_input = w_input_.tensor(),
-                                .w_state = w_state_.tensor(),
-                                .bias = b_input_.tensor() + b_state_.tensor(),
+                                .w_input = lstm_.w_input.tensor(),
+                                .w_state = lstm_.w_state.tensor(),
+                                .bias = lstm_.bias(),
                                 .h0_BD = state.get("h"),
                                 .c0_BD = state.get("c"),
                                 .flags_TB = call.pass.flags_TB()});

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "lithe/blocks/boom.h"
+#include "lithe/blocks/gated_weights.h"
 
 namespace lithe {
 
@@ -44,7 +45,7 @@ class ShaBlock : public Block {
     ShaValues values_;
     int64_t width_;
     LayerNorm norm_, norm_memory_, norm_middle_, norm_query_;
-    Parameter w_input_, w_state_, b_input_, b_state_;
+    GatedWeights lstm_;
     Parameter query_, query_bias_, query_gate_, key_gate_, value_gate_, value_, value_bias_;
     std::unique_ptr<BoomBlock> boom_;
 };

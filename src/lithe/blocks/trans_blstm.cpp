@@ -19,7 +19,7 @@ Tensor run(const GatedWeights& weights, const Tensor& x_TBD, const Tensor& flags
     return ops::lstm({.x_TBI = x_TBD,
                       .w_input = weights.w_input.tensor(),
                       .w_state = weights.w_state.tensor(),
-                      .bias = weights.b_input.tensor() + weights.b_state.tensor(),
+                      .bias = weights.bias(),
                       .flags_TB = flags_TB})
         .h_TBD;
 }

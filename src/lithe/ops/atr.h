@@ -1,24 +1,12 @@
 // An ATR layer as a differentiable operator. Formula and layout: kernels/gated/gated.h.
 #pragma once
 
-#include "lithe/ops/torch.h"
+#include "lithe/ops/hidden_loop.h"
 
 namespace lithe::ops {
 
-struct AtrInput {
-    Tensor x_TBI;
-    Tensor w_input;     // [D][I]
-    Tensor w_state;     // [D][D]
-    Tensor bias_input;  // [D], fp32 (fp64 for fp64 input)
-    Tensor bias_state;  // [D], the same
-    Tensor h0_BD;       // like the biases in type; undefined: zeros
-    Tensor flags_TB;    // uint8 of base/position_flags.h; undefined: none
-};
-
-struct AtrOutput {
-    Tensor h_TBD;  // at padding that of the step before
-    Tensor h_BD;   // after the last step; fp32, or fp64 for fp64 input
-};
+using AtrInput = HiddenLoopInput;  // one plane
+using AtrOutput = HiddenLoopOutput;
 
 // Gradients flow to all floating-point inputs. Throws when shapes or types do not fit. On a GPU one step runs after the
 // other.

@@ -1,6 +1,5 @@
 #include "lithe/ops/gru.h"
 
-#include "lithe/base/position_flags.h"
 #include "lithe/ops/gated.h"
 #include "lithe/ops/profile.h"
 
@@ -43,23 +42,11 @@ GruOutput gru(const GruInput& in) {
 }
 
 GruOutput gru_by_steps(const GruInput& in) {
-    const auto type = in.x_TBI.scalar_type(), compute = in.bias_input.scalar_type();
-    const Tensor u = at::linear(in.x_TBI, in.w_input, in.bias_input.to(type));
-    Tensor h = in.h0_BD.defined()
-                   ? in.h0_BD
-                   : at::zeros({in.x_TBI.size(1), in.w_state.size(1)}, in.bias_input.options().requires_grad(false));
-    std::vector<Tensor> all;
-    for (int64_t t = 0; t < in.x_TBI.size(0); ++t) {
-        const auto flagged = [&](uint8_t flag) { return in.flags_TB[t].bitwise_and(flag).to(at::kBool).unsqueeze(-1); };
-        if (in.flags_TB.defined()) h = h.masked_fill(flagged(kDocumentBegins), 0);
-        const auto x = u[t].to(compute).chunk(3, 1);
-        const auto s = (at::mm(h.to(type), in.w_state.t()).to(compute) + in.bias_state).chunk(3, 1);
+    return hidden_loop_by_steps(in, [](const Tensor& of_input, const Tensor& of_state, const Tensor& h) {
+        const auto x = of_input.chunk(3, 1), s = of_state.chunk(3, 1);
         const Tensor r = (x[0] + s[0]).sigmoid(), z = (x[1] + s[1]).sigmoid(), n = (x[2] + r * s[2]).tanh();
-        const Tensor now = n + z * (h - n);
-        h = in.flags_TB.defined() ? at::where(flagged(kPadding), h, now) : now;
-        all.push_back(h.to(type));
-    }
-    return {all.empty() ? u.narrow(2, 0, in.w_state.size(1)) : at::stack(all), h};
+        return n + z * (h - n);
+    });
 }
 
 }  // namespace lithe::ops
