@@ -187,6 +187,14 @@ TEST(Slstm, EmptySegmentKeepsTheState) {
     EXPECT_TRUE(at::equal(out.h_BD, in.h0_BD) && at::equal(out.c_BD, in.c0_BD) && at::equal(out.l_BD, in.l0_BD));
 }
 
+TEST(Slstm, HasTheHeadsOfTheSource) {
+    ModelConfig model;
+    model.width = 12;
+    model.heads = 3;
+    const MadeBlock made(*find_block_kind("slstm"), model);
+    EXPECT_EQ(made.parameter("w_state").sizes(), at::IntArrayRef({4 * 12, 12 / 4}));
+}
+
 // From 5 to -7 within each head, falling fast in the first layer and slowly in the last.
 TEST(Slstm, StartsWithForgetBiasesOfTheSource) {
     ModelConfig model;

@@ -23,12 +23,6 @@ std::vector<double> first_biases(int64_t heads, int64_t head, double depth) {
 
 }  // namespace
 
-SlstmValues SlstmValues::defaults(const ModelConfig& model) {
-    SlstmValues values;
-    values.heads = model.heads;
-    return values;
-}
-
 void SlstmValues::visit(FieldVisitor& v) {
     v.field({.name = "heads", .help = "heads, whose units do not meet in the loop", .minimum = 1, .maximum = 4096},
             heads);

@@ -16,9 +16,9 @@
 namespace lithe {
 
 struct SlstmValues {
-    int64_t heads = 1;
+    int64_t heads = 4;
     int64_t taps = 4;
-    static SlstmValues defaults(const ModelConfig& model);
+    static SlstmValues defaults(const ModelConfig&) { return {}; }
     void visit(FieldVisitor& v);
     void check(const ModelConfig& model, const std::string& where, Problems& problems) const;
 };

@@ -83,7 +83,6 @@ batch = 16
 length = 256)"},
     {"slstm", R"([model]
 width = 512
-heads = 4
 layout = "<slstm>x6"
 [train]
 batch = 16
