@@ -182,6 +182,19 @@ TEST(S4d, StartsWhereTheSourceDoes) {
     EXPECT_NEAR(dt.log().mean().item<double>(), std::log(0.01), 0.2);
 }
 
+// What optimizers let decay: matrices.
+TEST(S4d, WhatDecaysInTheSourceIsAMatrix) {
+    ModelConfig model;
+    model.width = 6;
+    for (const char* start : {"\"lin\"", "\"real\""}) {
+        const MadeBlock made(*find_block_kind("s4d"), model, {{"states", "4", "test"}, {"start", start, "test"}});
+        for (size_t i = 0; i < made.store.size(); ++i) {
+            const std::string name = made.store.spec(i).name;
+            EXPECT_EQ(made.store.spec(i).role == Role::matrix, name == "b.c" || name == "b.out") << name;
+        }
+    }
+}
+
 TEST(S4d, NeedsAnEvenNumberOfComplexParts) {
     EXPECT_ERROR(MadeBlock(*find_block_kind("s4d"), ModelConfig(), {{"states", "5", "test"}}), ErrorKind::usage,
                  "states 5 is odd");

@@ -54,7 +54,8 @@ S4dBlock::S4dBlock(const S4dValues& values, const BlockSite& site) : values_(val
     log_dt_ = vector(".log_dt", {d}, Init::drawn(first_log_dt));
     log_a_ = vector(".log_a", {count, d}, Init::rows(log_a));
     if (!real()) w_ = vector(".w", {count, d}, Init::rows(w));
-    c_ = vector(".c", {real() ? 1 : 2, count, d}, Init::normal(real() ? 1 : std::sqrt(0.5)));
+    const Init reading = Init::normal(real() ? 1 : std::sqrt(0.5));
+    c_ = site.store.add({site.name + ".c", {real() ? 1 : 2, count, d}, Role::matrix, reading});
     d_ = vector(".d", {d}, Init::normal(1));
     const Init out = Init::uniform(1 / std::sqrt(double(d)));
     out_ = site.store.add({site.name + ".out", {2 * d, d}, Role::matrix, out, 2});
@@ -65,7 +66,7 @@ S4dBlock::S4dBlock(const S4dValues& values, const BlockSite& site) : values_(val
 // Re(a - 1) = (e^u - 1) cos v - 2 sin^2(v / 2).
 S4dBlock::Discrete S4dBlock::discrete() const {
     const Tensor dt = log_dt_.tensor().exp(), rate = log_a_.tensor().exp().neg();
-    const Tensor grown = (dt * rate).expm1(), c = c_.tensor();
+    const Tensor grown = (dt * rate).expm1(), c = c_.tensor().to(dt.scalar_type());
     if (real()) return {(grown + 1).unsqueeze(0), c * (grown / rate)};
     const Tensor& w = w_.tensor();
     const Tensor angle = dt * w, im = (grown + 1) * angle.sin();

@@ -7,8 +7,8 @@
 //
 // With N = `states` numbers of a channel: log_dt, D [d]; log_a, w [N / 2][d]; c [2][N / 2][d], re and im; W [2 d][d].
 // `start` says where A begins, n = 0 ... N / 2 - 1: lin -1/2 + i pi n, inv -1/2 + i N/pi (N / (2 n + 1) - 1), or real:
-// A and c are real, N of them, from -(n + 1) on, and y has no factor 2. None of these decays. The norm before it and
-// the skip are the layout's.
+// A and c are real, N of them, from -(n + 1) on, and y has no factor 2. As in the source c decays, and log_dt, log_a
+// and w do not. The norm before it and the skip are the layout's.
 #pragma once
 
 #include "lithe/blocks/options.h"
