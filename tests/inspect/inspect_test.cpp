@@ -99,7 +99,15 @@ TEST(AttentionMaps, OfSoftmaxAreItsProbabilities) {
                 EXPECT_NEAR(sum, 1, 1e-6);
                 EXPECT_GT(map.at(head, query, 0), 0);
             }
+    EXPECT_EQ(maps[1].name, "decoder.layers.1.attention");
     EXPECT_FLOAT_EQ(maps[0].at(0, 0, 0), 1) << "the first token has itself alone";
+}
+
+TEST(AttentionMaps, OfSharedWeightsSayWhichApplicationTheyAre) {
+    const auto model = model_of("[model]\nwidth = 8\nheads = 2\nlayout = \"[sf]x2\"\n");
+    const std::vector<AttentionMap> maps = attention_maps(*model, some_ids(5));
+    ASSERT_EQ(maps.size(), 2u);
+    EXPECT_EQ(maps[1].name, maps[0].name + ", application 2");
 }
 
 // RetNet's decays are numbers of the formula: 1 - 2^(-5 - h) of head h.

@@ -161,13 +161,15 @@ Json to_json(const Inspection& seen) {
     return json;
 }
 
+std::string effective_text(const EffectiveContext& context) {
+    return (context.reached ? "" : "at least ") + std::to_string(context.tokens);
+}
+
 void print(const Inspection& seen) {
-    for (const ContextOfRun& run : seen.contexts) {
-        std::cout << "context    " << for_terminal(run.run) << ": ";
-        const char* names[] = {" tokens for all", ", ", " for the hardest half, ", " for the hardest tenth"};
-        std::cout << (run.effective[0].reached ? "" : "at least ") << run.effective[0].tokens << names[0] << names[1]
-                  << run.effective[1].tokens << names[2] << run.effective[2].tokens << names[3] << "\n";
-    }
+    for (const ContextOfRun& run : seen.contexts)
+        std::cout << "context    " << for_terminal(run.run) << ": " << effective_text(run.effective[0]) << " tokens; "
+                  << effective_text(run.effective[1]) << " for the hardest half, " << effective_text(run.effective[2])
+                  << " for the hardest tenth\n";
     for (const KeptState& state : seen.kept) {
         std::vector<double> means = state.means();
         std::sort(means.begin(), means.end());

@@ -30,10 +30,12 @@ class MapMaker : public Looker {
     }
 
     std::vector<AttentionMap> take(const std::map<uint64_t, std::string>& names) {
+        std::map<uint64_t, int> applied;  // of shared weights, how often so far
         for (size_t i = 0; i < maps_.size(); ++i) {
-            const auto [path, occurrence] = places_[i];
+            const uint64_t path = places_[i].first;
             if (const auto name = names.find(path); name != names.end()) maps_[i].name = name->second;
-            if (occurrence > 0) maps_[i].name += ", application " + std::to_string(occurrence + 1);
+            if (const int before = applied[path]++; before > 0)
+                maps_[i].name += ", application " + std::to_string(before + 1);
             const float* numbers = sums_[i].const_data_ptr<float>();
             maps_[i].weights.assign(numbers, numbers + sums_[i].numel());
         }
