@@ -281,6 +281,18 @@ std::vector<testing::BlockVariant> causal_variants() {
     return variants;
 }
 
+// Counted with the model: aligned training reads the head at every exit.
+TEST(Exits, AlignedTrainingCountsItsHeads) {
+    const auto flops = [](const std::string& objective) {
+        return count_cost(models_to_count(config_of("(sf)x3", "[objective]\n" + objective), kVocabulary), {.length = 8})
+            .flops_per_token;
+    };
+    const double plain = flops("name = \"next\"\n");
+    EXPECT_EQ(flops("name = \"exits\"\n") - plain, 2 * 2 * 16 * kVocabulary);
+    EXPECT_EQ(flops("name = \"exits\"\nexits = \"1\"\n") - plain, 2 * 16 * kVocabulary);
+    EXPECT_EQ(flops("name = \"exits\"\nexit_training = \"mixed\"\n"), plain);
+}
+
 class ExitKinds : public ::testing::TestWithParam<int> {};
 
 // A kind can stand in a stack with exits, and then leaves the same state whether its positions are held one by one or

@@ -30,11 +30,24 @@ void ExitsValues::check(const Config& config, Problems& problems) const {
     } catch (const Error& error) { problems.add(error.what(), "objective.exits"); }
 }
 
+// What aligned training has beside its model: the head once more for each exit.
+class ExitHeads : public Companion {
+ public:
+    explicit ExitHeads(double flops) : flops_(flops) {}
+    double flops_per_token(const CostShape&) const override { return flops_; }
+
+ private:
+    double flops_;
+};
+
 Models ExitsObjective::models(const Config& config, std::shared_ptr<ParameterStore> store) const {
     Models models;
     const int64_t stated = config.model.vocabulary_size;
-    models.by_role["main"] =
+    const auto main =
         std::make_shared<LanguageModel>(config, stated > 0 ? stated : vocabulary(), std::move(store), "", layers_);
+    models.by_role["main"] = main;
+    if (values_.exit_training == ExitTraining::aligned)
+        models.companion = std::make_shared<const ExitHeads>(double(layers_.size()) * main->head()->flops_per_token());
     return models;
 }
 
