@@ -69,11 +69,58 @@ TEST(TrialSource, RungsPromoteTheBestShare) {
     EXPECT_EQ(source.best()->rung, 2);
 }
 
+// So et al. 2019, section 3.2: a hurdle is the mean of who is alive when it is set; who comes later and beats it goes
+// on.
+TEST(TrialSource, HurdlesAreMeansAndWhoBeatsThemGoesOn) {
+    SearchConfig config;
+    config.method = SearchMethod::evolution;
+    config.promotion = Promotion::hurdles;
+    config.population = 4;
+    config.hurdle_after = 6;
+    config.trial_tokens = 900;
+    TrialSource source(config, std::vector<int64_t>(8, 3), 1, [](const auto&) { return true; });
+    const auto tell_short = [&](double loss) {
+        const auto request = source.ask();
+        ASSERT_TRUE(request);
+        EXPECT_EQ(request->rung, 0);
+        source.tell(*request, loss);
+    };
+    for (double loss : {1.0, 9.0, 2.0, 4.0, 6.0, 8.0}) tell_short(loss);
+    // alive are the last four: the hurdle is (2 + 4 + 6 + 8) / 4, and none of these is promoted
+    tell_short(5.5);
+    tell_short(5.0);
+    tell_short(4.9);
+    const auto longer = source.ask();
+    ASSERT_TRUE(longer);
+    EXPECT_EQ(longer->rung, 1);
+    source.tell(*longer, 0.5);
+    EXPECT_EQ(source.best()->choices, longer->choices);
+    // a rung above has a hurdle of its own, from all of its results
+    for (int i = 0; i < 5; ++i) {
+        tell_short(3);
+        const auto next = source.ask();
+        ASSERT_TRUE(next);
+        ASSERT_EQ(next->rung, 1);
+        source.tell(*next, 1.5);
+    }
+    // (0.5 + 5 x 1.5) / 6
+    for (const auto& [loss, passes] : {std::pair(1.4, false), {1.3, true}}) {
+        tell_short(3);
+        const auto next = source.ask();
+        ASSERT_EQ(next->rung, 1);
+        source.tell(*next, loss);
+        const auto after = source.ask();
+        EXPECT_EQ(after->rung, passes ? 2 : 0) << loss;
+        source.tell(*after, 7);
+    }
+}
+
 // A worth that each place adds to on its own: evolution climbs, and passes random search with as many trials.
 TEST(TrialSource, EvolutionClimbs) {
-    auto best_of = [](SearchMethod method) {
+    auto best_of = [](SearchMethod method, Promotion promotion = Promotion::halving) {
         SearchConfig config;
         config.method = method;
+        config.promotion = promotion;
         config.population = 20;
         config.tournament = 6;
         config.rungs = 1;
@@ -90,6 +137,7 @@ TEST(TrialSource, EvolutionClimbs) {
         return best;
     };
     EXPECT_LE(best_of(SearchMethod::evolution), 1);
+    EXPECT_LE(best_of(SearchMethod::evolution, Promotion::hurdles), 1);
     EXPECT_GE(best_of(SearchMethod::random), 5);
 }
 

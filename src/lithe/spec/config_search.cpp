@@ -97,11 +97,20 @@ void SearchConfig::visit(FieldVisitor& v) {
     v.field({.name = "tournament", .help = "evolution: layouts drawn for a parent", .minimum = 1, .maximum = 100000},
             tournament);
     v.field({.name = "rungs",
-             .help = "evolution: successive halving; the best 1 / eta of each rung are trained eta times as long",
+             .help = "evolution: how many lengths of training there are, each eta times as long as the one before",
              .minimum = 1,
              .maximum = 20},
             rungs);
     v.field({.name = "eta", .help = "evolution: see rungs", .minimum = 1.5, .maximum = 100}, eta);
+    v.field({.name = "promotion",
+             .help = "evolution: who is trained longer: halving, the best 1 / eta of each rung; hurdles, who beats the "
+                     "mean of a rung's first layouts (progressive dynamic hurdles)"},
+            promotion);
+    v.field({.name = "hurdle_after",
+             .help = "hurdles: layouts of a rung before its hurdle is set; 0: as many as population",
+             .minimum = 0,
+             .maximum = 100000},
+            hurdle_after);
 }
 
 }  // namespace lithe

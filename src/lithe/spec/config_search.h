@@ -15,6 +15,13 @@ constexpr auto names_of(SearchMethod) {
     return std::to_array<Named<SearchMethod>>({{gumbel, "gumbel"}, {random, "random"}, {evolution, "evolution"}});
 }
 
+// Whose training goes on in an evolution.
+enum class Promotion { halving, hurdles };
+constexpr auto names_of(Promotion) {
+    using enum Promotion;
+    return std::to_array<Named<Promotion>>({{halving, "halving"}, {hurdles, "hurdles"}});
+}
+
 // Which candidates of a place run.
 enum class CandidateSampling { soft, straight_through, single };
 constexpr auto names_of(CandidateSampling) {
@@ -60,6 +67,8 @@ struct SearchConfig {
     int64_t trial_tokens = 0;
     int64_t population = 16, tournament = 4, rungs = 3;
     double eta = 3;
+    Promotion promotion = Promotion::halving;
+    int64_t hurdle_after = 0;  // 0: population
     void visit(FieldVisitor& v);
 };
 
