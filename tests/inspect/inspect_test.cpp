@@ -103,11 +103,12 @@ TEST(AttentionMaps, OfSoftmaxAreItsProbabilities) {
     EXPECT_FLOAT_EQ(maps[0].at(0, 0, 0), 1) << "the first token has itself alone";
 }
 
-TEST(AttentionMaps, OfSharedWeightsSayWhichApplicationTheyAre) {
+TEST(AttentionMaps, OfSharedWeightsAreOfTheirPlaces) {
     const auto model = model_of("[model]\nwidth = 8\nheads = 2\nlayout = \"[sf]x2\"\n");
     const std::vector<AttentionMap> maps = attention_maps(*model, some_ids(5));
     ASSERT_EQ(maps.size(), 2u);
-    EXPECT_EQ(maps[1].name, maps[0].name + ", application 2");
+    EXPECT_EQ(maps[0].name, "decoder.layers.0.attention");
+    EXPECT_EQ(maps[1].name, "decoder.layers.1.attention");
 }
 
 // RetNet's decays are numbers of the formula: 1 - 2^(-5 - h) of head h.

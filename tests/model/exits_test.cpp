@@ -228,7 +228,8 @@ TEST(Exits, LossesAreThoseOfShallowModels) {
 
 std::vector<Tensor> gradients_of(Model& with, const Recompute& recompute, bool mixed) {
     with.model.set_recompute(recompute, {.length = 6});
-    for (size_t i = 0; i < with.model.parameters().size(); ++i) with.model.parameters().working(i).mutable_grad() = Tensor();
+    for (size_t i = 0; i < with.model.parameters().size(); ++i)
+        with.model.parameters().working(i).mutable_grad() = Tensor();
     Pass pass = with.model.pass(true, {.update = 3, .rows = 5});
     const Tensor ids = some_ids(6, 2), targets = some_ids(7, 2).narrow(0, 1, 6);
     Tensor loss;

@@ -30,12 +30,8 @@ class MapMaker : public Looker {
     }
 
     std::vector<AttentionMap> take(const std::map<uint64_t, std::string>& names) {
-        std::map<uint64_t, int> applied;  // of shared weights, how often so far
         for (size_t i = 0; i < maps_.size(); ++i) {
-            const uint64_t path = places_[i].first;
-            if (const auto name = names.find(path); name != names.end()) maps_[i].name = name->second;
-            if (const int before = applied[path]++; before > 0)
-                maps_[i].name += ", application " + std::to_string(before + 1);
+            if (const auto name = names.find(places_[i].first); name != names.end()) maps_[i].name = name->second;
             const float* numbers = sums_[i].const_data_ptr<float>();
             maps_[i].weights.assign(numbers, numbers + sums_[i].numel());
         }
@@ -66,7 +62,7 @@ std::vector<AttentionMap> attention_maps(const LanguageModel& model, const std::
     const auto count = int64_t(ids.size());
     const Tensor ids_TB = at::tensor(ids, at::kLong).unsqueeze(1).expand({count, count}).contiguous();
     std::map<uint64_t, std::string> names;
-    for (const AppliedBlock& block : model.stack().blocks) names[combine_key(0, block.path)] = block.path;
+    for (const AppliedBlock& block : model.stack().blocks) names[combine_key(0, block.place)] = block.place;
     MapMaker maker;
     const at::AutoGradMode with_gradients(true);
     Pass pass = model.pass(false);

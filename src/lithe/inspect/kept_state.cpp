@@ -28,7 +28,7 @@ std::map<std::string, Tensor> make_leaves(State& state) {
     return leaves;
 }
 
-// "0.1.c" of the second block of the first layer -> that block's path and "c"; paths that no block has stay.
+// "0.1.c" of the second block of the first layer -> that block's place and "c"; paths that no block has stay.
 std::string named(const Stack& stack, const std::string& path) {
     std::vector<std::string> words;
     for (size_t begin = 0; begin <= path.size();) {
@@ -48,8 +48,7 @@ std::string named(const Stack& stack, const std::string& path) {
         if (block.layer == *layer) of_layer.push_back(&block);
     const auto place = words.size() > 2 ? number(words[1]) : std::optional<size_t>(0);
     if (!place || *place >= of_layer.size() || words.size() > 3) return path;
-    const bool applied_again = of_layer[*place]->shared;
-    return of_layer[*place]->path + (applied_again ? ", layer " + std::to_string(*layer + 1) : "") + "." + words.back();
+    return of_layer[*place]->place + "." + words.back();
 }
 
 }  // namespace

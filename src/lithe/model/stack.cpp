@@ -217,8 +217,12 @@ class Builder {
         }
         if (shared) (*shared)[&node] = parts;
         if (tied) *tied = parts;
-        applied_.push_back(
-            {.label = node.name, .path = paths_.at(parts.get()), .parts = parts, .shared = again, .layer = unit_});
+        applied_.push_back({.label = node.name,
+                            .path = paths_.at(parts.get()),
+                            .place = here,
+                            .parts = parts,
+                            .shared = again,
+                            .layer = unit_});
         auto result = std::make_unique<Shell>(parts, here, int(shells_.size()));
         shells_.push_back(result.get());
         return result;

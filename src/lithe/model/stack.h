@@ -30,7 +30,8 @@ std::map<std::string, ResolvedBlock> resolve_blocks(const LayoutNode& layout, co
 // One block application, in order, for `info`.
 struct AppliedBlock {
     std::string label;
-    std::string path;  // of its parameters: "decoder.layers.3.attention"
+    std::string path;   // of its parameters: "decoder.layers.3.attention"
+    std::string place;  // of the application: another one where weights are shared
     std::shared_ptr<const Shell::Parts> parts;
     bool shared = false;                        // an application of weights that stand earlier in the list
     size_t layer = 0;                           // of the root's units, that it is part of

@@ -9,7 +9,7 @@ namespace lithe {
 
 // Who reads whom, head by head: inspect/attention_maps.h.
 struct AttentionMap {
-    std::string name;  // the path of the block's parameters, and which application of them it is
+    std::string name;  // the place of the block's application
     int64_t heads = 0, queries = 0, keys = 0;
     std::vector<float> weights;  // [heads][queries][keys]
     float at(int64_t head, int64_t query, int64_t key) const {
@@ -19,7 +19,7 @@ struct AttentionMap {
 
 // What a recurrence keeps from a token to the next: inspect/kept_state.h.
 struct KeptState {
-    std::string name;  // the block's path and the tensor's name: "decoder.layers.3.srupp.c"
+    std::string name;  // the application's place and the tensor's name: "decoder.layers.3.srupp.c"
     int64_t steps = 0, numbers = 0;
     std::vector<float> kept;  // [steps][numbers]; the first step is from token 0 to token 1
     // Of each number, the mean over steps.
