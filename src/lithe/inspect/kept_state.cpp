@@ -28,6 +28,13 @@ std::map<std::string, Tensor> make_leaves(State& state) {
     return leaves;
 }
 
+// Of diagonal state spaces (s4d, lru: [B][planes][N][D]) two planes are the parts of a complex number, which turns: the
+// root mean square of both gradients is the length of what it is multiplied by.
+Tensor shares(const StateTensor& state, const Tensor& gradient) {
+    const bool complex = state.name == "s" && gradient.dim() == 4 && gradient.size(1) == 2;
+    return complex ? gradient.square().mean(1).sqrt() : gradient;
+}
+
 // "0.1.c" of the second block of the first layer -> that block's place and "c"; paths that no block has stay.
 std::string named(const Stack& stack, const std::string& path) {
     std::vector<std::string> words;
@@ -69,10 +76,10 @@ std::vector<KeptState> kept_states(const LanguageModel& model, const std::vector
             if (found == before.end() || !after.value.requires_grad()) return;
             const auto gradient = torch::autograd::grad({after.value.sum()}, {found->second}, {}, true, false, true)[0];
             if (!gradient.defined()) return;
+            const Tensor numbers = shares(after, gradient).to(at::kCPU, at::kFloat).contiguous().flatten();
             KeptState& record = kept[path];
             record.steps += 1;
-            record.numbers = gradient.numel();
-            const Tensor numbers = gradient.to(at::kCPU, at::kFloat).contiguous().flatten();
+            record.numbers = numbers.numel();
             record.kept.insert(record.kept.end(), numbers.const_data_ptr<float>(),
                                numbers.const_data_ptr<float>() + numbers.numel());
         });

@@ -1,6 +1,6 @@
 // What a recurrence keeps from one token to the next: the gradient of each number of its state by the number itself a
 // step before. Of an element-wise recurrence that is its forget gate (of SRU with what the state adds to the gate); of
-// a matrix in the loop and of a delta rule the sum over what a number is made of.
+// a matrix in the loop and of a delta rule the sum over what a number is made of; of a complex state its length.
 #pragma once
 
 #include <vector>
