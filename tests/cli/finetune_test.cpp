@@ -5,6 +5,7 @@
 #include "lithe/model/saved_tensors.h"
 #include "lithe/nn/parameters.h"
 #include "lithe/objectives/load_model.h"
+#include "lithe/score/label_scores.h"
 #include "support/files.h"
 #include "support/program.h"
 #include "support/run_essence.h"
@@ -87,6 +88,31 @@ TEST_F(Finetuning, PredictsTablesAndLines) {
 }
 
 // A mask is an id more than the tokenizer has.
+// What predict writes has the score that eval gives, and a file has the lines that the terminal has.
+TEST_F(Finetuning, PredictionsHaveTheScoreOfEval) {
+    std::string text = "text\tlabel\n";
+    std::vector<double> labels;
+    for (int i = 0; i < 60; ++i) {
+        labels.push_back(i % 7 + 0.5 * (i % 3));
+        text += std::string(size_t(1 + i % 9), char('a' + i % 7)) + " " + std::to_string(i) + "\t" +
+                std::to_string(labels.back()) + "\n";
+    }
+    const std::string task = folder_->write("numbers.tsv", text), tuned = folder_->file("numbers");
+    const auto made = run({"finetune", folder_->file("base"), task, "--valid", task, "--regress", "--run", tuned, "-q",
+                           "--epochs", "2", "--rate", "1e-3", "--threads", "1"});
+    ASSERT_EQ(made.code, 0) << made.err;
+    const auto score = run({"eval", tuned, "--json", "--threads", "1"}).json()["score"]["value"].get<double>();
+    const std::string out = folder_->file("predictions.tsv");
+    ASSERT_EQ(run({"predict", tuned, "--in", task, "--out", out, "--threads", "1"}).code, 0);
+    EXPECT_EQ(testing::read_all(out), run({"predict", tuned, "--in", task, "--threads", "1"}).out);
+    std::ifstream file(out);
+    std::string line;
+    std::getline(file, line);
+    std::vector<double> given;
+    while (std::getline(file, line)) given.push_back(std::stod(line));
+    EXPECT_NEAR(pearson(given, labels), score, 1e-12);
+}
+
 TEST_F(Finetuning, BeginsWithAMaskedEncoder) {
     const std::string config = testing::tiny_config(*folder_, "[objective]\nname = \"masked\"\n");
     const auto before = run({"train", config, "--run", folder_->file("encoder"), "--max-steps", "3", "-q", "--set",
@@ -246,6 +272,16 @@ TEST_F(Finetuning, WrongInputIsToldInASentence) {
     expect({"predict", base, "--in", task}, 2, "gives texts no labels");
     expect({"generate", path(), "--prompt", "a"}, 2, "predicts no tokens");
     expect({"predict", path(), "--in", task, "--second", "label"}, 2, "trained on texts alone");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--second", "text"}, 2, "the same column");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--pairs", "apart"}, 2, "no pairs to be read apart");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--valid", folder_->write("no.tsv", "text\tlabel\n")},
+           3, "there is no text to be scored");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--label", "kind"}, 3, "data.label names one of them");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--train", "lora", "--set", "train.lora.rank=0"}, 2,
+           "updates of rank 0");
+    expect({"finetune", base, task, "--run", folder_->file("n"), "--set", "model.positions=learned", "--set",
+            "model.max_positions=64"},
+           2, "the model has 64 positions");
 }
 
 }  // namespace

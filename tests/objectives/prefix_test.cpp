@@ -1,6 +1,7 @@
 // A prefix language model: what each position sees, what is scored, whom gradients reach, and how prompts are read.
 #include "lithe/objectives/prefix.h"
 
+#include "lithe/data/scored_text.h"
 #include "lithe/infer/session.h"
 #include "support/errors.h"
 #include "support/stepped.h"
@@ -99,6 +100,41 @@ TEST(PrefixReading, GradientsGoThroughThePrefix) {
         store.master_flat()[place] = original;
         EXPECT_NEAR(gradient[place].item<double>(), (losses[1] - losses[0]) / 2e-5, 1e-7) << place;
     }
+}
+
+// A text of less than a segment has one row, and half of what stands there is the prefix.
+TEST(PrefixReading, ShortTextsAreScoredByHalves) {
+    const Prefix stepped;
+    for (const int64_t count : {7, 31, 100, 300}) {
+        TokenList tokens;
+        std::vector<int64_t> ids;
+        for (int64_t i = 0; i < count; ++i) ids.push_back(i % 50);
+        tokens.add(ids, uint64_t(count));
+        const ScoredText text(tokens);
+        const auto batches = stepped.objective->scored_batches(text, {.batch = 16, .length = 32});
+        int64_t scored = 0;
+        while (const Batch* batch = batches->next())
+            for (const int64_t target : batch->targets) scored += target >= 0;
+        EXPECT_GE(scored, count / 2 - 2) << count;
+        EXPECT_LE(scored, count * 2 / 3 + 2) << count;
+    }
+}
+
+// A document that begins inside the prefix has its positions counted from there, on both sides of the border.
+TEST(PrefixReading, PositionsOfADocumentGoOnBehindThePrefix) {
+    const Prefix stepped(kPositions[1]);
+    const Tensor ids = some_ids(1);
+    const int64_t begin = 4;
+    const auto loss_of = [&](const Tensor& ids_TB, int64_t prefix, int64_t begins) {
+        const int64_t length = ids_TB.size(0);
+        DeviceBatch batch{.ids_TB = ids_TB, .targets_TB = at::full_like(ids_TB, -1)};
+        batch.targets_TB[length - 1] = 3;
+        batch.labels_B = at::full({1}, prefix, at::kLong);
+        batch.flags_TB = at::zeros({length, 1}, at::kByte);
+        batch.flags_TB[begins][0] = int(kDocumentBegins);
+        return stepped.objective->score(stepped.models, batch, {}, stepped.model.pass(false)).sum.item<double>();
+    };
+    EXPECT_NEAR(loss_of(ids, kPrefix, begin), loss_of(ids.narrow(0, begin, kLength - begin), kPrefix - begin, 0), 1e-9);
 }
 
 TEST(PrefixReading, TheRestIsScoredAlone) {

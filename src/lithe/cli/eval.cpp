@@ -25,7 +25,7 @@ namespace {
 constexpr int64_t kBeam = 5;
 
 struct Flags {
-    std::string model, data, field, format, bytes, layers, exit;
+    std::string model, data, field, second, label, format, bytes, layers, exit;
     std::optional<double> max_loss;
     std::optional<AttentionMask> mask;
     std::optional<Precision> precision;
@@ -42,7 +42,12 @@ Config with_data_settings(const Config& config, const Flags& flags) {
         if (set.rfind("data.", 0) != 0)
             fail_usage("only settings of the data can be changed for an evaluation, got '" + printable(set) + "'",
                        "--set", "--set data.documents=line; flags change the rest: lithe eval --help");
-    if (!flags.field.empty()) sets.push_back("data.field=" + nlohmann::json(flags.field).dump());
+    const auto set = [&](const char* name, const std::string& value) {
+        if (!value.empty()) sets.push_back(std::string(name) + "=" + nlohmann::json(value).dump());
+    };
+    set("data.field", flags.field);
+    set("data.second", flags.second);
+    set("data.label", flags.label);
     if (!flags.format.empty()) sets.push_back("data.format=" + flags.format);
     return sets.empty() ? config : parse_config(to_toml(config), flags.model, sets);
 }
@@ -204,6 +209,9 @@ int run(const Flags& flags, const CommandContext& context) {
     }
     if (flags.memory >= 0) protocol.memory = flags.memory;
     if (flags.length > 0) protocol.length = flags.length;
+    if (const int64_t most = loaded.model->max_positions(); most > 0 && flags.length > most)
+        fail_usage("the model has " + std::to_string(most) + " positions, got " + std::to_string(flags.length),
+                   "--length", "at most " + std::to_string(most));
     if (flags.batch > 0) protocol.batch = flags.batch;
     if (flags.lead >= 0) protocol.lead = flags.lead;
     if (flags.mask) protocol.mask = *flags.mask;
@@ -250,6 +258,8 @@ CommandAction set_up_eval(CLI::App& app, const CommandContext& context) {
         "FILE:split, FILE (all of it), or :split of the run's own data; default :valid. Another text is read with "
         "the run's settings of the data (field, format, documents ...)");
     app.add_option("--field", flags->field, "JSON lines, CSV: what holds the text; default as the run's data.field");
+    app.add_option("--second", flags->second, "what holds the second text of a pair; default as the run's data.second");
+    app.add_option("--label", flags->label, "what holds the label of a text; default as the run's data.label");
     app.add_option("--format", flags->format, "auto, text, jsonl, csv or tsv; default as the run's data.format");
     app.add_option("--set", flags->sets, "another setting of the data: --set data.documents=line (repeatable)")
         ->allow_extra_args(false);

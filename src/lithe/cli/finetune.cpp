@@ -120,7 +120,8 @@ Config finetune_config(const Flags& flags) {
     const LoadedModel loaded = load_model(flags.model);
     if (loaded.config.encoder)
         fail_usage("the model has two stacks, and a text is read by one", flags.model,
-                   "lithe train with train.init_parts = [\"decoder=encoder\"] takes one of them");
+                   "lithe train with model.vocabulary_size = " + std::to_string(loaded.model->vocabulary_size()) +
+                       " and train.init_parts = [\"decoder=encoder\", \"embeddings\"] takes one of them");
     Config config = with_sets(task_config(loaded, flags), flags);
     config.train.init_from = loaded.folder;
     const TrainConfig& limits = config.train;
@@ -132,12 +133,18 @@ Config finetune_config(const Flags& flags) {
     const Models models = objective->models(config, std::make_shared<ParameterStore>());
     config.train.init_parts = taken_parts(*loaded.model, models.main());
     if (flags.trained == Trained::all) return config;
+    if (flags.trained == Trained::lora && config.train.lora.rank == 0)
+        fail_usage("updates of rank 0 are none", "train.lora.rank", "--train head trains the head alone");
+    if (flags.trained == Trained::adapters && config.model.adapter_width == 0)
+        fail_usage("adapters of width 0 are none", "model.adapter_width", "--train head trains the head alone");
     for (const std::string& part : config.train.init_parts)
         if (flags.trained != Trained::adapters || part != "adapters") config.train.frozen.push_back(part);
     return config;
 }
 
 int run(const Flags& flags, const CommandContext& context) {
+    if (!flags.second.empty() && flags.second == flags.field)
+        fail_usage("both texts of a pair would be the same column", "--second", "it names the other one");
     if (!flags.test.empty() && flags.valid.empty())
         fail_usage("a test file stands beside a validation file", "--test", "give --valid FILE, too");
     const std::string folder = run_of(flags);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 
 #include "lithe/base/error.h"
@@ -8,6 +9,7 @@
 #include "lithe/cli/signals.h"
 #include "lithe/data/documents.h"
 #include "lithe/model/parameter_files.h"
+#include "lithe/objectives/evaluate.h"
 #include "lithe/objectives/load_model.h"
 #include "lithe/objectives/predict.h"
 #include "lithe/report/numbers.h"
@@ -19,10 +21,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Flags {
-    std::string model, in, field, second;
+    std::string model, in, out, field, second;
     std::optional<TextFormat> format;
     std::optional<Precision> precision;
-    int64_t length = 0, batch = 32, threads = 0;
+    int64_t length = 0, batch = 0, threads = 0;
 };
 
 const LabelObjective& objective_of(const LoadedModel& loaded, const Flags& flags) {
@@ -68,15 +70,28 @@ TokenList read_texts(const DataConfig& data, const Tokenizer& tokenizer) {
     return texts;
 }
 
-void print(const std::vector<LabelObjective::Told>& told) {
+constexpr const char* kHeader = "prediction";
+
+// A row for each text. Line ends and tabs of labels become spaces.
+std::string table(const std::vector<LabelObjective::Told>& told) {
     const bool classes = told[0].probability.has_value();
-    std::cout << (classes ? "prediction\tprobability\n" : "prediction\n");
+    std::string text = std::string(kHeader) + (classes ? "\tprobability\n" : "\n");
     for (const LabelObjective::Told& each : told) {
-        std::cout << on_terminal(each.prediction);
-        if (classes) std::cout << "\t" << fixed_digits(*each.probability, 4);
-        std::cout << "\n";
+        std::string prediction = each.prediction;
+        std::replace_if(
+            prediction.begin(), prediction.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+        text += prediction + (classes ? "\t" + fixed_digits(*each.probability, 4) : "") + "\n";
     }
-    std::cout << std::flush;
+    return text;
+}
+
+// Tokens of a text at most.
+int64_t length_of(const LoadedModel& loaded, const Flags& flags) {
+    const int64_t most = loaded.model->max_positions();
+    if (most > 0 && flags.length > most)
+        fail_usage("the model has " + std::to_string(most) + " positions, got " + std::to_string(flags.length),
+                   "--length", "at most " + std::to_string(most));
+    return flags.length > 0 ? flags.length : loaded.config.train.length;
 }
 
 int run(const Flags& flags, const CommandContext& context) {
@@ -90,13 +105,17 @@ int run(const Flags& flags, const CommandContext& context) {
     open_parameters(*loaded.model, loaded.weights, machine.working, machine.device);
     const auto told = predict(
         objective, loaded.models, texts,
-        {.batch = flags.batch,
-         .length = flags.length > 0 ? flags.length : loaded.config.train.length,
+        {.batch = flags.batch > 0 ? flags.batch : protocol_of(loaded.config, *loaded.tokenizer).batch,
+         .length = length_of(loaded, flags),
          .stop = stop_by_signal(),
          .progress = [](double done) { log_progress("predicting " + std::to_string(int(100 * done)) + " %"); }});
     log_progress("");
+    if (!flags.out.empty()) {
+        write_result(flags.out, table(told), kHeader);
+        log_info("written    " + flags.out + ", " + std::to_string(told.size()) + " texts");
+    }
     if (!context.json) {
-        print(told);
+        if (flags.out.empty()) std::cout << on_terminal(table(told)) << std::flush;
         return 0;
     }
     Json json = {{"model", loaded.folder}, {"predictions", Json::array()}};
@@ -124,7 +143,8 @@ CommandAction set_up_predict(CLI::App& app, const CommandContext& context) {
                {TextFormat::text, TextFormat::jsonl, TextFormat::csv, TextFormat::tsv});
     app.add_option("--length", flags->length, "tokens of a text at most; default as in training")
         ->check(CLI::Range(1, 1 << 22));
-    app.add_option("--batch", flags->batch, "texts at a time")->capture_default_str()->check(CLI::Range(1, 1 << 20));
+    app.add_option("--out", flags->out, "write the table to this file, instead of standard output");
+    app.add_option("--batch", flags->batch, "texts at a time; default as in evaluation")->check(CLI::Range(1, 1 << 20));
     add_choice(app, "--precision", flags->precision, "fp32 or bf16; default as trained",
                {Precision::fp32, Precision::bf16});
     app.add_option("--threads", flags->threads, "CPU threads; default all")->check(CLI::Range(1, 1024));

@@ -208,7 +208,8 @@ class CsvReader : public MemberReader {
     static bool is_position(const std::string& text) {
         return !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
     }
-    Column find(const std::string& name, const std::vector<std::string>& second) const {
+    // `setting`: which names it.
+    Column find(const std::string& name, const std::vector<std::string>& second, const std::string& setting) const {
         const size_t found = size_t(std::find(first_.begin(), first_.end(), name) - first_.begin());
         const bool there = found < first_.size();
         if (is_position(name)) {
@@ -218,20 +219,20 @@ class CsvReader : public MemberReader {
                 there && (position >= first_.size() || (found < second.size() && !parse_number(second[found])));
             if (number == 0 && !named)
                 fail_file("there is no column 0", where_,
-                          "columns are counted from 1: data.field = \"1\" is the first");
+                          "columns are counted from 1: " + setting + " = \"1\" is the first");
             return {named ? found : position, named};
         }
         if (!there)
             fail_file("no column \"" + printable(name) +
                           "\"; the first row has: " + printable(join(first_, ", ").substr(0, 200)),
-                      where_, "set data.field to one of them, or to a number from 1 where there is no such row");
+                      where_, setting + " names one of them, or a number from 1 where there is no such row");
         return {found, true};
     }
     // Once it is known what the first row is.
     void begin(const std::vector<std::string>& second) {
-        text_ = find(field_, second);
-        if (!second_.empty()) other_ = find(second_, second);
-        if (!label_.empty()) kind_ = find(label_, second);
+        text_ = find(field_, second, "data.field");
+        if (!second_.empty()) other_ = find(second_, second, "data.second");
+        if (!label_.empty()) kind_ = find(label_, second, "data.label");
         if (!text_.named && !other_.named && !kind_.named) use(1, first_);
     }
     void take(std::vector<std::string>& fields) {

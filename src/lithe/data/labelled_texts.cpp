@@ -1,6 +1,7 @@
 #include "lithe/data/labelled_texts.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "lithe/base/error.h"
 #include "lithe/base/text.h"
@@ -140,6 +141,15 @@ void LabelledTexts::fill(const std::vector<uint64_t>& numbers, Batch& batch) con
         batch.source.flags.assign(positions, 0);
     }
     for (int64_t row = 0; row < batch.rows; ++row) fill_row(batch, row, numbers[size_t(row)]);
+}
+
+std::vector<uint64_t> by_length(const LabelledTexts& texts, uint64_t count) {
+    std::vector<uint64_t> order(count);
+    std::iota(order.begin(), order.end(), uint64_t(0));
+    std::vector<int64_t> lengths;
+    for (const uint64_t number : order) lengths.push_back(texts.length(number));
+    std::stable_sort(order.begin(), order.end(), [&](uint64_t a, uint64_t b) { return lengths[a] < lengths[b]; });
+    return order;
 }
 
 }  // namespace lithe

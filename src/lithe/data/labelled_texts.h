@@ -58,4 +58,7 @@ class LabelledTexts {
     Options options_;
 };
 
+// The first `count` of them, those of a length together: a batch of these has little padding.
+std::vector<uint64_t> by_length(const LabelledTexts& texts, uint64_t count);
+
 }  // namespace lithe

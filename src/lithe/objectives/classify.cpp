@@ -47,8 +47,14 @@ void tell_labels(const std::vector<std::string>& labels, const std::map<std::str
         words.push_back(printable(labels[i]) + " " + std::to_string(counts.at(labels[i])));
     if (labels.size() > kShown) words.push_back(std::to_string(labels.size() - kShown) + " more");
     log_info("labels     " + join(words, ", "));
+    std::vector<std::string> rare;
     for (const std::string& label : labels)
-        if (counts.at(label) == 1) log_warning("one text alone has the label \"" + printable(label) + "\"");
+        if (counts.at(label) == 1) rare.push_back("\"" + printable(label) + "\"");
+    if (rare.empty()) return;
+    const size_t all = rare.size();
+    rare.resize(std::min(kShown, all));
+    log_warning("one text alone has the label " + join(rare, ", ") +
+                (all > kShown ? ", and so have " + std::to_string(all - kShown) + " more" : ""));
 }
 
 // "LABEL=WEIGHT"; a label may hold "=".
@@ -101,7 +107,7 @@ void ClassifyValues::take_text(const TokenView& text, const Config& config) {
     if (labels.size() == 1)
         fail_file(
             "every text to train on has the label \"" + printable(labels[0]) + "\": there is nothing to tell apart",
-            "data");
+            "data", "where few texts are divided, one class may stand in validation alone: give more of them");
     if (labels.size() > kMostClasses)
         fail_usage("the labels are " + std::to_string(labels.size()) + " different ones", "data.label",
                    "are they numbers? objective.name = \"regress\" learns these");
@@ -155,7 +161,9 @@ void ClassifyObjective::label(Batch& batch, const std::vector<const std::string*
         const auto found = numbers_.find(*name);
         if (found == numbers_.end())
             fail_file("the label \"" + printable(*name) + "\" is none that the model was trained for", "data",
-                      "it knows " + printable(join(labels_, ", ").substr(0, 200)));
+                      "it knows " + printable(join(labels_, ", ").substr(0, 200)) +
+                          "; a label of few texts may stand in validation alone: give more texts, or a file of its "
+                          "own for validation");
         batch.labels.classes.push_back(found->second);
     }
 }

@@ -33,6 +33,11 @@ void LabelValues::check(const Config& config, Problems& problems) const {
     if ((!data.train.empty() || !data.path.empty()) && data.label.empty())
         problems.add("no field of the text is named to take labels from", "data.label",
                      "name the column, as data.label = \"label\"");
+    const ModelConfig& model = config.model;
+    if (model.positions == Positions::learned && model.max_positions > 0 && config.train.length > model.max_positions)
+        problems.add("texts of up to " + std::to_string(config.train.length) + " tokens, and the model has " +
+                         std::to_string(model.max_positions) + " positions",
+                     "train.length", "at most " + std::to_string(model.max_positions));
     if (!data.sources.empty()) problems.add("labels come from one text", "data.sources");
     if (config.search.supernet && config.search.held_out > 0)
         problems.add("labels are of whole texts, and a search holds out tokens", "search.held_out", "set it to 0");
@@ -170,7 +175,7 @@ std::unique_ptr<Feeder> LabelObjective::feeder(const Config& config, const Token
         [this, all](const std::vector<uint64_t>& numbers, Batch& batch) { fill(all, numbers, batch); });
 }
 
-// Texts in their order, so many at a time.
+// Texts by their length, so many at a time: as predict() takes them, so that scores are those of its outputs.
 class LabelBatches : public ScoredBatches {
  public:
     LabelBatches(const LabelObjective& objective, const ScoredText& text, const EvaluationProtocol& protocol)
@@ -182,13 +187,14 @@ class LabelBatches : public ScoredBatches {
         const uint64_t sides = texts_.pairs() ? 2 : 1;
         while (count_ > 1 && text.tokens().document_begin(sides * (count_ - 1)) >= tokens) --count_;
         rows_ = std::min<uint64_t>(uint64_t(protocol.batch), std::max<uint64_t>(1, count_));
+        order_ = by_length(texts_, count_);
         Batch unused;  // a label that nobody knows is told before the first batch
         for (uint64_t number = 0; number < count_; ++number) objective_.label(unused, {&texts_.label(number)});
     }
     const Batch* next() override {
         if (at_ >= count_) return nullptr;
-        std::vector<uint64_t> numbers(size_t(std::min(rows_, count_ - at_)));
-        std::iota(numbers.begin(), numbers.end(), at_);
+        const auto begin = order_.begin() + int64_t(at_);
+        const std::vector<uint64_t> numbers(begin, begin + int64_t(std::min(rows_, count_ - at_)));
         objective_.fill(texts_, numbers, batch_);
         at_ += numbers.size();
         return &batch_;
@@ -200,6 +206,7 @@ class LabelBatches : public ScoredBatches {
     const LabelObjective& objective_;
     LabelledTexts texts_;
     uint64_t count_, rows_ = 1, at_ = 0;
+    std::vector<uint64_t> order_;
     Batch batch_;
 };
 

@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "lithe/objectives/parts.h"
 #include "lithe/ops/side_by_side.h"
@@ -29,11 +28,7 @@ Tensor outputs_of(const LabelObjective& objective, const Models& models, const B
 std::vector<LabelObjective::Told> predict(const LabelObjective& objective, const Models& models,
                                           const TokenView& tokens, const PredictOptions& options) {
     const LabelledTexts texts = objective.texts(tokens, options.length);
-    std::vector<uint64_t> order(texts.size());  // those of a length together
-    std::iota(order.begin(), order.end(), uint64_t(0));
-    std::vector<int64_t> lengths;
-    for (const uint64_t number : order) lengths.push_back(texts.length(number));
-    std::stable_sort(order.begin(), order.end(), [&](uint64_t a, uint64_t b) { return lengths[a] < lengths[b]; });
+    const std::vector<uint64_t> order = by_length(texts, texts.size());
     std::vector<LabelObjective::Told> told(order.size());
     Batch batch;
     for (size_t begin = 0; begin < order.size(); begin += size_t(options.batch)) {

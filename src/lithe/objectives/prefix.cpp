@@ -54,12 +54,24 @@ void PrefixObjective::prepare(Batch& batch, uint64_t key, int64_t) const {
     batch.begins = true;
 }
 
+// Tokens of the row that has most of them: at a text's end rows are shorter than the batch.
+static int64_t longest_row(const Batch& batch) {
+    int64_t most = 0;
+    for (int64_t row = 0; row < batch.rows; ++row) {
+        int64_t tokens = 0;
+        while (tokens < batch.length && !batch.is_padding(size_t(tokens * batch.rows + row))) ++tokens;
+        most = std::max(most, tokens);
+    }
+    return most;
+}
+
 std::unique_ptr<ScoredBatches> PrefixObjective::scored_batches(const ScoredText& text,
                                                                const EvaluationProtocol& protocol) const {
-    return make_stream_batches(text, protocol,
-                               {.carries_state = false, .prepare = [](Batch& batch, const std::vector<ScoredRow>&) {
-                                    set_prefix(batch, std::max<int64_t>(1, batch.length / 2));
-                                }});
+    return make_stream_batches(
+        text, protocol,
+        {.carries_state = false, .whole_rows = true, .prepare = [](Batch& batch, const std::vector<ScoredRow>&) {
+             set_prefix(batch, std::max<int64_t>(1, longest_row(batch) / 2));
+         }});
 }
 
 // The prefix, and the rest with the prefix as its memory.
@@ -81,7 +93,8 @@ static LanguageModel::Loss read(const LanguageModel& model, const DeviceBatch& b
     second.memory = 0;
     second.keep_projections = true;
     second.set_flags(flags(prefix, rest));
-    second.position_B = at::full({batch.rows()}, prefix, batch.ids_TB.options());
+    // a document may begin inside the prefix, and its positions with it
+    second.position_B = positions_of(first, prefix, batch.rows(), batch.ids_TB.device()).select(0, prefix - 1) + 1;
     LanguageModel::Loss more =
         model.loss(batch.ids_TB.narrow(0, prefix, rest), batch.targets_TB.narrow(0, prefix, rest), loss.state, second,
                    {.density = TargetDensity::most});

@@ -76,6 +76,9 @@ ScoreKind RegressObjective::score_kind() const {
 }
 
 std::vector<Score> RegressObjective::judge(const RowOutputs& rows) const {
+    const auto& numbers = rows.labels.numbers;
+    if (!numbers.empty() && std::all_of(numbers.begin(), numbers.end(), [&](double n) { return n == numbers[0]; }))
+        log_info_once("numbers    all texts that are scored have the same: there is no correlation");
     std::vector<Score> scores = {
         {{"pearson", "Pearson correlation", false}, pearson(rows.values, rows.labels.numbers)},
         {{"spearman", "Spearman correlation", false}, spearman(rows.values, rows.labels.numbers)}};
@@ -85,7 +88,7 @@ std::vector<Score> RegressObjective::judge(const RowOutputs& rows) const {
 
 LabelObjective::Told RegressObjective::tell(const double* outputs) const {
     const double number = mean_ + deviation_ * outputs[0];
-    return {.prediction = fmt::format("{:.6g}", number), .number = number};
+    return {.prediction = format_number(number), .number = number};
 }
 
 std::unique_ptr<Objective> make_regress(const ObjectiveOptions& options, const Config& config,

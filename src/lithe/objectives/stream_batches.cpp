@@ -46,8 +46,9 @@ class StreamBatches : public ScoredBatches {
         if (count < 2) fail_file("split '" + protocol.split + "' has too few tokens to be scored", "data");
         const uint64_t lead = scoring.carries_state ? uint64_t(protocol.lead) : 0;
         // streams shorter than the lead would spend most of the time unscored
-        const uint64_t batch =
-            std::clamp<uint64_t>(count / std::max<uint64_t>(1, 2 * lead), 1, uint64_t(protocol.batch));
+        const uint64_t batch = std::clamp<uint64_t>(
+            count / std::max<uint64_t>(1, scoring.whole_rows ? uint64_t(protocol.length) : 2 * lead), 1,
+            uint64_t(protocol.batch));
         const auto before = uint64_t(scoring.tokens_before);
         streams_ = make_streams(count, batch, lead, before);
         for (const Stream& stream : streams_) steps_ = std::max(steps_, stream.end - before - stream.start);
@@ -60,7 +61,7 @@ class StreamBatches : public ScoredBatches {
 
     const Batch* next() override {
         if (at_ >= steps_) return nullptr;
-        const bool marks = scoring_.carries_state && protocol_.documents;
+        const bool marks = protocol_.documents;
         batch_.flags.assign(marks ? batch_.inputs.size() : 0, 0);
         std::vector<ScoredRow> rows;
         for (int64_t row = 0; row < batch_.rows; ++row) {
@@ -116,7 +117,7 @@ class StreamBatches : public ScoredBatches {
                 continue;
             }
             if (t < batch_.length) batch_.flags[place(t)] = kDocumentBegins;
-            if (t > 0) batch_.targets[place(t - 1)] = -1;
+            if (t > 0 && scoring_.tokens_before > 0) batch_.targets[place(t - 1)] = -1;
         }
     }
 

@@ -18,6 +18,7 @@ struct ScoredRow {
 struct StreamScoring {
     int64_t tokens_before = 1;  // that a target needs
     bool carries_state = true;  // from segment to segment; false: each stands alone
+    bool whole_rows = false;    // of a short text as many streams as have a whole segment
     // Makes a segment whose targets are the next tokens, -1 outside of its rows' places, what is scored; empty: it is.
     std::function<void(Batch&, const std::vector<ScoredRow>&)> prepare = {};
 };

@@ -182,6 +182,10 @@ void check_request(const Config& config) {
 
 // What cannot be scored is told before the first step.
 void require_scorable(const TrainRun& run) {
+    const std::string& file = run.config.data.valid;
+    if (!run.corpus.has("valid") && !file.empty())
+        fail_file("there is no text to be scored", file, "leave data.valid out to score none");
+    if (!run.corpus.has("valid")) return log_warning("the data has no validation split: nothing is evaluated");
     const ScoredText text(run.corpus.split("valid"));
     run.objective->scored_batches(text, protocol_of(run.config, run.corpus.tokenizer()));
 }
@@ -230,8 +234,7 @@ Trainer::Trainer(Config config, TrainOptions options)
     for (const std::string& each : unused_settings(r.config, r.objective->reads_labels())) log_warning(each);
     if (!r.config.data.parallel.empty() && !r.objective->reads_pairs())
         log_warning("data.parallel: objective \"" + r.objective->name() + "\" reads pairs as documents in a row");
-    if (!r.corpus.has("valid")) log_warning("the data has no validation split: nothing is evaluated");
-    else require_scorable(r);
+    require_scorable(r);
     r.cost = count_cost(r.models, cost_shape(r.config));
 
     check_memory();
