@@ -303,5 +303,41 @@ TEST(SideBySide, EveryPieceRunsOnceOnOneThread) {
     EXPECT_EQ(at::get_num_threads(), 2);
 }
 
+// A layer that a micro-batch leaves out says nothing of it, and shared weights have the mean of their applications.
+TEST(MetricMean, IsOverTheCallsThatWere) {
+    MetricMean all;
+    all.add({0.25, 0.75}, 10);
+    MetricMean other;
+    other.add({0.75, 0.25}, 30);
+    all.add(other);
+    EXPECT_EQ(all.mean(), (std::vector<double>{0.625, 0.375}));
+    MetricMean none;
+    none.add(MetricMean());
+    EXPECT_TRUE(none.mean().empty());
+}
+
+TEST(Metrics, OfExpertsAddUpUnderDroppedLayersAndInSharedOnes) {
+    for (const char* more :
+         {"layout = \"(<moe>)x3\"\n[layer_drop]\nmethod = \"layerdrop\"\nkeep = 0.5\n", "layout = \"[<moe>]x3\"\n"}) {
+        Stepped stepped(std::string("[model]\nwidth = 8\n") + more + "[blocks.moe]\nexperts = 3\n",
+                        {.step = {.parts = 1}});
+        std::vector<Batch> micro_batches;
+        for (int64_t i = 0; i < 4; ++i)
+            micro_batches.push_back(testing::batch_of(some_ids(6, 4, i), some_ids(6, 4, i + 1)));
+        int64_t seen = 0;
+        for (uint64_t key = 0; key < 4; ++key) {
+            const Update update = stepped.step->accumulate(micro_batches, key);
+            for (const auto& [name, metric] : update.metrics) {
+                if (name.find(".use") == std::string::npos) continue;
+                double sum = 0;
+                for (const double share : metric.mean()) sum += share;
+                EXPECT_NEAR(sum, 1, 1e-9) << name;
+                ++seen;
+            }
+        }
+        EXPECT_GT(seen, 0);
+    }
+}
+
 }  // namespace
 }  // namespace lithe

@@ -215,9 +215,12 @@ double MoeBlock::flops_per_token(const CostShape& shape) const {
 }
 
 double MoeBlock::activation_numbers_per_token(const CostShape& shape) const {
-    // of each choice: the expert's own, what goes in and what comes back; the router's input and its probabilities
-    return double(values_.top) * (experts_.front()->activation_numbers_per_token(shape) + 2 * double(width_)) +
-           double(width_) + 3 * double(values_.experts);
+    // of each choice: the expert's own, what goes in, what comes back; x; the router's probabilities. What comes back
+    // is weighed, and the router computes, in fp32
+    const double fp32 = std::max(1.0, 4 / double(shape.element_size)), d = double(width_);
+    const double router = (fp32 > 1 ? d : 0) + (values_.jitter > 0 ? 2 * d : 0) + 3 * double(values_.experts);
+    return double(values_.top) * (experts_.front()->activation_numbers_per_token(shape) + d + fp32 * d) + d +
+           fp32 * router;
 }
 
 }  // namespace lithe

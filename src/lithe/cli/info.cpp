@@ -172,9 +172,10 @@ int model_info(const Flags& flags, const CommandContext& context) {
               << format_count(cost.training_flops_per_token) << " training\nmemory, training  about "
               << format_bytes(memory.total()) << " (batch " << config.train.batch << " x " << config.train.length
               << " tokens)\n";
-    if (recompute.method != RecomputeMethod::none)
+    if (again > 0)  // reversible runs compute again, too, whatever is asked for
         std::cout << "recompute         " << config.train.recompute << ", " << format_count(again)
-                  << " FLOPs per token more\n";
+                  << " FLOPs per token more" << (model.stack().reversible.empty() ? "" : ", reversible runs among them")
+                  << "\n";
     print_layers(cost);
     return 0;
 }

@@ -170,6 +170,12 @@ Config config_of(const Flags& flags, const TrainOptions& options, std::string& p
     if (flags.is_text()) return planned(flags, options, plan_record);
     std::vector<std::string> sets = flags.sets;
     if (!flags.plan.memory.empty())
+        for (const std::string& set : sets)
+            if (set.rfind("train.recompute=", 0) == 0 || set.rfind("train.max_memory=", 0) == 0)
+                fail_usage(
+                    "--max-memory chooses how activations are recomputed, and --set " + printable(set) + " does, too",
+                    "--max-memory", "leave one of them out");
+    if (!flags.plan.memory.empty())
         sets.insert(sets.end(), {"train.recompute=memory",
                                  "train.max_memory=" + std::to_string(int64_t(parse_memory(flags.plan.memory)))});
     if (flags.is_run()) return config_of_run(options.run, flags, std::move(sets));

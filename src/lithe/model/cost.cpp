@@ -196,6 +196,7 @@ Recompute choose_recompute(const LanguageModel& model, const Config& config, int
         if (needs > limit || (best && again >= fewest)) continue;
         best = way;
         fewest = again;
+        if (way.method == RecomputeMethod::none) break;  // nothing costs less
     }
     if (best) return *best;
     fail({.kind = ErrorKind::resources,

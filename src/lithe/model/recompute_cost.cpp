@@ -142,7 +142,8 @@ RecomputeCost cost_of(const Recompute& recompute, const StackLoad& load) {
 std::vector<Recompute> ways_to_recompute(size_t layers) {
     using enum RecomputeMethod;
     std::vector<Recompute> ways = {{none, 0}, {selective, 0}};
-    for (int64_t k = 1; k < int64_t(layers); ++k) {
+    constexpr int64_t kAll = 64;  // beyond, sizes that differ by a thirty-second
+    for (int64_t k = 1; k < int64_t(layers); k += k < kAll ? 1 : k / 32) {
         ways.push_back({uniform, k});
         ways.push_back({optimal, k});
     }

@@ -12,15 +12,16 @@ static bool has_number(RecomputeMethod method) {
 Recompute parse_recompute(const std::string& text) {
     const size_t colon = text.find(':');
     const std::string name = text.substr(0, colon);
+    const auto method = value_of<RecomputeMethod>(name);
     const auto wrong = [&](const std::string& hint) {
         fail({.kind = ErrorKind::usage,
-              .what = "unknown way to recompute",
+              .what = method ? "a wrong number to recompute by" : "unknown way to recompute",
               .where = "train.recompute",
               .expected = "none, uniform:LAYERS, optimal:SLOTS, selective or memory",
-              .got = "\"" + printable(text) + "\"" + did_you_mean(name, choice_names<RecomputeMethod>()),
+              .got = "\"" + printable(text) + "\"" +
+                     (method ? std::string() : did_you_mean(name, choice_names<RecomputeMethod>())),
               .hint = hint});
     };
-    const auto method = value_of<RecomputeMethod>(name);
     if (!method) wrong("");
     Recompute recompute{*method, 0};
     if (colon == std::string::npos) return recompute;

@@ -22,11 +22,25 @@ bool Update::finite() const { return std::isfinite(loss) && std::isfinite(gradie
 void Update::add(const Update& other) {
     loss += other.loss;
     for (const auto& [term, value] : other.terms) terms[term] += value;
-    for (const auto& [name, values] : other.metrics) {
-        std::vector<double>& sums = metrics[name];
-        sums.resize(values.size());
-        for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
-    }
+    for (const auto& [name, metric] : other.metrics) metrics[name].add(metric);
+}
+
+void MetricMean::add(const std::vector<double>& values, double of) {
+    sums.resize(values.size());
+    for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i] * of;
+    positions += of;
+}
+
+void MetricMean::add(const MetricMean& other) {
+    sums.resize(other.sums.size());
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += other.sums[i];
+    positions += other.positions;
+}
+
+std::vector<double> MetricMean::mean() const {
+    std::vector<double> values = sums;
+    for (double& value : values) value /= std::max(1.0, positions);
+    return values;
 }
 
 double StepRunner::Totals::of(const std::string& term) const {
@@ -90,10 +104,10 @@ Update StepRunner::part(const DeviceBatch& batch, State& carried, const Totals& 
     for (const LossTerm& term : out.terms)  // of several blocks under one name
         update.terms[term.name] +=
             only ? update.loss / term.coefficient : term.sum.item<double>() / totals.of(term.name);
-    const double share = double(batch.positions()) / std::max(1.0, totals.positions);
     for (const auto& [name, metric] : out.metrics) {
-        const Tensor values = metric.detach().to(at::kCPU, at::kDouble).flatten() * share;
-        update.metrics[name].assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+        const Tensor values = metric.detach().to(at::kCPU, at::kDouble).flatten().contiguous();
+        update.metrics[name].add({values.data_ptr<double>(), values.data_ptr<double>() + values.numel()},
+                                 double(batch.positions()));
     }
     carried = out.state.detach();
     return update;

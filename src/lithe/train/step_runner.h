@@ -11,15 +11,24 @@ namespace lithe {
 // How many parts a run's batch is cut into: train.parts, or where that says 0 what pays.
 int64_t batch_parts(const Config& config, int threads, at::Device device);
 
+// The mean of what blocks say of some positions, over all calls in which they were run: of micro-batches, parts, and
+// applications of shared weights. A layer that is left out says nothing.
+struct MetricMean {
+    std::vector<double> sums;
+    double positions = 0;
+    void add(const std::vector<double>& values, double of);
+    void add(const MetricMean& other);
+    std::vector<double> mean() const;
+};
+
 // What an update was.
 struct Update {
-    double loss = 0;                      // sum over terms of coefficient x sum / weight
-    std::map<std::string, double> terms;  // sum / weight of each
-    // Of blocks: means over the update's positions.
-    std::map<std::string, std::vector<double>> metrics;
-    double gradient_norm = 0;       // before clipping
-    bool finite() const;            // loss and gradient are; else nothing was changed
-    void add(const Update& other);  // losses and metrics of other rows of the same update
+    double loss = 0;                            // sum over terms of coefficient x sum / weight
+    std::map<std::string, double> terms;        // sum / weight of each
+    std::map<std::string, MetricMean> metrics;  // of blocks
+    double gradient_norm = 0;                   // before clipping
+    bool finite() const;                        // loss and gradient are; else nothing was changed
+    void add(const Update& other);              // losses and metrics of other rows of the same update
 };
 
 class StepRunner {

@@ -26,7 +26,8 @@ std::string Trainer::settle_recompute(int working_bytes) {
     if (recompute.method == RecomputeMethod::none) return "";
     Config plain = r.config;
     plain.train.recompute = "none";
-    const double again = recomputed_flops_per_token(*r.model, r.config, recompute);
+    const double again = recomputed_flops_per_token(*r.model, r.config, recompute) -
+                         recomputed_flops_per_token(*r.model, plain, {});  // of reversible runs
     return fmt::format("recompute  {}: {:.0f} % more operations; without it {}", to_string(recompute),
                        100 * again / r.cost.training_flops_per_token,
                        format_bytes(estimate_memory(*r.model, plain, working_bytes).total()));

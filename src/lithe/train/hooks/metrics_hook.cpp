@@ -43,7 +43,7 @@ void MetricsHook::record(const StepDone& done) {
                                    {"data_wait_seconds", run_.session_wait},
                                    {"peak_rss_bytes", peak_memory()}};
     if (done.update.terms.size() > 1) line["terms"] = done.update.terms;
-    if (!done.update.metrics.empty()) line["blocks"] = done.update.metrics;
+    for (const auto& [name, metric] : done.update.metrics) line["blocks"][name] = metric.mean();
     if (state.joules >= 0) line["joules"] = state.joules;
     run_.folder->metrics(line);
     EventWriter& events = run_.folder->events();
