@@ -27,12 +27,13 @@ def sinusoid(place):
     return np.concatenate([np.sin(angles), np.cos(angles)])
 
 
-def step(p, s, number, coordinates):
-    """One step of one row, [LENGTH][WIDTH]."""
+def step(p, s, number, coordinates, row):
+    """One step of a row, [LENGTH][WIDTH]; nobody attends to padding."""
     if coordinates:
         s = s + np.stack([sinusoid(t) + sinusoid(number) for t in range(LENGTH)])
     q, k, v = np.split(s @ p["attention.qkv"].T, 3, axis=1)
-    mixed = np.stack([softmax(q[t] @ k[:t + 1].T / np.sqrt(WIDTH)) @ v[:t + 1] for t in range(LENGTH)])
+    seen = [[j for j in range(t + 1) if (j, row) not in PADDING] for t in range(LENGTH)]
+    mixed = np.stack([softmax(q[t] @ k[seen[t]].T / np.sqrt(WIDTH)) @ v[seen[t]] for t in range(LENGTH)])
     s = s + mixed @ p["attention.out"].T
     inner = s @ p["feed_forward.w1"].T
     return s + np.where(inner.real > 0, inner, 0) @ p["feed_forward.w2"].T
@@ -47,7 +48,7 @@ def run(p, coordinates):
         s, states, hs = p["x"][:, row], [], [[] for _ in range(LENGTH)]
         halted = [False] * LENGTH
         for number in range(1, STEPS + 1):
-            new = step(p, s, number, coordinates)
+            new = step(p, s, number, coordinates, row)
             s = np.stack([s[t] if halted[t] else new[t] for t in range(LENGTH)])
             states.append(s)
             for t in range(LENGTH):
