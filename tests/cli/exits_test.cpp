@@ -6,9 +6,9 @@
 namespace lithe {
 namespace {
 
-using testing::essence;
 using testing::read_all;
 using testing::run;
+using testing::saved_tensors;
 using testing::TemporaryFolder;
 using testing::tiny_config;
 
@@ -41,9 +41,10 @@ TEST(ExitRuns, GoOnToTheSameBits) {
         ASSERT_EQ(runs.train(training + " whole", "6", sets).code, 0);
         ASSERT_EQ(runs.train(training + " broken", "3", sets).code, 0);
         ASSERT_EQ(runs.train(training + " broken", "6", sets).code, 0);
-        EXPECT_EQ(essence(runs.folder.file(training + " broken")), essence(runs.folder.file(training + " whole")));
+        EXPECT_EQ(saved_tensors(runs.folder.file(training + " broken")),
+                  saved_tensors(runs.folder.file(training + " whole")));
     }
-    EXPECT_NE(essence(runs.folder.file("aligned whole")), essence(runs.folder.file("mixed whole")));
+    EXPECT_NE(saved_tensors(runs.folder.file("aligned whole")), saved_tensors(runs.folder.file("mixed whole")));
     bool seen = false;
     for (const auto& line : runs.metrics("aligned whole"))
         if (line.contains("terms")) {
@@ -126,7 +127,7 @@ TEST(HaltingRuns, GoOnToTheSameBitsAndTellTheirSteps) {
     ASSERT_EQ(runs.train("whole", "6", sets).code, 0);
     ASSERT_EQ(runs.train("broken", "3", sets).code, 0);
     ASSERT_EQ(runs.train("broken", "6", sets).code, 0);
-    EXPECT_EQ(essence(runs.folder.file("broken")), essence(runs.folder.file("whole")));
+    EXPECT_EQ(saved_tensors(runs.folder.file("broken")), saved_tensors(runs.folder.file("whole")));
     bool seen = false;
     for (const auto& line : runs.metrics("whole"))
         if (line.contains("blocks")) {
