@@ -280,7 +280,7 @@ TEST_F(Finetuning, WrongInputIsToldInASentence) {
     expect({"finetune", base, task, "--run", folder_->file("n"), "--train", "lora", "--set", "train.lora.rank=0"}, 2,
            "updates of rank 0");
     expect({"finetune", base, task, "--run", folder_->file("n"), "--set", "model.positions=learned", "--set",
-            "model.max_positions=64"},
+            "model.max_positions=64", "--set", "model.memory=0"},
            2, "the model has 64 positions");
 }
 

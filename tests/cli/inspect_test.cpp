@@ -58,7 +58,9 @@ TEST_F(Inspecting, ComparesContextsOfSeveral) {
 
 TEST_F(Inspecting, WrongInputIsToldInASentence) {
     EXPECT_NE(inspect({"--text", "x"}).err.find("there is nothing to see"), std::string::npos);
-    EXPECT_NE(inspect({"--step", "20"}).err.find("two lengths of context"), std::string::npos);
+    const auto far =
+        run({"inspect", path("1"), "--html", folder_->file("page.html"), "--context", "32", "--step", "20"});
+    EXPECT_NE(far.err.find("two lengths of context"), std::string::npos) << far.err;
     EXPECT_NE(inspect({"--data", folder_->write("short.txt", "a short text")}).err.find("looked at in one piece"),
               std::string::npos);
     folder_->write("page.html", "somebody's own");

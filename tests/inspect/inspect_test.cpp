@@ -114,7 +114,7 @@ TEST(AttentionMaps, OfSharedWeightsAreOfTheirPlaces) {
 // RetNet's decays are numbers of the formula: 1 - 2^(-5 - h) of head h.
 TEST(KeptStates, OfRetNetAreItsDecays) {
     const auto model =
-        model_of("[model]\nwidth = 16\nheads = 2\nlayout = \"(<rn>f)x2\"\n[blocks.rn]\nkind = \"retnet\"\n");
+        model_of("[model]\nwidth = 16\nheads = 2\nlayout = \"(<rn>f)x2\"\n[blocks.rn]\nkind = \"retnet\"\nheads = 2\n");
     const std::vector<KeptState> kept = kept_states(*model, some_ids(6));
     ASSERT_EQ(kept.size(), 2u);
     EXPECT_EQ(kept[1].name, "decoder.layers.1.retnet.state");
