@@ -51,6 +51,9 @@ template <class S> struct MatrixStateBuffers {
           d_start_sums(start_sums.size()),
           flags(size_t(s.steps * s.batch)) {
         for (int64_t i = 0; i < g.size(); ++i) g.data()[i] = -std::abs(g.data()[i]);
+        for (TestBuffer<S>* each : {&q, &k})  // what is divided by does not cancel
+            for (int64_t i = 0; s.normalised && i < each->size(); ++i)
+                from_compute(C(0.1) + std::abs(to_compute(each->data()[i])), each->data()[i]);
         for (size_t i = 0; i < flags.size(); ++i)
             flags[i] = i % 17 == 3    ? kPadding
                        : i % 41 == 5  ? kDocumentBegins

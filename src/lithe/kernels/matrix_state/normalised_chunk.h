@@ -168,7 +168,8 @@ template <class S> class NormalisedForward : NormalisedWalk<S, Chunk<S, false>> 
 
 // A chunk is a block, so that the kept states are those before chunks.
 template <class S> class NormalisedBackward : NormalisedWalk<S, Backward<S, false>> {
-    using Base = NormalisedWalk<S, Backward<S, false>>;
+    using Walk = Backward<S, false>;
+    using Base = NormalisedWalk<S, Walk>;
     using C = Compute<S>;
     using V = Vec<C>;
     using E = Element<S>;
@@ -188,11 +189,10 @@ template <class S> class NormalisedBackward : NormalisedWalk<S, Backward<S, fals
 
     void run() {
         this->load_keys(Base::of_task(args_.d_last_sums), d_.d_n);
-        if (a_.shape.steps == 0) m_.dg[0] = 0;
         Base::run();
         C* to = Base::of_task(args_.d_start_sums);
         __builtin_memcpy(to, d_.d_n, size_t(n_.key) * sizeof(C));
-        to[n_.key] = m_.dg[0];  // a start's m and the first step's g do the same
+        to[n_.key] = of_start();
     }
 
  private:
@@ -222,6 +222,16 @@ template <class S> class NormalisedBackward : NormalisedWalk<S, Backward<S, fals
         this->add_over_steps(m_.d_state, queries.q_back, m_.d_out_sums);
     }
 
+    // Of m at the start, by which S and n stand for themselves times e^m.
+    C of_start() {
+        const C *start = Walk::of_task(a_.start), *gradient = Walk::of_task(args_.d_start);
+        if (!start) return 0;
+        this->load_keys(Base::of_task(a_.start_sums), d_.behind);
+        V all = broadcast(this->dot(d_.behind, d_.d_n) / C(kLanes));
+        for_each_vector(n_.key * n_.value,
+                        [&](int64_t i, auto part) { all += part.get(start + i) * part.get(gradient + i); });
+        return sum(all);
+    }
     // n behind the chunk.
     const C* sums_behind() const {
         const bool last = t_ + count_ == a_.shape.steps;
