@@ -47,7 +47,6 @@ class AttentionMaps : public ::testing::TestWithParam<int> {};
 
 TEST_P(AttentionMaps, TimesTheValuesAreWhatAHeadGives) {
     const testing::BlockVariant& variant = testing::block_variants()[size_t(GetParam())];
-    if (variant.kind->traits.reads_source()) GTEST_SKIP() << "models of two stacks are not looked into";
     std::string toml = "[model]\nwidth = 8\nheads = 2\nlayout = \"k\"\n";
     if (!variant.kind->traits.causal) toml += "direction = \"bidirectional\"\n";
     toml += "[blocks.k]\nkind = \"" + std::string(variant.kind->name) + "\"\n";
@@ -84,7 +83,15 @@ TEST_P(AttentionMaps, TimesTheValuesAreWhatAHeadGives) {
     EXPECT_LT(weights.triu(1).abs().max().item<double>(), 1e-12) << "no head reads what is still to come";
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, AttentionMaps, ::testing::Range(0, int(testing::block_variants().size())),
+// Models of two stacks are not looked into.
+std::vector<int> variants_of_one_stack() {
+    std::vector<int> numbers;
+    for (size_t i = 0; i < testing::block_variants().size(); ++i)
+        if (!testing::block_variants()[i].kind->traits.reads_source()) numbers.push_back(int(i));
+    return numbers;
+}
+
+INSTANTIATE_TEST_SUITE_P(AllKinds, AttentionMaps, ::testing::ValuesIn(variants_of_one_stack()),
                          [](const auto& each) { return testing::block_variants()[size_t(each.param)].name; });
 
 TEST(AttentionMaps, OfSoftmaxAreItsProbabilities) {

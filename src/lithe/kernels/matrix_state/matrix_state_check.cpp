@@ -17,7 +17,9 @@ void matrix_state_case(ParityResult& result, const MatrixStateShape& shape, doub
     matrix_state_backward_ref(expected.backward(extras));
     const std::string what = "matrix_state " + case_name<S>(shape) + " " + std::to_string(strongest) +
                              (extras ? " masks" : "") + (gated ? " gates" : "");
-    compare_states(result, got, expected, what);
+    // gradients of a quotient are differences of two sums: what is left is smaller than what bf16 rounded
+    const double slack = shape.normalised && sizeof(S) == 2 ? 2 : 1;
+    compare_states(result, got, expected, what, slack);
 }
 
 // Gates from mild ones to those that lose all in a step and more than exp has.
