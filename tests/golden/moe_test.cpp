@@ -165,6 +165,37 @@ TEST(Moe, BalanceLossIsSwitchs) {
     EXPECT_NEAR(balance_loss(both, first, padded).item<double>(), (0.924 + second_row) / 2, 1e-12);
 }
 
+// Of a router that knows nothing: (ln 8)^2 = 4.324.
+TEST(Moe, ZLossOfEvenLogitsIsTheSquareOfTheirNumbersLogarithm) {
+    ModelConfig model;
+    model.width = 8;
+    MadeBlock made(*find_block_kind("moe"), model, {{"experts", "8", "test"}, {"z_loss", "0.5", "test"}});
+    made.set("router", at::zeros({8, 8}, at::kDouble));
+    Pass pass;
+    pass.training = true;
+    const Aux aux = made.block->branch(wave({5, 2, 8}, .53, .7, 1.3), {}, pass).aux;
+    ASSERT_EQ(aux.losses.back().first, "router_z");
+    EXPECT_NEAR(aux.losses.back().second.item<double>(), 0.5 * std::pow(std::log(8.0), 2), 1e-12);
+}
+
+// The published count of a layer with 128 experts, 768 wide, 3072 inside: 604M.
+TEST(Moe, ParametersAreThoseOfAllExperts) {
+    ModelConfig model;
+    model.width = 768;
+    const BlockKind& kind = *find_block_kind("moe");
+    const auto options = kind.make_options(model);
+    Problems problems;
+    const std::vector<RawValue> values = {
+        {"experts", "128", "test"}, {"inner", "3072", "test"}, {"bias", "false", "test"}};
+    read_options(
+        values, [&](FieldVisitor& v) { options->visit(v); }, "moe", problems);
+    problems.throw_if_any("moe");
+    ParameterStore store;
+    kind.make(*options, BlockSite{store, "b", model});
+    EXPECT_EQ(store.count(), 128 * 2 * 768 * 3072 + 128 * 768);
+    EXPECT_NEAR(double(store.count()) / 1e6, 604, 0.5);
+}
+
 TEST(Moe, CapacityIsAnEvenShareTimesTheFactor) {
     MoeValues values{.experts = 8};
     for (const auto& [factor, tokens] : std::vector<std::pair<double, int64_t>>{{1, 128}, {1.25, 160}, {2, 256}}) {

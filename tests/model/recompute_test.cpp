@@ -171,7 +171,9 @@ TEST_P(RecomputeKinds, TheSameBitsAsWithout) {
             pass.set_flags(flags);
         }
         UnitOutput out = stack.root->forward(flow, state, pass);
-        torch::autograd::backward({(out.flow.x_TBD * wave({7, 2, 8}, 0.9, 0.2, 1)).sum()}, {});
+        Tensor loss = (out.flow.x_TBD * wave({7, 2, 8}, 0.9, 0.2, 1)).sum();
+        for (const auto& [name, value] : out.aux.losses) loss = loss + value;
+        torch::autograd::backward({loss}, {});
         std::vector<Tensor> list = {out.flow.x_TBD.detach(), flow.x_TBD.grad()};
         if (source.defined()) list.push_back(source.grad());
         out.state.for_each([&](const std::string&, const StateTensor& each) { list.push_back(each.value.detach()); });
