@@ -8,8 +8,7 @@ A list has [[encoder]]s: name, config, data (a key of --data), tokens (0: its we
 control), set; and one [finetune] with the recipe for all tasks: seeds, and flags of `lithe finetune`. The folder of tasks
 holds SST-2, CoLA, RTE and STS-B as GLUE distributes them; their dev files are what is scored. What has a line in the table
 is left out, and a training that was stopped goes on, so that a list can be spread over days. Trainings are bounded by
-tokens and fine-tuning by epochs: results do not depend on the machine's speed. bench/runs/README.md says what the columns
-are.
+tokens and fine-tuning by epochs: results do not depend on the machine's speed. Scores are those of the best evaluation.
 """
 import argparse
 import datetime
